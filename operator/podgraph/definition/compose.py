@@ -1,0 +1,210 @@
+"""How the body of a `@job` or `@graph` becomes a graph: it is called once, and each op called in it leaves a node.
+
+A graph inside a job is flattened while its body runs: its ops are named `graph.op`, and the handles given to it go
+straight on to them, so nothing has to be mapped afterwards.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import inspect
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any, Callable
+
+from podgraph.definition import graph as data
+from podgraph.definition.errors import DefinitionError
+from podgraph.definition.values import Nothing, NotJsonError, Out, to_json
+
+__all__ = ["Composition", "OutputHandle", "Parameter", "call_graph", "compose", "composing", "invoke"]
+
+
+@dataclass(frozen=True)
+class OutputHandle:
+    """Stands for an op's output while a job's body runs; giving it to another op draws an edge."""
+
+    op: str
+    output: str
+
+    def __iter__(self) -> Iterator[Any]:
+        raise DefinitionError(
+            "InvalidGraph",
+            f"output {self.output!r} of op {self.op!r} cannot be unpacked or looped over inside a job: "
+            "its value exists only when the job runs; give the op several outputs with @op(out={...})",
+        )
+
+
+@dataclass(frozen=True)
+class Unconnected:
+    """Given to a graph's or job's parameter that nobody connected: run config or a default supplies the value."""
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """One input of an op as its function declares it."""
+
+    name: str
+    type: str = "Any"
+    ordering: bool = False
+    has_default: bool = False
+    default: str | None = None
+
+
+@dataclass
+class Composition:
+    """The nodes gathered so far, with the function behind each, and the graph path that is open now."""
+
+    ops: dict[str, data.Op] = field(default_factory=dict)
+    definitions: dict[str, Any] = field(default_factory=dict)
+    prefix: str = ""
+    names: set[str] = field(default_factory=set)
+
+    def unique(self, name: str, alias: str | None) -> str:
+        """Return a free name at this level: the alias, else `name`, `name_2`, `name_3` (as Dagster numbers them)."""
+        if alias is not None and alias in self.names:
+            raise DefinitionError("DuplicateOp", f"two ops are named {self.prefix + alias!r}; op names must be unique")
+        chosen, count = alias or name, 1
+        while chosen in self.names:
+            count += 1
+            chosen = f"{name}_{count}"
+        self.names.add(chosen)
+        return chosen
+
+    @contextlib.contextmanager
+    def inside(self, name: str) -> Iterator[None]:
+        """Open the graph `name`: ops called meanwhile are named inside it."""
+        before = self.prefix, self.names
+        self.prefix, self.names = f"{self.prefix}{name}.", set()
+        try:
+            yield
+        finally:
+            self.prefix, self.names = before
+
+
+_open: list[Composition] = []
+
+
+def composing() -> Composition | None:
+    """The composition whose body runs now, or None outside of any job or graph."""
+    return _open[-1] if _open else None
+
+
+def compose(fn: Callable[..., Any], name: str) -> Composition:
+    """Run a job's body once and return what it called. Raises DefinitionError for a body that is no graph."""
+    composition = Composition()
+    _open.append(composition)
+    try:
+        fn(**{p: Unconnected() for p in inspect.signature(fn).parameters})
+    finally:
+        _open.pop()
+    if not composition.ops:
+        raise DefinitionError("NoOps", f"job {name!r} calls no op; it must call at least one")
+    return composition
+
+
+def invoke(
+    definition: Any, name: str, alias: str | None, params: tuple[Parameter, ...], outs: dict[str, Out],
+    args: tuple[Any, ...], kwargs: dict[str, Any],
+) -> Any:  # fmt: skip
+    """Add a node for one call of an op inside a job's body and return a handle for each of its outputs."""
+    composition = _open[-1]
+    path = composition.prefix + composition.unique(name, alias)
+    given = _bind(path, params, args, kwargs)
+    inputs = tuple(_input(path, p, given.get(p.name, Unconnected())) for p in params)
+    outputs = tuple(data.Output(n, out.is_required) for n, out in outs.items())
+    composition.ops[path] = data.Op(path, inputs, outputs, description=getattr(definition, "description", ""))
+    composition.definitions[path] = definition
+    handles = [OutputHandle(path, n) for n in outs]
+    return handles[0] if len(handles) == 1 else Outputs(handles)
+
+
+def call_graph(
+    fn: Callable[..., Any], name: str, alias: str | None, args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> Any:
+    """Run a nested graph's body inside the open composition and return what it returns."""
+    composition = _open[-1]
+    path = composition.unique(name, alias)
+    try:
+        bound = inspect.signature(fn).bind_partial(*args, **kwargs)
+    except TypeError as error:
+        raise DefinitionError(
+            "InvalidGraph", f"graph {composition.prefix + path!r} is called wrongly: {error}"
+        ) from None
+    missing = {p: Unconnected() for p in bound.signature.parameters if p not in bound.arguments}
+    with composition.inside(path):
+        return fn(**bound.arguments, **missing)
+
+
+class Outputs(tuple):  # type: ignore[type-arg]
+    """The handles of an op with several outputs: unpack them in order, or take one by its name."""
+
+    def __new__(cls, handles: list[OutputHandle]) -> Outputs:
+        return super().__new__(cls, handles)
+
+    def __getattr__(self, name: str) -> OutputHandle:
+        for handle in self:
+            if handle.output == name:
+                return handle  # type: ignore[no-any-return]
+        raise AttributeError(f"there is no output {name!r}; there are: {', '.join(h.output for h in self)}")
+
+
+def _bind(path: str, params: tuple[Parameter, ...], args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
+    names = [p.name for p in params]
+    if len(args) > len(names):
+        raise DefinitionError("UnknownInput", f"op {path!r} takes {len(names)} inputs but is given {len(args)}")
+    given = dict(zip(names, args))
+    for key, value in kwargs.items():
+        if key not in names:
+            listed = ", ".join(names) or "none"
+            raise DefinitionError("UnknownInput", f"op {path!r} has no input {key!r}; it has: {listed}")
+        if key in given:
+            raise DefinitionError("InvalidGraph", f"input {key!r} of op {path!r} is given twice")
+        given[key] = value
+    return given
+
+
+def _input(path: str, param: Parameter, value: Any) -> data.Input:
+    sources: tuple[data.OutputRef, ...] = ()
+    fan_in, literal = False, None
+    if isinstance(value, OutputHandle):
+        sources = (data.OutputRef(value.op, value.output),)
+    elif isinstance(value, (list, tuple)) and value and all(isinstance(v, OutputHandle) for v in value):
+        if isinstance(value, Outputs) and not param.ordering:
+            raise DefinitionError(
+                "InvalidGraph",
+                f"input {param.name!r} of op {path!r} is given all outputs of op {value[0].op!r} at once; name one, "
+                f"as in .{value[0].output}, or give a list of them",
+            )
+        sources, fan_in = tuple(data.OutputRef(v.op, v.output) for v in value), True
+    elif not isinstance(value, Unconnected):
+        literal = _literal(path, param, value)
+    return data.Input(
+        name=param.name,
+        sources=sources,
+        fan_in=fan_in,
+        ordering=param.ordering,
+        literal=literal,
+        default=param.default,
+        has_default=param.has_default,
+        type=param.type,
+    )
+
+
+def _literal(path: str, param: Parameter, value: Any) -> str:
+    where = f"input {param.name!r} of op {path!r}"
+    if param.ordering:
+        raise DefinitionError(
+            "InvalidGraph", f"{where} only waits (Nothing), so it takes an op's output, not {value!r}"
+        )
+    try:
+        return to_json(value)
+    except NotJsonError as error:
+        raise DefinitionError(
+            "InvalidGraph",
+            f"{where} must be another op's output, a list of outputs, or a JSON value, not {error}",
+        ) from None
+
+
+def is_nothing(kind: Any) -> bool:
+    """Whether a declared type is :class:`Nothing`, written as the class or, under future annotations, by its name."""
+    return kind is Nothing or kind == "Nothing"

@@ -1,0 +1,45 @@
+"""The one error a user's definition can raise."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+__all__ = ["DefinitionError", "nearest"]
+
+
+class DefinitionError(Exception):
+    """A job, selection or run config that cannot run as written.
+
+    `reason` is one CamelCase word (a Kubernetes condition reason), `message` one sentence for a person that says
+    what is wrong, where, and what is allowed.
+
+    >>> str(DefinitionError("UnknownOp", "no op is named 'x'"))
+    "no op is named 'x'"
+    """
+
+    def __init__(self, reason: str, message: str) -> None:
+        super().__init__(message)
+        self.reason = reason
+        self.message = message
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """Return a closing hint that names the closest known name, or the known names when they are few.
+
+    >>> nearest("ad_two", ["add_two", "return_one"])
+    "; did you mean 'add_two'?"
+    >>> nearest("zzz", ["a", "b"])
+    '; there are: a, b'
+    """
+    names = list(known)
+    close = difflib.get_close_matches(name, names, n=1, cutoff=0.6)
+    if not close:
+        folded = {n.casefold(): n for n in names}
+        close = [folded[name.casefold()]] if name.casefold() in folded else []
+    if close:
+        return f"; did you mean {close[0]!r}?"
+    if not names:
+        return "; there are none"
+    shown = ", ".join(names[:8])
+    return f"; there are: {shown}" + (f" and {len(names) - 8} more" if len(names) > 8 else "")

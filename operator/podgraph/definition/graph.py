@@ -1,0 +1,316 @@
+"""The graph of a job as plain data: what Python definitions and YAML ops both become.
+
+Everything behind this point (selection, planning, the page) reads only this. An op's name is its path: `add` at the
+top of the job, `src.add` for the op `add` inside the graph `src`.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import deque
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+from podgraph.definition.errors import DefinitionError, nearest
+
+__all__ = ["MAX_OPS", "Graph", "Input", "Op", "Output", "OutputRef", "check_name"]
+
+MAX_OPS = 5_000
+"""The most ops one job may have: their records must fit into one Kubernetes object (1.5 MiB with its spec)."""
+
+_OP_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*(\.[A-Za-z_][A-Za-z0-9_-]*)*")
+_VALUE_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_MAX_OP_NAME, _MAX_VALUE_NAME = 128, 63
+
+
+@dataclass(frozen=True)
+class OutputRef:
+    """The output `output` of the op `op`, as an input names it."""
+
+    op: str
+    output: str = "result"
+
+
+@dataclass(frozen=True)
+class Input:
+    """One input of an op and where its value comes from.
+
+    `sources` holds no reference (the value comes from `literal`, run config or a default), one, or, when `fan_in`,
+    any number whose values arrive as one list in this order. `ordering` inputs carry no value: they only wait.
+    `literal` and `default` are JSON texts; `has_default` may be true with `default` None when the op itself knows a
+    default that JSON cannot hold.
+    """
+
+    name: str
+    sources: tuple[OutputRef, ...] = ()
+    fan_in: bool = False
+    ordering: bool = False
+    literal: str | None = None
+    default: str | None = None
+    has_default: bool = False
+    type: str = "Any"
+
+
+@dataclass(frozen=True)
+class Output:
+    """One output of an op. An op may leave out an output that is not `required`: what needs it is then skipped."""
+
+    name: str = "result"
+    required: bool = True
+
+
+@dataclass(frozen=True)
+class Op:
+    """One node of the graph: its path, inputs, outputs, and ops it only waits for (`after`)."""
+
+    name: str
+    inputs: tuple[Input, ...] = ()
+    outputs: tuple[Output, ...] = (Output(),)
+    after: tuple[str, ...] = ()
+    description: str = ""
+
+    @cached_property
+    def upstream(self) -> tuple[str, ...]:
+        """Names of the ops this one waits for, each once, in the order they are written."""
+        refs = [ref.op for i in self.inputs for ref in i.sources]
+        return tuple(dict.fromkeys([*refs, *self.after]))
+
+
+@dataclass(frozen=True)
+class Graph:
+    """The ops of one job by name, in the order they were written.
+
+    Build it with :meth:`of`, which refuses duplicate names, names that break the rules, references to ops or outputs
+    that do not exist, and cycles.
+
+    >>> g = Graph.of("j", [Op("a"), Op("b", (Input("x", (OutputRef("a"),)),))])
+    >>> g.order
+    ('a', 'b')
+    >>> g.downstream["a"]
+    ('b',)
+    """
+
+    name: str
+    ops: Mapping[str, Op] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, name: str, ops: Iterable[Op]) -> Graph:
+        """Check `ops` and return their graph. Raises DefinitionError with the first thing that is wrong."""
+        named: dict[str, Op] = {}
+        for op in ops:
+            check_name("op", op.name, _OP_NAME, _MAX_OP_NAME)
+            if op.name in named:
+                raise DefinitionError("DuplicateOp", f"two ops are named {op.name!r}; op names must be unique")
+            _check_values(op)
+            named[op.name] = op
+        if not named:
+            raise DefinitionError("NoOps", f"job {_shown(name)} has no ops; it must have at least one")
+        if len(named) > MAX_OPS:
+            raise DefinitionError("TooManyOps", f"the job has {len(named)} ops; at most {MAX_OPS} are allowed")
+        for path in named:
+            for parent in _parents(path):
+                if parent in named:
+                    raise DefinitionError(
+                        "InvalidName",
+                        f"op {path!r} lies inside {parent!r}, which is an op itself; only a graph can hold ops",
+                    )
+        graph = cls(name, named)
+        graph._check_references()
+        graph.order  # noqa: B018  finds a cycle
+        return graph
+
+    @cached_property
+    def upstream(self) -> Mapping[str, tuple[str, ...]]:
+        """For each op, the ops it waits for."""
+        return {name: op.upstream for name, op in self.ops.items()}
+
+    @cached_property
+    def downstream(self) -> Mapping[str, tuple[str, ...]]:
+        """For each op, the ops that wait for it, in the order of the graph."""
+        down: dict[str, list[str]] = {name: [] for name in self.ops}
+        for name, ups in self.upstream.items():
+            for up in ups:
+                down[up].append(name)
+        return {name: tuple(names) for name, names in down.items()}
+
+    @cached_property
+    def order(self) -> tuple[str, ...]:
+        """Op names so that each stands behind all it waits for; ties keep the written order."""
+        waiting = {name: len(ups) for name, ups in self.upstream.items()}
+        ready = deque(name for name, count in waiting.items() if count == 0)
+        order: list[str] = []
+        while ready:
+            name = ready.popleft()
+            order.append(name)
+            for down in self.downstream[name]:
+                waiting[down] -= 1
+                if waiting[down] == 0:
+                    ready.append(down)
+        if len(order) < len(self.ops):
+            loop = _cycle(self.upstream, {name for name, count in waiting.items() if count})
+            if len(loop) > 21:  # a message must fit into a Kubernetes condition
+                loop = [*loop[:10], "...", *loop[-10:-1], f"{loop[-1]} ({len(loop) - 1} ops)"]
+            raise DefinitionError("Cycle", "the ops wait for each other in a circle: " + " -> ".join(loop))
+        return tuple(order)
+
+    def _check_references(self) -> None:
+        for op in self.ops.values():
+            for item in op.inputs:
+                for ref in item.sources:
+                    where = f"input {item.name!r} of op {op.name!r}"
+                    if ref.op not in self.ops:
+                        hint = nearest(ref.op, self.ops)
+                        raise DefinitionError(
+                            "UnknownOp", f"{where} comes from op {_shown(ref.op)}, which does not exist{hint}"
+                        )
+                    outputs = [o.name for o in self.ops[ref.op].outputs]
+                    if not item.ordering and ref.output not in outputs:
+                        hint = nearest(ref.output, outputs)
+                        raise DefinitionError(
+                            "UnknownOutput",
+                            f"{where} comes from output {_shown(ref.output)} of op {ref.op!r}, "
+                            f"which has none such{hint}",
+                        )
+            for name in op.after:
+                if name not in self.ops:
+                    hint = nearest(name, self.ops)
+                    raise DefinitionError(
+                        "UnknownOp", f"op {op.name!r} is to run after op {_shown(name)}, which does not exist{hint}"
+                    )
+
+    def to_json(self) -> str:
+        """Return the graph as compact JSON text; :meth:`from_json` reads it back."""
+        return json.dumps(
+            {"name": self.name, "ops": [_op_to_dict(op) for op in self.ops.values()]},
+            ensure_ascii=False,
+            separators=(",", ":"),
+        )
+
+    @classmethod
+    def from_json(cls, text: str) -> Graph:
+        """Read :meth:`to_json`'s text and check it as :meth:`of` does.
+
+        Raises DefinitionError (`InvalidGraph`) when the text is not of that form.
+        """
+        try:
+            data = json.loads(text)
+            name, ops = _is(str, data["name"]), [_op_from_dict(item) for item in _is(list, data["ops"])]
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+            raise DefinitionError("InvalidGraph", f"the graph cannot be read: {repr(error)[:200]}") from error
+        return cls.of(name, ops)
+
+
+def check_name(kind: str, name: str, pattern: re.Pattern[str] = _VALUE_NAME, most: int = _MAX_VALUE_NAME) -> None:
+    """Refuse a name that breaks the rules for its `kind` ("op", "input", "output").
+
+    >>> check_name("input", "2x")
+    Traceback (most recent call last):
+        ...
+    podgraph.definition.errors.DefinitionError: input name '2x' must start with a letter or '_', ...
+    """
+    if len(name) <= most and pattern.fullmatch(name):
+        return
+    allowed = (
+        "letters, digits, '_' and '-', with '.' between a graph and its op"
+        if kind == "op"
+        else "letters, digits and '_'"
+    )
+    raise DefinitionError(
+        "InvalidName",
+        f"{kind} name {_shown(name)} must start with a letter or '_', hold only {allowed}, "
+        f"and have at most {most} characters",
+    )
+
+
+def _check_values(op: Op) -> None:
+    for kind, names in (("input", [i.name for i in op.inputs]), ("output", [o.name for o in op.outputs])):
+        seen: set[str] = set()
+        for name in names:
+            check_name(kind, name)
+            if name in seen:
+                raise DefinitionError(
+                    "InvalidName", f"op {op.name!r} has two {kind}s named {name!r}; they must be unique"
+                )
+            seen.add(name)
+
+
+def _shown(name: str) -> str:
+    return repr(name if len(name) <= _MAX_OP_NAME else name[:57] + "...")
+
+
+def _parents(path: str) -> list[str]:
+    parts = path.split(".")
+    return [".".join(parts[:n]) for n in range(1, len(parts))]
+
+
+def _cycle(upstream: Mapping[str, tuple[str, ...]], within: set[str]) -> list[str]:
+    """Walk upstream from any op of `within` until one comes again; the walk back to it is a circle, in run order."""
+    name, seen = min(within), []
+    while name not in seen:
+        seen.append(name)
+        name = next(up for up in upstream[name] if up in within)
+    loop = seen[seen.index(name) :]
+    return [name, *reversed(loop)]
+
+
+def _op_to_dict(op: Op) -> dict[str, Any]:
+    data: dict[str, Any] = {"name": op.name}
+    if op.inputs:
+        data["inputs"] = [_input_to_dict(i) for i in op.inputs]
+    if op.outputs != (Output(),):
+        data["outputs"] = [{"name": o.name} if o.required else {"name": o.name, "required": False} for o in op.outputs]
+    if op.after:
+        data["after"] = list(op.after)
+    if op.description:
+        data["description"] = op.description
+    return data
+
+
+def _input_to_dict(item: Input) -> dict[str, Any]:
+    data: dict[str, Any] = {"name": item.name}
+    if item.sources:
+        data["sources"] = [[ref.op, ref.output] for ref in item.sources]
+    plain = Input(item.name)
+    for key in _INPUT_TYPES:
+        if getattr(item, key) != getattr(plain, key):
+            data[key] = getattr(item, key)
+    return data
+
+
+def _op_from_dict(data: dict[str, Any]) -> Op:
+    return Op(
+        name=_is(str, data["name"]),
+        inputs=tuple(_input_from_dict(i) for i in _is(list, data.get("inputs", []))),
+        outputs=tuple(
+            Output(_is(str, o["name"]), _is(bool, o.get("required", True)))
+            for o in _is(list, data.get("outputs", [{"name": "result"}]))
+        ),
+        after=tuple(_is(str, name) for name in _is(list, data.get("after", []))),
+        description=_is(str, data.get("description", "")),
+    )
+
+
+_INPUT_TYPES = {
+    "fan_in": bool,
+    "ordering": bool,
+    "literal": str,
+    "default": str,
+    "has_default": bool,
+    "type": str,
+}
+
+
+def _input_from_dict(data: dict[str, Any]) -> Input:
+    refs = [_is(list, ref) for ref in _is(list, data.get("sources", []))]
+    sources = tuple(OutputRef(_is(str, op), _is(str, output)) for op, output in refs)
+    rest = {key: _is(kind, data[key]) for key, kind in _INPUT_TYPES.items() if key in data}
+    return Input(name=_is(str, data["name"]), sources=sources, **rest)
+
+
+def _is(kind: type, value: Any) -> Any:
+    if not isinstance(value, kind):
+        raise TypeError(f"{value!r} is not {kind.__name__}")
+    return value

@@ -1,0 +1,180 @@
+"""The pods and ConfigMaps the operator makes, as the API server takes them.
+
+Every pod meets the "restricted" Pod Security Standard and holds no token: a step needs no permission at all.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from podgraph.planning import names
+from podgraph.planning.spec import CodeSpec, ContainerSpec
+from podgraph.runtime.protocol import MOUNT, TERMINATION_FILE, Assignment
+
+__all__ = ["JobRef", "code_config_map", "container_pod", "python_pod", "runtime_config_map"]
+
+Manifest = dict[str, Any]
+
+USER_ID = 65532
+CODE_FILE = "job.py"
+RESOLVE_SECONDS = 600
+"""How long a resolve pod may take, its image pull included: a module that hangs while it is imported ends there."""
+
+
+@dataclass(frozen=True)
+class JobRef:
+    """Which Job something belongs to."""
+
+    name: str
+    namespace: str
+    uid: str
+
+
+def python_pod(job: JobRef, name: str, code: CodeSpec, assignment: Assignment, runtime: str, code_map: str) -> Manifest:
+    """Return the pod of a Python op, or the resolve pod when the assignment names no op."""
+    sources: list[Manifest] = [
+        _downward("in/assignment", names.ASSIGNMENT),
+        {"configMap": {"name": runtime, "items": [{"key": "runtime.pyz", "path": "runtime.pyz"}]}},
+    ]
+    if code_map:
+        sources.append({"configMap": {"name": code_map, "items": [{"key": CODE_FILE, "path": f"code/{CODE_FILE}"}]}})
+    container = {
+        "image": code.image,
+        "command": ["python3", f"{MOUNT}/runtime.pyz"],
+        "env": _env({"HOME": "/tmp", "PYTHONUNBUFFERED": "1", "PYTHONDONTWRITEBYTECODE": "1"}),
+    }
+    pod = _pod(job, name, assignment.op, container, {names.ASSIGNMENT: assignment.to_text()}, sources)
+    if not assignment.op:
+        pod["spec"]["activeDeadlineSeconds"] = RESOLVE_SECONDS
+    return pod
+
+
+def container_pod(job: JobRef, name: str, op: str, spec: ContainerSpec, inputs: Mapping[str, str]) -> Manifest:
+    """Return the pod of a container or script op; `inputs` holds JSON texts.
+
+    Inputs are environment variables, so that `$(INPUT_X)` works in command and args by Kubernetes' own rule.
+    """
+    env = {"HOME": "/tmp", "PODGRAPH_OUTPUT": TERMINATION_FILE}
+    for key, text in inputs.items():
+        env[f"INPUT_{key.upper()}"] = _env_text(text)
+    container: Manifest = {"image": spec.image, "env": _env(env) + _env(dict(spec.env))}
+    if spec.args:
+        container["args"] = list(spec.args)
+    if spec.command:
+        container["command"] = list(spec.command)
+    if not spec.script:
+        return _pod(job, name, op, container, {}, [])
+    # The kernel runs the mounted file itself, so its first line may name any interpreter the image has.
+    container["command"] = [f"{MOUNT}/in/script"]
+    script = spec.script if spec.script.startswith("#!") else f"#!/bin/sh -e\n{spec.script}"
+    return _pod(job, name, op, container, {names.SCRIPT: script}, [_downward("in/script", names.SCRIPT, 0o555)])
+
+
+def code_config_map(job: JobRef, name: str, source: str) -> Manifest:
+    """Return the Job's own copy of its code: what the ConfigMap it came from holds later does not matter."""
+    return {
+        "apiVersion": "v1",
+        "kind": "ConfigMap",
+        "metadata": {
+            "name": name,
+            "namespace": job.namespace,
+            "labels": _labels(job),
+            "ownerReferences": [_owner(job)],
+        },
+        "immutable": True,
+        "data": {CODE_FILE: source},
+    }
+
+
+def runtime_config_map(namespace: str, name: str, archive: str) -> Manifest:
+    """Return the step runtime (a zip archive as base64) as one immutable ConfigMap for all Jobs of a namespace."""
+    return {
+        "apiVersion": "v1",
+        "kind": "ConfigMap",
+        "metadata": {"name": name, "namespace": namespace, "labels": {names.MANAGED_BY_LABEL: names.MANAGED_BY}},
+        "immutable": True,
+        "binaryData": {"runtime.pyz": archive},
+    }
+
+
+def _pod(
+    job: JobRef, name: str, op: str, container: Manifest, annotations: dict[str, str], sources: list[Manifest]
+) -> Manifest:
+    labels, notes = _labels(job), dict(annotations)
+    if op:
+        labels[names.OP_LABEL] = names.label_value(op)
+        notes[names.OP_ANNOTATION] = op
+    spec: Manifest = {
+        "restartPolicy": "Never",
+        "automountServiceAccountToken": False,
+        "enableServiceLinks": False,
+        "securityContext": {
+            "runAsNonRoot": True,
+            "runAsUser": USER_ID,
+            "runAsGroup": USER_ID,
+            "seccompProfile": {"type": "RuntimeDefault"},
+        },
+        "containers": [
+            {
+                "name": names.CONTAINER,
+                "terminationMessagePath": TERMINATION_FILE,
+                "terminationMessagePolicy": "FallbackToLogsOnError",
+                "securityContext": {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}},
+                **container,
+            }
+        ],
+    }
+    if sources:
+        spec["volumes"] = [{"name": "podgraph", "projected": {"sources": sources}}]
+        spec["containers"][0]["volumeMounts"] = [{"name": "podgraph", "mountPath": MOUNT, "readOnly": True}]
+    return {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {
+            "name": name,
+            "namespace": job.namespace,
+            "labels": labels,
+            "annotations": notes,
+            "ownerReferences": [_owner(job)],
+        },
+        "spec": spec,
+    }
+
+
+def _labels(job: JobRef) -> dict[str, str]:
+    return {
+        names.MANAGED_BY_LABEL: names.MANAGED_BY,
+        names.JOB_LABEL: names.label_value(job.name),
+        names.JOB_UID_LABEL: job.uid,
+    }
+
+
+def _owner(job: JobRef) -> Manifest:
+    return {
+        "apiVersion": f"{names.GROUP}/v1alpha1",
+        "kind": "Job",
+        "name": job.name,
+        "uid": job.uid,
+        "controller": True,
+        "blockOwnerDeletion": False,
+    }
+
+
+def _downward(path: str, annotation: str, mode: int | None = None) -> Manifest:
+    item: Manifest = {"path": path, "fieldRef": {"fieldPath": f"metadata.annotations['{annotation}']"}}
+    if mode is not None:
+        item["mode"] = mode
+    return {"downwardAPI": {"items": [item]}}
+
+
+def _env(values: Mapping[str, str]) -> list[Manifest]:
+    return [{"name": key, "value": value} for key, value in values.items()]
+
+
+def _env_text(text: str) -> str:
+    """Return a JSON text as an environment value: text as it is, and no `$(...)` in it for Kubernetes to expand."""
+    value = json.loads(text)
+    return (value if isinstance(value, str) else text).replace("$", "$$")

@@ -1,0 +1,94 @@
+"""Names and labels of what the operator makes. They follow from the Job alone, so that making twice makes once."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import re
+
+__all__ = [
+    "ASSIGNMENT",
+    "CONTAINER",
+    "GROUP",
+    "JOB_LABEL",
+    "JOB_UID_LABEL",
+    "MANAGED_BY",
+    "MANAGED_BY_LABEL",
+    "OP_ANNOTATION",
+    "OP_LABEL",
+    "SCRIPT",
+    "code_config_map",
+    "label_value",
+    "nonce",
+    "resolve_pod",
+    "runtime_config_map",
+    "step_pod",
+]
+
+GROUP = "podgraph.dev"
+MANAGED_BY_LABEL, MANAGED_BY = "app.kubernetes.io/managed-by", "podgraph"
+JOB_LABEL, JOB_UID_LABEL, OP_LABEL = f"{GROUP}/job", f"{GROUP}/job-uid", f"{GROUP}/op"
+OP_ANNOTATION, ASSIGNMENT, SCRIPT = f"{GROUP}/op", f"{GROUP}/assignment", f"{GROUP}/script"
+CONTAINER = "step"
+
+_MAX_NAME = 63  # a pod's name becomes its host name
+
+
+def step_pod(job: str, uid: str, op: str, attempt: int) -> str:
+    """Return the name of the pod of one attempt at a step.
+
+    >>> step_pod("arithmetic", "0000", "src.add_two", 1)
+    'arithmetic-src-add-two-...'
+    """
+    return _name(job, op, f"{uid}/{op}/{attempt}")
+
+
+def resolve_pod(job: str, uid: str) -> str:
+    """Return the name of the pod that tells the graph of a Job's code."""
+    return _name(job, "resolve", f"{uid}//resolve")
+
+
+def code_config_map(job: str, uid: str) -> str:
+    """Return the name of the ConfigMap that holds a Job's own copy of its code."""
+    return _name(job, "code", f"{uid}//code")
+
+
+def runtime_config_map(digest: str) -> str:
+    """Return the name of the ConfigMap that holds the step runtime whose content has this hex digest."""
+    return f"podgraph-runtime-{digest[:12]}"
+
+
+def nonce(uid: str, op: str, attempt: int) -> str:
+    """Return what a step's record must repeat, so that nothing else a container leaves can pass for a record."""
+    return _hash(f"nonce/{uid}/{op}/{attempt}", 16)
+
+
+def label_value(text: str) -> str:
+    """Return `text` as a label value: itself when Kubernetes allows it, else shortened with a hash.
+
+    >>> label_value("add_two")
+    'add_two'
+    >>> len(label_value("x" * 100))
+    63
+    """
+    if re.fullmatch(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?", text):
+        return text
+    clean = re.sub(r"[^A-Za-z0-9._-]", "-", text).strip("._-")
+    return f"{clean[:52]}-{_hash(text, 10)}".lstrip("._-")
+
+
+def _name(job: str, part: str, unique: str) -> str:
+    digest = _hash(unique, 10)
+    room = _MAX_NAME - len(digest) - 2
+    part = _slug(part)[: room // 2]
+    job = _slug(job)[: room - len(part)].strip("-")
+    return "-".join(piece for piece in (job, part.strip("-"), digest) if piece)
+
+
+def _slug(text: str) -> str:
+    return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")
+
+
+def _hash(text: str, length: int) -> str:
+    """Return `length` characters of 5 bits each; 10 hold 50 bits, enough for a namespace's pods."""
+    return base64.b32encode(hashlib.sha256(text.encode()).digest()).decode().lower()[:length]

@@ -1,0 +1,126 @@
+"""What a pod's status says about its step."""
+
+from __future__ import annotations
+
+import re
+import signal
+from dataclasses import dataclass, field
+from enum import Enum
+
+from podgraph.planning.names import CONTAINER
+from podgraph.planning.pods import ContainerState, Pod, Terminated
+
+__all__ = ["PULL_GRACE_SECONDS", "Phase", "Seen", "describe_exit", "observe"]
+
+PULL_GRACE_SECONDS = 30
+"""How long a container that cannot start for a reason that may pass (a registry that does not answer) is waited for:
+the kubelet tries about three times in it. Reasons that cannot pass count at once."""
+
+_NEVER = ("InvalidImageName", "ErrImageNeverPull")
+_UNSTARTED = (
+    *_NEVER,
+    "ErrImagePull",
+    "ImagePullBackOff",
+    "ImageInspectError",
+    "RegistryUnavailable",
+    "SignatureValidationFailed",
+    "CreateContainerConfigError",
+    "CreateContainerError",
+    "RunContainerError",
+)
+_NO_SUCH_IMAGE = re.compile(
+    r"not found|manifest unknown|does not exist|pull access denied|invalid reference", re.IGNORECASE
+)
+
+
+class Phase(Enum):
+    """How far a pod's step container is."""
+
+    STARTING = "Starting"
+    STUCK = "Stuck"
+    RUNNING = "Running"
+    ENDED = "Ended"
+    GONE = "Gone"
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What one look at a pod tells.
+
+    `reason` and `message` explain STARTING (not scheduled), STUCK (cannot start; `hopeless` when waiting is no use)
+    and an ENDED that is a failure: an ENDED with exit code 0 has no reason. `text` is the termination message.
+    """
+
+    phase: Phase
+    reason: str = ""
+    message: str = ""
+    hopeless: bool = False
+    exit_code: int = 0
+    started_at: str | None = None
+    finished_at: str | None = None
+    text: str = field(default="", repr=False)
+
+
+def observe(pod: Pod) -> Seen:
+    """Read the step container's state, which decides; the pod's phase only where there is no container.
+
+    A sidecar that somebody's cluster injects keeps the pod's phase at Running after the step has ended.
+    """
+    state = next((c.state for c in pod.status.container_statuses if c.name == CONTAINER), ContainerState())
+    if state.terminated is not None:
+        return _ended(pod, state.terminated)
+    if pod.status.phase == "Failed":
+        reason = pod.status.reason or "PodFailed"
+        return Seen(Phase.ENDED, reason, pod.status.message or "the pod failed before its container ran", exit_code=-1)
+    if pod.gone:
+        return Seen(Phase.GONE, "PodDeleted", "its pod was deleted before it ended")
+    if state.running is not None:
+        return Seen(Phase.RUNNING, started_at=state.running.started_at)
+    if state.waiting is not None and state.waiting.reason in _UNSTARTED:
+        reason, message = state.waiting.reason, state.waiting.message
+        hopeless = reason in _NEVER or ("Pull" in reason and bool(_NO_SUCH_IMAGE.search(message)))
+        return Seen(Phase.STUCK, reason, message or reason, hopeless)
+    for condition in pod.status.conditions:
+        if condition.type == "PodScheduled" and condition.status == "False":
+            return Seen(Phase.STARTING, condition.reason, condition.message)
+    return Seen(Phase.STARTING)
+
+
+def describe_exit(state: Terminated) -> str:
+    """Return how a container ended, in words.
+
+    >>> describe_exit(Terminated(exit_code=137, reason="OOMKilled"))
+    'exit code 137, SIGKILL, OOMKilled'
+    """
+    parts = [f"exit code {state.exit_code}"]
+    number = state.signal or (state.exit_code - 128 if 128 < state.exit_code < 160 else 0)
+    if number:
+        try:
+            parts.append(signal.Signals(number).name)
+        except ValueError:
+            parts.append(f"signal {number}")
+    if state.reason not in ("", "Error", "Completed"):
+        parts.append(state.reason)
+    return ", ".join(parts)
+
+
+def _ended(pod: Pod, state: Terminated) -> Seen:
+    reason = message = ""
+    if state.exit_code != 0:
+        deleted = pod.gone or pod.metadata.deletion_timestamp is not None
+        named = state.reason not in ("", "Error", "Completed")
+        reason = pod.status.reason or ("PodDeleted" if deleted else state.reason if named else "ContainerFailed")
+        message = f"its container ended with {describe_exit(state)}"
+        if pod.status.message:
+            message += f": {pod.status.message}"
+        elif deleted:
+            message = f"its pod was deleted while it ran ({describe_exit(state)})"
+    return Seen(
+        Phase.ENDED,
+        reason,
+        message,
+        exit_code=state.exit_code,
+        started_at=state.started_at,
+        finished_at=state.finished_at,
+        text=state.message,
+    )

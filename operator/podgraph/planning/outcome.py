@@ -1,0 +1,132 @@
+"""How an ended step came out: its outputs, or why it failed."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from podgraph.definition.graph import Op
+from podgraph.definition.values import NotJsonError, to_json
+from podgraph.planning.observe import Seen
+from podgraph.runtime.protocol import MAX_OUTPUTS, ProtocolError, Record, StepError, check_outputs
+
+__all__ = ["Outcome", "container_outcome", "micro", "python_outcome", "read_record"]
+
+_TRUNCATED = 4_096  # the kubelet keeps this many bytes of a termination message, the last ones
+_TAIL_LINES = 3
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """The end of a step. `outputs` holds JSON texts; `reason` is empty when the step succeeded."""
+
+    outputs: dict[str, str] = field(default_factory=dict)
+    reason: str = ""
+    message: str = ""
+    start_time: str | None = None
+    completion_time: str | None = None
+
+
+def read_record(seen: Seen, nonce: str) -> Record | None:
+    """Return the record a pod of ours left, or None for any other text."""
+    try:
+        record = Record.from_text(seen.text)
+    except ProtocolError:
+        return None
+    return record if record.nonce == nonce else None
+
+
+def python_outcome(op: Op, seen: Seen, nonce: str) -> Outcome:
+    """Read the end of a Python op's pod: success needs exit code 0 and the op's own record of success."""
+    record = read_record(seen, nonce)
+    times = (micro(seen.started_at), micro(seen.finished_at))
+    if record is None:
+        if seen.reason:
+            return Outcome({}, seen.reason, seen.message + _tail(seen.text), *times)
+        return Outcome({}, "NoResult", "its process ended with exit code 0 but left no result", *times)
+    times = (record.start_time or times[0], record.completion_time or times[1])
+    if record.outcome == "Failed":
+        return Outcome({}, record.reason or "OpFailed", record.message, *times)
+    if seen.exit_code != 0:
+        return Outcome({}, seen.reason, f"{seen.message}, after it had left its result", *times)
+    return _checked(op, {name: to_json(value) for name, value in record.outputs.items()}, times)
+
+
+def container_outcome(op: Op, seen: Seen) -> Outcome:
+    """Read the end of a container or script op: success is exit code 0 and every required output written."""
+    times = (micro(seen.started_at), micro(seen.finished_at))
+    if seen.reason:
+        return Outcome({}, seen.reason, seen.message + _tail(seen.text), *times)
+    try:
+        size = len(seen.text.encode())
+        if size >= _TRUNCATED:
+            named = f"output {op.outputs[0].name!r}" if len(op.outputs) == 1 else "the outputs together"
+            raise StepError(
+                "OutputTooLarge",
+                f"{named} of op {op.name!r}: {size:,} bytes or more were written to $PODGRAPH_OUTPUT; the outputs of "
+                f"one step may have at most {MAX_OUTPUTS:,} bytes together",
+            )
+        return _checked(op, _written(op.name, seen.text), times)
+    except StepError as error:
+        return Outcome({}, error.reason, error.message, *times)
+
+
+def micro(time: str | None) -> str | None:
+    """Return a Kubernetes time of whole seconds in the form that has microseconds.
+
+    >>> micro("2026-11-23T09:00:00Z")
+    '2026-11-23T09:00:00.000000Z'
+    """
+    if time is None or "." in time:
+        return time
+    return time.removesuffix("Z") + ".000000Z"
+
+
+def _checked(op: Op, texts: dict[str, str], times: tuple[str | None, str | None]) -> Outcome:
+    try:
+        known = [o.name for o in op.outputs]
+        for name in texts:
+            if name not in known:
+                listed = ", ".join(known) or "none"
+                raise StepError("WrongOutputs", f"op {op.name!r} wrote output {name!r}, but its outputs are: {listed}")
+        for output in op.outputs:
+            if output.required and output.name not in texts:
+                raise StepError("WrongOutputs", f"op {op.name!r} did not write its output {output.name!r}")
+        check_outputs(op.name, texts)
+    except StepError as error:
+        return Outcome({}, error.reason, error.message, *times)
+    return Outcome(texts, "", "", *times)
+
+
+def _written(op: str, text: str) -> dict[str, str]:
+    """Read what a container wrote: one JSON object, or lines `name=value` whose values are text as they stand."""
+    if text.lstrip().startswith("{"):
+        try:
+            data = json.loads(text, parse_constant=_no_constant)
+            return {name: to_json(value) for name, value in data.items()}
+        except (ValueError, RecursionError) as error:
+            kind = "holds what JSON cannot" if isinstance(error, NotJsonError) else "is no valid JSON"
+            raise StepError("WrongOutputs", f"what op {op!r} wrote to $PODGRAPH_OUTPUT {kind}: {error}") from None
+    texts: dict[str, str] = {}
+    for line in text.splitlines():
+        if not line.strip():
+            continue
+        name, equals, value = line.partition("=")
+        if not equals:
+            raise StepError(
+                "WrongOutputs",
+                f"op {op!r} wrote the line {line[:60]!r} to $PODGRAPH_OUTPUT; it takes name=value lines or JSON",
+            )
+        texts[name.strip()] = to_json(value)
+    return texts
+
+
+def _no_constant(name: str) -> None:
+    raise ValueError(f"{name} is no JSON number")
+
+
+def _tail(text: str) -> str:
+    lines: Iterable[str] = [line for line in text.strip().splitlines() if line.strip()][-_TAIL_LINES:]
+    tail = " | ".join(lines)
+    return f": {tail[-600:]}" if tail else ""

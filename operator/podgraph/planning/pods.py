@@ -1,0 +1,98 @@
+"""The few fields of a Kubernetes pod that the planner reads. msgspec skips all the rest while it decodes."""
+
+from __future__ import annotations
+
+import msgspec
+
+__all__ = [
+    "Condition",
+    "ContainerState",
+    "ContainerStatus",
+    "Meta",
+    "Pod",
+    "PodStatus",
+    "Running",
+    "Terminated",
+    "Waiting",
+]
+
+
+class _Part(msgspec.Struct, rename="camel", frozen=True, gc=False):
+    """A part of a pod without reference cycles, so the garbage collector need not look at it."""
+
+
+class Meta(_Part, frozen=True):
+    """`metadata`."""
+
+    name: str = ""
+    namespace: str = ""
+    uid: str = ""
+    resource_version: str = ""
+    labels: dict[str, str] = {}
+    deletion_timestamp: str | None = None
+
+
+class Waiting(_Part, frozen=True):
+    """A container that has not started, and why."""
+
+    reason: str = ""
+    message: str = ""
+
+
+class Running(_Part, frozen=True):
+    """A container that runs."""
+
+    started_at: str | None = None
+
+
+class Terminated(_Part, frozen=True):
+    """A container that ended; `message` is its termination message. Times have whole seconds."""
+
+    exit_code: int = 0
+    signal: int = 0
+    reason: str = ""
+    message: str = ""
+    started_at: str | None = None
+    finished_at: str | None = None
+
+
+class ContainerState(_Part, frozen=True):
+    """Exactly one of the three is set."""
+
+    waiting: Waiting | None = None
+    running: Running | None = None
+    terminated: Terminated | None = None
+
+
+class ContainerStatus(_Part, frozen=True):
+    """One container's name and state."""
+
+    name: str
+    state: ContainerState = ContainerState()
+
+
+class Condition(_Part, frozen=True):
+    """One entry of `status.conditions`."""
+
+    type: str
+    status: str
+    reason: str = ""
+    message: str = ""
+
+
+class PodStatus(_Part, frozen=True):
+    """`status`."""
+
+    phase: str = ""
+    reason: str = ""
+    message: str = ""
+    conditions: list[Condition] = []
+    container_statuses: list[ContainerStatus] = []
+
+
+class Pod(_Part, frozen=True):
+    """A pod as the reflector keeps it. `gone` is set on the last state of a pod that was deleted."""
+
+    metadata: Meta
+    status: PodStatus = PodStatus()
+    gone: bool = False

@@ -1,0 +1,462 @@
+"""One Job on its way from its spec to its end.
+
+A `Run` is fed with what was seen (pods by name, the time) and tells what to do (`Actions`). It holds nothing that the
+Job's status and its pods do not say, so it can be made anew from them at any time.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from podgraph.definition.errors import DefinitionError
+from podgraph.definition.graph import Graph
+from podgraph.planning import manifests, names
+from podgraph.planning.inputs import bind_inputs
+from podgraph.planning.manifests import JobRef, Manifest
+from podgraph.planning.observe import PULL_GRACE_SECONDS, Phase, Seen, observe
+from podgraph.planning.outcome import Outcome, container_outcome, micro, python_outcome, read_record
+from podgraph.planning.pods import Pod
+from podgraph.planning.spec import ContainerSpec, JobSpec, graph_of_ops, read_spec
+from podgraph.planning.status import STATES, TERMINAL, StepRecord, condition, duration, seconds_of, set_condition
+from podgraph.planning.steps import Steps
+from podgraph.runtime.protocol import Assignment, Record
+from podgraph.runtime.resolve import unpack
+from podgraph.runtime.step import utc
+from podgraph.selection import select
+
+__all__ = ["Actions", "Event", "Run", "Settings"]
+
+MAX_OBJECT = 1_400_000
+"""Most bytes a Job may have as Kubernetes stores it (etcd takes 1.5 MiB)."""
+MAX_JOB_OUTPUTS = 524_288
+MAX_ASSIGNMENT = 131_072
+_RECORD_BYTES = 260
+_ATTEMPT = 1
+
+Object = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What the operator itself brings: the default image for Python ops and the name of the runtime's ConfigMap."""
+
+    default_image: str
+    runtime: str
+
+
+@dataclass(frozen=True)
+class Event:
+    """A Kubernetes Event on the Job: `type` is Normal or Warning."""
+
+    type: str
+    reason: str
+    message: str
+
+
+@dataclass
+class Actions:
+    """What one pass decided. Empty fields ask for nothing.
+
+    `copy_code` asks for the Job's own copy of its code before anything else (see :meth:`Run.code_source`); `creates`
+    are pods; `deletes` and `read_log` are pod names; `status` is a merge patch; `urgent` says that the status should
+    be written at once; `again_at` is a time (seconds since the epoch) to look again.
+    """
+
+    copy_code: bool = False
+    creates: list[Manifest] = field(default_factory=list)
+    deletes: list[str] = field(default_factory=list)
+    read_log: str = ""
+    status: dict[str, Any] = field(default_factory=dict)
+    urgent: bool = False
+    events: list[Event] = field(default_factory=list)
+    again_at: float | None = None
+
+
+class Run:
+    """The state of one Job. Make it with the Job object as the API server gave it."""
+
+    def __init__(self, job: Object, settings: Settings) -> None:
+        meta, status = job["metadata"], job.get("status") or {}
+        self.ref = JobRef(meta["name"], meta["namespace"], meta["uid"])
+        self.generation = int(meta.get("generation", 1))
+        self.settings = settings
+        self.conditions: list[dict[str, Any]] = [dict(c) for c in status.get("conditions") or ()]
+        self.started: str | None = status.get("startTime")
+        self.finished = self._is("Finished", "True")
+        self.spec: JobSpec | None = None
+        self.steps: Steps | None = None
+        self._object = job
+        self._packed: str = status.get("graph") or ""
+        self._records = {k: StepRecord.from_status(v) for k, v in (status.get("steps") or {}).items()}
+        self._containers: dict[str, ContainerSpec] = {}
+        self._step_of_pod: dict[str, str] = {}
+        self._stuck_since: dict[str, float] = {}
+        self._resolve_pod = names.resolve_pod(self.ref.name, self.ref.uid)
+        self._code_map = ""
+        self._copied = False
+        self._output_budget = MAX_JOB_OUTPUTS
+        self._announced = bool(self.conditions)
+
+    def advance(self, pods: Mapping[str, Pod], changed: Iterable[str], now: float) -> Actions:
+        """Take in the `changed` pods of `pods` and return what is to be done.
+
+        The first call must name all of the Job's pods as changed.
+        """
+        actions = Actions()
+        if self.finished:
+            actions.deletes = self._strays(pods)
+            return actions
+        if self.started is None:
+            self.started = utc(now)
+            actions.status["startTime"] = self.started
+        try:
+            if self.steps is None:
+                self._prepare(pods, now, actions)
+        except DefinitionError as error:
+            self._refuse(error, now, actions)
+            return actions
+        if self.steps is not None:
+            for name in changed:
+                self._look(name, pods.get(name), now, actions)
+            self._start_ready(actions)
+            self._conclude(now, actions)
+        return actions
+
+    def code_source(self) -> tuple[str, tuple[str, str] | None]:
+        """Return the code's text, or the ConfigMap and key that hold it."""
+        assert self.spec is not None
+        assert self.spec.code is not None
+        return self.spec.code.source, self.spec.code.config_map
+
+    def code_map(self, source: str) -> Manifest:
+        """Return the ConfigMap with the Job's own copy of its code."""
+        return manifests.code_config_map(self.ref, self._code_map, source)
+
+    def code_copied(self) -> None:
+        """Say that the copy exists."""
+        self._copied = True
+
+    def graph_from_log(self, packed: str) -> None:
+        """Give the packed graph that `read_log` asked for."""
+        self._packed = packed
+
+    def refuse(self, error: DefinitionError, now: float) -> Actions:
+        """Return what refusing the Job takes, for an error found outside (a missing ConfigMap)."""
+        actions = Actions()
+        self._refuse(error, now, actions)
+        return actions
+
+    # --- from the spec to steps
+
+    def _prepare(self, pods: Mapping[str, Pod], now: float, actions: Actions) -> None:
+        if self.spec is None:
+            self.spec = read_spec(self._object["spec"], self.settings.default_image)
+            if self.spec.code is not None and not self.spec.code.module:
+                self._code_map = names.code_config_map(self.ref.name, self.ref.uid)
+        if self.spec.code is None:
+            graph, self._containers = graph_of_ops(self.ref.name, self.spec.ops or ())
+        elif self._packed:
+            graph = unpack(self._packed)
+        else:
+            packed = self._resolve(pods, now, actions)
+            if not packed:
+                return
+            self._packed = packed
+            actions.status["graph"] = packed
+            graph = unpack(packed)
+        self._accept(graph, now, actions)
+
+    def _resolve(self, pods: Mapping[str, Pod], now: float, actions: Actions) -> str:
+        """Return the packed graph of the Job's code, or "" while the resolve pod is not done."""
+        pod = pods.get(self._resolve_pod)
+        if pod is None:
+            if self._code_map and not self._copied:
+                actions.copy_code = True
+                return ""
+            actions.creates.append(self._python_pod(self._resolve_pod, "", {}))
+            self._say(
+                ("Unknown", "Resolving"), "the job's code is being read for its graph", now, actions, accepted="Unknown"
+            )
+            return ""
+        seen = observe(pod)
+        if seen.phase is Phase.STUCK and self._give_up(pod, seen, now, actions):
+            reason = "ImagePullFailed" if "Image" in seen.reason else seen.reason
+            raise DefinitionError(reason, f"the resolve pod cannot start: {seen.reason}: {seen.message}")
+        if seen.phase is Phase.GONE:
+            raise DefinitionError("PodDeleted", "the resolve pod was deleted before it had told the graph")
+        if seen.phase is not Phase.ENDED:
+            message = (
+                f"the job's code is being read for its graph ({seen.reason}: {seen.message})" if seen.reason else ""
+            )
+            self._say(
+                ("Unknown", "Resolving"),
+                message or "the job's code is being read for its graph",
+                now,
+                actions,
+                accepted="Unknown",
+            )
+            return ""
+        record = read_record(seen, self._nonce(""))
+        if record is None:
+            raise DefinitionError("ResolveFailed", _no_record(seen))
+        if record.outcome == "Failed":
+            raise DefinitionError(record.reason or "CodeError", record.message)
+        if not record.graph:
+            actions.read_log = self._resolve_pod
+        return record.graph
+
+    def resolve_record(self, pods: Mapping[str, Pod]) -> Record | None:
+        """Return the resolve pod's record, for reading its log."""
+        pod = pods.get(self._resolve_pod)
+        return read_record(observe(pod), self._nonce("")) if pod is not None else None
+
+    def _accept(self, graph: Graph, now: float, actions: Actions) -> None:
+        assert self.spec is not None
+        selected = select(graph, self.spec.selection)
+        values = bind_inputs(graph, selected, self.spec.run_config)
+        self._check_size(len(selected))
+        self.steps = Steps(graph, selected, values, self._records)
+        self._step_of_pod = {names.step_pod(self.ref.name, self.ref.uid, op, _ATTEMPT): op for op in selected}
+        if not self._is("Accepted", "True"):
+            self.steps.changed.update(selected)
+            count = (
+                f"{len(selected)} of {len(graph.ops)} ops"
+                if len(selected) < len(graph.ops)
+                else f"{len(graph.ops)} ops"
+            )
+            self._set("Accepted", "True", "Accepted", f"{count} will run", now, actions)
+
+    def _check_size(self, steps: int) -> None:
+        spec = len(json.dumps(self._object["spec"], ensure_ascii=False).encode())
+        meta = len(json.dumps(self._object["metadata"], ensure_ascii=False).encode())
+        room = MAX_OBJECT - spec - meta - len(self._packed) - _RECORD_BYTES * steps
+        if room < 16_384:
+            raise DefinitionError(
+                "TooLarge",
+                f"the job would be {MAX_OBJECT - room:,} bytes with its status; at most {MAX_OBJECT:,} bytes fit: use "
+                "fewer ops or shorter scripts (kubectl apply keeps a second copy of the spec, kubectl create does not)",
+            )
+        self._output_budget = min(MAX_JOB_OUTPUTS, room)
+
+    # --- steps
+
+    def _look(self, pod_name: str, pod: Pod | None, now: float, actions: Actions) -> None:
+        assert self.steps is not None
+        step = self._step_of_pod.get(pod_name)
+        if step is None:
+            return
+        record = self.steps.records[step]
+        if record.state in TERMINAL:
+            return
+        if pod is None:
+            if record.pod_uid:
+                self._fail(step, Outcome({}, "PodDeleted", "its pod was deleted before it ended"), actions)
+            return
+        if record.pod_uid and record.pod_uid != pod.metadata.uid:
+            message = "its pod was deleted and another was made under its name"
+            self._fail(step, Outcome({}, "PodDeleted", message), actions)
+            actions.deletes.append(pod_name)
+            return
+        record.pod_uid = pod.metadata.uid
+        if record.state == "Pending":  # created before a restart that lost the write
+            self.steps.ready = type(self.steps.ready)(name for name in self.steps.ready if name != step)
+            self.steps.set_state(step, "Starting")
+        seen = observe(pod)
+        if seen.phase is Phase.STUCK:
+            if self._give_up(pod, seen, now, actions):
+                self._fail(step, Outcome({}, seen.reason, seen.message), actions)
+            else:
+                self.steps.set_state(step, "Starting", seen.reason, seen.message)
+        elif seen.phase is Phase.STARTING:
+            self.steps.set_state(step, "Starting", seen.reason, seen.message)
+        elif seen.phase is Phase.RUNNING:
+            record.start_time = micro(seen.started_at)
+            self.steps.set_state(step, "Running")
+        elif seen.phase is Phase.GONE:
+            self._fail(step, Outcome({}, seen.reason, seen.message), actions)
+        else:
+            self._finish(step, seen, actions)
+
+    def _finish(self, step: str, seen: Seen, actions: Actions) -> None:
+        assert self.steps is not None
+        op = self.steps.graph.ops[step]
+        outcome = (
+            container_outcome(op, seen) if step in self._containers else python_outcome(op, seen, self._nonce(step))
+        )
+        size = sum(len(text.encode()) for text in outcome.outputs.values())
+        if self.steps.output_bytes + size > self._output_budget:
+            outcome = Outcome(
+                {},
+                "OutputsFull",
+                f"with the outputs of op {step!r} the job's outputs would be {self.steps.output_bytes + size:,} bytes; "
+                f"at most {self._output_budget:,} bytes fit into its status",
+                outcome.start_time,
+                outcome.completion_time,
+            )
+        if outcome.reason:
+            self._fail(step, outcome, actions)
+        else:
+            self.steps.end(step, outcome)
+
+    def _fail(self, step: str, outcome: Outcome, actions: Actions) -> None:
+        assert self.steps is not None
+        self.steps.end(step, outcome)
+        actions.events.append(
+            Event("Warning", "StepFailed", f"op {step!r} failed: {outcome.reason}: {outcome.message}")
+        )
+
+    def _start_ready(self, actions: Actions) -> None:
+        assert self.steps is not None
+        while self.steps.ready:
+            step = self.steps.ready.popleft()
+            inputs = self.steps.inputs_of(step)
+            size = sum(len(text.encode()) for text in inputs.values())
+            if size > MAX_ASSIGNMENT:
+                largest = max(inputs, key=lambda name: len(inputs[name]))
+                message = (
+                    f"input {largest!r} of op {step!r} is {len(inputs[largest].encode()):,} bytes of JSON; the inputs "
+                    f"of one step may have at most {MAX_ASSIGNMENT:,} bytes together"
+                )
+                self._fail(step, Outcome({}, "InputTooLarge", message), actions)
+                continue
+            name = names.step_pod(self.ref.name, self.ref.uid, step, _ATTEMPT)
+            if step in self._containers:
+                pod = manifests.container_pod(self.ref, name, step, self._containers[step], inputs)
+            else:
+                pod = self._python_pod(name, step, inputs)
+            actions.creates.append(pod)
+            self.steps.set_state(step, "Starting")
+
+    def created(self, pod_name: str, uid: str) -> None:
+        """Say that a pod exists; its uid goes into the record with the next write."""
+        step = self._step_of_pod.get(pod_name)
+        if step is not None and self.steps is not None and not self.steps.records[step].pod_uid:
+            self.steps.records[step].pod_uid = uid
+            self.steps.changed.add(step)
+
+    def not_created(self, pod_name: str, reason: str, message: str) -> None:
+        """Say that the API server refuses a step's pod for good: the step has failed."""
+        step = self._step_of_pod.get(pod_name)
+        if step is None or self.steps is None:
+            raise DefinitionError(reason, f"the API server refuses the resolve pod: {message}")
+        self.steps.end(step, Outcome({}, reason, f"the API server refuses its pod: {message}"))
+
+    def patch(self, now: float) -> dict[str, Any]:
+        """Return the merge patch for all that changed in steps since the last call; empty when nothing did."""
+        if self.steps is None or not self.steps.changed:
+            return {}
+        changed, self.steps.changed = self.steps.changed, set()
+        counts = {state[0].lower() + state[1:]: self.steps.count(state) for state in STATES}
+        done = self.steps.count("Succeeded") + self.steps.count("Skipped")
+        status: dict[str, Any] = {
+            "steps": {name: self.steps.records[name].to_patch() for name in changed},
+            "counts": {"total": len(self.steps.records), **counts},
+            "progress": f"{done}/{len(self.steps.records)}",
+        }
+        if self.started is not None:
+            status["duration"] = duration(now - seconds_of(self.started))
+        return status
+
+    # --- the Job as a whole
+
+    def _conclude(self, now: float, actions: Actions) -> None:
+        assert self.steps is not None
+        if not self.steps.done:
+            self._say(("Unknown", "Running"), "its steps are running", now, actions)
+            return
+        failed = self.steps.count("Failed")
+        if not failed:
+            self._say(("True", "Succeeded"), f"all {len(self.steps.records)} steps are done", now, actions)
+        else:
+            first = next(name for name, record in self.steps.records.items() if record.state == "Failed")
+            record, rest = self.steps.records[first], self.steps.count("UpstreamFailed")
+            more = f"; {failed - 1} more failed" if failed > 1 else ""
+            more += f"; {rest} not run" if rest else ""
+            self._say(
+                ("False", "Failed"),
+                f"op {first!r} failed: {record.reason}: {record.message}{more}"[:1024],
+                now,
+                actions,
+            )
+        self._finish_job(now, actions)
+
+    def _refuse(self, error: DefinitionError, now: float, actions: Actions) -> None:
+        actions.creates, actions.copy_code, actions.read_log = [], False, ""
+        self._set("Accepted", "False", error.reason, error.message[:4096], now, actions)
+        self._say(("False", "Refused"), f"{error.reason}: {error.message}"[:4096], now, actions)
+        self._finish_job(now, actions)
+
+    def _finish_job(self, now: float, actions: Actions) -> None:
+        assert self.started is not None or not self._announced
+        actions.status["completionTime"] = utc(now)
+        actions.status["duration"] = duration(now - seconds_of(self.started or utc(now)))
+        ended = next(c for c in self.conditions if c["type"] == "Succeeded")
+        self._set("Finished", "True", ended["reason"], ended["message"], now, actions)
+        kind = "Normal" if ended["status"] == "True" else "Warning"
+        actions.events.append(Event(kind, ended["reason"], ended["message"]))
+        actions.urgent = self.finished = True
+
+    def _say(self, how: tuple[str, str], message: str, now: float, actions: Actions, accepted: str = "") -> None:
+        if accepted:
+            self._set("Accepted", accepted, how[1], message, now, actions)
+        self._set("Succeeded", how[0], how[1], message, now, actions)
+        if not self._is("Finished", "False") and not self.finished:
+            self._set("Finished", "False", how[1], "the job is not at its end", now, actions)
+
+    def _set(self, kind: str, status: str, reason: str, message: str, now: float, actions: Actions) -> None:
+        new = condition(kind, status, reason, message, self.generation, now)
+        if set_condition(self.conditions, new):
+            actions.status["conditions"] = self.conditions
+            actions.status["observedGeneration"] = self.generation
+            actions.urgent = True
+
+    def _is(self, kind: str, status: str) -> bool:
+        return any(c["type"] == kind and c["status"] == status for c in self.conditions)
+
+    # --- pods
+
+    def _python_pod(self, name: str, op: str, inputs: Mapping[str, str]) -> Manifest:
+        assert self.spec is not None
+        assert self.spec.code is not None
+        code = self.spec.code
+        assignment = Assignment(
+            op=op,
+            nonce=self._nonce(op),
+            run_id=self.ref.uid,
+            attempt=_ATTEMPT,
+            file="" if code.module else manifests.CODE_FILE,
+            module=code.module,
+            job=code.job,
+            inputs={key: json.loads(text) for key, text in inputs.items()},
+        )
+        return manifests.python_pod(self.ref, name, code, assignment, self.settings.runtime, self._code_map)
+
+    def _nonce(self, op: str) -> str:
+        return names.nonce(self.ref.uid, op, _ATTEMPT)
+
+    def _give_up(self, pod: Pod, seen: Seen, now: float, actions: Actions) -> bool:
+        """Whether a container that cannot start has been waited for long enough; its pod is then deleted.
+
+        Deleted, so that it cannot start after all when nobody waits for it any more.
+        """
+        since = self._stuck_since.setdefault(pod.metadata.uid, now)
+        if seen.hopeless or now - since >= PULL_GRACE_SECONDS:
+            actions.deletes.append(pod.metadata.name)
+            return True
+        actions.again_at = min(actions.again_at or since + PULL_GRACE_SECONDS, since + PULL_GRACE_SECONDS)
+        return False
+
+    def _strays(self, pods: Mapping[str, Pod]) -> list[str]:
+        """Return pods of a finished Job that have not started: a crash may have come before they were deleted."""
+        waiting = (Phase.STARTING, Phase.STUCK)
+        return [n for n, pod in pods.items() if not pod.metadata.deletion_timestamp and observe(pod).phase in waiting]
+
+
+def _no_record(seen: Seen) -> str:
+    if seen.reason == "DeadlineExceeded":
+        return f"reading the code took longer than {manifests.RESOLVE_SECONDS} seconds"
+    tail = f": {seen.text.strip()[-600:]}" if seen.text.strip() else ""
+    return f"the resolve pod told no graph; {seen.message or 'it exited with code 0'}{tail}"

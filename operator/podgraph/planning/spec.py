@@ -1,0 +1,129 @@
+"""Read a Job's spec: its ops as a graph, or where its Python code is."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from podgraph.definition.errors import DefinitionError
+from podgraph.definition.graph import Graph, Input, Op, Output, OutputRef
+from podgraph.definition.values import to_json
+
+__all__ = ["CodeSpec", "ContainerSpec", "JobSpec", "graph_of_ops", "read_spec"]
+
+Object = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class ContainerSpec:
+    """What one container or script op runs."""
+
+    image: str
+    script: str = ""
+    command: tuple[str, ...] = ()
+    args: tuple[str, ...] = ()
+    env: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True)
+class CodeSpec:
+    """Where a Job's Python code is: `source` text, a key of a ConfigMap, or a module in the image."""
+
+    image: str
+    source: str = ""
+    config_map: tuple[str, str] | None = None
+    module: str = ""
+    job: str = ""
+
+
+@dataclass(frozen=True)
+class JobSpec:
+    """A Job's spec. Exactly one of `ops` and `code` is set."""
+
+    ops: tuple[Object, ...] | None
+    code: CodeSpec | None
+    selection: tuple[str, ...]
+    run_config: Object
+
+
+def read_spec(spec: Object, default_image: str) -> JobSpec:
+    """Read what the API server has checked against the schema.
+
+    Raises DefinitionError (`InvalidSpec`) for what a schema of another version might have let through.
+    """
+    ops, code = spec.get("ops"), spec.get("code")
+    if (ops is None) == (code is None):
+        raise DefinitionError("InvalidSpec", "exactly one of spec.ops and spec.code must be set")
+    return JobSpec(
+        ops=None if ops is None else tuple(ops),
+        code=None if code is None else _code(code, default_image),
+        selection=tuple(spec.get("opSelection") or ()),
+        run_config=spec.get("runConfig") or {},
+    )
+
+
+def graph_of_ops(name: str, ops: tuple[Object, ...]) -> tuple[Graph, dict[str, ContainerSpec]]:
+    """Return the graph of `spec.ops` and what each op runs. Raises DefinitionError for what cannot run."""
+    graph = Graph.of(name, [_op(item) for item in ops])
+    return graph, {item["name"]: _container(item) for item in ops}
+
+
+def _code(code: Object, default_image: str) -> CodeSpec:
+    ref = code.get("configMapRef")
+    if [bool(code.get("source")), bool(ref), bool(code.get("module"))].count(True) != 1:
+        raise DefinitionError("InvalidSpec", "exactly one of source, configMapRef and module must be set in spec.code")
+    return CodeSpec(
+        image=code.get("image") or default_image,
+        source=code.get("source", ""),
+        config_map=(ref["name"], ref["key"]) if ref else None,
+        module=code.get("module", ""),
+        job=code.get("job", ""),
+    )
+
+
+def _op(item: Object) -> Op:
+    return Op(
+        name=item["name"],
+        inputs=tuple(_input(item["name"], i) for i in item.get("inputs", ())),
+        outputs=tuple(Output(o["name"], not o.get("optional", False)) for o in item.get("outputs", ())),
+        after=tuple(item.get("after", ())),
+    )
+
+
+def _input(op: str, item: Object) -> Input:
+    where = f"input {item['name']!r} of op {op!r}"
+    given = [key for key in ("value", "from", "fromList") if key in item]
+    if len(given) > 1:
+        raise DefinitionError("InvalidInput", f"{where} sets {' and '.join(given)}; at most one of them is allowed")
+    if "value" in item and "default" in item:
+        raise DefinitionError("InvalidInput", f"{where} sets value and default; a value needs no default")
+    refs = item.get("fromList") or ([item["from"]] if "from" in item else [])
+    return Input(
+        name=item["name"],
+        sources=tuple(OutputRef(ref["op"], ref.get("output") or "result") for ref in refs),
+        fan_in="fromList" in item,
+        literal=to_json(item["value"]) if "value" in item else None,
+        default=to_json(item["default"]) if "default" in item else None,
+        has_default="default" in item,
+    )
+
+
+def _container(item: Object) -> ContainerSpec:
+    if item.get("script") and item.get("command"):
+        raise DefinitionError("InvalidOp", f"op {item['name']!r} sets script and command; only one of them is allowed")
+    seen: dict[str, str] = {}
+    for name in (i["name"] for i in item.get("inputs", ())):
+        if name.upper() in seen:
+            raise DefinitionError(
+                "InvalidName",
+                f"inputs {seen[name.upper()]!r} and {name!r} of op {item['name']!r} would both be INPUT_{name.upper()}",
+            )
+        seen[name.upper()] = name
+    return ContainerSpec(
+        image=item["image"],
+        script=item.get("script", ""),
+        command=tuple(item.get("command", ())),
+        args=tuple(item.get("args", ())),
+        env=tuple((e["name"], e["value"]) for e in item.get("env", ())),
+    )

@@ -1,0 +1,108 @@
+"""A Job's status as Kubernetes keeps it: conditions, step records and the figures the printed columns show."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from podgraph.runtime.step import utc
+
+__all__ = ["CONDITIONS", "STATES", "TERMINAL", "StepRecord", "condition", "duration", "seconds_of", "set_condition"]
+
+CONDITIONS = ("Accepted", "Succeeded", "Finished")
+STATES = ("Pending", "Starting", "Running", "Succeeded", "Failed", "Skipped", "UpstreamFailed")
+TERMINAL = frozenset(("Succeeded", "Failed", "Skipped", "UpstreamFailed"))
+
+_MAX_MESSAGE = 1_024
+
+Object = dict[str, Any]
+
+
+@dataclass
+class StepRecord:
+    """One entry of `status.steps`."""
+
+    state: str = "Pending"
+    pod_uid: str = ""
+    start_time: str | None = None
+    completion_time: str | None = None
+    outputs: dict[str, str] = field(default_factory=dict)
+    reason: str = ""
+    message: str = ""
+
+    @classmethod
+    def from_status(cls, data: Mapping[str, Any]) -> StepRecord:
+        """Read what :meth:`to_patch` wrote."""
+        return cls(
+            state=data.get("state", "Pending"),
+            pod_uid=data.get("podUID", ""),
+            start_time=data.get("startTime"),
+            completion_time=data.get("completionTime"),
+            outputs=dict(data.get("outputs") or {}),
+            reason=data.get("reason", ""),
+            message=data.get("message", ""),
+        )
+
+    def to_patch(self) -> Object:
+        """Return the record for a merge patch: what is empty is null, so that an older value goes away."""
+        message = self.message if len(self.message) <= _MAX_MESSAGE else self.message[: _MAX_MESSAGE - 4] + " ..."
+        return {
+            "state": self.state,
+            "podUID": self.pod_uid or None,
+            "startTime": self.start_time,
+            "completionTime": self.completion_time,
+            "outputs": self.outputs or None,
+            "reason": self.reason or None,
+            "message": message or None,
+        }
+
+
+def condition(kind: str, status: str, reason: str, message: str, generation: int, now: float) -> Object:
+    """Return one condition; its transition time is kept by :func:`set_condition` when the status does not change."""
+    return {
+        "type": kind,
+        "status": status,
+        "reason": reason,
+        "message": message,
+        "observedGeneration": generation,
+        "lastTransitionTime": utc(now)[:19] + "Z",
+    }
+
+
+def set_condition(conditions: list[Object], new: Object) -> bool:
+    """Put `new` into the list in place of the one of its type; return whether anything changed."""
+    for index, old in enumerate(conditions):
+        if old["type"] != new["type"]:
+            continue
+        if old["status"] == new["status"]:
+            new = {**new, "lastTransitionTime": old["lastTransitionTime"]}
+        conditions[index] = new
+        return old != new
+    conditions.append(new)
+    return True
+
+
+def seconds_of(time: str) -> float:
+    """Read an RFC 3339 time as seconds since the epoch.
+
+    >>> seconds_of("1970-01-01T00:00:00.250000Z")
+    0.25
+    """
+    return datetime.fromisoformat(time.replace("Z", "+00:00")).astimezone(UTC).timestamp()
+
+
+def duration(seconds: float) -> str:
+    """Return a length of time as a person reads it.
+
+    >>> [duration(s) for s in (3.21, 125, 3720)]
+    ['3.2s', '2m05s', '1h02m']
+    """
+    seconds = max(0.0, seconds)
+    if seconds < 60:
+        return f"{seconds:.1f}s"
+    minutes, rest = divmod(int(seconds), 60)
+    if minutes < 60:
+        return f"{minutes}m{rest:02d}s"
+    return f"{minutes // 60}h{minutes % 60:02d}m"

@@ -1,0 +1,65 @@
+"""The process of a step's or resolve pod: `python3 runtime.pyz`.
+
+It reads the assignment file, does what it says, and leaves a record in the termination message. Exit status: 0 when
+the record says Succeeded, 1 when it says Failed.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+from pathlib import Path
+
+from podgraph.definition.errors import DefinitionError
+from podgraph.runtime import protocol
+from podgraph.runtime.load import find_job, import_file, import_module
+from podgraph.runtime.protocol import Assignment, Record, StepError
+
+
+def main() -> int:
+    """Do the assigned work, write the record, return the exit status."""
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    assignment = Assignment.from_text(Path(protocol.ASSIGNMENT_FILE).read_text(encoding="utf-8"))
+    record = work(assignment)
+    sys.stdout.flush()
+    # Written last and at once: a record that can be read means that everything before it is done.
+    Path(protocol.TERMINATION_FILE).write_text(record.to_text(), encoding="utf-8")
+    return 0 if record.outcome == "Succeeded" else 1
+
+
+def work(assignment: Assignment) -> Record:
+    """Import the code and run the op, or tell the graph when no op is named."""
+    try:
+        if assignment.module:
+            sys.path.insert(0, os.getcwd())
+            module = import_module(assignment.module)
+        else:
+            sys.path.insert(0, protocol.CODE_DIR)
+            module = import_file(f"{protocol.CODE_DIR}/{assignment.file}")
+        job = find_job(module, assignment.job)
+        if assignment.op:
+            from podgraph.runtime.step import run_step
+
+            return run_step(job, assignment)
+        from podgraph.runtime.resolve import resolve
+
+        record, lines = resolve(job, assignment)
+        for line in lines:
+            sys.stdout.write(line + "\n")
+        return record
+    except (DefinitionError, StepError) as error:
+        print(f"{error.reason}: {error.message}", file=sys.stderr)
+        return Record(assignment.nonce, "Failed", reason=error.reason, message=error.message)
+
+
+def run() -> None:
+    """Do :func:`main`, then leave at once: the record is written, so threads of the user's code count no more."""
+    code = main()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
+
+
+if __name__ == "__main__":
+    run()

@@ -1,0 +1,110 @@
+"""Import a user's code and find the job in it, with errors that point into that code."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import sys
+import traceback
+from pathlib import Path
+from types import ModuleType, TracebackType
+
+from podgraph.definition.decorators import JobDefinition
+from podgraph.definition.errors import DefinitionError, nearest
+
+__all__ = ["find_job", "import_file", "import_module", "own_frames", "where"]
+
+_OWN = str(Path(__file__).parents[1])
+_BEFORE = ("<frozen ", "<string>", importlib.__file__ or "")
+
+
+def import_file(path: str) -> ModuleType:
+    """Import the Python file at `path` as a module named after it.
+
+    Raises DefinitionError (`CodeError`) with the user's line when it does not compile or import.
+    """
+    name = Path(path).stem
+    try:
+        spec = importlib.util.spec_from_file_location(name, path)
+        if spec is None or spec.loader is None:
+            raise DefinitionError("CodeError", f"{path!r} is no Python file; its name must end in .py")
+        module = importlib.util.module_from_spec(spec)
+        sys.modules[name] = module  # as `import` does, so that pickle and dataclasses find it
+        spec.loader.exec_module(module)
+    except FileNotFoundError as error:
+        if str(error.filename) != path:
+            raise _code_error(error) from error
+        raise DefinitionError("CodeError", f"there is no file {path!r}") from None
+    except DefinitionError as error:
+        raise _located(error) from error
+    except (Exception, SystemExit) as error:
+        raise _code_error(error) from error
+    return module
+
+
+def import_module(name: str) -> ModuleType:
+    """Import the module `name`. Raises DefinitionError (`CodeError`) as :func:`import_file` does."""
+    try:
+        return importlib.import_module(name)
+    except DefinitionError as error:
+        raise _located(error) from error
+    except (Exception, SystemExit) as error:
+        raise _code_error(error) from error
+
+
+def find_job(module: ModuleType, name: str = "") -> JobDefinition:
+    """Return the module's only job, or the one called `name`.
+
+    Raises DefinitionError (`NoJob`, `SeveralJobs`, `UnknownJob`).
+    """
+    jobs = {id(v): v for v in vars(module).values() if isinstance(v, JobDefinition)}
+    named = {job.name: job for job in jobs.values()}
+    if name:
+        if name not in named:
+            raise DefinitionError("UnknownJob", f"the code has no @job named {name!r}{nearest(name, named)}")
+        return named[name]
+    if not named:
+        raise DefinitionError("NoJob", "the code has no @job; it must have one function with that decorator")
+    if len(named) > 1:
+        listed = ", ".join(sorted(named))
+        raise DefinitionError("SeveralJobs", f"the code has {len(named)} jobs ({listed}); say which one to run")
+    return next(iter(named.values()))
+
+
+def where(error: BaseException) -> str:
+    """Return ` (job.py line 5 in divide)`, the innermost line of the user's code an error passed, or "".
+
+    >>> where(ValueError("x"))
+    ''
+    """
+    frames = traceback.extract_tb(own_frames(error.__traceback__))
+    if isinstance(error, SyntaxError) and error.filename:
+        return f" ({Path(error.filename).name} line {error.lineno})"
+    users = [f for f in frames if "site-packages" not in f.filename and f.filename != sys.executable]
+    if not users:
+        return ""
+    last = users[-1]
+    place = "" if last.name == "<module>" else f" in {last.name}"
+    return f" ({Path(last.filename).name} line {last.lineno}{place})"
+
+
+def own_frames(tb: TracebackType | None) -> TracebackType | None:
+    """Drop the frames of podgraph and of the import machinery at the start of a traceback."""
+    while tb is not None:
+        name = tb.tb_frame.f_code.co_filename
+        if not name.startswith(_OWN) and not name.startswith(_BEFORE):
+            break
+        tb = tb.tb_next
+    return tb
+
+
+def _code_error(error: BaseException) -> DefinitionError:
+    text = error.msg if isinstance(error, SyntaxError) else str(error)
+    verb = "does not compile" if isinstance(error, SyntaxError) else "cannot be imported"
+    return DefinitionError("CodeError", f"the code {verb}: {type(error).__name__}: {text}{where(error)}")
+
+
+def _located(error: DefinitionError) -> DefinitionError:
+    frames = [f for f in traceback.extract_tb(error.__traceback__) if not f.filename.startswith((_OWN, *_BEFORE))]
+    place = f" ({Path(frames[-1].filename).name} line {frames[-1].lineno})" if frames else ""
+    return DefinitionError(error.reason, f"{error.message}{place}")

@@ -1,0 +1,172 @@
+"""What the operator and a step say to each other.
+
+The operator writes the step's **assignment** (which op, with which inputs) as an annotation on its pod; the pod reads
+it as a file. The step answers with one **record** in its container's termination message, which Kubernetes keeps in
+the pod's status (at most 4,096 bytes).
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from typing import Any
+
+from podgraph.definition.values import to_json
+
+__all__ = [
+    "ASSIGNMENT_FILE",
+    "CODE_DIR",
+    "MAX_OUTPUTS",
+    "RUNTIME_FILE",
+    "Assignment",
+    "ProtocolError",
+    "Record",
+    "StepError",
+    "TERMINATION_FILE",
+    "check_outputs",
+]
+
+MOUNT = "/podgraph"
+ASSIGNMENT_FILE = f"{MOUNT}/in/assignment"
+CODE_DIR = f"{MOUNT}/code"
+RUNTIME_FILE = f"{MOUNT}/runtime.pyz"
+TERMINATION_FILE = "/dev/termination-log"
+
+MAX_OUTPUTS = 3_072
+"""Most bytes of JSON that all outputs of one step may have together: with the rest of the record they must fit into
+a termination message."""
+
+_MAX_MESSAGE = 1_500
+
+
+class ProtocolError(ValueError):
+    """A text that is no assignment or record."""
+
+
+class StepError(Exception):
+    """Why a step failed: one CamelCase word and one sentence."""
+
+    def __init__(self, reason: str, message: str) -> None:
+        super().__init__(message)
+        self.reason, self.message = reason, message
+
+
+@dataclass(frozen=True)
+class Assignment:
+    """What one pod is to do: run `op` with `inputs`, or, when `op` is empty, tell the graph of the code.
+
+    `nonce` comes back in the record, so that no other text a container leaves can pass for one. The code is the file
+    `file` below the code folder, or the importable `module`; `job` names the @job in it, empty for the only one.
+    """
+
+    op: str
+    nonce: str
+    run_id: str
+    attempt: int = 1
+    file: str = ""
+    module: str = ""
+    job: str = ""
+    inputs: dict[str, Any] = field(default_factory=dict)
+
+    def to_text(self) -> str:
+        """Return the assignment as compact JSON."""
+        return json.dumps(vars(self), ensure_ascii=False, separators=(",", ":"))
+
+    @classmethod
+    def from_text(cls, text: str) -> Assignment:
+        """Read :meth:`to_text`. Raises ProtocolError."""
+        return cls(**_fields(cls, text))
+
+
+@dataclass(frozen=True)
+class Record:
+    """How one pod's work ended, in its own words.
+
+    `outcome` is "Succeeded" or "Failed"; times are RFC 3339 in UTC with microseconds; `outputs` maps each output to
+    its value. A pod that resolves a graph answers with `graph`, the packed graph, or with `graph_digest` when the
+    graph is too long for a termination message and stands in the pod's log (see runtime.resolve).
+    """
+
+    nonce: str
+    outcome: str
+    start_time: str = ""
+    completion_time: str = ""
+    outputs: dict[str, Any] = field(default_factory=dict)
+    reason: str = ""
+    message: str = ""
+    graph: str = ""
+    graph_digest: str = ""
+
+    def to_text(self) -> str:
+        """Return the record as compact JSON of at most 4,096 bytes; a long message loses its middle."""
+        data = {key: value for key, value in vars(self).items() if value or key in ("nonce", "outcome")}
+        data["message"] = shorten(self.message, _MAX_MESSAGE)
+        return json.dumps(data, ensure_ascii=False, separators=(",", ":"))
+
+    @classmethod
+    def from_text(cls, text: str) -> Record:
+        """Read :meth:`to_text`. Raises ProtocolError."""
+        record = cls(**_fields(cls, text))
+        if record.outcome not in ("Succeeded", "Failed"):
+            raise ProtocolError(f"the outcome is {record.outcome!r}; it must be 'Succeeded' or 'Failed'")
+        return record
+
+
+def check_outputs(op: str, texts: dict[str, str]) -> None:
+    """Refuse outputs (JSON texts by name) that are together larger than a record can carry.
+
+    Raises StepError (`OutputTooLarge`) that names the largest output, its size and the limit.
+    """
+    sizes = {name: len(text.encode()) for name, text in texts.items()}
+    total = sum(sizes.values())
+    if total > MAX_OUTPUTS:
+        largest = max(sizes, key=lambda name: sizes[name])
+        others = "" if len(sizes) == 1 else f" (all outputs of the step: {total:,} bytes)"
+        raise StepError(
+            "OutputTooLarge",
+            f"output {largest!r} of op {op!r} is {sizes[largest]:,} bytes of JSON{others}; the outputs of one step may "
+            f"have at most {MAX_OUTPUTS:,} bytes together",
+        )
+
+
+def shorten(text: str, most: int) -> str:
+    """Return `text` with its middle left out so that it has at most `most` bytes as UTF-8 inside JSON.
+
+    >>> shorten("abcdefghij", 9)
+    'a ... hij'
+    """
+    if len(to_json_text(text).encode()) <= most:
+        return text
+    keep = min(most, len(text))
+    while keep > 0:
+        head = max(0, (keep - 5) // 3)
+        short = text[:head] + " ... " + text[len(text) - max(0, keep - 5 - head) :]
+        if len(to_json_text(short).encode()) <= most:
+            return short
+        keep -= max(1, keep // 10)
+    return ""
+
+
+def to_json_text(text: str) -> str:
+    """Return the inside of `text` as a JSON string; half surrogate pairs become '?'."""
+    return to_json(text.encode(errors="replace").decode())[1:-1]
+
+
+def _fields(cls: type[Any], text: str) -> dict[str, Any]:
+    """Read a JSON object and hold each key against the dataclass's fields and the types of their values."""
+    try:
+        data = json.loads(text)
+    except (ValueError, RecursionError):
+        raise ProtocolError(f"no JSON: {text[:80]!r}") from None
+    if not isinstance(data, dict):
+        raise ProtocolError(f"no JSON object: {text[:80]!r}")
+    kinds = {"int": int, "str": str, "dict[str, Any]": dict}
+    known = {name: kinds[item.type] for name, item in cls.__dataclass_fields__.items()}
+    for key, value in data.items():
+        if key not in known or not isinstance(value, known[key]) or isinstance(value, bool):
+            raise ProtocolError(f"{key!r} is unknown or of the wrong type")
+    try:
+        cls(**data)
+    except TypeError as error:
+        raise ProtocolError(str(error)) from None
+    return data

@@ -1,0 +1,72 @@
+"""Tell the graph of a user's code without running any op."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import zlib
+from collections.abc import Iterable
+
+from podgraph.definition.decorators import JobDefinition
+from podgraph.definition.errors import DefinitionError
+from podgraph.definition.graph import Graph
+from podgraph.runtime.protocol import Assignment, Record
+
+__all__ = ["MAX_GRAPH", "from_log", "pack", "resolve", "unpack"]
+
+_MAX_IN_RECORD = 3_072
+_LINE = 8_000
+
+MAX_GRAPH = 16 * 1024 * 1024
+"""Most bytes of JSON a graph may unpack to: a bound against a text that unpacks to far more than it is."""
+
+
+def resolve(job: JobDefinition, assignment: Assignment) -> tuple[Record, list[str]]:
+    """Return the record that tells the job's graph, and lines for the pod's log where the record cannot hold it.
+
+    A termination message has at most 4,096 bytes; a longer graph goes to standard output in lines that carry the
+    assignment's nonce, and the record holds their digest.
+    """
+    packed = pack(job.graph)
+    if len(packed) <= _MAX_IN_RECORD:
+        return Record(assignment.nonce, "Succeeded", graph=packed), []
+    parts = [packed[at : at + _LINE] for at in range(0, len(packed), _LINE)]
+    lines = [f"{_mark(assignment.nonce)}{part}" for part in parts]
+    return Record(assignment.nonce, "Succeeded", graph_digest=_digest(packed)), lines
+
+
+def from_log(record: Record, lines: Iterable[str]) -> str:
+    """Return the packed graph that :func:`resolve` left in a log.
+
+    Raises DefinitionError (`InvalidGraph`) when the log does not hold it whole.
+    """
+    mark = _mark(record.nonce)
+    packed = "".join(line.rstrip("\n")[len(mark) :] for line in lines if line.startswith(mark))
+    if _digest(packed) != record.graph_digest:
+        raise DefinitionError("InvalidGraph", "the graph in the resolve pod's log is not whole")
+    return packed
+
+
+def pack(graph: Graph) -> str:
+    """Return the graph's JSON, deflated, as base64 text."""
+    return base64.b64encode(zlib.compress(graph.to_json().encode(), 9)).decode()
+
+
+def unpack(packed: str) -> Graph:
+    """Read :func:`pack`'s text and check the graph in it. Raises DefinitionError (`InvalidGraph` and others)."""
+    inflate = zlib.decompressobj()
+    try:
+        text = inflate.decompress(base64.b64decode(packed, validate=True), MAX_GRAPH).decode()
+    except (ValueError, zlib.error) as error:
+        raise DefinitionError("InvalidGraph", f"the graph cannot be unpacked: {error}") from None
+    if inflate.unconsumed_tail:
+        raise DefinitionError("InvalidGraph", f"the graph unpacks to more than {MAX_GRAPH:,} bytes")
+    return Graph.from_json(text)
+
+
+def _mark(nonce: str) -> str:
+    return f"::podgraph-graph {nonce}::"
+
+
+def _digest(packed: str) -> str:
+    return hashlib.sha256(packed.encode()).hexdigest()
