@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import json
 import logging
 import threading
@@ -55,7 +56,7 @@ class Client:
         self, method: str, path: str, body: Any = None, content_type: str = "application/json", **query: Any
     ) -> tuple[int, Any]:
         headers = {"Content-Type": content_type}
-        data = None if body is None else json.dumps(body)
+        data = None if body is None else io.BytesIO(json.dumps(body).encode())
         params = {key: str(value) for key, value in query.items()}
         async with self.session.request(method, self.url + path, data=data, headers=headers, params=params) as response:
             text = await response.text()

@@ -61,13 +61,15 @@ class Actions:
     """What one pass decided. Empty fields ask for nothing.
 
     `copy_code` asks for the Job's own copy of its code before anything else (see :meth:`Run.code_source`); `creates`
-    are pods; `deletes` and `read_log` are pod names; `status` is a merge patch; `urgent` says that the status should
-    be written at once; `again_at` is a time (seconds since the epoch) to look again.
+    are pods; `deletes`, `confirm` (look whether it really is gone) and `read_log` are pod names; `status` is a merge
+    patch; `urgent` says that the status should be written at once; `again_at` is a time (seconds since the epoch) to
+    look again.
     """
 
     copy_code: bool = False
     creates: list[Manifest] = field(default_factory=list)
     deletes: list[str] = field(default_factory=list)
+    confirm: list[str] = field(default_factory=list)
     read_log: str = ""
     status: dict[str, Any] = field(default_factory=dict)
     urgent: bool = False
@@ -90,7 +92,9 @@ class Run:
         self.steps: Steps | None = None
         self._object = job
         self._packed: str = status.get("graph") or ""
-        self._records = {k: StepRecord.from_status(v) for k, v in (status.get("steps") or {}).items()}
+        self._told = ""
+        self._gone: set[str] = set()
+        self._records = {k: _as_loaded(StepRecord.from_status(v)) for k, v in (status.get("steps") or {}).items()}
         self._containers: dict[str, ContainerSpec] = {}
         self._step_of_pod: dict[str, str] = {}
         self._stuck_since: dict[str, float] = {}
@@ -112,14 +116,16 @@ class Run:
         if self.started is None:
             self.started = utc(now)
             actions.status["startTime"] = self.started
+        first_look: list[str] = []
         try:
             if self.steps is None:
                 self._prepare(pods, now, actions)
+                first_look = list(self._step_of_pod)
         except DefinitionError as error:
             self._refuse(error, now, actions)
             return actions
         if self.steps is not None:
-            for name in changed:
+            for name in [*changed, *first_look]:
                 self._look(name, pods.get(name), now, actions)
             self._start_ready(actions)
             self._conclude(now, actions)
@@ -141,7 +147,11 @@ class Run:
 
     def graph_from_log(self, packed: str) -> None:
         """Give the packed graph that `read_log` asked for."""
-        self._packed = packed
+        self._told = packed
+
+    def confirm_gone(self, pod_name: str) -> None:
+        """Say that a pod that `confirm` named is really gone."""
+        self._gone.add(pod_name)
 
     def refuse(self, error: DefinitionError, now: float) -> Actions:
         """Return what refusing the Job takes, for an error found outside (a missing ConfigMap)."""
@@ -161,7 +171,7 @@ class Run:
         elif self._packed:
             graph = unpack(self._packed)
         else:
-            packed = self._resolve(pods, now, actions)
+            packed = self._told or self._resolve(pods, now, actions)
             if not packed:
                 return
             self._packed = packed
@@ -252,8 +262,10 @@ class Run:
         if record.state in TERMINAL:
             return
         if pod is None:
-            if record.pod_uid:
+            if record.pod_uid and pod_name in self._gone:
                 self._fail(step, Outcome({}, "PodDeleted", "its pod was deleted before it ended"), actions)
+            elif record.pod_uid:
+                actions.confirm.append(pod_name)
             return
         if record.pod_uid and record.pod_uid != pod.metadata.uid:
             message = "its pod was deleted and another was made under its name"
@@ -337,12 +349,22 @@ class Run:
             self.steps.records[step].pod_uid = uid
             self.steps.changed.add(step)
 
-    def not_created(self, pod_name: str, reason: str, message: str) -> None:
-        """Say that the API server refuses a step's pod for good: the step has failed."""
+    def not_created(self, pod_name: str, reason: str, message: str) -> Actions:
+        """Say that the API server refuses a pod for good: its step has failed.
+
+        Raises DefinitionError when it is the resolve pod: then the Job is to be refused.
+        """
+        actions = Actions()
         step = self._step_of_pod.get(pod_name)
         if step is None or self.steps is None:
             raise DefinitionError(reason, f"the API server refuses the resolve pod: {message}")
-        self.steps.end(step, Outcome({}, reason, f"the API server refuses its pod: {message}"))
+        self._fail(step, Outcome({}, reason, f"the API server refuses its pod: {message}"), actions)
+        return actions
+
+    @property
+    def has_changes(self) -> bool:
+        """Whether :meth:`patch` would return anything."""
+        return self.steps is not None and bool(self.steps.changed)
 
     def patch(self, now: float) -> dict[str, Any]:
         """Return the merge patch for all that changed in steps since the last call; empty when nothing did."""
@@ -453,6 +475,13 @@ class Run:
         """Return pods of a finished Job that have not started: a crash may have come before they were deleted."""
         waiting = (Phase.STARTING, Phase.STUCK)
         return [n for n, pod in pods.items() if not pod.metadata.deletion_timestamp and observe(pod).phase in waiting]
+
+
+def _as_loaded(record: StepRecord) -> StepRecord:
+    """Take a step whose pod was never seen for one that is still to start: making the pod again makes it once."""
+    if record.state == "Starting" and not record.pod_uid:
+        return StepRecord()
+    return record
 
 
 def _no_record(seen: Seen) -> str:

@@ -1,0 +1,175 @@
+"""The handful of API calls the operator makes, with their errors sorted into those that pass and those that stay."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from typing import Any
+
+import aiohttp
+import msgspec
+
+from podgraph.planning.names import GROUP
+from podgraph.planning.pods import Pod
+
+__all__ = ["ApiError", "Client"]
+
+_ATTEMPTS = 5
+_CREATES_AT_ONCE = 30
+_JOBS = f"/apis/{GROUP}/v1alpha1/namespaces"
+# A Job can be large; of the answer to a write only its metadata matters.
+_METADATA = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1"
+
+
+class ApiError(Exception):
+    """An answer of the API server that is no success. `lasting` says that asking again cannot help."""
+
+    def __init__(self, status: int, reason: str, message: str) -> None:
+        super().__init__(f"{status} {reason}: {message}")
+        self.status, self.reason, self.message = status, reason, message
+
+    @property
+    def lasting(self) -> bool:
+        """Whether the same request will be answered the same way again."""
+        return self.status in (400, 403, 404, 405, 409, 410, 413, 415, 422)
+
+
+class _Status(msgspec.Struct):
+    reason: str = ""
+    message: str = ""
+
+
+class _Owner(msgspec.Struct):
+    uid: str = ""
+
+
+class _OwnedMeta(msgspec.Struct, rename="camel"):
+    uid: str = ""
+    resource_version: str = ""
+    owner_references: list[_Owner] = []
+
+
+class _Owned(msgspec.Struct):
+    metadata: _OwnedMeta
+
+
+class Client:
+    """Calls for one API server; `session` is made by cluster.connection."""
+
+    def __init__(self, session: aiohttp.ClientSession) -> None:
+        self.session = session
+        self._creating = asyncio.Semaphore(_CREATES_AT_ONCE)
+
+    async def create(self, plural: str, manifest: dict[str, Any]) -> str:
+        """Create a core object and return its uid. That it exists already is success when its owner is the same.
+
+        So a create whose answer was lost can simply be done again. Raises ApiError; `AlreadyExists` means that the
+        name is taken by an object that is not ours.
+        """
+        meta = manifest["metadata"]
+        path = f"/api/v1/namespaces/{meta['namespace']}/{plural}"
+        async with self._creating:
+            try:
+                answer = await self._request("POST", path, manifest)
+            except ApiError as error:
+                if error.reason != "AlreadyExists":
+                    raise
+                existing = msgspec.json.decode(await self._request("GET", f"{path}/{meta['name']}"), type=_Owned)
+                ours = {owner["uid"] for owner in meta.get("ownerReferences", ())}
+                theirs = {owner.uid for owner in existing.metadata.owner_references}
+                if ours != theirs:
+                    raise
+                return existing.metadata.uid
+        return msgspec.json.decode(answer, type=_Owned).metadata.uid
+
+    async def get_pod(self, namespace: str, name: str) -> Pod | None:
+        """Return a pod as it is now, or None when there is none."""
+        try:
+            answer = await self._request("GET", f"/api/v1/namespaces/{namespace}/pods/{name}")
+        except ApiError as error:
+            if error.status == 404:
+                return None
+            raise
+        return msgspec.json.decode(answer, type=Pod)
+
+    async def delete_pod(self, namespace: str, name: str, uid: str) -> None:
+        """Delete the pod of this uid; that it is gone already, or another has its name, is success."""
+        body = {"preconditions": {"uid": uid}} if uid else {}
+        try:
+            await self._request("DELETE", f"/api/v1/namespaces/{namespace}/pods/{name}", body)
+        except ApiError as error:
+            if error.status not in (404, 409):
+                raise
+
+    async def pod_log(self, namespace: str, name: str, most: int) -> list[str]:
+        """Return the lines of a pod's log, at most `most` bytes of it."""
+        path = f"/api/v1/namespaces/{namespace}/pods/{name}/log?limitBytes={most}"
+        return (await self._request("GET", path)).decode(errors="replace").splitlines()
+
+    async def config_map_key(self, namespace: str, name: str, key: str) -> str | None:
+        """Return the text under a ConfigMap's key; None when the ConfigMap or the key does not exist."""
+        try:
+            answer = await self._request("GET", f"/api/v1/namespaces/{namespace}/configmaps/{name}")
+        except ApiError as error:
+            if error.status == 404:
+                return None
+            raise
+        value = (msgspec.json.decode(answer).get("data") or {}).get(key)
+        return value if isinstance(value, str) else None
+
+    async def job_version(self, namespace: str, name: str, uid: str) -> str | None:
+        """Return the resource version of the Job with this uid; None when there is none."""
+        try:
+            answer = await self._request("GET", f"{_JOBS}/{namespace}/jobs/{name}", accept=_METADATA)
+        except ApiError as error:
+            if error.status == 404:
+                return None
+            raise
+        meta = msgspec.json.decode(answer, type=_Owned).metadata
+        return meta.resource_version if meta.uid == uid else None
+
+    async def patch_status(self, namespace: str, name: str, version: str, status: dict[str, Any]) -> str:
+        """Merge `status` into a Job's status and return the Job's new resource version.
+
+        Raises ApiError with status 409 when the Job's version is not `version` any more: it was changed, or it is
+        another Job of the same name (the API server does not hold a uid in such a patch against the object's).
+        """
+        path = f"{_JOBS}/{namespace}/jobs/{name}/status"
+        body = {"metadata": {"resourceVersion": version}, "status": status}
+        answer = await self._request("PATCH", path, body, accept=_METADATA)
+        return msgspec.json.decode(answer, type=_Owned).metadata.resource_version
+
+    async def _request(
+        self, method: str, path: str, body: dict[str, Any] | None = None, accept: str = "application/json"
+    ) -> bytes:
+        """Send one request, again after a pause while the server is busy or away, and return the answer's body."""
+        data = None if body is None else msgspec.json.encode(body)
+        kind = "application/merge-patch+json" if method == "PATCH" else "application/json"
+        for attempt in range(_ATTEMPTS):
+            last = attempt == _ATTEMPTS - 1
+            pause = random.uniform(0.5, 1.0) * 0.2 * 2**attempt
+            try:
+                async with self.session.request(
+                    method, path, data=data, headers={"Content-Type": kind, "Accept": accept}
+                ) as answer:
+                    content = await answer.read()
+                    if answer.status < 300:
+                        return content
+                    error = _error(answer.status, content)
+                    if error.lasting or last:
+                        raise error
+                    after = answer.headers.get("Retry-After", "")
+                    pause = max(pause, min(float(after), 30.0)) if after.isdigit() else pause
+            except (aiohttp.ClientError, TimeoutError) as trouble:
+                if last:
+                    raise ApiError(0, "Unreachable", f"{method} {path}: {trouble!r}") from trouble
+            await asyncio.sleep(pause)
+        raise AssertionError("unreachable")
+
+
+def _error(status: int, content: bytes) -> ApiError:
+    try:
+        said = msgspec.json.decode(content, type=_Status)
+    except msgspec.DecodeError:
+        said = _Status("", content[:200].decode(errors="replace"))
+    return ApiError(status, said.reason or f"HTTP{status}", said.message)

@@ -1,0 +1,62 @@
+"""Where the API server is and who we are there."""
+
+from __future__ import annotations
+
+import logging
+import time
+from pathlib import Path
+
+import aiohttp
+import kopf
+
+__all__ = ["connect", "login", "token_middleware"]
+
+_LOG = logging.getLogger(__name__)
+_TOKEN_SECONDS = 60.0
+
+
+def login() -> kopf.ConnectionInfo:
+    """Return the pod's own service account, or what the kubeconfig says (`KUBECONFIG`, `~/.kube/config`).
+
+    Raises kopf.LoginError when there is neither.
+    """
+    settings = kopf.OperatorSettings()
+    found = kopf.login_with_service_account(settings=settings, logger=_LOG)
+    found = found or kopf.login_with_kubeconfig(settings=settings, logger=_LOG)
+    if found is None:
+        raise kopf.LoginError("no cluster: not in a pod, and no kubeconfig in KUBECONFIG or ~/.kube/config")
+    return found
+
+
+def connect(info: kopf.ConnectionInfo) -> aiohttp.ClientSession:
+    """Return a session for the API server at `info.server`, with a bound on connections and on every wait."""
+    headers = {"User-Agent": "podgraph"}
+    middlewares = []
+    if Path(_TOKEN_FILE).exists() and info.token:
+        middlewares.append(token_middleware(Path(_TOKEN_FILE)))
+    else:
+        headers.update(info.as_http_headers())
+    return aiohttp.ClientSession(
+        base_url=info.server,
+        connector=aiohttp.TCPConnector(limit=100, ssl=info.as_ssl_context()),
+        headers=headers,
+        timeout=aiohttp.ClientTimeout(total=30, connect=5),
+        middlewares=tuple(middlewares),
+    )
+
+
+_TOKEN_FILE = "/var/run/secrets/kubernetes.io/serviceaccount/token"
+
+
+def token_middleware(path: Path) -> aiohttp.ClientMiddlewareType:
+    """Return a middleware that sends the token in `path`, read again each minute: the kubelet renews it hourly."""
+    token, read_at = "", 0.0
+
+    async def send(request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType) -> aiohttp.ClientResponse:
+        nonlocal token, read_at
+        if time.monotonic() - read_at > _TOKEN_SECONDS:
+            token, read_at = path.read_text().strip(), time.monotonic()  # noqa: ASYNC240  small and in memory
+        request.headers["Authorization"] = f"Bearer {token}"
+        return await handler(request)
+
+    return send

@@ -1,0 +1,40 @@
+"""Kubernetes Events on a Job: what `kubectl describe` shows at its end."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any
+
+from podgraph.planning.manifests import JobRef
+from podgraph.planning.names import GROUP
+from podgraph.planning.run import Event
+from podgraph.runtime.step import utc
+
+__all__ = ["event_manifest"]
+
+_MAX_MESSAGE = 1_000  # the API server takes 1,024
+
+
+def event_manifest(job: JobRef, event: Event, now: float) -> dict[str, Any]:
+    """Return the Event object. Its name follows from what it says, so saying it again after a crash says it once."""
+    digest = hashlib.sha256(f"{job.uid}/{event.reason}/{event.message}".encode()).hexdigest()[:16]
+    time = utc(now)[:19] + "Z"
+    return {
+        "apiVersion": "v1",
+        "kind": "Event",
+        "metadata": {"name": f"{job.name[:230]}.{digest}", "namespace": job.namespace},
+        "involvedObject": {
+            "apiVersion": f"{GROUP}/v1alpha1",
+            "kind": "Job",
+            "name": job.name,
+            "namespace": job.namespace,
+            "uid": job.uid,
+        },
+        "type": event.type,
+        "reason": event.reason,
+        "message": event.message if len(event.message) <= _MAX_MESSAGE else event.message[: _MAX_MESSAGE - 4] + " ...",
+        "source": {"component": "podgraph"},
+        "firstTimestamp": time,
+        "lastTimestamp": time,
+        "count": 1,
+    }

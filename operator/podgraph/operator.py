@@ -1,0 +1,165 @@
+"""The operator process: `python3 -m podgraph.operator`.
+
+kopf gives the shell (login, the watch of Jobs, signals, shutdown); the work is the controller's. The image for Python
+ops without one of their own comes from `PODGRAPH_STEP_IMAGE`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import gc
+import logging
+import os
+import time
+from collections.abc import AsyncIterator
+from typing import Any
+
+import kopf
+from aiohttp import web
+
+from podgraph.cluster.bundle import bundle
+from podgraph.cluster.client import Client
+from podgraph.cluster.connection import connect, login
+from podgraph.planning.names import GROUP
+from podgraph.reconcile.controller import Controller
+
+__all__ = ["main", "operate"]
+
+_LOG = logging.getLogger(__name__)
+DEFAULT_STEP_IMAGE = "python:3.13-slim"
+_DEAF_SECONDS = 150.0
+
+
+class _NoDiff(kopf.DiffBaseStorage):
+    """Keeps kopf from copying and comparing every object it sees; we read no such differences."""
+
+    def build(self, *, body: Any, extra_fields: Any = None) -> Any:
+        return {}
+
+    def fetch(self, *, body: Any) -> Any:
+        return None
+
+    def store(self, *, body: Any, patch: Any, essence: Any) -> None:
+        pass
+
+
+class _NoProgress(kopf.ProgressStorage):
+    """Keeps kopf from storing progress on our objects; we have no handlers that need it."""
+
+    def fetch(self, *, key: Any, body: Any) -> Any:
+        return None
+
+    def store(self, *, key: Any, record: Any, body: Any, patch: Any) -> None:
+        pass
+
+    def purge(self, *, key: Any, body: Any, patch: Any) -> None:
+        pass
+
+    def touch(self, *, body: Any, patch: Any, value: Any) -> None:
+        pass
+
+    def clear(self, *, essence: Any) -> Any:
+        return essence
+
+
+def lean_settings() -> kopf.OperatorSettings:
+    """Return kopf settings that fit event handlers only: no annotations, no posted events, no peering."""
+    settings = kopf.OperatorSettings()
+    settings.posting.enabled = False
+    settings.peering.standalone = True
+    settings.scanning.disabled = True
+    settings.persistence.diffbase_storage = _NoDiff()
+    settings.persistence.progress_storage = _NoProgress()
+    settings.persistence.finalizer = f"{GROUP}/finalizer"
+    settings.watching.chunk_size = 500
+    settings.watching.server_timeout = 290
+    settings.networking.request_timeout = 30
+    settings.networking.connect_timeout = 5
+    settings.queueing.idle_timeout = 1.0
+    settings.queueing.exit_timeout = 10
+    return settings
+
+
+@contextlib.asynccontextmanager
+async def controlling(info: kopf.ConnectionInfo, image: str) -> AsyncIterator[Controller]:
+    """Run a controller for as long as the block runs; its end, should it end by itself, ends the block."""
+    async with connect(info) as session:
+        controller = Controller(Client(session), bundle(), image)
+        task = asyncio.create_task(controller.run())
+        try:
+            yield controller
+        finally:
+            task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await task
+
+
+async def operate(
+    stop: asyncio.Event, image: str, info: kopf.ConnectionInfo | None = None, port: int | None = None
+) -> None:
+    """Run the operator until `stop` is set. `port` serves /healthz and /readyz."""
+    registry = kopf.OperatorRegistry()
+    found = info or login()
+
+    @kopf.on.login(registry=registry)
+    async def log_in(**_: Any) -> kopf.ConnectionInfo:
+        return info or login()
+
+    async with controlling(found, image) as controller:
+
+        @kopf.on.event(GROUP, "v1alpha1", "jobs", registry=registry)
+        async def job_seen(event: Any, **_: Any) -> None:
+            controller.job_changed(event["type"], event["object"])
+
+        async with _serving(controller, port):
+            _LOG.info("podgraph runs; steps without an image use %s", image)
+            gc.collect()
+            gc.freeze()
+            gc.set_threshold(100_000, 20, 50)
+            await kopf.operator(
+                registry=registry, settings=lean_settings(), clusterwide=True, standalone=True, stop_flag=stop
+            )
+
+
+@contextlib.asynccontextmanager
+async def _serving(controller: Controller, port: int | None) -> AsyncIterator[None]:
+    if port is None:
+        yield
+        return
+
+    async def healthz(_: web.Request) -> web.Response:
+        silence = time.monotonic() - controller.pods.heard_at
+        if silence > _DEAF_SECONDS:
+            return web.Response(status=500, text=f"nothing was heard of pods for {silence:.0f} s\n")
+        return web.Response(text="ok\n")
+
+    async def readyz(_: web.Request) -> web.Response:
+        ready = controller.pods.synced.is_set()
+        return web.Response(status=200 if ready else 503, text="ok\n" if ready else "listing pods\n")
+
+    app = web.Application()
+    app.add_routes([web.get("/healthz", healthz), web.get("/readyz", readyz)])
+    runner = web.AppRunner(app, access_log=None)
+    await runner.setup()
+    try:
+        await web.TCPSite(runner, port=port).start()
+        yield
+    finally:
+        await runner.cleanup()
+
+
+def main() -> None:
+    """Run the operator until SIGTERM or SIGINT."""
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    logging.getLogger("kopf.objects").setLevel(logging.WARNING)
+    image = os.environ.get("PODGRAPH_STEP_IMAGE") or DEFAULT_STEP_IMAGE
+    port = int(os.environ.get("PODGRAPH_HEALTH_PORT", "8080"))
+    try:
+        asyncio.run(operate(asyncio.Event(), image, port=port))
+    except kopf.LoginError as error:
+        raise SystemExit(f"error: {error}") from None
+
+
+if __name__ == "__main__":
+    main()

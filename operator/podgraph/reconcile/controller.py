@@ -1,0 +1,250 @@
+"""Drives each Job's `Run`: hands it what was seen, does what it says, writes its status.
+
+One pass is gather, plan, apply. Pods are made before the status that tells of them is written: their names follow from
+the Job, so after a crash in between they are found, not made again. A pass writes the status at most once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from podgraph.cluster.bundle import Bundle
+from podgraph.cluster.client import ApiError, Client
+from podgraph.cluster.events import event_manifest
+from podgraph.cluster.reflector import PodReflector
+from podgraph.definition.errors import DefinitionError
+from podgraph.planning import manifests, names
+from podgraph.planning.run import Actions, Event, Run, Settings
+from podgraph.reconcile.queue import KeyedQueue
+from podgraph.runtime.resolve import MAX_GRAPH, from_log
+
+__all__ = ["Controller"]
+
+_LOG = logging.getLogger(__name__)
+_WRITE_SECONDS = 1.0
+WORKERS = 16
+
+Object = Mapping[str, Any]
+
+
+@dataclass
+class _Job:
+    """What is kept of one unfinished Job between passes."""
+
+    object: Object
+    run: Run | None = None
+    changed: set[str] = field(default_factory=set)
+    to_create: dict[str, dict[str, Any]] = field(default_factory=dict)
+    to_delete: set[str] = field(default_factory=set)
+    status: dict[str, Any] = field(default_factory=dict)
+    events: list[Event] = field(default_factory=list)
+    urgent: bool = False
+    written_at: float = float("-inf")
+    version: str = ""
+
+
+class Controller:
+    """All Jobs of the cluster. `clock` gives seconds since the epoch."""
+
+    def __init__(
+        self, client: Client, bundle: Bundle, default_image: str, clock: Callable[[], float] = time.time
+    ) -> None:
+        self.client = client
+        self.bundle = bundle
+        self.settings = Settings(default_image, names.runtime_config_map(bundle.digest))
+        self.pods = PodReflector(client.session, self.pod_changed)
+        self.queue = KeyedQueue()
+        self._clock = clock
+        self._jobs: dict[str, _Job] = {}
+        self._with_runtime: set[str] = set()
+
+    async def run(self) -> None:
+        """Work until cancelled."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self.pods.run())
+            await self.pods.synced.wait()
+            for _ in range(WORKERS):
+                group.create_task(self._work())
+
+    def job_changed(self, kind: str | None, job: Object) -> None:
+        """Take in an event of a Job; `kind` is ADDED, MODIFIED, DELETED or None for one that was there before."""
+        uid = job["metadata"]["uid"]
+        if kind == "DELETED":
+            self._drop(uid)
+            return
+        if uid in self._jobs:
+            return  # its spec cannot change, and its status is ours
+        if _is_finished(job) and not self.pods.of(uid):
+            return
+        self._jobs[uid] = _Job(job, version=job["metadata"]["resourceVersion"])
+        self.queue.add(uid)
+
+    def pod_changed(self, job_uid: str, pod_name: str) -> None:
+        """Take in that a Job's pod came, changed or went."""
+        job = self._jobs.get(job_uid)
+        if job is not None:
+            job.changed.add(pod_name)
+            self.queue.add(job_uid)
+
+    async def _work(self) -> None:
+        while True:
+            uid = await self.queue.get()
+            try:
+                await self._reconcile(uid)
+                self.queue.succeeded(uid)
+            except ApiError as error:
+                _LOG.warning("job %s: %s", uid, error)
+                self.queue.add_failed(uid)
+            except Exception:  # noqa: BLE001  one Job's trouble must not stop the others
+                _LOG.exception("job %s: unexpected", uid)
+                self.queue.add_failed(uid)
+            finally:
+                self.queue.done(uid)
+
+    async def _reconcile(self, uid: str) -> None:
+        job = self._jobs.get(uid)
+        if job is None:
+            return
+        pods = self.pods.of(uid)
+        if job.run is None:
+            job.run = Run(job.object, self.settings)
+            job.changed |= set(pods)
+        changed, job.changed = job.changed, set()
+        actions = job.run.advance(pods, changed, self._clock())
+        self._remember(job, actions)
+        if actions.copy_code:
+            await self._copy_code(job, job.run)
+        if actions.read_log:
+            await self._read_graph(job.run, actions.read_log)
+        for name in actions.confirm:
+            await self._confirm(job.run, name)
+        await self._create(job, job.run)
+        await self._write(uid, job, job.run)
+        await self._delete(job, job.run)
+        await self._post_events(job, job.run)
+        if actions.again_at is not None:
+            self.queue.add_after(uid, actions.again_at - self._clock())
+        if job.run.finished and not (job.status or job.changed):
+            self._drop(uid)
+
+    def _remember(self, job: _Job, actions: Actions) -> None:
+        """Keep what is to be done until it is done, whatever fails in between."""
+        job.to_create.update({pod["metadata"]["name"]: pod for pod in actions.creates})
+        job.to_delete.update(actions.deletes)
+        job.status.update(actions.status)
+        job.events.extend(actions.events)
+        job.urgent = job.urgent or actions.urgent
+
+    async def _copy_code(self, job: _Job, run: Run) -> None:
+        source, config_map = run.code_source()
+        if config_map is not None:
+            found = await self.client.config_map_key(run.ref.namespace, *config_map)
+            if found is None:
+                name, key = config_map
+                error = DefinitionError(
+                    "ConfigMapNotFound", f"there is no ConfigMap {name!r} with the key {key!r} in the job's namespace"
+                )
+                self._remember(job, run.refuse(error, self._clock()))
+                return
+            source = found
+        await self.client.create("configmaps", run.code_map(source))
+        run.code_copied()
+        self.queue.add(run.ref.uid)
+
+    async def _read_graph(self, run: Run, pod: str) -> None:
+        record = run.resolve_record(self.pods.of(run.ref.uid))
+        if record is not None:
+            lines = await self.client.pod_log(run.ref.namespace, pod, MAX_GRAPH)
+            run.graph_from_log(from_log(record, lines))
+            self.queue.add(run.ref.uid)
+
+    async def _confirm(self, run: Run, name: str) -> None:
+        """Look at the cluster itself before a pod that is missing from our view is taken for lost."""
+        pod = await self.client.get_pod(run.ref.namespace, name)
+        if pod is None:
+            run.confirm_gone(name)
+            self.pod_changed(run.ref.uid, name)
+        else:
+            self.pods.put(pod)
+
+    async def _create(self, job: _Job, run: Run) -> None:
+        if not job.to_create:
+            return
+        if run.spec is not None and run.spec.code is not None:
+            await self._ensure_runtime(run.ref.namespace)
+        names_, pods = list(job.to_create), list(job.to_create.values())
+        results = await asyncio.gather(*(self.client.create("pods", pod) for pod in pods), return_exceptions=True)
+        trouble: BaseException | None = None
+        for name, result in zip(names_, results, strict=True):
+            if isinstance(result, str):
+                run.created(name, result)
+            elif isinstance(result, ApiError) and result.lasting:
+                self._refused(job, run, name, result)
+            else:
+                trouble = result
+                continue
+            del job.to_create[name]
+        if trouble is not None:
+            raise trouble
+
+    def _refused(self, job: _Job, run: Run, name: str, error: ApiError) -> None:
+        try:
+            self._remember(job, run.not_created(name, error.reason, error.message))
+            self.queue.add(run.ref.uid)
+        except DefinitionError as refusal:
+            self._remember(job, run.refuse(refusal, self._clock()))
+
+    async def _ensure_runtime(self, namespace: str) -> None:
+        if namespace not in self._with_runtime:
+            manifest = manifests.runtime_config_map(namespace, self.settings.runtime, self.bundle.archive)
+            await self.client.create("configmaps", manifest)
+            self._with_runtime.add(namespace)
+
+    async def _write(self, uid: str, job: _Job, run: Run) -> None:
+        now = self._clock()
+        if not (job.status or run.has_changes):
+            return
+        wait = job.written_at + _WRITE_SECONDS - now
+        if not job.urgent and wait > 0:
+            self.queue.add_after(uid, wait)
+            return
+        job.status = {**run.patch(now), **job.status}
+        try:
+            job.version = await self.client.patch_status(run.ref.namespace, run.ref.name, job.version, job.status)
+        except ApiError as error:
+            if error.status not in (404, 409):
+                raise
+            version = await self.client.job_version(run.ref.namespace, run.ref.name, uid)
+            if version is None:
+                self._drop(uid)
+                return
+            job.version = await self.client.patch_status(run.ref.namespace, run.ref.name, version, job.status)
+        job.status, job.urgent, job.written_at = {}, False, now
+
+    async def _delete(self, job: _Job, run: Run) -> None:
+        for name in list(job.to_delete):
+            pod = self.pods.of(run.ref.uid).get(name)
+            await self.client.delete_pod(run.ref.namespace, name, pod.metadata.uid if pod is not None else "")
+            job.to_delete.discard(name)
+
+    async def _post_events(self, job: _Job, run: Run) -> None:
+        while job.events:
+            try:
+                await self.client.create("events", event_manifest(run.ref, job.events[0], self._clock()))
+            except ApiError as error:
+                _LOG.info("job %s: an event was not taken: %s", run.ref.name, error)
+            job.events.pop(0)
+
+    def _drop(self, uid: str) -> None:
+        self._jobs.pop(uid, None)
+        self.pods.forget(uid)
+
+
+def _is_finished(job: Object) -> bool:
+    conditions = (job.get("status") or {}).get("conditions") or ()
+    return any(c["type"] == "Finished" and c["status"] == "True" for c in conditions)

@@ -1,0 +1,95 @@
+"""A queue of keys that forgets duplicates, as client-go's workqueue: one key is worked on by one worker at a time."""
+
+from __future__ import annotations
+
+import asyncio
+import heapq
+import itertools
+import random
+from collections import deque
+from collections.abc import Callable
+
+__all__ = ["KeyedQueue"]
+
+_FIRST_BACKOFF, _MAX_BACKOFF = 0.2, 60.0
+
+
+class KeyedQueue:
+    """Keys to work on, first come first served.
+
+    A key that is added while it waits is one key; added while it is worked on, it comes again afterwards. `clock` is
+    the loop's time, replaceable in tests.
+    """
+
+    def __init__(self, clock: Callable[[], float] | None = None) -> None:
+        self._clock = clock or asyncio.get_running_loop().time
+        self._ready: deque[str] = deque()
+        self._dirty: set[str] = set()
+        self._working: set[str] = set()
+        self._failures: dict[str, int] = {}
+        self._later: list[tuple[float, int, str]] = []
+        self._due: dict[str, float] = {}
+        self._order = itertools.count()
+        self._wake = asyncio.Event()
+
+    def __len__(self) -> int:
+        return len(self._ready)
+
+    def add(self, key: str) -> None:
+        """Ask for `key` to be worked on as soon as a worker is free."""
+        if key not in self._dirty:
+            self._dirty.add(key)
+            if key not in self._working:
+                self._ready.append(key)
+                self._wake.set()
+
+    def add_after(self, key: str, seconds: float) -> None:
+        """Ask for `key` to be worked on in `seconds`; an earlier such wish stays, a later one is replaced."""
+        due = self._clock() + max(0.0, seconds)
+        if self._due.get(key, float("inf")) <= due:
+            return
+        self._due[key] = due
+        heapq.heappush(self._later, (due, next(self._order), key))
+        self._wake.set()
+
+    def add_failed(self, key: str) -> None:
+        """Ask for `key` to be worked on again after a pause that doubles with each failure in a row."""
+        count = self._failures[key] = self._failures.get(key, 0) + 1
+        pause = min(_MAX_BACKOFF, _FIRST_BACKOFF * 2 ** min(count, 12))
+        self.add_after(key, pause * random.uniform(0.5, 1.0))
+
+    def succeeded(self, key: str) -> None:
+        """Forget the failures of `key`."""
+        self._failures.pop(key, None)
+
+    async def get(self) -> str:
+        """Wait for a key and take it; :meth:`done` must follow."""
+        while True:
+            wait = self._move_due()
+            if self._ready:
+                key = self._ready.popleft()
+                self._dirty.discard(key)
+                self._working.add(key)
+                return key
+            self._wake.clear()
+            try:
+                await asyncio.wait_for(self._wake.wait(), wait)
+            except TimeoutError:
+                pass
+
+    def done(self, key: str) -> None:
+        """Say that the work on `key` has ended; if it was added meanwhile, it comes again."""
+        self._working.discard(key)
+        if key in self._dirty:
+            self._ready.append(key)
+        self._wake.set()
+
+    def _move_due(self) -> float | None:
+        """Make due keys ready; return the seconds until the next one, or None."""
+        now = self._clock()
+        while self._later and self._later[0][0] <= now:
+            due, _, key = heapq.heappop(self._later)
+            if self._due.get(key) == due:
+                del self._due[key]
+                self.add(key)
+        return self._later[0][0] - now if self._later else None
