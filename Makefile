@@ -1,6 +1,13 @@
-.PHONY: help up down images
+.PHONY: help setup up down images chart install demo lint test-fast test bench
 .DEFAULT_GOAL := help
+SHELL := /bin/bash
 NODE := PYTHONPATH=tests PYTHONDONTWRITEBYTECODE=1 python3 -m cluster.node
+
+BIN := .venv/bin
+# A cluster that is there already is used as it is: KUBECONFIG=... make test
+OWN := $(if $(KUBECONFIG),,yes)
+export KUBECONFIG ?= $(CURDIR)/.cluster/kubeconfig
+export PATH := $(CURDIR)/.cluster/bin:$(PATH)
 
 help: ## List these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "%-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -13,3 +20,39 @@ down: ## End the cluster and remove all it made, but for compiled programs and c
 
 images: ## Build the operator and step images and load them into the cluster
 	@$(NODE) images
+
+.venv/.made: pyproject.toml uv.lock
+	@python3 -c 'import sys; sys.exit(sys.version_info < (3, 11) and "error: python3 is %d.%d; podgraph needs 3.11 or newer" % sys.version_info[:2])'
+	@test -x $(BIN)/uv || { python3 -m venv .venv && $(BIN)/python -m pip install --quiet uv; }
+	@UV_PROJECT_ENVIRONMENT=.venv $(BIN)/uv sync --quiet --frozen --all-extras
+	@touch $@
+
+setup: .venv/.made ## Make .venv with everything installed
+
+chart: ## Write the chart's copy of crds/
+	@python3 charts/generate.py
+
+install: $(if $(OWN),up) images ## Install the chart with the images just built
+	@helm upgrade --install podgraph charts/podgraph --namespace podgraph-system --create-namespace --wait --timeout 120s \
+	  --set image.tag=dev --set stepImage=podgraph/step:dev > .cluster/install.log || { cat .cluster/install.log; exit 1; }
+	@kubectl -n podgraph-system rollout restart deployment podgraph > /dev/null
+	@kubectl -n podgraph-system rollout status deployment podgraph --timeout 120s
+
+demo: setup install ## From nothing to a Job's result on a real cluster
+	@$(BIN)/python tests/demo.py
+
+lint: setup ## ruff, mypy, import-linter, and that nothing generated is stale
+	@$(BIN)/ruff check --quiet . && $(BIN)/ruff format --quiet --check .
+	@$(BIN)/mypy --no-error-summary
+	@$(BIN)/lint-imports --no-logo > .venv/imports.log || { cat .venv/imports.log; exit 1; }
+	@$(BIN)/uv lock --check --quiet
+	@python3 charts/generate.py --check
+
+test-fast: lint ## All tests that need no cluster
+	@$(BIN)/pytest -q -m "not cluster" --doctest-modules operator tests
+
+test: lint $(if $(OWN),up images) ## All tests, on a real cluster (its own, or KUBECONFIG=...)
+	@$(BIN)/pytest --doctest-modules operator tests
+
+bench: setup $(if $(OWN),up images) ## Measure, and write .bench/
+	@PYTHONPATH=operator:tests $(BIN)/python -m bench

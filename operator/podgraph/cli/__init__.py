@@ -1,0 +1,18 @@
+"""The command line, `podgraph`."""
+
+from __future__ import annotations
+
+import sys
+
+__all__ = ["main"]
+
+
+def main() -> None:
+    """Run the command line. Without its extra installed, say how to install it."""
+    try:
+        from podgraph.cli.app import app
+    except ModuleNotFoundError as error:
+        if error.name not in ("typer", "yaml", "rich"):
+            raise
+        sys.exit(f"error: the command line needs {error.name!r}; install it with: pip install 'podgraph[cli]'")
+    app()
