@@ -34,7 +34,8 @@ chart: ## Write the chart's copy of crds/
 
 install: $(if $(OWN),up) images ## Install the chart with the images just built
 	@helm upgrade --install podgraph charts/podgraph --namespace podgraph-system --create-namespace --wait --timeout 120s \
-	  --set image.tag=dev --set stepImage=podgraph/step:dev > .cluster/install.log || { cat .cluster/install.log; exit 1; }
+	  --set image.tag=dev --set stepImage=podgraph/step:dev > .cluster/install.log \
+	  || { cat .cluster/install.log; kubectl -n podgraph-system logs deployment/podgraph --tail=20; exit 1; }
 	@kubectl -n podgraph-system rollout restart deployment podgraph > /dev/null
 	@kubectl -n podgraph-system rollout status deployment podgraph --timeout 120s
 

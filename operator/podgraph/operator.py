@@ -11,15 +11,16 @@ import contextlib
 import gc
 import logging
 import os
+import platform
 import time
 from collections.abc import AsyncIterator
-from typing import Any
+from typing import Any, cast
 
 import kopf
 from aiohttp import web
 
 from podgraph.cluster.bundle import bundle
-from podgraph.cluster.client import Client
+from podgraph.cluster.client import ApiError, Client
 from podgraph.cluster.connection import connect, login
 from podgraph.planning.names import GROUP
 from podgraph.reconcile.controller import Controller
@@ -117,9 +118,37 @@ async def operate(
             gc.collect()
             gc.freeze()
             gc.set_threshold(100_000, 20, 50)
+            if not await _jobs_served(controller.client, stop):
+                return
             await kopf.operator(
-                registry=registry, settings=lean_settings(), clusterwide=True, standalone=True, stop_flag=stop
+                registry=registry,
+                settings=lean_settings(),
+                clusterwide=True,
+                standalone=True,
+                stop_flag=stop,
+                identity=cast(Any, platform.node()),  # kopf would ask for a user name, which a bare uid has not
             )
+
+
+async def _jobs_served(client: Client, stop: asyncio.Event) -> bool:
+    """Wait until the cluster knows our Job resource; False when told to stop before.
+
+    kopf looks for it once and would stay deaf if the CRD came a moment later, as it does in `helm install`.
+    """
+    said = ""
+    while True:
+        try:
+            if await client.serves_jobs():
+                return True
+            trouble = f"the cluster has no resource jobs.{GROUP} yet"
+        except ApiError as error:
+            trouble = str(error)
+        if trouble != said:
+            _LOG.warning("waiting: %s", trouble)
+            said = trouble
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(stop.wait(), 1.0)
+            return False
 
 
 @contextlib.asynccontextmanager

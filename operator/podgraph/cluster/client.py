@@ -60,8 +60,12 @@ class Client:
         self.session = session
         self._creating = asyncio.Semaphore(_CREATES_AT_ONCE)
 
-    async def create(self, plural: str, manifest: dict[str, Any]) -> str:
-        """Create a core object and return its uid. That it exists already is success when its owner is the same.
+    async def create_pod(self, manifest: dict[str, Any]) -> Pod:
+        """Create a pod as :meth:`create` does and return it as it is now."""
+        return msgspec.json.decode(await self.create("pods", manifest), type=Pod)
+
+    async def create(self, plural: str, manifest: dict[str, Any]) -> bytes:
+        """Create a core object and return it as JSON. That it exists already is success when its owner is the same.
 
         So a create whose answer was lost can simply be done again. Raises ApiError; `AlreadyExists` means that the
         name is taken by an object that is not ours.
@@ -70,17 +74,16 @@ class Client:
         path = f"/api/v1/namespaces/{meta['namespace']}/{plural}"
         async with self._creating:
             try:
-                answer = await self._request("POST", path, manifest)
+                return await self._request("POST", path, manifest)
             except ApiError as error:
                 if error.reason != "AlreadyExists":
                     raise
-                existing = msgspec.json.decode(await self._request("GET", f"{path}/{meta['name']}"), type=_Owned)
+                existing = await self._request("GET", f"{path}/{meta['name']}")
                 ours = {owner["uid"] for owner in meta.get("ownerReferences", ())}
-                theirs = {owner.uid for owner in existing.metadata.owner_references}
+                theirs = {o.uid for o in msgspec.json.decode(existing, type=_Owned).metadata.owner_references}
                 if ours != theirs:
                     raise
-                return existing.metadata.uid
-        return msgspec.json.decode(answer, type=_Owned).metadata.uid
+                return existing
 
     async def get_pod(self, namespace: str, name: str) -> Pod | None:
         """Return a pod as it is now, or None when there is none."""
@@ -116,6 +119,16 @@ class Client:
             raise
         value = (msgspec.json.decode(answer).get("data") or {}).get(key)
         return value if isinstance(value, str) else None
+
+    async def serves_jobs(self) -> bool:
+        """Whether the cluster has our Job resource."""
+        try:
+            answer = await self._request("GET", f"/apis/{GROUP}/v1alpha1")
+        except ApiError as error:
+            if error.status == 404:
+                return False
+            raise
+        return any(r["name"] == "jobs" for r in msgspec.json.decode(answer)["resources"])
 
     async def job_version(self, namespace: str, name: str, uid: str) -> str | None:
         """Return the resource version of the Job with this uid; None when there is none."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import time
 from pathlib import Path
 
@@ -12,17 +13,25 @@ import kopf
 __all__ = ["connect", "login", "token_middleware"]
 
 _LOG = logging.getLogger(__name__)
+_TOKEN_FILE = Path("/var/run/secrets/kubernetes.io/serviceaccount/token")
 _TOKEN_SECONDS = 60.0
 
 
 def login() -> kopf.ConnectionInfo:
     """Return the pod's own service account, or what the kubeconfig says (`KUBECONFIG`, `~/.kube/config`).
 
-    Raises kopf.LoginError when there is neither.
+    In a pod the API server is reached by its address, so that no cluster DNS is needed. Raises kopf.LoginError when
+    there is neither.
     """
-    settings = kopf.OperatorSettings()
-    found = kopf.login_with_service_account(settings=settings, logger=_LOG)
-    found = found or kopf.login_with_kubeconfig(settings=settings, logger=_LOG)
+    host, port = os.environ.get("KUBERNETES_SERVICE_HOST"), os.environ.get("KUBERNETES_SERVICE_PORT", "443")
+    if host and _TOKEN_FILE.exists():
+        return kopf.ConnectionInfo(
+            server=f"https://{f'[{host}]' if ':' in host else host}:{port}",
+            ca_path=str(_TOKEN_FILE.with_name("ca.crt")),
+            scheme="Bearer",
+            token=_TOKEN_FILE.read_text().strip(),
+        )
+    found = kopf.login_with_kubeconfig(settings=kopf.OperatorSettings(), logger=_LOG)
     if found is None:
         raise kopf.LoginError("no cluster: not in a pod, and no kubeconfig in KUBECONFIG or ~/.kube/config")
     return found
@@ -32,8 +41,8 @@ def connect(info: kopf.ConnectionInfo) -> aiohttp.ClientSession:
     """Return a session for the API server at `info.server`, with a bound on connections and on every wait."""
     headers = {"User-Agent": "podgraph"}
     middlewares = []
-    if Path(_TOKEN_FILE).exists() and info.token:
-        middlewares.append(token_middleware(Path(_TOKEN_FILE)))
+    if info.token and _TOKEN_FILE.exists():
+        middlewares.append(token_middleware(_TOKEN_FILE))
     else:
         headers.update(info.as_http_headers())
     return aiohttp.ClientSession(
@@ -43,9 +52,6 @@ def connect(info: kopf.ConnectionInfo) -> aiohttp.ClientSession:
         timeout=aiohttp.ClientTimeout(total=30, connect=5),
         middlewares=tuple(middlewares),
     )
-
-
-_TOKEN_FILE = "/var/run/secrets/kubernetes.io/serviceaccount/token"
 
 
 def token_middleware(path: Path) -> aiohttp.ClientMiddlewareType:

@@ -61,22 +61,21 @@ class PodReflector:
         self._session = session
         self._on_change = on_change
         self._version = ""
+        self._failures = 0
 
     async def run(self) -> None:
         """List and watch until cancelled; no fault of the server or the network ends this."""
-        failures = 0
         while True:
             try:
                 if not self._version:
                     await self._list()
                 await self._watch()
-                failures = 0
             except _Expired:
                 self._version = ""
             except (aiohttp.ClientError, TimeoutError, msgspec.MsgspecError, OSError) as error:
                 self._version = ""
-                failures += 1
-                pause = random.uniform(0.5, 1.0) * min(30.0, 0.2 * 2**failures)
+                self._failures += 1
+                pause = random.uniform(0.5, 1.0) * min(30.0, 0.2 * 2 ** min(self._failures, 8))
                 _LOG.warning("the watch of pods broke (%r); listing again in %.1f s", error, pause)
                 await asyncio.sleep(pause)
 
@@ -85,18 +84,28 @@ class PodReflector:
         return self.pods.get(job_uid, {})
 
     def put(self, pod: Pod) -> None:
-        """Take in one pod's present state."""
+        """Take in one pod's state, unless a later one is known: what a request answered may come behind the watch."""
         job = pod.metadata.labels.get(JOB_UID_LABEL, "")
         known = self.pods.setdefault(job, {})
         old = known.get(pod.metadata.name)
-        if old is not None and old.metadata.resource_version == pod.metadata.resource_version and old.gone == pod.gone:
-            return
+        if old is not None:
+            same = old.metadata.resource_version == pod.metadata.resource_version
+            if (same and old.gone == pod.gone) or _number(old) > _number(pod):
+                return
         known[pod.metadata.name] = pod
         self._on_change(job, pod.metadata.name)
 
     def forget(self, job_uid: str) -> None:
         """Drop what is kept of a Job's pods."""
         self.pods.pop(job_uid, None)
+
+    def forget_gone(self, job_uid: str, pod_name: str) -> None:
+        """Drop a pod that is gone, of a Job that nobody works on: else pods of long ended Jobs would pile up."""
+        known = self.pods.get(job_uid, {})
+        if pod_name in known and known[pod_name].gone:
+            del known[pod_name]
+            if not known:
+                del self.pods[job_uid]
 
     async def _list(self) -> None:
         seen: dict[tuple[str, str], str] = {}
@@ -115,7 +124,8 @@ class PodReflector:
                 break
         for job, pods in list(self.pods.items()):
             for name, pod in list(pods.items()):
-                if seen.get((job, name)) != pod.metadata.uid:
+                # One that is newer than the list was made after it; the watch will tell of it.
+                if seen.get((job, name)) != pod.metadata.uid and _number(pod) <= int(version or 0):
                     self._went(pod)
         self._version = version
         self.heard_at = time.monotonic()
@@ -139,6 +149,7 @@ class PodReflector:
 
     def _take(self, event: _Event) -> None:
         self.heard_at = time.monotonic()
+        self._failures = 0  # the line works; if it breaks again, that is a new trouble
         if event.type == "ERROR":
             _LOG.info("the watch of pods ended: %s", bytes(event.object)[:300].decode(errors="replace"))
             raise _Expired
@@ -151,6 +162,12 @@ class PodReflector:
 
     def _went(self, pod: Pod) -> None:
         self.put(msgspec.structs.replace(pod, gone=True))
+
+
+def _number(pod: Pod) -> int:
+    """Return the pod's resource version, which Kubernetes lets clients compare as a number (KEP-5504)."""
+    version = pod.metadata.resource_version
+    return int(version) if version.isdigit() else 0
 
 
 async def _lines(content: aiohttp.StreamReader) -> AsyncIterator[Any]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import inspect
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Callable
 
@@ -57,24 +57,27 @@ class Composition:
     ops: dict[str, data.Op] = field(default_factory=dict)
     definitions: dict[str, Any] = field(default_factory=dict)
     prefix: str = ""
-    names: set[str] = field(default_factory=set)
+    names: dict[str, int] = field(default_factory=dict)  # each taken name, and the last number it was given
 
     def unique(self, name: str, alias: str | None) -> str:
         """Return a free name at this level: the alias, else `name`, `name_2`, `name_3` (as Dagster numbers them)."""
         if alias is not None and alias in self.names:
             raise DefinitionError("DuplicateOp", f"two ops are named {self.prefix + alias!r}; op names must be unique")
-        chosen, count = alias or name, 1
+        chosen = name if alias is None else alias
+        count = self.names.get(chosen, 1)
         while chosen in self.names:
             count += 1
             chosen = f"{name}_{count}"
-        self.names.add(chosen)
+        if count > 1:
+            self.names[name] = count
+        self.names[chosen] = 1
         return chosen
 
     @contextlib.contextmanager
     def inside(self, name: str) -> Iterator[None]:
         """Open the graph `name`: ops called meanwhile are named inside it."""
         before = self.prefix, self.names
-        self.prefix, self.names = f"{self.prefix}{name}.", set()
+        self.prefix, self.names = f"{self.prefix}{name}.", {}
         try:
             yield
         finally:
@@ -94,7 +97,7 @@ def compose(fn: Callable[..., Any], name: str) -> Composition:
     composition = Composition()
     _open.append(composition)
     try:
-        fn(**{p: Unconnected() for p in inspect.signature(fn).parameters})
+        fn(**_unconnected(inspect.signature(fn), ()))
     finally:
         _open.pop()
     if not composition.ops:
@@ -114,7 +117,8 @@ def invoke(
     outputs = tuple(data.Output(n, out.is_required) for n, out in outs.items())
     composition.ops[path] = data.Op(path, inputs, outputs, description=getattr(definition, "description", ""))
     composition.definitions[path] = definition
-    handles = [OutputHandle(path, n) for n in outs]
+    # An op without outputs leaves a handle too, for an In(Nothing) to wait for.
+    handles = [OutputHandle(path, n) for n in outs or ("result",)]
     return handles[0] if len(handles) == 1 else Outputs(handles)
 
 
@@ -130,22 +134,26 @@ def call_graph(
         raise DefinitionError(
             "InvalidGraph", f"graph {composition.prefix + path!r} is called wrongly: {error}"
         ) from None
-    missing = {p: Unconnected() for p in bound.signature.parameters if p not in bound.arguments}
     with composition.inside(path):
-        return fn(**bound.arguments, **missing)
+        return fn(**bound.arguments, **_unconnected(bound.signature, bound.arguments))
 
 
 class Outputs(tuple):  # type: ignore[type-arg]
     """The handles of an op with several outputs: unpack them in order, or take one by its name."""
 
     def __new__(cls, handles: list[OutputHandle]) -> Outputs:
-        return super().__new__(cls, handles)
+        made = super().__new__(cls, handles)
+        made.__dict__.update((h.output, h) for h in handles)  # before tuple's own methods: `count` is a good name
+        return made
 
     def __getattr__(self, name: str) -> OutputHandle:
-        for handle in self:
-            if handle.output == name:
-                return handle  # type: ignore[no-any-return]
         raise AttributeError(f"there is no output {name!r}; there are: {', '.join(h.output for h in self)}")
+
+
+def _unconnected(signature: inspect.Signature, given: Collection[str]) -> dict[str, Any]:
+    """Return what stands for each parameter that is not `given` and has no default of its own."""
+    own = {name for name, param in signature.parameters.items() if param.default is not param.empty}
+    return {name: Unconnected() for name in signature.parameters if name not in given and name not in own}
 
 
 def _bind(path: str, params: tuple[Parameter, ...], args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
@@ -193,9 +201,8 @@ def _input(path: str, param: Parameter, value: Any) -> data.Input:
 def _literal(path: str, param: Parameter, value: Any) -> str:
     where = f"input {param.name!r} of op {path!r}"
     if param.ordering:
-        raise DefinitionError(
-            "InvalidGraph", f"{where} only waits (Nothing), so it takes an op's output, not {value!r}"
-        )
+        shown = repr(value) if len(repr(value)) <= 60 else f"{repr(value)[:57]}..."
+        raise DefinitionError("InvalidGraph", f"{where} only waits (Nothing), so it takes an op's output, not {shown}")
     try:
         return to_json(value)
     except NotJsonError as error:
@@ -207,4 +214,4 @@ def _literal(path: str, param: Parameter, value: Any) -> str:
 
 def is_nothing(kind: Any) -> bool:
     """Whether a declared type is :class:`Nothing`, written as the class or, under future annotations, by its name."""
-    return kind is Nothing or kind == "Nothing"
+    return kind is Nothing or (isinstance(kind, str) and kind.strip("'\"").rpartition(".")[2] == "Nothing")

@@ -7,7 +7,7 @@ from typing import Any, Callable, overload
 
 from podgraph.definition.compose import Parameter, call_graph, compose, composing, invoke, is_nothing
 from podgraph.definition.errors import DefinitionError
-from podgraph.definition.graph import Graph, check_name
+from podgraph.definition.graph import Graph, check_name, check_node_name
 from podgraph.definition.values import In, NotJsonError, Out, to_json
 
 __all__ = ["GraphDefinition", "JobDefinition", "OpDefinition", "graph", "job", "op"]
@@ -35,6 +35,7 @@ class OpDefinition:
     ) -> None:
         self.fn = fn
         self.name = name or fn.__name__
+        check_node_name("op", self.name)
         self.outs = {"result": Out()} if outs is None else dict(outs)
         self.description = description if description is not None else (inspect.getdoc(fn) or "")
         self.takes_context, self.params = _parameters(self.name, fn, ins or {})
@@ -53,6 +54,7 @@ class OpDefinition:
 
     def alias(self, name: str) -> OpDefinition:
         """Return the same op under another name, for use inside a job's body: `add.alias("add_again")(x)`."""
+        check_node_name("op", name)
         twin = object.__new__(OpDefinition)
         twin.__dict__.update(self.__dict__)
         twin._alias = name
@@ -65,6 +67,7 @@ class GraphDefinition:
     def __init__(self, fn: Callable[..., Any], name: str | None = None, description: str | None = None) -> None:
         self.fn = fn
         self.name = name or fn.__name__
+        check_node_name("graph", self.name)
         self.description = description if description is not None else (inspect.getdoc(fn) or "")
         self._alias: str | None = None
         _no_variable_arguments("graph", self.name, fn)
@@ -80,6 +83,7 @@ class GraphDefinition:
 
     def alias(self, name: str) -> GraphDefinition:
         """Return the same graph under another name, for use inside a job's body."""
+        check_node_name("graph", name)
         twin = object.__new__(GraphDefinition)
         twin.__dict__.update(self.__dict__)
         twin._alias = name

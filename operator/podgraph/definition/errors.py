@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import difflib
+import heapq
 from collections.abc import Iterable
 
 __all__ = ["DefinitionError", "nearest"]
+
+_MOST_COMPARED = 50  # exact comparison is slow: these are the most names that are worth it
 
 
 class DefinitionError(Exception):
@@ -33,7 +36,8 @@ def nearest(name: str, known: Iterable[str]) -> str:
     '; there are: a, b'
     """
     names = list(known)
-    close = difflib.get_close_matches(name, names, n=1, cutoff=0.6)
+    likely = names if len(names) <= _MOST_COMPARED else heapq.nlargest(_MOST_COMPARED, names, lambda n: _alike(name, n))
+    close = difflib.get_close_matches(name, likely, n=1, cutoff=0.6)
     if not close:
         folded = {n.casefold(): n for n in names}
         close = [folded[name.casefold()]] if name.casefold() in folded else []
@@ -43,3 +47,14 @@ def nearest(name: str, known: Iterable[str]) -> str:
         return "; there are none"
     shown = ", ".join(names[:8])
     return f"; there are: {shown}" + (f" and {len(names) - 8} more" if len(names) > 8 else "")
+
+
+def _alike(name: str, other: str) -> int:
+    """Return how much two names look alike at a glance: what they begin and end with, less what one is longer."""
+    ends = _common(name, other) + _common(name[::-1], other[::-1])
+    return ends - abs(len(name) - len(other))
+
+
+def _common(name: str, other: str) -> int:
+    differs = (at for at, (mine, its) in enumerate(zip(name, other)) if mine != its)
+    return next(differs, min(len(name), len(other)))

@@ -6,22 +6,24 @@ top of the job, `src.add` for the op `add` inside the graph `src`.
 
 from __future__ import annotations
 
+import heapq
 import json
 import re
-from collections import deque
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
 from podgraph.definition.errors import DefinitionError, nearest
+from podgraph.definition.values import NotJsonError, to_json
 
-__all__ = ["MAX_OPS", "Graph", "Input", "Op", "Output", "OutputRef", "check_name"]
+__all__ = ["MAX_OPS", "Graph", "Input", "Op", "Output", "OutputRef", "check_name", "check_node_name"]
 
 MAX_OPS = 5_000
 """The most ops one job may have: their records must fit into one Kubernetes object (1.5 MiB with its spec)."""
 
 _OP_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*(\.[A-Za-z_][A-Za-z0-9_-]*)*")
+_NODE_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*")
 _VALUE_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _MAX_OP_NAME, _MAX_VALUE_NAME = 128, 63
 
@@ -39,7 +41,8 @@ class Input:
     """One input of an op and where its value comes from.
 
     `sources` holds no reference (the value comes from `literal`, run config or a default), one, or, when `fan_in`,
-    any number whose values arrive as one list in this order. `ordering` inputs carry no value: they only wait.
+    any number whose values arrive as one list in this order. `ordering` inputs carry no value: they only wait (and
+    may name an output that the op does not have).
     `literal` and `default` are JSON texts; `has_default` may be true with `default` None when the op itself knows a
     default that JSON cannot hold.
     """
@@ -105,7 +108,10 @@ class Graph:
             if op.name in named:
                 raise DefinitionError("DuplicateOp", f"two ops are named {op.name!r}; op names must be unique")
             _check_values(op)
+            _check_texts(op)
             named[op.name] = op
+        if not _is_unicode(name):
+            raise DefinitionError("InvalidGraph", f"the job's name {_shown(name)} is no valid Unicode")
         if not named:
             raise DefinitionError("NoOps", f"job {_shown(name)} has no ops; it must have at least one")
         if len(named) > MAX_OPS:
@@ -138,17 +144,18 @@ class Graph:
 
     @cached_property
     def order(self) -> tuple[str, ...]:
-        """Op names so that each stands behind all it waits for; ties keep the written order."""
+        """Op names so that each stands behind all it waits for; of those that could stand next, the first written."""
         waiting = {name: len(ups) for name, ups in self.upstream.items()}
-        ready = deque(name for name, count in waiting.items() if count == 0)
+        names, written = list(self.ops), {name: at for at, name in enumerate(self.ops)}
+        ready = [written[name] for name, count in waiting.items() if count == 0]  # ascending, and so a heap
         order: list[str] = []
         while ready:
-            name = ready.popleft()
+            name = names[heapq.heappop(ready)]
             order.append(name)
             for down in self.downstream[name]:
                 waiting[down] -= 1
                 if waiting[down] == 0:
-                    ready.append(down)
+                    heapq.heappush(ready, written[down])
         if len(order) < len(self.ops):
             loop = _cycle(self.upstream, {name for name, count in waiting.items() if count})
             if len(loop) > 21:  # a message must fit into a Kubernetes condition
@@ -213,16 +220,18 @@ def check_name(kind: str, name: str, pattern: re.Pattern[str] = _VALUE_NAME, mos
     """
     if len(name) <= most and pattern.fullmatch(name):
         return
-    allowed = (
-        "letters, digits, '_' and '-', with '.' between a graph and its op"
-        if kind == "op"
-        else "letters, digits and '_'"
-    )
+    dotted = ", with '.' between a graph and its op" if pattern is _OP_NAME else ""
+    allowed = "letters, digits and '_'" if pattern is _VALUE_NAME else f"letters, digits, '_' and '-'{dotted}"
     raise DefinitionError(
         "InvalidName",
         f"{kind} name {_shown(name)} must start with a letter or '_', hold only {allowed}, "
         f"and have at most {most} characters",
     )
+
+
+def check_node_name(kind: str, name: str) -> None:
+    """Refuse a name that an op or graph cannot have where it stands: as in a path, but without the path's dots."""
+    check_name(kind, name, _NODE_NAME, _MAX_OP_NAME)
 
 
 def _check_values(op: Op) -> None:
@@ -235,6 +244,39 @@ def _check_values(op: Op) -> None:
                     "InvalidName", f"op {op.name!r} has two {kind}s named {name!r}; they must be unique"
                 )
             seen.add(name)
+
+
+def _check_texts(op: Op) -> None:
+    """Refuse what could not be written down again or read as it is meant: a graph may come from a user's pod."""
+    if not _is_unicode(op.description):
+        raise DefinitionError("InvalidGraph", f"the description of op {op.name!r} is no valid Unicode")
+    for item in op.inputs:
+        where = f"input {item.name!r} of op {op.name!r}"
+        if len(item.sources) > 1 and not item.fan_in:
+            raise DefinitionError("InvalidGraph", f"{where} has {len(item.sources)} sources, but takes no list")
+        if item.sources and item.literal is not None:
+            raise DefinitionError("InvalidGraph", f"{where} has a source and a value of its own; it can have only one")
+        for kind, text in (("value", item.literal), ("default", item.default)):
+            if text is not None and not _is_json(text):
+                raise DefinitionError("InvalidGraph", f"the {kind} of {where} is no valid JSON: {_shown(text)}")
+        if not all(map(_is_unicode, (item.type, *(ref.output for ref in item.sources)))):
+            raise DefinitionError("InvalidGraph", f"{where} holds text that is no valid Unicode")
+
+
+def _is_json(text: str) -> bool:
+    try:
+        to_json(json.loads(text))
+    except (NotJsonError, ValueError, RecursionError):
+        return False
+    return _is_unicode(text)
+
+
+def _is_unicode(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _shown(name: str) -> str:

@@ -10,6 +10,10 @@ from typing import Any
 __all__ = ["In", "NotJsonError", "Nothing", "Out", "Output", "to_json"]
 
 
+_MAX_DEPTH = 200  # far from where any reader's recursion ends, however deep its own stack is
+_MAX_BITS = 14_000  # Python reads integers of at most 4,300 digits
+
+
 class Nothing:
     """The type of an input that carries no value: the op only waits. Written `ins={"start": In(Nothing)}`."""
 
@@ -68,36 +72,48 @@ def to_json(value: Any) -> str:
     podgraph.definition.values.NotJsonError: a set at ['a'][0]
     """
     try:
-        _check(value, "")
-        text = json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
-        text.encode()
+        _check(value, ())
+        return json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
     except RecursionError:
-        raise NotJsonError("a value nested too deep, or one that holds itself") from None
-    except UnicodeEncodeError:
-        raise NotJsonError("text with half a surrogate pair, which is no valid Unicode") from None
-    return text
+        raise NotJsonError("a value nested too deep or holding itself") from None
 
 
-def _check(value: Any, where: str) -> None:
+def _check(value: Any, path: tuple[Any, ...]) -> None:
     kind = type(value)
-    if value is None or kind in (bool, int, str):
+    if value is None or kind is bool:
         return
-    if kind is float:
+    if kind is str:
+        _check_text(value, path)
+    elif kind is int:
+        if value.bit_length() > _MAX_BITS:
+            raise NotJsonError(f"an integer of {value.bit_length():,} bits (at most {_MAX_BITS:,}){_at(path)}")
+    elif kind is float:
         if not math.isfinite(value):
-            raise NotJsonError(f"the number {value}{_at(where)}")
+            raise NotJsonError(f"the number {value}{_at(path)}")
+    elif kind in (list, dict) and len(path) >= _MAX_DEPTH:
+        raise NotJsonError(f"a value nested deeper than {_MAX_DEPTH} levels or holding itself{_at(path)}")
     elif kind is list:
         for index, item in enumerate(value):
-            _check(item, f"{where}[{index}]")
+            _check(item, (*path, index))
     elif kind is dict:
         for key, item in value.items():
             if type(key) is not str:
-                raise NotJsonError(f"a dict with the key {key!r}, which is no text{_at(where)}")
-            _check(item, f"{where}[{key!r}]")
+                raise NotJsonError(f"a dict with the key {key!r}, which is no text{_at(path)}")
+            _check_text(key, (*path, key))
+            _check(item, (*path, key))
     else:
-        article = "an" if kind.__name__[0].lower() in "aeiou" else "a"
+        article = "an" if kind.__name__[:1].lower() in tuple("aeiou") else "a"
         hint = ", which JSON would turn into a list" if kind is tuple else ""
-        raise NotJsonError(f"{article} {kind.__name__}{hint}{_at(where)}")
+        raise NotJsonError(f"{article} {kind.__name__}{hint}{_at(path)}")
 
 
-def _at(where: str) -> str:
-    return f" at {where}" if where else ""
+def _check_text(text: str, path: tuple[Any, ...]) -> None:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise NotJsonError(f"text with half a surrogate pair, no valid Unicode{_at(path)}") from None
+
+
+def _at(path: tuple[Any, ...]) -> str:
+    keys = [f"[{key!r}]" for key in path]
+    return " at " + "".join(keys if len(keys) <= 8 else [*keys[:6], "...", keys[-1]]) if keys else ""

@@ -8,7 +8,7 @@ from typing import Any
 
 from podgraph.definition.errors import DefinitionError, nearest
 from podgraph.definition.graph import Graph, Input, Op
-from podgraph.definition.values import to_json
+from podgraph.definition.values import NotJsonError, to_json
 
 __all__ = ["bind_inputs", "is_connected", "read_run_config"]
 
@@ -64,8 +64,8 @@ def read_run_config(graph: Graph, run_config: Mapping[str, Any]) -> Values:
     `ops` maps each op to `inputs` and each graph to `ops` of its own; a value may stand bare or as `{value: ...}`
     (Dagster's two forms). Raises DefinitionError (`UnknownOp`, `InvalidRunConfig`) naming the path.
     """
-    _only(run_config, ("ops",), "runConfig")
-    graphs = {path[:at] for path in graph.ops for at in range(len(path)) if path[at] == "."}
+    _only(_object(run_config, "runConfig"), ("ops",), "runConfig")
+    graphs = dict.fromkeys(path[:at] for path in graph.ops for at in range(len(path)) if path[at] == ".")
     values: Values = {}
     todo = [("runConfig.ops", "", run_config.get("ops") or {})]
     while todo:
@@ -82,22 +82,24 @@ def read_run_config(graph: Graph, run_config: Mapping[str, Any]) -> Values:
                 todo.append((f"{place}.ops", f"{path}.", entry.get("ops") or {}))
                 continue
             _only(entry, ("inputs",), place)
+            if path in values:
+                raise DefinitionError("InvalidRunConfig", f"{place}: op {path!r} is set twice")
             inputs = _object(entry.get("inputs") or {}, f"{place}.inputs")
-            values[path] = {key: to_json(_bare(value)) for key, value in inputs.items()}
+            values[path] = {key: _json(value, f"{place}.inputs.{key}") for key, value in inputs.items()}
     return values
 
 
 def _value(op: Op, item: Input, chosen: Mapping[str, Any], given: Mapping[str, str]) -> str | None:
     where = f"input {item.name!r} of op {op.name!r}"
     here = [ref.op for ref in item.sources if ref.op in chosen]
-    if here and len(here) < len(item.sources):
+    if here and len(here) < len(item.sources) and not item.ordering:
         left_out = ", ".join(sorted({ref.op for ref in item.sources} - set(here)))
         raise DefinitionError(
             "PartialFanIn",
             f"{where} takes a list from several ops, of which {left_out} are not selected; select all of them or none",
         )
     if item.name not in given:
-        return None if here else item.literal if item.literal is not None else item.default
+        return None if here or item.ordering else item.literal if item.literal is not None else item.default
     if item.ordering:
         raise DefinitionError("InvalidRunConfig", f"runConfig sets {where}, which only waits and takes no value")
     if here:
@@ -129,13 +131,22 @@ def _missing(missing: list[tuple[Op, Input]]) -> DefinitionError:
     )
 
 
-def _bare(value: Any) -> Any:
-    return value["value"] if isinstance(value, Mapping) and list(value) == ["value"] else value
+def _json(value: Any, where: str) -> str:
+    """Return a value, bare or as `{value: ...}`, as JSON text."""
+    try:
+        return to_json(value["value"] if isinstance(value, Mapping) and list(value) == ["value"] else value)
+    except NotJsonError as error:
+        raise DefinitionError("InvalidRunConfig", f"{where} must be a JSON value, not {error}") from None
 
 
 def _object(value: Any, where: str) -> Mapping[str, Any]:
     if not isinstance(value, Mapping):
-        raise DefinitionError("InvalidRunConfig", f"{where} must be a mapping, not {json.dumps(value)[:60]}")
+        raise DefinitionError(
+            "InvalidRunConfig", f"{where} must be a mapping, not {json.dumps(value, default=str)[:60]}"
+        )
+    for key in value:
+        if not isinstance(key, str):
+            raise DefinitionError("InvalidRunConfig", f"{where} has the key {key!r}, which is no text")
     return value
 
 

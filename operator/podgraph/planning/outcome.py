@@ -109,7 +109,8 @@ def _written(op: str, text: str) -> dict[str, str]:
             kind = "holds what JSON cannot" if isinstance(error, NotJsonError) else "is no valid JSON"
             raise StepError("WrongOutputs", f"what op {op!r} wrote to $PODGRAPH_OUTPUT {kind}: {error}") from None
     texts: dict[str, str] = {}
-    for line in text.splitlines():
+    for line in text.split("\n"):  # not splitlines: a value may hold what Unicode also calls the end of a line
+        line = line.removesuffix("\r")
         if not line.strip():
             continue
         name, equals, value = line.partition("=")

@@ -97,7 +97,7 @@ class Run:
         self._records = {k: _as_loaded(StepRecord.from_status(v)) for k, v in (status.get("steps") or {}).items()}
         self._containers: dict[str, ContainerSpec] = {}
         self._step_of_pod: dict[str, str] = {}
-        self._stuck_since: dict[str, float] = {}
+        self._stuck: dict[str, float] = {}  # pods that cannot start, and since when
         self._resolve_pod = names.resolve_pod(self.ref.name, self.ref.uid)
         self._code_map = ""
         self._copied = False
@@ -125,8 +125,11 @@ class Run:
             self._refuse(error, now, actions)
             return actions
         if self.steps is not None:
-            for name in [*changed, *first_look]:
+            due = [name for name, since in self._stuck.items() if now - since >= PULL_GRACE_SECONDS]
+            for name in dict.fromkeys([*changed, *first_look, *due]):
                 self._look(name, pods.get(name), now, actions)
+            if self._stuck:  # asked for again at each pass, for the queue keeps only the earliest wish
+                actions.again_at = min(self._stuck.values()) + PULL_GRACE_SECONDS
             self._start_ready(actions)
             self._conclude(now, actions)
         return actions
@@ -260,6 +263,7 @@ class Run:
             return
         record = self.steps.records[step]
         if record.state in TERMINAL:
+            self._stuck.pop(pod_name, None)
             return
         if pod is None:
             if record.pod_uid and pod_name in self._gone:
@@ -277,6 +281,8 @@ class Run:
             self.steps.ready = type(self.steps.ready)(name for name in self.steps.ready if name != step)
             self.steps.set_state(step, "Starting")
         seen = observe(pod)
+        if seen.phase is not Phase.STUCK:
+            self._stuck.pop(pod_name, None)
         if seen.phase is Phase.STUCK:
             if self._give_up(pod, seen, now, actions):
                 self._fail(step, Outcome({}, seen.reason, seen.message), actions)
@@ -378,7 +384,7 @@ class Run:
             "counts": {"total": len(self.steps.records), **counts},
             "progress": f"{done}/{len(self.steps.records)}",
         }
-        if self.started is not None:
+        if self.started is not None and not self.finished:  # at the end it is told with the completion time
             status["duration"] = duration(now - seconds_of(self.started))
         return status
 
@@ -464,11 +470,12 @@ class Run:
 
         Deleted, so that it cannot start after all when nobody waits for it any more.
         """
-        since = self._stuck_since.setdefault(pod.metadata.uid, now)
+        since = self._stuck.setdefault(pod.metadata.name, now)
         if seen.hopeless or now - since >= PULL_GRACE_SECONDS:
+            del self._stuck[pod.metadata.name]
             actions.deletes.append(pod.metadata.name)
             return True
-        actions.again_at = min(actions.again_at or since + PULL_GRACE_SECONDS, since + PULL_GRACE_SECONDS)
+        actions.again_at = since + PULL_GRACE_SECONDS
         return False
 
     def _strays(self, pods: Mapping[str, Pod]) -> list[str]:

@@ -8,7 +8,7 @@ from typing import Any
 
 from podgraph.definition.errors import DefinitionError
 from podgraph.definition.graph import Graph, Input, Op, Output, OutputRef
-from podgraph.definition.values import to_json
+from podgraph.definition.values import NotJsonError, to_json
 
 __all__ = ["CodeSpec", "ContainerSpec", "JobSpec", "graph_of_ops", "read_spec"]
 
@@ -103,10 +103,17 @@ def _input(op: str, item: Object) -> Input:
         name=item["name"],
         sources=tuple(OutputRef(ref["op"], ref.get("output") or "result") for ref in refs),
         fan_in="fromList" in item,
-        literal=to_json(item["value"]) if "value" in item else None,
-        default=to_json(item["default"]) if "default" in item else None,
+        literal=_json(item, "value", where),
+        default=_json(item, "default", where),
         has_default="default" in item,
     )
+
+
+def _json(item: Object, key: str, where: str) -> str | None:
+    try:
+        return to_json(item[key]) if key in item else None
+    except NotJsonError as error:
+        raise DefinitionError("InvalidInput", f"the {key} of {where} must be a JSON value, not {error}") from None
 
 
 def _container(item: Object) -> ContainerSpec:

@@ -37,12 +37,12 @@ class StepRecord:
         """Read what :meth:`to_patch` wrote."""
         return cls(
             state=data.get("state", "Pending"),
-            pod_uid=data.get("podUID", ""),
+            pod_uid=data.get("podUID") or "",
             start_time=data.get("startTime"),
             completion_time=data.get("completionTime"),
             outputs=dict(data.get("outputs") or {}),
-            reason=data.get("reason", ""),
-            message=data.get("message", ""),
+            reason=data.get("reason") or "",
+            message=data.get("message") or "",
         )
 
     def to_patch(self) -> Object:
@@ -100,9 +100,9 @@ def duration(seconds: float) -> str:
     ['3.2s', '2m05s', '1h02m']
     """
     seconds = max(0.0, seconds)
-    if seconds < 60:
+    if round(seconds, 1) < 60:
         return f"{seconds:.1f}s"
-    minutes, rest = divmod(int(seconds), 60)
+    minutes, rest = divmod(int(max(seconds, 60)), 60)
     if minutes < 60:
         return f"{minutes}m{rest:02d}s"
     return f"{minutes // 60}h{minutes % 60:02d}m"

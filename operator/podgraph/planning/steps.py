@@ -9,12 +9,14 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Mapping, Sequence
 
-from podgraph.definition.graph import Graph, Input
+from podgraph.definition.graph import Graph, OutputRef
 from podgraph.planning.inputs import Values, is_connected
 from podgraph.planning.outcome import Outcome
 from podgraph.planning.status import TERMINAL, StepRecord
 
 __all__ = ["Steps"]
+
+_FAILED = ("Failed", "UpstreamFailed")
 
 
 class Steps:
@@ -82,16 +84,19 @@ class Steps:
         """Tell everything downstream of an ended step, without recursion: a chain may have thousands of steps."""
         todo = deque([name])
         while todo:
-            for down in self.graph.downstream[todo.popleft()]:
+            ended = todo.popleft()
+            failed = self._state(ended) in _FAILED
+            for down in self.graph.downstream[ended]:
                 if down not in self.records:
                     continue
                 self._open[down] -= 1
-                if self.records[down].state == "Pending" and self._settle(down):
+                decided = failed or not self._open[down]  # so that each is looked at once, however many it waits for
+                if decided and self.records[down].state == "Pending" and self._settle(down):
                     todo.append(down)
 
     def _settle(self, name: str) -> bool:
         """Decide a pending step if it can be decided; return whether that ended it."""
-        failed = [up for up in self.graph.upstream[name] if self._state(up) in ("Failed", "UpstreamFailed")]
+        failed = [up for up in self.graph.upstream[name] if self._state(up) in _FAILED]
         if failed:
             self.records[name].message = f"not run: {', '.join(failed[:3])} failed"
             self._move(name, "UpstreamFailed")
@@ -116,12 +121,17 @@ class Steps:
             if self._state(up) == "Skipped":
                 return f"{up} was skipped"
         for item in op.inputs:
-            if is_connected(item, self.records) and not any(self._produced(item)):
+            refs = [ref for ref in item.sources if ref.op in self.records]
+            if refs and not any(self._produced(ref, item.ordering) for ref in refs):
                 return f"input {item.name} was not produced"
         return ""
 
-    def _produced(self, item: Input) -> list[bool]:
-        return [ref.output in self.records[ref.op].outputs for ref in item.sources]
+    def _produced(self, ref: OutputRef, ordering: bool) -> bool:
+        """Whether an output is there. One that an op does not have, which may only be waited for, comes as it ends."""
+        record = self.records[ref.op]
+        if ordering and all(ref.output != output.name for output in self.graph.ops[ref.op].outputs):
+            return record.state == "Succeeded"
+        return ref.output in record.outputs
 
     def _state(self, name: str) -> str:
         return self.records[name].state if name in self.records else ""

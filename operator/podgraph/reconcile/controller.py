@@ -19,6 +19,7 @@ from podgraph.cluster.events import event_manifest
 from podgraph.cluster.reflector import PodReflector
 from podgraph.definition.errors import DefinitionError
 from podgraph.planning import manifests, names
+from podgraph.planning.pods import Pod
 from podgraph.planning.run import Actions, Event, Run, Settings
 from podgraph.reconcile.queue import KeyedQueue
 from podgraph.runtime.resolve import MAX_GRAPH, from_log
@@ -41,6 +42,8 @@ class _Job:
     changed: set[str] = field(default_factory=set)
     to_create: dict[str, dict[str, Any]] = field(default_factory=dict)
     to_delete: set[str] = field(default_factory=set)
+    to_confirm: set[str] = field(default_factory=set)
+    has_runtime: bool = False
     status: dict[str, Any] = field(default_factory=dict)
     events: list[Event] = field(default_factory=list)
     urgent: bool = False
@@ -61,7 +64,7 @@ class Controller:
         self.queue = KeyedQueue()
         self._clock = clock
         self._jobs: dict[str, _Job] = {}
-        self._with_runtime: set[str] = set()
+        self._ended: set[str] = set()
 
     async def run(self) -> None:
         """Work until cancelled."""
@@ -74,11 +77,14 @@ class Controller:
     def job_changed(self, kind: str | None, job: Object) -> None:
         """Take in an event of a Job; `kind` is ADDED, MODIFIED, DELETED or None for one that was there before."""
         uid = job["metadata"]["uid"]
-        if kind == "DELETED":
+        if kind == "DELETED" or job["metadata"].get("deletionTimestamp"):
             self._drop(uid)
+            self._ended.discard(uid)
             return
         if uid in self._jobs:
             return  # its spec cannot change, and its status is ours
+        if uid in self._ended:
+            return  # an event from before its end that comes late, or a change that is not ours
         if _is_finished(job) and not self.pods.of(uid):
             return
         self._jobs[uid] = _Job(job, version=job["metadata"]["resourceVersion"])
@@ -87,9 +93,11 @@ class Controller:
     def pod_changed(self, job_uid: str, pod_name: str) -> None:
         """Take in that a Job's pod came, changed or went."""
         job = self._jobs.get(job_uid)
-        if job is not None:
-            job.changed.add(pod_name)
-            self.queue.add(job_uid)
+        if job is None:
+            self.pods.forget_gone(job_uid, pod_name)
+            return
+        job.changed.add(pod_name)
+        self.queue.add(job_uid)
 
     async def _work(self) -> None:
         while True:
@@ -120,22 +128,25 @@ class Controller:
         if actions.copy_code:
             await self._copy_code(job, job.run)
         if actions.read_log:
-            await self._read_graph(job.run, actions.read_log)
-        for name in actions.confirm:
+            await self._read_graph(job, job.run, actions.read_log)
+        for name in list(job.to_confirm):
             await self._confirm(job.run, name)
+            job.to_confirm.discard(name)
         await self._create(job, job.run)
         await self._write(uid, job, job.run)
         await self._delete(job, job.run)
         await self._post_events(job, job.run)
         if actions.again_at is not None:
             self.queue.add_after(uid, actions.again_at - self._clock())
-        if job.run.finished and not (job.status or job.changed):
+        if job.run.finished and uid in self._jobs and not (job.status or job.changed):
             self._drop(uid)
+            self._ended.add(uid)
 
     def _remember(self, job: _Job, actions: Actions) -> None:
         """Keep what is to be done until it is done, whatever fails in between."""
         job.to_create.update({pod["metadata"]["name"]: pod for pod in actions.creates})
         job.to_delete.update(actions.deletes)
+        job.to_confirm.update(actions.confirm)
         job.status.update(actions.status)
         job.events.extend(actions.events)
         job.urgent = job.urgent or actions.urgent
@@ -152,15 +163,32 @@ class Controller:
                 self._remember(job, run.refuse(error, self._clock()))
                 return
             source = found
-        await self.client.create("configmaps", run.code_map(source))
+        try:
+            await self.client.create("configmaps", run.code_map(source))
+        except ApiError as error:
+            if not error.lasting:
+                raise
+            refusal = DefinitionError(error.reason, f"the API server refuses the copy of the code: {error.message}")
+            self._remember(job, run.refuse(refusal, self._clock()))
+            return
         run.code_copied()
         self.queue.add(run.ref.uid)
 
-    async def _read_graph(self, run: Run, pod: str) -> None:
+    async def _read_graph(self, job: _Job, run: Run, pod: str) -> None:
         record = run.resolve_record(self.pods.of(run.ref.uid))
-        if record is not None:
+        if record is None:
+            return
+        try:
             lines = await self.client.pod_log(run.ref.namespace, pod, MAX_GRAPH)
             run.graph_from_log(from_log(record, lines))
+        except DefinitionError as error:
+            self._remember(job, run.refuse(error, self._clock()))
+        except ApiError as error:
+            if not error.lasting:
+                raise
+            refusal = DefinitionError("ResolveFailed", f"the resolve pod's log cannot be read: {error.message}")
+            self._remember(job, run.refuse(refusal, self._clock()))
+        else:
             self.queue.add(run.ref.uid)
 
     async def _confirm(self, run: Run, name: str) -> None:
@@ -176,14 +204,16 @@ class Controller:
         if not job.to_create:
             return
         if run.spec is not None and run.spec.code is not None:
-            await self._ensure_runtime(run.ref.namespace)
+            await self._ensure_runtime(job, run)
         names_, pods = list(job.to_create), list(job.to_create.values())
-        results = await asyncio.gather(*(self.client.create("pods", pod) for pod in pods), return_exceptions=True)
+        results = await asyncio.gather(*(self.client.create_pod(pod) for pod in pods), return_exceptions=True)
         trouble: BaseException | None = None
         for name, result in zip(names_, results, strict=True):
-            if isinstance(result, str):
-                run.created(name, result)
-            elif isinstance(result, ApiError) and result.lasting:
+            if isinstance(result, Pod):
+                run.created(name, result.metadata.uid)
+                self.pods.put(result)  # so that we miss it even if it goes before the watch tells that it came
+            elif isinstance(result, ApiError) and result.lasting and result.reason != "Conflict":
+                # "Conflict" is the quota's count changing while the pod was held against it, which passes.
                 self._refused(job, run, name, result)
             else:
                 trouble = result
@@ -199,11 +229,12 @@ class Controller:
         except DefinitionError as refusal:
             self._remember(job, run.refuse(refusal, self._clock()))
 
-    async def _ensure_runtime(self, namespace: str) -> None:
-        if namespace not in self._with_runtime:
-            manifest = manifests.runtime_config_map(namespace, self.settings.runtime, self.bundle.archive)
+    async def _ensure_runtime(self, job: _Job, run: Run) -> None:
+        """Make the runtime's ConfigMap; asked for each Job, as somebody may have deleted it or the namespace."""
+        if not job.has_runtime:
+            manifest = manifests.runtime_config_map(run.ref.namespace, self.settings.runtime, self.bundle.archive)
             await self.client.create("configmaps", manifest)
-            self._with_runtime.add(namespace)
+            job.has_runtime = True
 
     async def _write(self, uid: str, job: _Job, run: Run) -> None:
         now = self._clock()
@@ -213,7 +244,11 @@ class Controller:
         if not job.urgent and wait > 0:
             self.queue.add_after(uid, wait)
             return
-        job.status = {**run.patch(now), **job.status}
+        # What an earlier write that failed was to tell still counts where nothing newer is known.
+        patch = run.patch(now)
+        if "steps" in patch:
+            patch["steps"] = {**job.status.get("steps", {}), **patch["steps"]}
+        job.status.update(patch)
         try:
             job.version = await self.client.patch_status(run.ref.namespace, run.ref.name, job.version, job.status)
         except ApiError as error:

@@ -6,6 +6,7 @@ the record says Succeeded, 1 when it says Failed.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import sys
@@ -22,7 +23,7 @@ def main() -> int:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     assignment = Assignment.from_text(Path(protocol.ASSIGNMENT_FILE).read_text(encoding="utf-8"))
     record = work(assignment)
-    sys.stdout.flush()
+    _flush()
     # Written last and at once: a record that can be read means that everything before it is done.
     Path(protocol.TERMINATION_FILE).write_text(record.to_text(), encoding="utf-8")
     return 0 if record.outcome == "Succeeded" else 1
@@ -56,9 +57,15 @@ def work(assignment: Assignment) -> Record:
 def run() -> None:
     """Do :func:`main`, then leave at once: the record is written, so threads of the user's code count no more."""
     code = main()
-    sys.stdout.flush()
-    sys.stderr.flush()
+    _flush()
     os._exit(code)
+
+
+def _flush() -> None:
+    """Flush both streams, whatever the user's code did to them."""
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(AttributeError, OSError, ValueError):
+            stream.flush()
 
 
 if __name__ == "__main__":

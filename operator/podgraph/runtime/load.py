@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import json
+import os
+import re
 import sys
 import traceback
 from pathlib import Path
@@ -14,8 +17,9 @@ from podgraph.definition.errors import DefinitionError, nearest
 
 __all__ = ["find_job", "import_file", "import_module", "own_frames", "where"]
 
-_OWN = str(Path(__file__).parents[1])
+_OWN = str(Path(__file__).parents[1]) + os.sep
 _BEFORE = ("<frozen ", "<string>", importlib.__file__ or "")
+_LIBRARY = str(Path(json.__file__).parents[1]) + os.sep  # the standard library, with site-packages often inside it
 
 
 def import_file(path: str) -> ModuleType:
@@ -59,9 +63,12 @@ def find_job(module: ModuleType, name: str = "") -> JobDefinition:
     """
     jobs = {id(v): v for v in vars(module).values() if isinstance(v, JobDefinition)}
     named = {job.name: job for job in jobs.values()}
+    if name and name not in named:
+        raise DefinitionError("UnknownJob", f"the code has no @job named {name!r}{nearest(name, named)}")
+    for job in jobs.values():
+        if named[job.name] is not job and name in ("", job.name):
+            raise DefinitionError("SeveralJobs", f"the code has several jobs named {job.name!r}; names must be unique")
     if name:
-        if name not in named:
-            raise DefinitionError("UnknownJob", f"the code has no @job named {name!r}{nearest(name, named)}")
         return named[name]
     if not named:
         raise DefinitionError("NoJob", "the code has no @job; it must have one function with that decorator")
@@ -74,13 +81,15 @@ def find_job(module: ModuleType, name: str = "") -> JobDefinition:
 def where(error: BaseException) -> str:
     """Return ` (job.py line 5 in divide)`, the innermost line of the user's code an error passed, or "".
 
+    Where all of it lies in installed packages, the user's is the code that was called first.
+
     >>> where(ValueError("x"))
     ''
     """
-    frames = traceback.extract_tb(own_frames(error.__traceback__))
-    if isinstance(error, SyntaxError) and error.filename:
+    if isinstance(error, SyntaxError) and error.filename and not error.filename.startswith("<"):
         return f" ({Path(error.filename).name} line {error.lineno})"
-    users = [f for f in frames if "site-packages" not in f.filename and f.filename != sys.executable]
+    frames = traceback.extract_tb(own_frames(error.__traceback__))
+    users = [f for f in frames if not _is_library(f.filename)] or frames[:1]
     if not users:
         return ""
     last = users[-1]
@@ -104,7 +113,15 @@ def _code_error(error: BaseException) -> DefinitionError:
     return DefinitionError("CodeError", f"the code {verb}: {type(error).__name__}: {text}{where(error)}")
 
 
+def _is_library(filename: str) -> bool:
+    """Whether a frame's code is podgraph's, Python's or an installed package's."""
+    installed = "site-packages" in filename or "dist-packages" in filename
+    return installed or filename.startswith(("<", _OWN, _LIBRARY))
+
+
 def _located(error: DefinitionError) -> DefinitionError:
+    """Add the user's line; a reason of the user's own making that is no word becomes CodeError."""
     frames = [f for f in traceback.extract_tb(error.__traceback__) if not f.filename.startswith((_OWN, *_BEFORE))]
     place = f" ({Path(frames[-1].filename).name} line {frames[-1].lineno})" if frames else ""
-    return DefinitionError(error.reason, f"{error.message}{place}")
+    reason = error.reason if re.fullmatch(r"[A-Za-z0-9_]{1,100}", str(error.reason)) else "CodeError"
+    return DefinitionError(reason, f"{error.message}{place}")

@@ -8,7 +8,9 @@ the pod's status (at most 4,096 bytes).
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 from podgraph.definition.values import to_json
@@ -36,7 +38,10 @@ MAX_OUTPUTS = 3_072
 """Most bytes of JSON that all outputs of one step may have together: with the rest of the record they must fit into
 a termination message."""
 
-_MAX_MESSAGE = 1_500
+_MAX_RECORD = 4_096
+_MAX_MESSAGE, _MAX_REASON = 1_500, 100
+_MAX_NAMED_OUTPUTS = MAX_OUTPUTS + 640  # what is left for it beside a record's other fields
+_TIME = "%Y-%m-%dT%H:%M:%S.%fZ"
 
 
 class ProtocolError(ValueError):
@@ -100,7 +105,9 @@ class Record:
     def to_text(self) -> str:
         """Return the record as compact JSON of at most 4,096 bytes; a long message loses its middle."""
         data = {key: value for key, value in vars(self).items() if value or key in ("nonce", "outcome")}
-        data["message"] = shorten(self.message, _MAX_MESSAGE)
+        data["reason"], data["message"] = shorten(self.reason, _MAX_REASON), ""
+        room = _MAX_RECORD - len(json.dumps(data, ensure_ascii=False, separators=(",", ":")).encode())
+        data["message"] = shorten(self.message, min(room, _MAX_MESSAGE))
         return json.dumps(data, ensure_ascii=False, separators=(",", ":"))
 
     @classmethod
@@ -108,14 +115,20 @@ class Record:
         """Read :meth:`to_text`. Raises ProtocolError."""
         record = cls(**_fields(cls, text))
         if record.outcome not in ("Succeeded", "Failed"):
-            raise ProtocolError(f"the outcome is {record.outcome!r}; it must be 'Succeeded' or 'Failed'")
+            raise ProtocolError(f"the outcome is {record.outcome[:80]!r}; it must be 'Succeeded' or 'Failed'")
+        if not re.fullmatch(r"[A-Za-z0-9_]*", record.reason) or len(record.reason) > _MAX_REASON:
+            raise ProtocolError(f"the reason {record.reason[:80]!r} is no word")
+        for time in (record.start_time, record.completion_time):
+            if time and not _is_time(time):
+                raise ProtocolError(f"{time[:80]!r} is no time")
         return record
 
 
 def check_outputs(op: str, texts: dict[str, str]) -> None:
     """Refuse outputs (JSON texts by name) that are together larger than a record can carry.
 
-    Raises StepError (`OutputTooLarge`) that names the largest output, its size and the limit.
+    Raises StepError (`OutputTooLarge`) that names the largest output, its size and the limit, or says that there are
+    too many when it is their names that do not fit.
     """
     sizes = {name: len(text.encode()) for name, text in texts.items()}
     total = sum(sizes.values())
@@ -127,14 +140,24 @@ def check_outputs(op: str, texts: dict[str, str]) -> None:
             f"output {largest!r} of op {op!r} is {sizes[largest]:,} bytes of JSON{others}; the outputs of one step may "
             f"have at most {MAX_OUTPUTS:,} bytes together",
         )
+    named = total + sum(len(name.encode()) + 4 for name in texts)  # "name":value,
+    if named > _MAX_NAMED_OUTPUTS:
+        raise StepError(
+            "OutputTooLarge",
+            f"the {len(texts)} outputs of op {op!r} are {named:,} bytes of JSON with their names; the outputs of one "
+            f"step may have at most {_MAX_NAMED_OUTPUTS:,} bytes together with their names",
+        )
 
 
 def shorten(text: str, most: int) -> str:
     """Return `text` with its middle left out so that it has at most `most` bytes as UTF-8 inside JSON.
 
+    Half surrogate pairs, which UTF-8 cannot hold, become '?'.
+
     >>> shorten("abcdefghij", 9)
     'a ... hij'
     """
+    text = text.encode(errors="replace").decode()
     if len(to_json_text(text).encode()) <= most:
         return text
     keep = min(most, len(text))
@@ -148,14 +171,22 @@ def shorten(text: str, most: int) -> str:
 
 
 def to_json_text(text: str) -> str:
-    """Return the inside of `text` as a JSON string; half surrogate pairs become '?'."""
-    return to_json(text.encode(errors="replace").decode())[1:-1]
+    """Return the inside of `text` as a JSON string."""
+    return to_json(text)[1:-1]
+
+
+def _is_time(text: str) -> bool:
+    try:
+        return datetime.strptime(text, _TIME).strftime(_TIME) == text
+    except ValueError:
+        return False
 
 
 def _fields(cls: type[Any], text: str) -> dict[str, Any]:
     """Read a JSON object and hold each key against the dataclass's fields and the types of their values."""
     try:
         data = json.loads(text)
+        to_json(data)  # Python's reader also takes NaN and half surrogate pairs
     except (ValueError, RecursionError):
         raise ProtocolError(f"no JSON: {text[:80]!r}") from None
     if not isinstance(data, dict):
@@ -164,7 +195,7 @@ def _fields(cls: type[Any], text: str) -> dict[str, Any]:
     known = {name: kinds[item.type] for name, item in cls.__dataclass_fields__.items()}
     for key, value in data.items():
         if key not in known or not isinstance(value, known[key]) or isinstance(value, bool):
-            raise ProtocolError(f"{key!r} is unknown or of the wrong type")
+            raise ProtocolError(f"{key[:80]!r} is unknown or of the wrong type")
     try:
         cls(**data)
     except TypeError as error:

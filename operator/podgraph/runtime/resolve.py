@@ -41,7 +41,8 @@ def from_log(record: Record, lines: Iterable[str]) -> str:
     Raises DefinitionError (`InvalidGraph`) when the log does not hold it whole.
     """
     mark = _mark(record.nonce)
-    packed = "".join(line.rstrip("\n")[len(mark) :] for line in lines if line.startswith(mark))
+    # The user's code may have left the line before ours open.
+    packed = "".join(line.rstrip("\r\n").partition(mark)[2] for line in lines if mark in line)
     if _digest(packed) != record.graph_digest:
         raise DefinitionError("InvalidGraph", "the graph in the resolve pod's log is not whole")
     return packed
@@ -56,11 +57,14 @@ def unpack(packed: str) -> Graph:
     """Read :func:`pack`'s text and check the graph in it. Raises DefinitionError (`InvalidGraph` and others)."""
     inflate = zlib.decompressobj()
     try:
-        text = inflate.decompress(base64.b64decode(packed, validate=True), MAX_GRAPH).decode()
+        data = inflate.decompress(base64.b64decode(packed, validate=True), MAX_GRAPH)
+        if inflate.unconsumed_tail:
+            raise DefinitionError("InvalidGraph", f"the graph unpacks to more than {MAX_GRAPH:,} bytes")
+        if not inflate.eof:
+            raise DefinitionError("InvalidGraph", "the graph cannot be unpacked: it is not whole")
+        text = data.decode()
     except (ValueError, zlib.error) as error:
         raise DefinitionError("InvalidGraph", f"the graph cannot be unpacked: {error}") from None
-    if inflate.unconsumed_tail:
-        raise DefinitionError("InvalidGraph", f"the graph unpacks to more than {MAX_GRAPH:,} bytes")
     return Graph.from_json(text)
 
 

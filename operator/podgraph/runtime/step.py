@@ -37,7 +37,7 @@ def run_step(job: JobDefinition, assignment: Assignment) -> Record:
     except StepError as error:
         print(f"{error.reason}: {error.message}", file=sys.stderr)
         return _failed(assignment, start, end, error.reason, error.message)
-    except (Exception, SystemExit, KeyboardInterrupt) as error:  # noqa: BLE001  the user's own failure
+    except BaseException as error:  # noqa: BLE001  the user's own failure, be it SystemExit or CancelledError
         traceback.print_exception(type(error), error, own_frames(error.__traceback__))
         return _failed(assignment, start, end, "OpFailed", f"{type(error).__name__}: {error}{where(error)}")
     return Record(assignment.nonce, "Succeeded", utc(start), utc(end), outputs)
@@ -48,11 +48,13 @@ def call_op(op: OpDefinition, assignment: Assignment) -> list[Output]:
 
     Raises StepError (`MissingInput`, `WrongOutputs`) and whatever the function raises.
     """
-    given = {}
+    given: dict[str, Any] = {}
+    own = inspect.signature(op.fn).parameters
     for param in op.params:
         if param.ordering:
-            continue
-        if param.name in assignment.inputs:
+            if param.name in own and not param.has_default:
+                given[param.name] = None
+        elif param.name in assignment.inputs:
             given[param.name] = assignment.inputs[param.name]
         elif not param.has_default:
             raise StepError("MissingInput", f"input {param.name!r} of op {assignment.op!r} was given no value")
