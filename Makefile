@@ -36,8 +36,11 @@ install: $(if $(OWN),up) images ## Install the chart with the images just built
 	@helm upgrade --install podgraph charts/podgraph --namespace podgraph-system --create-namespace --wait --timeout 120s \
 	  --set image.tag=dev --set stepImage=podgraph/step:dev > .cluster/install.log \
 	  || { cat .cluster/install.log; kubectl -n podgraph-system logs deployment/podgraph --tail=20; exit 1; }
-	@kubectl -n podgraph-system rollout restart deployment podgraph > /dev/null
-	@kubectl -n podgraph-system rollout status deployment podgraph --timeout 120s
+	@cmp --silent .cluster/state/loaded-operator .cluster/state/installed-operator || { \
+	  kubectl -n podgraph-system rollout restart deployment podgraph && \
+	  kubectl -n podgraph-system rollout status deployment podgraph --timeout 120s; } > .cluster/install.log || \
+	  { cat .cluster/install.log; kubectl -n podgraph-system logs deployment/podgraph --tail=20; exit 1; }
+	@cp .cluster/state/loaded-operator .cluster/state/installed-operator 2> /dev/null || true
 
 demo: setup install ## From nothing to a Job's result on a real cluster
 	@$(BIN)/python tests/demo.py

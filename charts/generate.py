@@ -1,4 +1,4 @@
-"""Write the chart's copy of the CRDs from crds/, or with --check say whether it is up to date. Standard library only."""
+"""Write the chart's copy of the CRDs from crds/, or with --check say whether it is fresh. Standard library only."""
 
 from __future__ import annotations
 

@@ -83,11 +83,12 @@ def lean_settings() -> kopf.OperatorSettings:
 
 
 @contextlib.asynccontextmanager
-async def controlling(info: kopf.ConnectionInfo, image: str) -> AsyncIterator[Controller]:
-    """Run a controller for as long as the block runs; its end, should it end by itself, ends the block."""
+async def controlling(info: kopf.ConnectionInfo, image: str, stop: asyncio.Event) -> AsyncIterator[Controller]:
+    """Run a controller for as long as the block runs. Should it end by itself, `stop` is set and its error raised."""
     async with connect(info) as session:
         controller = Controller(Client(session), bundle(), image)
         task = asyncio.create_task(controller.run())
+        task.add_done_callback(lambda _: stop.set())
         try:
             yield controller
         finally:
@@ -107,7 +108,7 @@ async def operate(
     async def log_in(**_: Any) -> kopf.ConnectionInfo:
         return info or login()
 
-    async with controlling(found, image) as controller:
+    async with controlling(found, image, stop) as controller:
 
         @kopf.on.event(GROUP, "v1alpha1", "jobs", registry=registry)
         async def job_seen(event: Any, **_: Any) -> None:

@@ -194,8 +194,8 @@ class Run:
                 ("Unknown", "Resolving"), "the job's code is being read for its graph", now, actions, accepted="Unknown"
             )
             return ""
-        seen = observe(pod)
-        if seen.phase is Phase.STUCK and self._give_up(pod, seen, now, actions):
+        seen, since = observe(pod), self._stuck.pop(self._resolve_pod, now)
+        if seen.phase is Phase.STUCK and self._give_up(pod, seen, since, now, actions):
             reason = "ImagePullFailed" if "Image" in seen.reason else seen.reason
             raise DefinitionError(reason, f"the resolve pod cannot start: {seen.reason}: {seen.message}")
         if seen.phase is Phase.GONE:
@@ -241,6 +241,7 @@ class Run:
                 else f"{len(graph.ops)} ops"
             )
             self._set("Accepted", "True", "Accepted", f"{count} will run", now, actions)
+            actions.events.append(Event("Normal", "Accepted", f"{count} will run"))
 
     def _check_size(self, steps: int) -> None:
         spec = len(json.dumps(self._object["spec"], ensure_ascii=False).encode())
@@ -261,9 +262,9 @@ class Run:
         step = self._step_of_pod.get(pod_name)
         if step is None:
             return
+        since = self._stuck.pop(pod_name, now)
         record = self.steps.records[step]
         if record.state in TERMINAL:
-            self._stuck.pop(pod_name, None)
             return
         if pod is None:
             if record.pod_uid and pod_name in self._gone:
@@ -281,10 +282,8 @@ class Run:
             self.steps.ready = type(self.steps.ready)(name for name in self.steps.ready if name != step)
             self.steps.set_state(step, "Starting")
         seen = observe(pod)
-        if seen.phase is not Phase.STUCK:
-            self._stuck.pop(pod_name, None)
         if seen.phase is Phase.STUCK:
-            if self._give_up(pod, seen, now, actions):
+            if self._give_up(pod, seen, since, now, actions):
                 self._fail(step, Outcome({}, seen.reason, seen.message), actions)
             else:
                 self.steps.set_state(step, "Starting", seen.reason, seen.message)
@@ -465,16 +464,15 @@ class Run:
     def _nonce(self, op: str) -> str:
         return names.nonce(self.ref.uid, op, _ATTEMPT)
 
-    def _give_up(self, pod: Pod, seen: Seen, now: float, actions: Actions) -> bool:
+    def _give_up(self, pod: Pod, seen: Seen, since: float, now: float, actions: Actions) -> bool:
         """Whether a container that cannot start has been waited for long enough; its pod is then deleted.
 
         Deleted, so that it cannot start after all when nobody waits for it any more.
         """
-        since = self._stuck.setdefault(pod.metadata.name, now)
         if seen.hopeless or now - since >= PULL_GRACE_SECONDS:
-            del self._stuck[pod.metadata.name]
             actions.deletes.append(pod.metadata.name)
             return True
+        self._stuck[pod.metadata.name] = since
         actions.again_at = since + PULL_GRACE_SECONDS
         return False
 

@@ -127,6 +127,8 @@ class Controller:
         self._remember(job, actions)
         if actions.copy_code:
             await self._copy_code(job, job.run)
+            if not job.run.finished:
+                return  # and come again; there is nothing to tell yet
         if actions.read_log:
             await self._read_graph(job, job.run, actions.read_log)
         for name in list(job.to_confirm):
@@ -204,7 +206,15 @@ class Controller:
         if not job.to_create:
             return
         if run.spec is not None and run.spec.code is not None:
-            await self._ensure_runtime(job, run)
+            try:
+                await self._ensure_runtime(job, run)
+            except ApiError as error:
+                if not error.lasting:
+                    raise
+                for name in list(job.to_create):
+                    self._refused(job, run, name, error)
+                job.to_create.clear()
+                return
         names_, pods = list(job.to_create), list(job.to_create.values())
         results = await asyncio.gather(*(self.client.create_pod(pod) for pod in pods), return_exceptions=True)
         trouble: BaseException | None = None
@@ -276,6 +286,7 @@ class Controller:
             job.events.pop(0)
 
     def _drop(self, uid: str) -> None:
+        """Forget all that is kept of a Job."""
         self._jobs.pop(uid, None)
         self.pods.forget(uid)
 

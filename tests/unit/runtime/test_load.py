@@ -82,8 +82,7 @@ def test_what_pickle_and_dataclasses_need(tmp_path: Path) -> None:
         ("x = 1\ny = = 2\n", "the code does not compile: SyntaxError: invalid syntax (user_job.py line 2)"),
         (
             "def f():\nreturn 1\n",
-            "the code does not compile: IndentationError: expected an indented block after function definition on "
-            "line 1 (user_job.py line 2)",
+            "the code does not compile: IndentationError: expected an indented block",
         ),
         (
             "\nimport no_such_thing\n",
@@ -111,9 +110,7 @@ def test_what_pickle_and_dataclasses_need(tmp_path: Path) -> None:
 def test_code_errors(tmp_path: Path, source: str, message: str) -> None:
     reason, found = refusal(tmp_path, source)
     assert reason == "CodeError"
-    assert found.replace("does not compile", "cannot be imported").startswith(
-        message.replace("does not compile", "cannot be imported")
-    ) or sys.version_info[:2] != (3, 11)
+    assert found.startswith(message)
     assert "(user_job.py line " in found
 
 
@@ -139,7 +136,7 @@ def test_definition_errors_name_the_users_line(tmp_path: Path, body: str, reason
     found = refusal(tmp_path, GOOD.replace("    one()\n", f"    {body}\n"))
     assert found[0] == reason
     assert found[1].startswith(start)
-    assert f"(user_job.py line {line})" in found[1] or (body, "(user_job.py line 9)" in found[1]) == ("one(x=1)", False)
+    assert found[1].endswith(f" (user_job.py line {line})")
 
 
 def test_a_definition_error_of_the_users_own(tmp_path: Path) -> None:
@@ -201,7 +198,7 @@ def raised(source: str, filename: str) -> BaseException:
     """Return the error of `source`, run as if it stood in `filename`."""
     try:
         exec(compile(source, filename, "exec"), {})
-    except Exception as error:
+    except (ArithmeticError, ValueError) as error:
         tb = error.__traceback__
         assert tb is not None
         return error.with_traceback(tb.tb_next)

@@ -79,8 +79,7 @@ def test_a_record_always_fits(message: str, times: int, reason: str, size: int) 
     read = json.loads(data)
     assert read["nonce"] == record.nonce
     assert read["outputs"] == outputs
-    assert message[:1] in ("", *read["message"][:1]) or "\ud800" <= message[:1] <= "\udfff" or not read["message"]
-    Record("n" * 16, "Failed", graph="g" * 3_072, message=message * times).to_text().encode()
+    assert len(Record("n" * 16, "Failed", graph="g" * 3_072, message=message * times).to_text().encode()) <= 4_096
 
 
 def test_a_long_message_keeps_both_of_its_ends() -> None:
@@ -113,11 +112,12 @@ def test_shorten(text: str, most: int) -> None:
     ).map(json.dumps),
 )
 def test_garbage_is_refused_cleanly(kind: type[Record] | type[Assignment], text: str) -> None:
+    message = ""
     try:
         kind.from_text(text)
     except ProtocolError as error:
-        assert len(str(error)) < 1_000
-        str(error).encode()
+        message = str(error)
+    assert len(message.encode()) < 1_000
 
 
 @steady
@@ -201,7 +201,8 @@ def test_output_sizes() -> None:
     check_outputs("a", {"result": "x" * MAX_OUTPUTS})
     check_outputs("a", {"x": "é" * 1_000, "y": "é" * (MAX_OUTPUTS // 2 - 1_000)})
     assert refused({"result": "x" * (MAX_OUTPUTS + 1)}) == (
-        "output 'result' of op 'a' is 3,073 bytes of JSON; the outputs of one step may have at most 3,072 bytes together"
+        "output 'result' of op 'a' is 3,073 bytes of JSON; the outputs of one step may have at most 3,072 bytes "
+        "together"
     )
     assert refused({"x": "é" * 1_000, "y": "é" * 600}) == (
         "output 'x' of op 'a' is 2,000 bytes of JSON (all outputs of the step: 3,200 bytes); the outputs of one step "

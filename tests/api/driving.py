@@ -1,0 +1,245 @@
+"""Drives a controller against the fake cluster: the watch of Jobs that kopf does in earnest, and pods that play ops."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import types
+from collections.abc import AsyncIterator, Callable, Mapping
+from typing import Any
+
+import aiohttp
+
+from podgraph.cluster.bundle import bundle
+from podgraph.cluster.client import Client
+from podgraph.definition.decorators import JobDefinition
+from podgraph.definition.errors import DefinitionError
+from podgraph.planning.names import ASSIGNMENT, JOB_UID_LABEL, OP_ANNOTATION
+from podgraph.reconcile.controller import Controller
+from podgraph.runtime.load import find_job
+from podgraph.runtime.protocol import Assignment, Record
+from podgraph.runtime.resolve import resolve
+from podgraph.runtime.step import run_step
+
+from .fake import FakeCluster
+
+Obj = dict[str, Any]
+BUNDLE = bundle()
+IMAGE = "python:3.13-slim"
+_JOBS = "/apis/podgraph.dev/v1alpha1/jobs"
+
+
+class Clock:
+    """Seconds since the epoch that a test can move on."""
+
+    def __init__(self, now: float = 1_800_000_000.0) -> None:
+        self.now = now
+
+    def __call__(self) -> float:
+        return self.now
+
+
+class Driver:
+    """A fake cluster with a controller that can be stopped and started anew."""
+
+    def __init__(self, fake: FakeCluster, clock: Callable[[], float] | None = None) -> None:
+        self.fake = fake
+        self.clock = clock
+        self.controller: Controller | None = None
+        self._tasks: list[asyncio.Task[None]] = []
+        self._session: aiohttp.ClientSession | None = None
+
+    async def start(self) -> None:
+        """Start a controller that knows nothing yet."""
+        self._session = aiohttp.ClientSession(base_url=self.fake.url)
+        more = {"clock": self.clock} if self.clock else {}
+        self.controller = Controller(Client(self._session), BUNDLE, IMAGE, **more)
+        self._tasks = [
+            asyncio.create_task(self.controller.run()),
+            asyncio.create_task(_watch_jobs(self._session, self.controller)),
+        ]
+
+    async def stop(self) -> None:
+        """End the controller in the middle of whatever it does."""
+        for task in self._tasks:
+            task.cancel()
+        ended = await asyncio.gather(*self._tasks, return_exceptions=True)
+        self._tasks = []
+        if self._session is not None:
+            await self._session.close()
+        for error in ended:
+            if isinstance(error, BaseException) and not isinstance(error, asyncio.CancelledError):
+                raise error
+
+    def apply(self, name: str = "j", **spec: Any) -> Obj:
+        """Create a Job."""
+        return self.fake.create(
+            {"apiVersion": "podgraph.dev/v1alpha1", "kind": "Job", "metadata": {"name": name}, "spec": spec}
+        )
+
+    def status(self, name: str = "j") -> Obj:
+        """The Job's status, empty when it has none."""
+        found = self.fake.find("jobs", "default", name)
+        return (found or {}).get("status") or {}
+
+    async def finished(self, name: str = "j", timeout: float = 10.0) -> Obj:
+        """Wait for the Job's end and return its status."""
+
+        def over() -> bool:
+            return condition(self.status(name), "Finished").get("status") == "True"
+
+        await self.fake.until(over, timeout, f"the end of job {name}: {self.status(name)}")
+        return self.status(name)
+
+    async def step(self, op: str, state: str, name: str = "j") -> Obj:
+        """Wait until a step is in a state and return its record."""
+
+        def there() -> bool:
+            return self.steps(name).get(op, {}).get("state") == state
+
+        await self.fake.until(there, 5.0, f"step {op} {state}")
+        return self.steps(name)[op]
+
+    def steps(self, name: str = "j") -> Obj:
+        """The records of the Job's steps."""
+        return self.status(name).get("steps") or {}
+
+    def pod(self, op: str) -> Obj | None:
+        """The pod of an op ("" for the resolve pod) of any Job, or None."""
+        found = (p for p in self.fake.objects("pods") if op_of(p) == op)
+        return next(found, None)
+
+    async def pod_of(self, op: str) -> Obj:
+        """Wait for the pod of an op."""
+        return await self.fake.until(lambda: self.pod(op), 5.0, f"a pod of {op!r}")
+
+    async def seen(self, uid: str, pod_name: str) -> None:
+        """Wait until the controller's own view holds a pod."""
+        controller = self.controller
+        assert controller is not None
+        await self.fake.until(lambda: controller.pods.of(uid).get(pod_name), 5.0, f"{pod_name} seen")
+
+    def finish(self, op: str, message: str = "", exit_code: int = 0) -> None:
+        """End the pod of an op."""
+        pod = self.pod(op)
+        assert pod is not None
+        self.fake.finish_pod("default", pod["metadata"]["name"], exit_code, message)
+
+    def creates(self) -> list[str]:
+        """The names of the pods that were created, in order, answers lost or not."""
+        made = [r for r in self.fake.calls("POST", "/pods$") if r.status == 201 or r.dropped]
+        return [r.body["metadata"]["name"] for r in made]
+
+    def created_ops(self) -> list[str]:
+        """The ops whose pods were created, in order; "" is the resolve pod."""
+        made = [r for r in self.fake.calls("POST", "/pods$") if r.status == 201]
+        return [op_of(r.body) for r in made]
+
+    def status_writes(self) -> int:
+        """How often the status was written."""
+        return len(self.fake.calls("PATCH", "/status$"))
+
+
+@contextlib.asynccontextmanager
+async def driving(clock: Callable[[], float] | None = None) -> AsyncIterator[Driver]:
+    """Run a fake cluster with a controller."""
+    async with FakeCluster() as fake:
+        driver = Driver(fake, clock)
+        await driver.start()
+        try:
+            yield driver
+        finally:
+            await driver.stop()
+
+
+async def _watch_jobs(session: aiohttp.ClientSession, controller: Controller) -> None:
+    """List and watch Jobs as kopf does, starting again after every break."""
+    await controller.pods.synced.wait()
+    while True:
+        try:
+            async with session.get(_JOBS) as answer:
+                answer.raise_for_status()
+                listed = await answer.json()
+            for item in listed["items"]:
+                controller.job_changed(None, item)
+            params = {"watch": "1", "resourceVersion": listed["metadata"]["resourceVersion"]}
+            async with session.get(_JOBS, params=params, timeout=aiohttp.ClientTimeout(total=None)) as answer:
+                while line := await answer.content.readuntil(b"\n"):
+                    event = json.loads(line)
+                    if event["type"] == "ERROR":
+                        break
+                    controller.job_changed(event["type"], event["object"])
+        except (aiohttp.ClientError, asyncio.IncompleteReadError, ValueError):
+            await asyncio.sleep(0)
+
+
+def condition(status: Mapping[str, Any], kind: str) -> Obj:
+    """The condition of a kind, or an empty one."""
+    return next((c for c in status.get("conditions", ()) if c["type"] == kind), {})
+
+
+def op_of(pod: Mapping[str, Any]) -> str:
+    """The op a pod is for; "" for a resolve pod."""
+    assert JOB_UID_LABEL in pod["metadata"]["labels"]
+    return str(pod["metadata"]["annotations"].get(OP_ANNOTATION, ""))
+
+
+def env_of(pod: Mapping[str, Any]) -> dict[str, str]:
+    """The environment of a pod's container as the container would see it."""
+    env = pod["spec"]["containers"][0]["env"]
+    return {item["name"]: item["value"].replace("$$", "$") for item in env}
+
+
+def inputs_of(pod: Mapping[str, Any]) -> dict[str, str]:
+    """The inputs of a container op, by lower-case name."""
+    prefix = "INPUT_"
+    return {key.removeprefix(prefix).lower(): v for key, v in env_of(pod).items() if key.startswith(prefix)}
+
+
+def assignment_of(pod: Mapping[str, Any]) -> Assignment:
+    """What a Python pod was told to do."""
+    return Assignment.from_text(pod["metadata"]["annotations"][ASSIGNMENT])
+
+
+def adding(pod: Mapping[str, Any]) -> tuple[int, str]:
+    """Play a container op: its result is one more than the sum of its inputs (numbers, or lists of them)."""
+    total = 1
+    for text in inputs_of(pod).values():
+        value = json.loads(text)
+        total += sum(int(v) for v in value) if isinstance(value, list) else int(value)
+    return 0, f"result={total}"
+
+
+class PythonPods:
+    """Plays the pods of a Python job given as source, as the step runtime would, without processes."""
+
+    def __init__(self, fake: FakeCluster, source: str) -> None:
+        self.fake = fake
+        self.source = source
+
+    def __call__(self, pod: Mapping[str, Any]) -> tuple[int, str]:
+        """Be the process in the pod."""
+        work = assignment_of(pod)
+        record, lines = self._work(work)
+        text = "".join(f"{line}\n" for line in ["the user's own words", *lines])
+        self.fake.set_log("default", pod["metadata"]["name"], text)
+        return (0 if record.outcome == "Succeeded" else 1), record.to_text()
+
+    def _work(self, work: Assignment) -> tuple[Record, list[str]]:
+        try:
+            job = self.job(work)
+            if work.op:
+                return run_step(job, work), []
+            return resolve(job, work)
+        except DefinitionError as error:
+            return Record(work.nonce, "Failed", reason=error.reason, message=error.message), []
+
+    def job(self, work: Assignment) -> JobDefinition:
+        """Import the code and find the job in it."""
+        module = types.ModuleType("job")
+        try:
+            exec(compile(self.source, "job.py", "exec"), vars(module))
+        except SyntaxError as error:
+            raise DefinitionError("CodeError", f"the code does not compile: {error}") from None
+        return find_job(module, work.job)

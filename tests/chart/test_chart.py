@@ -1,0 +1,132 @@
+"""The chart: what it renders, what each value does, and what it refuses. Needs helm (`make up` brings it)."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).parents[2]
+CHART = ROOT / "charts" / "podgraph"
+
+
+def helm(*arguments: str) -> subprocess.CompletedProcess[str]:
+    program = shutil.which("helm", path=str(ROOT / ".cluster" / "bin")) or shutil.which("helm")
+    assert program, "there is no helm: run `make up`, which builds it"
+    return subprocess.run([program, *arguments], capture_output=True, text=True, timeout=60, check=False)
+
+
+def render(*values: str) -> list[dict[str, Any]]:
+    sets = [argument for value in values for argument in ("--set-json", value)]
+    done = helm("template", "podgraph", str(CHART), "--namespace", "here", "--kube-version", "1.35.0", *sets)
+    assert done.returncode == 0, done.stderr
+    return [document for document in yaml.safe_load_all(done.stdout) if document]
+
+
+def only(documents: list[dict[str, Any]], kind: str) -> dict[str, Any]:
+    (found,) = [d for d in documents if d["kind"] == kind]
+    return found
+
+
+def pod_spec(*values: str) -> dict[str, Any]:
+    spec: dict[str, Any] = only(render(*values), "Deployment")["spec"]["template"]["spec"]
+    return spec
+
+
+def test_lint() -> None:
+    done = helm("lint", "--strict", str(CHART))
+    assert done.returncode == 0, done.stdout
+
+
+def test_the_crds_are_those_in_crds_and_outlive_the_release() -> None:
+    rendered = only(render(), "CustomResourceDefinition")
+    assert rendered["metadata"].pop("annotations") == {"helm.sh/resource-policy": "keep"}
+    assert rendered == yaml.safe_load((ROOT / "crds" / "jobs.podgraph.dev.yaml").read_text())
+
+
+def test_the_copy_of_the_crds_is_fresh() -> None:
+    assert (
+        subprocess.run([sys.executable, str(ROOT / "charts" / "generate.py"), "--check"], check=False).returncode == 0
+    )
+
+
+@pytest.mark.parametrize(
+    ("value", "place", "expected"),
+    [
+        ('image.repository="there/op"', ("containers", 0, "image"), "there/op:0.1.0"),
+        ('image.tag="dev"', ("containers", 0, "image"), "podgraph/operator:dev"),
+        ('image.pullPolicy="Never"', ("containers", 0, "imagePullPolicy"), "Never"),
+        ('imagePullSecrets=[{"name":"s"}]', ("imagePullSecrets",), [{"name": "s"}]),
+        ('stepImage="my/step:1"', ("containers", 0, "env", 0, "value"), "my/step:1"),
+        ('resources={"limits":{"memory":"1Gi"}}', ("containers", 0, "resources", "limits", "memory"), "1Gi"),
+        ('nodeSelector={"a":"b"}', ("nodeSelector",), {"a": "b"}),
+        ('tolerations=[{"operator":"Exists"}]', ("tolerations",), [{"operator": "Exists"}]),
+        ('affinity={"nodeAffinity":{}}', ("affinity",), {"nodeAffinity": {}}),
+    ],
+)
+def test_each_value_has_its_effect(value: str, place: tuple[Any, ...], expected: Any) -> None:
+    found: Any = pod_spec(value)
+    for key in place:
+        found = found[key]
+    assert found == expected
+
+
+def test_no_value_is_left_untested() -> None:
+    values = yaml.safe_load((CHART / "values.yaml").read_text())
+    schema = json.loads((CHART / "values.schema.json").read_text())
+    assert set(values) == set(schema["properties"]) - {"global"}
+
+
+@pytest.mark.parametrize("value", ['image.pullPolicy="Sometimes"', "stepImage=3", 'replicas="2"', 'stepImage=""'])
+def test_a_wrong_value_is_refused_by_name(value: str) -> None:
+    done = helm("template", "podgraph", str(CHART), "--kube-version", "1.35.0", "--set-json", value)
+    assert done.returncode != 0
+    assert value.split("=")[0].split(".")[-1] in done.stderr
+
+
+def test_the_operator_may_do_what_it_needs_and_no_more() -> None:
+    (role,) = [d for d in render() if d["kind"] == "ClusterRole" and d["metadata"]["name"] == "podgraph"]
+    granted = {(r, v) for rule in role["rules"] for r in rule["resources"] for v in rule["verbs"]}
+    assert granted == {
+        *(("jobs", verb) for verb in ("get", "list", "watch")),
+        ("jobs/status", "patch"),
+        *(("pods", verb) for verb in ("get", "list", "watch", "create", "delete")),
+        ("pods/log", "get"),
+        *(("configmaps", verb) for verb in ("get", "create")),
+        *(("events", verb) for verb in ("get", "create")),
+    }
+
+
+def test_no_role_holds_a_wildcard() -> None:
+    for role in render():
+        for rule in role.get("rules", ()):
+            assert "*" not in [*rule["apiGroups"], *rule["resources"], *rule["verbs"]], role["metadata"]["name"]
+
+
+def test_the_operator_pod_meets_the_restricted_standard() -> None:
+    spec = pod_spec()
+    assert spec["securityContext"]["runAsNonRoot"] is True
+    assert spec["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
+    (container,) = spec["containers"]
+    assert container["securityContext"] == {
+        "allowPrivilegeEscalation": False,
+        "readOnlyRootFilesystem": True,
+        "capabilities": {"drop": ["ALL"]},
+    }
+
+
+def test_never_two_operators_at_once() -> None:
+    spec = only(render(), "Deployment")["spec"]
+    assert (spec["replicas"], spec["strategy"]) == (1, {"type": "Recreate"})
+
+
+def test_everything_is_labelled() -> None:
+    for document in render():
+        if document["kind"] != "CustomResourceDefinition":
+            assert document["metadata"]["labels"]["app.kubernetes.io/name"] == "podgraph", document["kind"]

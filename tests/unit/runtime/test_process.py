@@ -1,0 +1,254 @@
+"""The runtime as pods run it: one zip archive of the standard library's own, in a process, under each Python here."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import zipapp
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import podgraph
+from podgraph.runtime.protocol import Assignment, Record
+from podgraph.runtime.resolve import from_log, unpack
+
+PARTS = ("__init__.py", "definition", "selection.py", "runtime")
+
+CODE = """
+import sys
+import threading
+import time
+from podgraph import In, Nothing, Out, Output, graph, job, op
+
+print("no line end", end="")
+
+@op
+def return_one():
+    return 1
+
+@op
+def add_two(context, i: int) -> int:
+    context.log.info("adding")
+    return i + 2
+
+@op(out={"a": Out(), "b": Out(is_required=False)})
+def split(i):
+    yield Output(i, "a")
+
+@op
+def fail(i=0):
+    return i / 0
+
+@op
+def leave(how):
+    if how == "thread":
+        threading.Thread(target=time.sleep, args=(600,)).start()
+    elif how == "close":
+        sys.stdout.close()
+    elif how == "exit":
+        sys.exit(0)
+    elif how == "surrogate":
+        raise ValueError("\\ud800" * 5000)
+    return how
+
+@graph
+def src():
+    return return_one()
+
+@job
+def main():
+    one = src()
+    split(add_two(one))
+    fail()
+    leave("x")
+
+@job
+def long():
+    last = return_one()
+    for _ in range(1000):
+        last = add_two(last)
+"""
+
+START = """
+import sys
+sys.path.insert(0, sys.argv[1])
+from podgraph.runtime import protocol
+protocol.ASSIGNMENT_FILE, protocol.CODE_DIR, protocol.TERMINATION_FILE = sys.argv[2:]
+from podgraph.runtime.__main__ import run
+run()
+"""
+
+
+def _oldest() -> str | None:
+    """Return a Python 3.9 of this machine, if there is one."""
+    home = os.environ.get("PYENV_ROOT") or str(Path(shutil.which("pyenv") or "/none/bin/pyenv").parents[1])
+    found = [shutil.which("python3.9"), *map(str, Path(home).glob("versions/3.9*/bin/python"))]
+    for path in filter(None, found):
+        if subprocess.run([path, "-c", "import json"], capture_output=True, check=False).returncode == 0:
+            return path
+    return None
+
+
+OLDEST = _oldest()
+
+
+@pytest.fixture(params=["current", "3.9"], scope="module")
+def python(request: pytest.FixtureRequest) -> str:
+    if request.param == "current":
+        return sys.executable
+    if OLDEST is None:
+        pytest.skip("there is no Python 3.9 here")
+    return OLDEST
+
+
+@pytest.fixture(scope="module")
+def archive(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the runtime's archive, made as the operator makes it."""
+    folder = tmp_path_factory.mktemp("runtime")
+    package = Path(podgraph.__file__).parent
+    for part in PARTS:
+        source, target = package / part, folder / "app" / "podgraph" / part
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if source.is_dir():
+            shutil.copytree(source, target, ignore=shutil.ignore_patterns("__pycache__"))
+        else:
+            shutil.copy(source, target)
+    (folder / "app" / "__main__.py").write_text("from podgraph.runtime.__main__ import run; run()\n")
+    zipapp.create_archive(folder / "app", folder / "runtime.pyz")
+    return folder / "runtime.pyz"
+
+
+@dataclass
+class Ended:
+    code: int
+    out: str
+    err: str
+    text: str
+
+    @property
+    def record(self) -> Record:
+        return Record.from_text(self.text)
+
+
+class Pod:
+    """Runs one assignment as a pod would."""
+
+    def __init__(self, python: str, archive: Path, folder: Path) -> None:
+        self.python, self.archive, self.folder = python, archive, folder
+        (folder / "code").mkdir()
+        (folder / "code" / "job.py").write_text(CODE)
+
+    def run(self, op: str = "", *, env: dict[str, str] | None = None, **fields: Any) -> Ended:
+        given = {"file": "job.py", "job": "main", **fields}
+        (self.folder / "assignment").write_text(Assignment(op, "nonce", "run-1", **given).to_text(), encoding="utf-8")
+        end = self.folder / "end"
+        end.write_text("")
+        done = subprocess.run(
+            [self.python, "-c", START, self.archive, self.folder / "assignment", self.folder / "code", end],
+            capture_output=True,
+            text=True,
+            timeout=60,
+            cwd=self.folder / "code",
+            env={"PYTHONDONTWRITEBYTECODE": "1", **(env or {})},
+            check=False,
+        )
+        return Ended(done.returncode, done.stdout, done.stderr, end.read_text(encoding="utf-8"))
+
+
+@pytest.fixture
+def pod(python: str, archive: Path, tmp_path: Path) -> Pod:
+    return Pod(python, archive, tmp_path)
+
+
+def test_steps(pod: Pod) -> None:
+    ended = pod.run("add_two", inputs={"i": 1})
+    assert (ended.code, ended.record.outcome, ended.record.outputs) == (0, "Succeeded", {"result": 3})
+    assert ended.record.nonce == "nonce"
+    assert "podgraph.op.add_two: adding" in ended.err
+    assert ended.record.start_time <= ended.record.completion_time
+    assert pod.run("split", inputs={"i": [None, "\u00fc"]}).record.outputs == {"a": [None, "\u00fc"]}
+    assert pod.run("src.return_one").record.outputs == {"result": 1}
+
+
+def test_a_step_that_fails(pod: Pod) -> None:
+    ended = pod.run("fail")
+    line = CODE.splitlines().index("    return i / 0") + 1
+    assert (ended.code, ended.record.outcome, ended.record.reason) == (1, "Failed", "OpFailed")
+    assert ended.record.message == f"ZeroDivisionError: division by zero (job.py line {line} in fail)"
+    assert f"line {line}, in fail" in ended.err
+    assert "runtime" not in ended.err
+
+
+def test_the_graph(pod: Pod) -> None:
+    graph = unpack(pod.run().record.graph)
+    assert list(graph.ops) == ["src.return_one", "add_two", "split", "fail", "leave"]
+    ended = pod.run(job="long")
+    assert ended.code == 0
+    assert len(unpack(from_log(ended.record, ended.out.splitlines())).ops) == 1_001
+
+
+def test_a_module(pod: Pod) -> None:
+    assert pod.run("src.return_one", file="", module="job").record.outputs == {"result": 1}
+
+
+@pytest.mark.parametrize(
+    ("how", "code", "message"),
+    [("thread", 0, ""), ("close", 0, ""), ("exit", 1, "SystemExit: 0"), ("surrogate", 1, "ValueError: ???")],
+)
+def test_ops_that_misbehave(pod: Pod, how: str, code: int, message: str) -> None:
+    ended = pod.run("leave", inputs={"how": how}, env={"LC_ALL": "C"})
+    assert ended.code == code
+    assert ended.record.message.startswith(message)
+    assert ended.record.outputs == ({} if code else {"result": how})
+    assert len(ended.text.encode()) <= 4_096
+
+
+def test_code_that_cannot_run(pod: Pod) -> None:
+    for source, reason, message in (
+        (
+            "x = 1\n1 / 0",
+            "CodeError",
+            "the code cannot be imported: ZeroDivisionError: division by zero (job.py line 2)",
+        ),
+        ("import sys\nsys.exit(0)", "CodeError", "the code cannot be imported: SystemExit: 0 (job.py line 2)"),
+        ("x = ", "CodeError", "the code does not compile: SyntaxError: invalid syntax (job.py line 1)"),
+        ("from podgraph import job\n@job\ndef main(): pass", "NoOps", None),
+        ("", "UnknownJob", "the code has no @job named 'main'; there are none"),
+        (CODE.replace("add_two(one)", "add_two(one, x=1)"), "UnknownInput", None),
+    ):
+        (pod.folder / "code" / "job.py").write_text(source)
+        ended = pod.run()
+        assert (ended.code, ended.record.outcome, ended.record.reason) == (1, "Failed", reason)
+        assert ended.record.message == (message or ended.record.message)
+        assert "(job.py line " in ended.record.message or reason == "UnknownJob"
+        assert f"{reason}: {ended.record.message}" in ended.err
+
+
+def test_it_needs_only_the_standard_library(python: str, archive: Path) -> None:
+    script = """
+import json, sys
+sys.path.insert(0, sys.argv[1])
+import podgraph, podgraph.selection
+from podgraph.runtime import __main__, context, load, protocol, resolve, step
+ours = {name.partition(".")[0]: getattr(module, "__file__", None) or "" for name, module in sys.modules.items()}
+known = getattr(sys, "stdlib_module_names", None)
+print(json.dumps([sorted(set(ours) - set(known)) if known else ["__main__", "podgraph"], podgraph.__file__]))
+"""
+    done = subprocess.run([python, "-S", "-I", "-c", script, archive], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    foreign, place = json.loads(done.stdout)
+    assert set(foreign) <= {"__main__", "podgraph"}
+    assert place.startswith(str(archive))
+
+
+def test_the_archive_starts_by_itself(python: str, archive: Path) -> None:
+    done = subprocess.run([python, archive], capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert "FileNotFoundError" in done.stderr
+    assert "/podgraph/in/assignment" in done.stderr
