@@ -33,7 +33,7 @@ chart: ## Write the chart's copy of crds/
 	@python3 charts/generate.py
 
 install: $(if $(OWN),up) images ## Install the chart with the images just built
-	@helm upgrade --install podgraph charts/podgraph --namespace podgraph-system --create-namespace --wait --timeout 120s \
+	@helm upgrade --install podgraph charts/podgraph --namespace podgraph-system --create-namespace --take-ownership --wait --timeout 120s \
 	  --set image.tag=dev --set stepImage=podgraph/step:dev > .cluster/install.log \
 	  || { cat .cluster/install.log; kubectl -n podgraph-system logs deployment/podgraph --tail=20; exit 1; }
 	@cmp --silent .cluster/state/loaded-operator .cluster/state/installed-operator || { \

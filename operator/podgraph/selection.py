@@ -95,7 +95,7 @@ def select(graph: Graph, clauses: Sequence[str]) -> tuple[str, ...]:
     >>> from podgraph.definition.graph import Op
     >>> g = Graph.of("j", [Op("one"), Op("two", after=("one",)), Op("x.three", after=("two",)), Op("x.four")])
     >>> select(g, ["two+"])
-    ('x.four', 'two', 'x.three')
+    ('two', 'x.three', 'x.four')
     >>> select(g, ["x.*three"])
     ('one', 'two', 'x.three')
     """

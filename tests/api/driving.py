@@ -217,6 +217,7 @@ class PythonPods:
     def __init__(self, fake: FakeCluster, source: str) -> None:
         self.fake = fake
         self.source = source
+        self._jobs: dict[str, JobDefinition] = {}
 
     def __call__(self, pod: Mapping[str, Any]) -> tuple[int, str]:
         """Be the process in the pod."""
@@ -236,10 +237,13 @@ class PythonPods:
             return Record(work.nonce, "Failed", reason=error.reason, message=error.message), []
 
     def job(self, work: Assignment) -> JobDefinition:
-        """Import the code and find the job in it."""
+        """Import the code, once for all pods, and find the job in it."""
+        if work.job in self._jobs:
+            return self._jobs[work.job]
         module = types.ModuleType("job")
         try:
             exec(compile(self.source, "job.py", "exec"), vars(module))
         except SyntaxError as error:
             raise DefinitionError("CodeError", f"the code does not compile: {error}") from None
-        return find_job(module, work.job)
+        self._jobs[work.job] = find_job(module, work.job)
+        return self._jobs[work.job]

@@ -170,6 +170,50 @@ def test_one_op_that_waits_for_all_others() -> None:
     assert Graph.of("j", [last, *map(Op, names)]).order == (*names, "last")
 
 
+def test_ops_written_in_a_possible_order_keep_it() -> None:
+    ops = [Op("a"), Op("b", after=("a",)), Op("c"), Op("d", after=("b",)), Op("e", after=("c",)), Op("f")]
+    assert Graph.of("j", ops).order == ("a", "b", "c", "d", "e", "f")
+    assert Graph.of("j", reversed(ops)).order == ("f", "c", "e", "a", "b", "d")
+
+
+@pytest.mark.parametrize(
+    ("item", "message"),
+    [
+        (Input("x", (OutputRef("a"), OutputRef("a"))), "input 'x' of op 'b' has 2 sources, but takes no list"),
+        (
+            Input("x", (OutputRef("a"),), literal="1"),
+            "input 'x' of op 'b' has a source and a value of its own; it can have only one",
+        ),
+        (Input("x", literal=""), "the value of input 'x' of op 'b' is no valid JSON: ''"),
+        (Input("x", literal="NaN"), "the value of input 'x' of op 'b' is no valid JSON: 'NaN'"),
+        (Input("x", literal="1e999"), "the value of input 'x' of op 'b' is no valid JSON: '1e999'"),
+        (Input("x", default="{"), "the default of input 'x' of op 'b' is no valid JSON: '{'"),
+        (Input("x", default='"\\ud800"'), None),
+        (Input("x", default='"\ud800"'), None),
+        (Input("x", literal="[" * 100_000), None),
+        (Input("x", literal="9" * 5_000), None),
+        (Input("x", type="\ud800"), "input 'x' of op 'b' holds text that is no valid Unicode"),
+        (
+            Input("x", (OutputRef("a", "\ud800"),), ordering=True),
+            "input 'x' of op 'b' holds text that is no valid Unicode",
+        ),
+    ],
+)
+def test_inputs_no_code_draws(item: Input, message: str | None) -> None:
+    """A graph may come from a user's pod, and so hold anything."""
+    reason, found = refusal(Op("a"), Op("b", (item,)))
+    assert reason == "InvalidGraph"
+    assert found == message or (message is None and len(found) < 200)
+    data = {"name": "j", "ops": [{"name": "a"}, json.loads(Graph("j", {"b": Op("b", (item,))}).to_json())["ops"][0]]}
+    assert unreadable(json.dumps(data)).message == found
+
+
+def test_texts_that_are_no_unicode() -> None:
+    assert refusal(Op("a", description="\ud800"))[0] == "InvalidGraph"
+    with pytest.raises(DefinitionError, match=r"the job's name '.ud800' is no valid Unicode"):
+        Graph.of("\ud800", [Op("a")])
+
+
 # --- properties ---------------------------------------------------------------------------------------------------
 
 texts = st.text(max_size=8)

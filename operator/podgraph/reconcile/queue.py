@@ -73,7 +73,8 @@ class KeyedQueue:
                 return key
             self._wake.clear()
             try:
-                await asyncio.wait_for(self._wake.wait(), wait)
+                async with asyncio.timeout(wait):  # not wait_for, which in 3.11 can lose a cancellation
+                    await self._wake.wait()
             except TimeoutError:
                 pass
 

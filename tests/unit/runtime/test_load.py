@@ -104,7 +104,7 @@ def test_what_pickle_and_dataclasses_need(tmp_path: Path) -> None:
             "the code cannot be imported: JSONDecodeError: Expecting property name enclosed in double quotes: line 1 "
             "column 2 (char 1) (user_job.py line 4 in f)",
         ),
-        ("\neval('1 +')\n", "the code cannot be imported: SyntaxError: invalid syntax (user_job.py line 2)"),
+        ("\neval('1 +')\n", "the code does not compile: SyntaxError: invalid syntax (user_job.py line 2)"),
     ],
 )
 def test_code_errors(tmp_path: Path, source: str, message: str) -> None:

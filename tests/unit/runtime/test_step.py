@@ -251,9 +251,6 @@ def test_the_times_enclose_the_op_alone(monkeypatch: pytest.MonkeyPatch, fails: 
     clock = [1_000.0]
     monkeypatch.setattr(time, "time", lambda: clock[0])
 
-    class Slow(dict):  # type: ignore[type-arg]
-        """Takes a long time to be checked, as large outputs do."""
-
     def fn() -> Any:
         clock[0] += 2.5
         if fails:

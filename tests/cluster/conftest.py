@@ -1,0 +1,158 @@
+"""A real cluster, the operator as a process of this checkout beside it, and a namespace for each test."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from cluster.kube import CHECKOUT, Kube, KubeError, find_kube, new_namespace, no_other_operator
+
+_READY_SECONDS = 60
+_LOG_LINES = 40
+_running: list[OperatorProcess] = []
+
+
+class OperatorProcess:
+    """The operator as a local process that a test may kill and start again."""
+
+    def __init__(self, kube: Kube, image: str, log: Path) -> None:
+        self.kube, self.image, self.log = kube, image, log
+        self.process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Start it and wait until it is ready."""
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            port = free.getsockname()[1]
+        env = {
+            **os.environ,
+            "KUBECONFIG": self.kube.kubeconfig,
+            "PYTHONPATH": str(CHECKOUT / "operator"),
+            "PYTHONDONTWRITEBYTECODE": "1",
+            "PODGRAPH_STEP_IMAGE": self.image,
+            "PODGRAPH_HEALTH_PORT": str(port),
+        }
+        with self.log.open("ab") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "podgraph.operator"], env=env, stdout=log, stderr=subprocess.STDOUT
+            )
+        end = time.monotonic() + _READY_SECONDS
+        while not _is_ready(f"http://127.0.0.1:{port}/readyz"):
+            if self.process.poll() is not None or time.monotonic() > end:
+                self.stop()
+                raise KubeError(f"the operator was not ready within {_READY_SECONDS} s:\n{self.tail()}")
+            time.sleep(0.1)
+
+    def kill(self) -> None:
+        """End it with SIGKILL, as a node that fails would."""
+        self._end(signal.SIGKILL)
+
+    def stop(self) -> None:
+        """End it with SIGTERM, and with SIGKILL after 20 s."""
+        self._end(signal.SIGTERM)
+
+    def tail(self) -> str:
+        """Return the last lines of its log."""
+        if not self.log.exists():
+            return ""
+        return "\n".join(self.log.read_text(errors="replace").splitlines()[-_LOG_LINES:])
+
+    def _end(self, number: signal.Signals) -> None:
+        process, self.process = self.process, None
+        if process is None:
+            return
+        with contextlib.suppress(ProcessLookupError):
+            process.send_signal(number)
+        try:
+            process.wait(20)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait(20)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark everything in this folder, so that `-m "not cluster"` leaves it out."""
+    here = Path(__file__).parent
+    for item in items:
+        if here in item.path.parents:
+            item.add_marker(pytest.mark.cluster)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item):
+    """Show the end of the operator's log with each failure."""
+    report = yield
+    if report.failed and _running:
+        report.sections.append(("operator log", _running[0].tail()))
+    return report
+
+
+@pytest.fixture(scope="session")
+def kube() -> Kube:
+    """kubectl, when there is a cluster that answers."""
+    try:
+        found = find_kube()
+        found.run("get", "--raw", "/readyz", seconds=20)
+    except KubeError as error:
+        pytest.fail(str(error), pytrace=False)
+    return found
+
+
+@pytest.fixture(scope="session")
+def step_image(kube: Kube) -> str:
+    """An image with python3: STEP_IMAGE, else the checkout's own when the node has it, else the public one."""
+    if os.environ.get("STEP_IMAGE"):
+        return os.environ["STEP_IMAGE"]
+    images = [image for node in kube.find("nodes") for image in node["status"].get("images") or ()]
+    named = [name for image in images for name in image.get("names") or ()]
+    return "podgraph/step:dev" if any(n.endswith("podgraph/step:dev") for n in named) else "python:3.13-slim"
+
+
+@pytest.fixture(scope="session")
+def operator(kube: Kube, step_image: str) -> Iterator[OperatorProcess]:
+    """The operator of this checkout, and no other one."""
+    kube.run("apply", "--server-side", "--force-conflicts", "-f", str(CHECKOUT / "crds"))
+    kube.run("wait", "--for=condition=Established", "crd/jobs.podgraph.dev", "--timeout=30s")
+    with no_other_operator(kube), tempfile.TemporaryDirectory() as folder:
+        process = OperatorProcess(kube, step_image, Path(folder) / "operator.log")
+        process.start()
+        _running.append(process)
+        try:
+            yield process
+        finally:
+            _running.clear()
+            process.stop()
+
+
+@pytest.fixture
+def namespace(kube: Kube) -> Iterator[Kube]:
+    """kubectl for a new namespace."""
+    with new_namespace(kube) as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def shared(kube: Kube) -> Iterator[Kube]:
+    """kubectl for a new namespace that the tests of one file share."""
+    with new_namespace(kube) as made:
+        yield made
+
+
+def _is_ready(url: str) -> bool:
+    try:
+        with urllib.request.urlopen(url, timeout=2) as answer:
+            return answer.status == 200
+    except (urllib.error.URLError, OSError):
+        return False
