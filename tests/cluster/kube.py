@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
+import hashlib
 import json
 import os
 import shutil
 import subprocess
+import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -28,6 +31,8 @@ __all__ = [
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 JOB_LABEL, OP_LABEL, OP_ANNOTATION = "podgraph.dev/job", "podgraph.dev/op", "podgraph.dev/op"
+
+_OTHER_RUN_SECONDS = 600
 
 Object = dict[str, Any]
 Manifest = str | Mapping[str, Any] | Sequence[Mapping[str, Any]]
@@ -158,7 +163,12 @@ def new_namespace(kube: Kube) -> Iterator[Kube]:
 
 @contextlib.contextmanager
 def no_other_operator(kube: Kube) -> Iterator[None]:
-    """Scale the operators that are installed to zero, and back afterwards."""
+    """Scale the operators that are installed to zero, and back afterwards; wait for another run of tests to end."""
+    with _alone(kube):
+        yield from _none_installed(kube)
+
+
+def _none_installed(kube: Kube) -> Iterator[None]:
     label = "app.kubernetes.io/name=podgraph"
     everything = json.loads(kube.run("get", "deployments", "-A", "-l", label, "-o", "json"))["items"]
     found = [(d["metadata"]["namespace"], d["metadata"]["name"], d["spec"].get("replicas", 1)) for d in everything]
@@ -172,6 +182,22 @@ def no_other_operator(kube: Kube) -> Iterator[None]:
         for where, name, replicas in found:
             with contextlib.suppress(KubeError):  # it may have been uninstalled meanwhile
                 kube.within(where).run("scale", "deployment", name, f"--replicas={replicas}")
+
+
+@contextlib.contextmanager
+def _alone(kube: Kube) -> Iterator[None]:
+    name = hashlib.sha256(str(Path(kube.kubeconfig).resolve()).encode()).hexdigest()[:16]
+    with (Path(tempfile.gettempdir()) / f"podgraph-tests-{name}.lock").open("w") as lock:
+        end = time.monotonic() + _OTHER_RUN_SECONDS
+        while True:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                if time.monotonic() > end:
+                    raise KubeError("other tests or a bench have used this cluster all the time; try later") from None
+                time.sleep(0.5)
+        yield
 
 
 def job_manifest(name: str, **spec: Any) -> Object:

@@ -150,7 +150,7 @@ def script_values() -> list[dict[str, Any]]:
         "map": {"k": [None]},
     }
     lines = 'echo "plain=a=b $(id -u)" > "$PODGRAPH_OUTPUT"\nprintf "  \\n empty =\\n" >> "$PODGRAPH_OUTPUT"\n'
-    shown = ["NONE", "TEXT", "LIST", "BIG", "FLOAT", "MAP", "PLAIN", "LITERAL", "DOLLAR", "DEFAULT"]
+    shown = ["NONE", "TEXT", "LIST", "BIG", "FLOAT", "MAP", "PLAIN", "LITERAL", "NULL", "DOLLAR", "DEFAULT"]
     return [
         script("lines", lines, outputs=["plain", "empty"]),
         script(
@@ -165,6 +165,7 @@ def script_values() -> list[dict[str, Any]]:
                 *({"name": n, "from": {"op": "json", "output": n}} for n in written),
                 {"name": "plain", "from": {"op": "lines", "output": "plain"}},
                 {"name": "literal", "value": {"a": [1, None, True]}},
+                {"name": "null", "value": None},
                 {"name": "dollar", "value": "$(HOME) $$ $HOME"},
                 {"name": "default", "default": 7},
             ],
@@ -325,6 +326,7 @@ def test_script_values(applied: Kube) -> None:
         "map": '{"k":[null]}',
         "plain": "a=b 65532",
         "literal": '{"a":[1,null,true]}',
+        "null": "null",
         "dollar": "$(HOME) $$ $HOME",
         "default": "7",
     }

@@ -50,9 +50,9 @@ REFUSED = [
         "selection-unknown",
         {"ops": [op("add_two")], "opSelection": ["*ad_two"]},
         "UnknownOp",
-        ("'ad_two'", "did you mean 'add_two'?"),
+        ("'*ad_two'", "did you mean 'add_two'?"),
     ),
-    Case("selection-unknown-code", {**code(GOOD), "opSelection": ["onee+"]}, "UnknownOp", ("'onee'", "mean 'one'?")),
+    Case("selection-unknown-code", {**code(GOOD), "opSelection": ["onee+"]}, "UnknownOp", ("'onee+'", "mean 'one'?")),
     Case(
         "selection-bad",
         {"ops": [op("add_two")], "opSelection": ["**add_two"]},

@@ -91,12 +91,17 @@ async def test_a_waiting_worker_wakes_for_a_new_key(queue: KeyedQueue) -> None:
     assert await asyncio.wait_for(waiting, 5) == "a"
 
 
-async def test_a_worker_that_is_cancelled_as_a_key_comes_ends(queue: KeyedQueue) -> None:
+@pytest.mark.parametrize("turns", range(4))
+async def test_a_worker_that_is_cancelled_as_it_wakes_ends(clock: Clock, turns: int) -> None:
     """asyncio.wait_for of Python 3.11 would swallow the cancellation, and the operator would not stop."""
+    queue = KeyedQueue(clock)
+    queue.add_after("later", 1_000)
     waiting = asyncio.create_task(queue.get())
-    await asyncio.sleep(0)
-    await asyncio.sleep(0)
+    for _ in range(3):
+        await asyncio.sleep(0)
     queue.done("other")  # wakes it without a key
+    for _ in range(turns):
+        await asyncio.sleep(0)
     waiting.cancel()
     with pytest.raises(asyncio.CancelledError):
         await asyncio.wait_for(waiting, 5)
