@@ -5,9 +5,9 @@ from __future__ import annotations
 import hashlib
 from typing import Any
 
+from podgraph.planning.actions import Event
 from podgraph.planning.manifests import JobRef
 from podgraph.planning.names import GROUP
-from podgraph.planning.run import Event
 from podgraph.runtime.step import utc
 
 __all__ = ["event_manifest"]

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
 from typing import Any
 
 from podgraph.definition.errors import DefinitionError
 from podgraph.definition.graph import Graph
 from podgraph.planning import manifests, names
+from podgraph.planning.actions import Actions, Event, Settings
 from podgraph.planning.inputs import bind_inputs
 from podgraph.planning.manifests import JobRef, Manifest
 from podgraph.planning.observe import PULL_GRACE_SECONDS, Phase, Seen, observe
@@ -27,7 +27,7 @@ from podgraph.runtime.resolve import unpack
 from podgraph.runtime.step import utc
 from podgraph.selection import select
 
-__all__ = ["Actions", "Event", "Run", "Settings"]
+__all__ = ["Run"]
 
 MAX_OBJECT = 1_400_000
 """Most bytes a Job may have as Kubernetes stores it (etcd takes 1.5 MiB)."""
@@ -37,44 +37,6 @@ _RECORD_BYTES = 260
 _ATTEMPT = 1
 
 Object = Mapping[str, Any]
-
-
-@dataclass(frozen=True)
-class Settings:
-    """What the operator itself brings: the default image for Python ops and the name of the runtime's ConfigMap."""
-
-    default_image: str
-    runtime: str
-
-
-@dataclass(frozen=True)
-class Event:
-    """A Kubernetes Event on the Job: `type` is Normal or Warning."""
-
-    type: str
-    reason: str
-    message: str
-
-
-@dataclass
-class Actions:
-    """What one pass decided. Empty fields ask for nothing.
-
-    `copy_code` asks for the Job's own copy of its code before anything else (see :meth:`Run.code_source`); `creates`
-    are pods; `deletes`, `confirm` (look whether it really is gone) and `read_log` are pod names; `status` is a merge
-    patch; `urgent` says that the status should be written at once; `again_at` is a time (seconds since the epoch) to
-    look again.
-    """
-
-    copy_code: bool = False
-    creates: list[Manifest] = field(default_factory=list)
-    deletes: list[str] = field(default_factory=list)
-    confirm: list[str] = field(default_factory=list)
-    read_log: str = ""
-    status: dict[str, Any] = field(default_factory=dict)
-    urgent: bool = False
-    events: list[Event] = field(default_factory=list)
-    again_at: float | None = None
 
 
 class Run:

@@ -19,8 +19,9 @@ from podgraph.cluster.events import event_manifest
 from podgraph.cluster.reflector import PodReflector
 from podgraph.definition.errors import DefinitionError
 from podgraph.planning import manifests, names
+from podgraph.planning.actions import Actions, Event, Settings
 from podgraph.planning.pods import Pod
-from podgraph.planning.run import Actions, Event, Run, Settings
+from podgraph.planning.run import Run
 from podgraph.reconcile.queue import KeyedQueue
 from podgraph.runtime.resolve import MAX_GRAPH, from_log
 

@@ -6,6 +6,7 @@ import pytest
 
 from podgraph.definition.errors import DefinitionError
 from podgraph.planning import names
+from podgraph.planning.actions import Actions, Settings
 from podgraph.planning.pods import (
     ContainerState,
     ContainerStatus,
@@ -16,7 +17,7 @@ from podgraph.planning.pods import (
     Terminated,
     Waiting,
 )
-from podgraph.planning.run import Actions, Run, Settings
+from podgraph.planning.run import Run
 
 SETTINGS = Settings("python:3", "runtime")
 NOW = 1_800_000_000.0
