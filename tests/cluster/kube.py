@@ -123,7 +123,7 @@ class Kube:
         parts = [
             ["get", "pgj", job, "-o", "yaml"],
             ["get", "pods", "-o", "wide", "-l", f"{JOB_LABEL}={job}"],
-            ["get", "events"],
+            ["get", "events", f"--field-selector=involvedObject.name={job}"],
         ]
         shown = []
         for part in parts:

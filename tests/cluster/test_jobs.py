@@ -213,7 +213,7 @@ def applied(operator: Any, shared: Kube, step_image: str) -> Kube:
     shared.apply({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "code"}, "data": {"my.py": ARITHMETIC}})
     for path in sorted(EXAMPLES.glob("*.yaml")):
         shared.apply(example(path, step_image))
-    shared.apply(jobs(step_image))
+    shared.create(jobs(step_image))  # kubectl apply would leave out the null among the literal values
     return shared
 
 

@@ -1,0 +1,48 @@
+"""What the planner is told once and what it answers each time."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from podgraph.planning.manifests import Manifest
+
+__all__ = ["Actions", "Event", "Settings"]
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What the operator itself brings: the default image for Python ops and the name of the runtime's ConfigMap."""
+
+    default_image: str
+    runtime: str
+
+
+@dataclass(frozen=True)
+class Event:
+    """A Kubernetes Event on the Job: `type` is Normal or Warning."""
+
+    type: str
+    reason: str
+    message: str
+
+
+@dataclass
+class Actions:
+    """What one pass decided. Empty fields ask for nothing.
+
+    `copy_code` asks for the Job's own copy of its code before anything else (see :meth:`Run.code_source`); `creates`
+    are pods; `deletes`, `confirm` (look whether it really is gone) and `read_log` are pod names; `status` is a merge
+    patch; `urgent` says that the status should be written at once; `again_at` is a time (seconds since the epoch) to
+    look again.
+    """
+
+    copy_code: bool = False
+    creates: list[Manifest] = field(default_factory=list)
+    deletes: list[str] = field(default_factory=list)
+    confirm: list[str] = field(default_factory=list)
+    read_log: str = ""
+    status: dict[str, Any] = field(default_factory=dict)
+    urgent: bool = False
+    events: list[Event] = field(default_factory=list)
+    again_at: float | None = None
