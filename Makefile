@@ -55,7 +55,7 @@ lint: setup ## ruff, mypy, import-linter, and that nothing generated is stale
 test-fast: lint ## All tests that need no cluster
 	@$(BIN)/pytest -q -m "not cluster" --doctest-modules operator tests
 
-test: lint $(if $(OWN),up images) ## All tests, on a real cluster (its own, or KUBECONFIG=...)
+test: lint $(if $(OWN),demo) ## The demo and all tests, on a real cluster (its own, or all tests with KUBECONFIG=...)
 	@$(BIN)/pytest --doctest-modules operator tests
 
 bench: setup $(if $(OWN),up images) ## Measure, and write .bench/

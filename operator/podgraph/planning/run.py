@@ -14,13 +14,14 @@ from podgraph.definition.errors import DefinitionError
 from podgraph.definition.graph import Graph
 from podgraph.planning import manifests, names
 from podgraph.planning.actions import Actions, Event, Settings
+from podgraph.planning.conditions import Conditions
 from podgraph.planning.inputs import bind_inputs
 from podgraph.planning.manifests import JobRef, Manifest
 from podgraph.planning.observe import PULL_GRACE_SECONDS, Phase, Seen, observe
 from podgraph.planning.outcome import Outcome, container_outcome, micro, python_outcome, read_record
 from podgraph.planning.pods import Pod
 from podgraph.planning.spec import ContainerSpec, JobSpec, graph_of_ops, read_spec
-from podgraph.planning.status import STATES, TERMINAL, StepRecord, condition, duration, seconds_of, set_condition
+from podgraph.planning.status import STATES, TERMINAL, StepRecord, duration, seconds_of
 from podgraph.planning.steps import Steps
 from podgraph.runtime.protocol import Assignment, Record
 from podgraph.runtime.resolve import unpack
@@ -45,11 +46,9 @@ class Run:
     def __init__(self, job: Object, settings: Settings) -> None:
         meta, status = job["metadata"], job.get("status") or {}
         self.ref = JobRef(meta["name"], meta["namespace"], meta["uid"])
-        self.generation = int(meta.get("generation", 1))
         self.settings = settings
-        self.conditions: list[dict[str, Any]] = [dict(c) for c in status.get("conditions") or ()]
+        self.conditions = Conditions(status.get("conditions") or (), int(meta.get("generation", 1)))
         self.started: str | None = status.get("startTime")
-        self.finished = self._is("Finished", "True")
         self.spec: JobSpec | None = None
         self.steps: Steps | None = None
         self._object = job
@@ -64,7 +63,11 @@ class Run:
         self._code_map = ""
         self._copied = False
         self._output_budget = MAX_JOB_OUTPUTS
-        self._announced = bool(self.conditions)
+
+    @property
+    def finished(self) -> bool:
+        """Whether the Job is at its end."""
+        return self.conditions.finished
 
     def advance(self, pods: Mapping[str, Pod], changed: Iterable[str], now: float) -> Actions:
         """Take in the `changed` pods of `pods` and return what is to be done.
@@ -84,7 +87,7 @@ class Run:
                 self._prepare(pods, now, actions)
                 first_look = list(self._step_of_pod)
         except DefinitionError as error:
-            self._refuse(error, now, actions)
+            self.conditions.refuse(error, self.started, now, actions)
             return actions
         if self.steps is not None:
             due = [name for name, since in self._stuck.items() if now - since >= PULL_GRACE_SECONDS]
@@ -93,7 +96,7 @@ class Run:
             if self._stuck:  # asked for again at each pass, for the queue keeps only the earliest wish
                 actions.again_at = min(self._stuck.values()) + PULL_GRACE_SECONDS
             self._start_ready(actions)
-            self._conclude(now, actions)
+            self.conditions.conclude(self.steps, self.started, now, actions)
         return actions
 
     def code_source(self) -> tuple[str, tuple[str, str] | None]:
@@ -121,7 +124,7 @@ class Run:
     def refuse(self, error: DefinitionError, now: float) -> Actions:
         """Return what refusing the Job takes, for an error found outside (a missing ConfigMap)."""
         actions = Actions()
-        self._refuse(error, now, actions)
+        self.conditions.refuse(error, self.started, now, actions)
         return actions
 
     # --- from the spec to steps
@@ -152,9 +155,7 @@ class Run:
                 actions.copy_code = True
                 return ""
             actions.creates.append(self._python_pod(self._resolve_pod, "", {}))
-            self._say(
-                ("Unknown", "Resolving"), "the job's code is being read for its graph", now, actions, accepted="Unknown"
-            )
+            self.conditions.resolving("", now, actions)
             return ""
         seen, since = observe(pod), self._stuck.pop(self._resolve_pod, now)
         if seen.phase is Phase.STUCK and self._give_up(pod, seen, since, now, actions):
@@ -163,16 +164,7 @@ class Run:
         if seen.phase is Phase.GONE:
             raise DefinitionError("PodDeleted", "the resolve pod was deleted before it had told the graph")
         if seen.phase is not Phase.ENDED:
-            message = (
-                f"the job's code is being read for its graph ({seen.reason}: {seen.message})" if seen.reason else ""
-            )
-            self._say(
-                ("Unknown", "Resolving"),
-                message or "the job's code is being read for its graph",
-                now,
-                actions,
-                accepted="Unknown",
-            )
+            self.conditions.resolving(f"{seen.reason}: {seen.message}" if seen.reason else "", now, actions)
             return ""
         record = read_record(seen, self._nonce(""))
         if record is None:
@@ -195,15 +187,11 @@ class Run:
         self._check_size(len(selected))
         self.steps = Steps(graph, selected, values, self._records)
         self._step_of_pod = {names.step_pod(self.ref.name, self.ref.uid, op, _ATTEMPT): op for op in selected}
-        if not self._is("Accepted", "True"):
+        if not self.conditions.holds("Accepted", "True"):
             self.steps.changed.update(selected)
-            count = (
-                f"{len(selected)} of {len(graph.ops)} ops"
-                if len(selected) < len(graph.ops)
-                else f"{len(graph.ops)} ops"
-            )
-            self._set("Accepted", "True", "Accepted", f"{count} will run", now, actions)
-            actions.events.append(Event("Normal", "Accepted", f"{count} will run"))
+            chosen, total = len(selected), len(graph.ops)
+            count = f"{chosen} of {total} ops" if chosen < total else f"{total} op{'s' if total != 1 else ''}"
+            self.conditions.accept(f"{count} will run", now, actions)
 
     def _check_size(self, steps: int) -> None:
         spec = len(json.dumps(self._object["spec"], ensure_ascii=False).encode())
@@ -348,62 +336,6 @@ class Run:
         if self.started is not None and not self.finished:  # at the end it is told with the completion time
             status["duration"] = duration(now - seconds_of(self.started))
         return status
-
-    # --- the Job as a whole
-
-    def _conclude(self, now: float, actions: Actions) -> None:
-        assert self.steps is not None
-        if not self.steps.done:
-            self._say(("Unknown", "Running"), "its steps are running", now, actions)
-            return
-        failed = self.steps.count("Failed")
-        if not failed:
-            self._say(("True", "Succeeded"), f"all {len(self.steps.records)} steps are done", now, actions)
-        else:
-            first = next(name for name, record in self.steps.records.items() if record.state == "Failed")
-            record, rest = self.steps.records[first], self.steps.count("UpstreamFailed")
-            more = f"; {failed - 1} more failed" if failed > 1 else ""
-            more += f"; {rest} not run" if rest else ""
-            self._say(
-                ("False", "Failed"),
-                f"op {first!r} failed: {record.reason}: {record.message}{more}"[:1024],
-                now,
-                actions,
-            )
-        self._finish_job(now, actions)
-
-    def _refuse(self, error: DefinitionError, now: float, actions: Actions) -> None:
-        actions.creates, actions.copy_code, actions.read_log = [], False, ""
-        self._set("Accepted", "False", error.reason, error.message[:4096], now, actions)
-        self._say(("False", "Refused"), f"{error.reason}: {error.message}"[:4096], now, actions)
-        self._finish_job(now, actions)
-
-    def _finish_job(self, now: float, actions: Actions) -> None:
-        assert self.started is not None or not self._announced
-        actions.status["completionTime"] = utc(now)
-        actions.status["duration"] = duration(now - seconds_of(self.started or utc(now)))
-        ended = next(c for c in self.conditions if c["type"] == "Succeeded")
-        self._set("Finished", "True", ended["reason"], ended["message"], now, actions)
-        kind = "Normal" if ended["status"] == "True" else "Warning"
-        actions.events.append(Event(kind, ended["reason"], ended["message"]))
-        actions.urgent = self.finished = True
-
-    def _say(self, how: tuple[str, str], message: str, now: float, actions: Actions, accepted: str = "") -> None:
-        if accepted:
-            self._set("Accepted", accepted, how[1], message, now, actions)
-        self._set("Succeeded", how[0], how[1], message, now, actions)
-        if not self._is("Finished", "False") and not self.finished:
-            self._set("Finished", "False", how[1], "the job is not at its end", now, actions)
-
-    def _set(self, kind: str, status: str, reason: str, message: str, now: float, actions: Actions) -> None:
-        new = condition(kind, status, reason, message, self.generation, now)
-        if set_condition(self.conditions, new):
-            actions.status["conditions"] = self.conditions
-            actions.status["observedGeneration"] = self.generation
-            actions.urgent = True
-
-    def _is(self, kind: str, status: str) -> bool:
-        return any(c["type"] == kind and c["status"] == status for c in self.conditions)
 
     # --- pods
 
