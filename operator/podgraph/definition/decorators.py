@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import inspect
 from typing import Any, Callable, overload
 
@@ -55,8 +56,7 @@ class OpDefinition:
     def alias(self, name: str) -> OpDefinition:
         """Return the same op under another name, for use inside a job's body: `add.alias("add_again")(x)`."""
         check_node_name("op", name)
-        twin = object.__new__(OpDefinition)
-        twin.__dict__.update(self.__dict__)
+        twin = copy.copy(self)
         twin._alias = name
         return twin
 
@@ -84,8 +84,7 @@ class GraphDefinition:
     def alias(self, name: str) -> GraphDefinition:
         """Return the same graph under another name, for use inside a job's body."""
         check_node_name("graph", name)
-        twin = object.__new__(GraphDefinition)
-        twin.__dict__.update(self.__dict__)
+        twin = copy.copy(self)
         twin._alias = name
         return twin
 
