@@ -11,7 +11,6 @@ import pytest
 
 from api.driving import Clock, Driver, PythonPods, adding, condition, driving, env_of, inputs_of, op_of
 from api.fake import AutoKubelet
-from sources import ARITHMETIC
 
 Obj = dict[str, Any]
 MICRO = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z")
@@ -200,6 +199,25 @@ async def test_a_job_that_cannot_run_is_refused_before_any_pod(drive: Driver, ca
 # --- Python ops
 
 
+ARITHMETIC = """
+from podgraph import job, op
+
+@op
+def return_one():
+    return 1
+
+@op
+def add_two(i: int):
+    return i + 2
+
+@op
+def multi_three(i: int):
+    return i * 3
+
+@job
+def my_job():
+    multi_three(add_two(return_one()))
+"""
 WIDE = """
 from podgraph import job, op
 

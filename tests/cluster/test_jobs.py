@@ -11,12 +11,31 @@ from typing import Any
 import pytest
 
 from cluster.kube import CHECKOUT, Kube, job_manifest, outputs_of, reasons_of, states_of
-from sources import ARITHMETIC
 
 EXAMPLES = CHECKOUT / "tests" / "examples"
 BUSYBOX = "busybox:1"
 MICROSECONDS = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z")
 SECONDS = 150
+
+ARITHMETIC = """
+from podgraph import job, op
+
+@op
+def return_one():
+    return 1
+
+@op
+def add_two(i: int):
+    return i + 2
+
+@op
+def multi_three(i: int):
+    return i * 3
+
+@job
+def my_job():
+    multi_three(add_two(return_one()))
+"""
 
 VALUES = """
 from podgraph import Out, Output, job, op

@@ -87,9 +87,12 @@ class Client:
 
     async def get_pod(self, namespace: str, name: str) -> Pod | None:
         """Return a pod as it is now, or None when there is none."""
-        answer = await self._find(f"/api/v1/namespaces/{namespace}/pods/{name}")
-        if answer is None:
-            return None
+        try:
+            answer = await self._request("GET", f"/api/v1/namespaces/{namespace}/pods/{name}")
+        except ApiError as error:
+            if error.status == 404:
+                return None
+            raise
         return msgspec.json.decode(answer, type=Pod)
 
     async def delete_pod(self, namespace: str, name: str, uid: str) -> None:
@@ -108,24 +111,33 @@ class Client:
 
     async def config_map_key(self, namespace: str, name: str, key: str) -> str | None:
         """Return the text under a ConfigMap's key; None when the ConfigMap or the key does not exist."""
-        answer = await self._find(f"/api/v1/namespaces/{namespace}/configmaps/{name}")
-        if answer is None:
-            return None
+        try:
+            answer = await self._request("GET", f"/api/v1/namespaces/{namespace}/configmaps/{name}")
+        except ApiError as error:
+            if error.status == 404:
+                return None
+            raise
         value = (msgspec.json.decode(answer).get("data") or {}).get(key)
         return value if isinstance(value, str) else None
 
     async def serves_jobs(self) -> bool:
         """Whether the cluster has our Job resource."""
-        answer = await self._find(f"/apis/{GROUP}/v1alpha1")
-        if answer is None:
-            return False
+        try:
+            answer = await self._request("GET", f"/apis/{GROUP}/v1alpha1")
+        except ApiError as error:
+            if error.status == 404:
+                return False
+            raise
         return any(r["name"] == "jobs" for r in msgspec.json.decode(answer)["resources"])
 
     async def job_version(self, namespace: str, name: str, uid: str) -> str | None:
         """Return the resource version of the Job with this uid; None when there is none."""
-        answer = await self._find(f"{_JOBS}/{namespace}/jobs/{name}", _METADATA)
-        if answer is None:
-            return None
+        try:
+            answer = await self._request("GET", f"{_JOBS}/{namespace}/jobs/{name}", accept=_METADATA)
+        except ApiError as error:
+            if error.status == 404:
+                return None
+            raise
         meta = msgspec.json.decode(answer, type=_Owned).metadata
         return meta.resource_version if meta.uid == uid else None
 
@@ -139,15 +151,6 @@ class Client:
         body = {"metadata": {"resourceVersion": version}, "status": status}
         answer = await self._request("PATCH", path, body, accept=_METADATA)
         return msgspec.json.decode(answer, type=_Owned).metadata.resource_version
-
-    async def _find(self, path: str, accept: str = "application/json") -> bytes | None:
-        """Return what is at `path`, or None when nothing is."""
-        try:
-            return await self._request("GET", path, accept=accept)
-        except ApiError as error:
-            if error.status == 404:
-                return None
-            raise
 
     async def _request(
         self, method: str, path: str, body: dict[str, Any] | None = None, accept: str = "application/json"

@@ -154,9 +154,6 @@ class Controller:
         job.events.extend(actions.events)
         job.urgent = job.urgent or actions.urgent
 
-    def _refuse(self, job: _Job, run: Run, error: DefinitionError) -> None:
-        self._remember(job, run.refuse(error, self._clock()))
-
     async def _copy_code(self, job: _Job, run: Run) -> None:
         source, config_map = run.code_source()
         if config_map is not None:
@@ -166,7 +163,7 @@ class Controller:
                 error = DefinitionError(
                     "ConfigMapNotFound", f"there is no ConfigMap {name!r} with the key {key!r} in the job's namespace"
                 )
-                self._refuse(job, run, error)
+                self._remember(job, run.refuse(error, self._clock()))
                 return
             source = found
         try:
@@ -175,7 +172,7 @@ class Controller:
             if not error.lasting:
                 raise
             refusal = DefinitionError(error.reason, f"the API server refuses the copy of the code: {error.message}")
-            self._refuse(job, run, refusal)
+            self._remember(job, run.refuse(refusal, self._clock()))
             return
         run.code_copied()
         self.queue.add(run.ref.uid)
@@ -188,12 +185,12 @@ class Controller:
             lines = await self.client.pod_log(run.ref.namespace, pod, MAX_GRAPH)
             run.graph_from_log(from_log(record, lines))
         except DefinitionError as error:
-            self._refuse(job, run, error)
+            self._remember(job, run.refuse(error, self._clock()))
         except ApiError as error:
             if not error.lasting:
                 raise
             refusal = DefinitionError("ResolveFailed", f"the resolve pod's log cannot be read: {error.message}")
-            self._refuse(job, run, refusal)
+            self._remember(job, run.refuse(refusal, self._clock()))
         else:
             self.queue.add(run.ref.uid)
 
@@ -241,7 +238,7 @@ class Controller:
             self._remember(job, run.not_created(name, error.reason, error.message))
             self.queue.add(run.ref.uid)
         except DefinitionError as refusal:
-            self._refuse(job, run, refusal)
+            self._remember(job, run.refuse(refusal, self._clock()))
 
     async def _ensure_runtime(self, job: _Job, run: Run) -> None:
         """Make the runtime's ConfigMap; asked for each Job, as somebody may have deleted it or the namespace."""
