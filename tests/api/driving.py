@@ -13,8 +13,8 @@ import aiohttp
 
 from podgraph.cluster.bundle import bundle
 from podgraph.cluster.client import Client
-from podgraph.definition.decorators import JobDefinition
 from podgraph.definition.errors import DefinitionError
+from podgraph.definition.jobs import JobDefinition
 from podgraph.planning.names import ASSIGNMENT, JOB_UID_LABEL, OP_ANNOTATION
 from podgraph.reconcile.controller import Controller
 from podgraph.runtime.load import find_job

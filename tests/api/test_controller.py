@@ -153,8 +153,8 @@ REFUSED: dict[str, tuple[str, str, Obj]] = {
         "UnknownOutput", "'rows'", {"ops": [op("a"), op("b", inputs=[FROM_ROWS])]}
     ),
     "after no op": ("UnknownOp", "'x'", {"ops": [op("a", after=["x"])]}),
-    "missing input": ("MissingInput", "runConfig", {"ops": [op("a", inputs=[{"name": "i"}])]}),
-    "unselected source": ("MissingInput", "'a' of op 'b'", {"ops": CHAIN, "opSelection": ["b"]}),
+    "missing input": ("InvalidRunConfig", "ops.a.inputs.i is missing", {"ops": [op("a", inputs=[{"name": "i"}])]}),
+    "unselected source": ("InvalidRunConfig", "ops.b.inputs.a is missing", {"ops": CHAIN, "opSelection": ["b"]}),
     "too many ops": ("TooManyOps", "5001", {"ops": [op(f"n{i}") for i in range(5_001)]}),
     "op name": ("InvalidName", "'2x'", {"ops": [op("2x")]}),
     "input name": ("InvalidName", "'a-b'", {"ops": [op("a", inputs=[{"name": "a-b", "value": 1}])]}),
@@ -166,14 +166,18 @@ REFUSED: dict[str, tuple[str, str, Obj]] = {
         "InvalidInput", "value and from", {"ops": [op("a"), op("b", inputs=[BOTH])]}
     ),
     "script and command": ("InvalidOp", "script and command", {"ops": [op("a", script="true", command=["true"])]}),
-    "config for no op": ("UnknownOp", "'x'", {"ops": CHAIN, "runConfig": {"ops": {"x": {"inputs": {"i": 1}}}}}),
+    "config for no op": (
+        "InvalidRunConfig", "ops.x is unknown", {"ops": CHAIN, "runConfig": {"ops": {"x": {"inputs": {"i": 1}}}}}
+    ),
     "config for no input": (
-        "InvalidRunConfig", "'i'", {"ops": CHAIN, "runConfig": {"ops": {"a": {"inputs": {"i": 1}}}}}
+        "InvalidRunConfig", "ops.a.inputs is unknown", {"ops": CHAIN, "runConfig": {"ops": {"a": {"inputs": {"i": 1}}}}}
     ),
     "config of a connected input": (
         "InvalidRunConfig", "op 'a'", {"ops": CHAIN, "runConfig": {"ops": {"b": {"inputs": {"a": 1}}}}}
     ),
-    "config key": ("InvalidRunConfig", "'config'", {"ops": CHAIN, "runConfig": {"ops": {"a": {"config": {}}}}}),
+    "config key": (
+        "InvalidRunConfig", "ops.a.config is unknown", {"ops": CHAIN, "runConfig": {"ops": {"a": {"config": {}}}}}
+    ),
     "no ops and no code": ("InvalidSpec", "spec.code", {}),
 }  # fmt: skip
 

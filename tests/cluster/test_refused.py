@@ -79,26 +79,26 @@ REFUSED = [
     Case(
         "missing-input",
         {"ops": [op("use", inputs=[{"name": "rows"}])]},
-        "MissingInput",
-        ('runConfig: {"ops": {"use": {"inputs": {"rows": "..."}}}}',),
+        "InvalidRunConfig",
+        ("ops.use.inputs.rows is missing", '{"ops": {"use": {"inputs": {"rows": "..."}}}}'),
     ),
     Case(
         "missing-input-code",
         {**code(GOOD), "opSelection": ["add"]},
-        "MissingInput",
-        ('runConfig: {"ops": {"add": {"inputs": {"x": 0}}}}',),
+        "InvalidRunConfig",
+        ("ops.add.inputs.x is missing", '{"ops": {"add": {"inputs": {"x": 0}}}}'),
     ),
     Case(
         "config-unknown-op",
         {"ops": [op("a")], "runConfig": {"ops": {"b": {"inputs": {"x": 1}}}}},
-        "UnknownOp",
-        ("runConfig.ops.b",),
+        "InvalidRunConfig",
+        ("ops.b is unknown", "there are: a"),
     ),
     Case(
         "config-unknown-input",
         {"ops": [op("a")], "runConfig": {"ops": {"a": {"inputs": {"x": 1}}}}},
         "InvalidRunConfig",
-        ("'x'", "'a'"),
+        ("ops.a.inputs is unknown: nothing may be set there",),
     ),
     Case("no-compile", code("def broken(:\n    pass\n"), "CodeError", ("does not compile", "job.py line 1")),
     Case(

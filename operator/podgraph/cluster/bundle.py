@@ -13,7 +13,7 @@ import podgraph
 
 __all__ = ["Bundle", "bundle"]
 
-_PARTS = ("__init__.py", "selection.py", "definition", "runtime")
+_PARTS = ("__init__.py", "selection.py", "flow.py", "definition", "run_config", "runtime")
 _MAIN = "from podgraph.runtime.__main__ import run\nrun()\n"
 
 

@@ -8,13 +8,16 @@ from __future__ import annotations
 
 import contextlib
 import inspect
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Callable
+from typing import TYPE_CHECKING, Any, Callable
 
 from podgraph.definition import graph as data
 from podgraph.definition.errors import DefinitionError
-from podgraph.definition.values import Nothing, NotJsonError, Out, to_json
+from podgraph.definition.values import Nothing, NotJsonError, to_json
+
+if TYPE_CHECKING:
+    from podgraph.definition.ops import OpDefinition
 
 __all__ = ["Composition", "OutputHandle", "Parameter", "call_graph", "compose", "composing", "invoke"]
 
@@ -36,7 +39,12 @@ class OutputHandle:
 
 @dataclass(frozen=True)
 class Unconnected:
-    """Given to a graph's or job's parameter that nobody connected: run config or a default supplies the value."""
+    """Given to a graph's or job's parameter that nobody connected: run config or a default supplies the value.
+
+    `job_input` is the name of the job's own parameter, "" for a graph's.
+    """
+
+    job_input: str = ""
 
 
 @dataclass(frozen=True)
@@ -48,12 +56,14 @@ class Parameter:
     ordering: bool = False
     has_default: bool = False
     default: str | None = None
+    schema: str = ""
 
 
 @dataclass
 class Composition:
-    """The nodes gathered so far, with the function behind each, and the graph path that is open now."""
+    """The nodes gathered so far, with the op behind each, the outputs of each graph, and the path that is open now."""
 
+    outputs: dict[str, dict[str, OutputHandle]] = field(default_factory=dict)
     ops: dict[str, data.Op] = field(default_factory=dict)
     definitions: dict[str, Any] = field(default_factory=dict)
     prefix: str = ""
@@ -92,12 +102,14 @@ def composing() -> Composition | None:
     return _open[-1] if _open else None
 
 
-def compose(fn: Callable[..., Any], name: str) -> Composition:
+def compose(fn: Callable[..., Any], name: str, outs: Mapping[str, Any] | None = None) -> Composition:
     """Run a job's body once and return what it called. Raises DefinitionError for a body that is no graph."""
     composition = Composition()
     _open.append(composition)
     try:
-        fn(**_unconnected(inspect.signature(fn), ()))
+        given = _unconnected(inspect.signature(fn), ())
+        returned = fn(**{key: Unconnected(key) for key in given})
+        composition.outputs[""] = _outputs(f"job {name!r}", returned, outs)
     finally:
         _open.pop()
     if not composition.ops:
@@ -105,27 +117,31 @@ def compose(fn: Callable[..., Any], name: str) -> Composition:
     return composition
 
 
-def invoke(
-    definition: Any, name: str, alias: str | None, params: tuple[Parameter, ...], outs: dict[str, Out],
-    args: tuple[Any, ...], kwargs: dict[str, Any],
-) -> Any:  # fmt: skip
+def invoke(definition: OpDefinition, alias: str | None, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """Add a node for one call of an op inside a job's body and return a handle for each of its outputs."""
     composition = _open[-1]
-    path = composition.prefix + composition.unique(name, alias)
-    given = _bind(path, params, args, kwargs)
-    inputs = tuple(_input(path, p, given.get(p.name, Unconnected())) for p in params)
-    outputs = tuple(data.Output(n, out.is_required) for n, out in outs.items())
-    composition.ops[path] = data.Op(path, inputs, outputs, description=getattr(definition, "description", ""))
+    path = composition.prefix + composition.unique(definition.name, alias)
+    given = _bind(path, definition.params, args, kwargs)
+    composition.ops[path] = data.Op(
+        path,
+        inputs=tuple(_input(path, p, given.get(p.name, Unconnected())) for p in definition.params),
+        outputs=tuple(data.Output(n, out.is_required) for n, out in definition.outs.items()),
+        description=definition.description,
+        config=definition.config_json_schema,
+        resources=definition.required_resource_keys,
+        tags=definition.tags,
+        retry=definition.retry_policy,
+    )
     composition.definitions[path] = definition
     # An op without outputs leaves a handle too, for an In(Nothing) to wait for.
-    handles = [OutputHandle(path, n) for n in outs or ("result",)]
-    return handles[0] if len(handles) == 1 else Outputs(handles)
+    return _handles({n: OutputHandle(path, n) for n in definition.outs or ("result",)})
 
 
 def call_graph(
-    fn: Callable[..., Any], name: str, alias: str | None, args: tuple[Any, ...], kwargs: dict[str, Any]
-) -> Any:
-    """Run a nested graph's body inside the open composition and return what it returns."""
+    fn: Callable[..., Any], name: str, alias: str | None, outs: Mapping[str, Any] | None, args: tuple[Any, ...],
+    kwargs: dict[str, Any],
+) -> Any:  # fmt: skip
+    """Run a nested graph's body inside the open composition and return what it returns; with `outs`, their handles."""
     composition = _open[-1]
     path = composition.unique(name, alias)
     try:
@@ -134,20 +150,49 @@ def call_graph(
         raise DefinitionError(
             "InvalidGraph", f"graph {composition.prefix + path!r} is called wrongly: {error}"
         ) from None
+    whole = composition.prefix + path
     with composition.inside(path):
-        return fn(**bound.arguments, **_unconnected(bound.signature, bound.arguments))
+        returned = fn(**bound.arguments, **_unconnected(bound.signature, bound.arguments))
+    outputs = _outputs(f"graph {whole!r}", returned, outs)
+    composition.outputs[whole] = outputs
+    return _handles(outputs) if outs else returned
 
 
 class Outputs(tuple):  # type: ignore[type-arg]
-    """The handles of an op with several outputs: unpack them in order, or take one by its name."""
+    """The handles of an op or graph with several outputs: unpack them in order, or take one by its name."""
 
-    def __new__(cls, handles: list[OutputHandle]) -> Outputs:
-        made = super().__new__(cls, handles)
-        made.__dict__.update((h.output, h) for h in handles)  # before tuple's own methods: `count` is a good name
+    names: tuple[str, ...]
+
+    def __new__(cls, handles: Mapping[str, OutputHandle]) -> Outputs:
+        made = super().__new__(cls, handles.values())
+        made.__dict__.update(names=tuple(handles), **handles)  # before tuple's own methods: `count` is a good name
         return made
 
     def __getattr__(self, name: str) -> OutputHandle:
-        raise AttributeError(f"there is no output {name!r}; there are: {', '.join(h.output for h in self)}")
+        raise AttributeError(f"there is no output {name!r}; there are: {', '.join(self.names)}")
+
+
+def _handles(outputs: Mapping[str, OutputHandle]) -> OutputHandle | Outputs:
+    return next(iter(outputs.values())) if len(outputs) == 1 else Outputs(outputs)
+
+
+def _outputs(where: str, returned: Any, outs: Mapping[str, Any] | None) -> dict[str, OutputHandle]:
+    """Return by name the outputs that a graph's or job's body returned; what is no op's output is none of its own."""
+    if isinstance(returned, OutputHandle):
+        found = {"result" if not outs or len(outs) != 1 else next(iter(outs)): returned}
+    elif isinstance(returned, Mapping):
+        found = {name: handle for name, handle in returned.items() if isinstance(handle, OutputHandle)}
+    elif isinstance(returned, tuple) and all(isinstance(handle, OutputHandle) for handle in returned):
+        names = tuple(outs) if outs else getattr(returned, "names", ())
+        found = dict(zip(names, returned)) if len(names) == len(returned) else {}
+    else:
+        found = {}
+    if outs is not None and set(found) != set(outs):
+        raise DefinitionError(
+            "InvalidGraph",
+            f"{where} must return its outputs {', '.join(outs)}, each an op's output: as a dict by name, or as a tuple",
+        )
+    return found
 
 
 def _unconnected(signature: inspect.Signature, given: Collection[str]) -> dict[str, Any]:
@@ -195,6 +240,8 @@ def _input(path: str, param: Parameter, value: Any) -> data.Input:
         default=param.default,
         has_default=param.has_default,
         type=param.type,
+        schema=param.schema,
+        job_input=value.job_input if isinstance(value, Unconnected) else "",
     )
 
 

@@ -15,12 +15,10 @@ from functools import cached_property
 from typing import Any
 
 from podgraph.definition.errors import DefinitionError, nearest
+from podgraph.definition.retry import RetryPolicy
 from podgraph.definition.values import NotJsonError, to_json
 
-__all__ = ["MAX_OPS", "Graph", "Input", "Op", "Output", "OutputRef", "check_name", "check_node_name"]
-
-MAX_OPS = 5_000
-"""The most ops one job may have: their records must fit into one Kubernetes object (1.5 MiB with its spec)."""
+__all__ = ["Graph", "Input", "Op", "Output", "OutputRef", "check_name", "check_node_name"]
 
 _OP_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*(\.[A-Za-z_][A-Za-z0-9_-]*)*")
 _NODE_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*")
@@ -44,7 +42,8 @@ class Input:
     any number whose values arrive as one list in this order. `ordering` inputs carry no value: they only wait (and
     may name an output that the op does not have).
     `literal` and `default` are JSON texts; `has_default` may be true with `default` None when the op itself knows a
-    default that JSON cannot hold.
+    default that JSON cannot hold. `schema` is the JSON Schema of its values as JSON text, "" when anything may come;
+    `job_input` names the parameter of the job's own function that gives the value.
     """
 
     name: str
@@ -55,6 +54,8 @@ class Input:
     default: str | None = None
     has_default: bool = False
     type: str = "Any"
+    schema: str = ""
+    job_input: str = ""
 
 
 @dataclass(frozen=True)
@@ -67,13 +68,21 @@ class Output:
 
 @dataclass(frozen=True)
 class Op:
-    """One node of the graph: its path, inputs, outputs, and ops it only waits for (`after`)."""
+    """One node of the graph: its path, inputs, outputs, and ops it only waits for (`after`).
+
+    `config` is the JSON Schema of its config as JSON text, "" when it takes none; `resources` names the job's
+    resources that it uses; `retry` says when it is tried again.
+    """
 
     name: str
     inputs: tuple[Input, ...] = ()
     outputs: tuple[Output, ...] = (Output(),)
     after: tuple[str, ...] = ()
     description: str = ""
+    config: str = ""
+    resources: tuple[str, ...] = ()
+    tags: Mapping[str, str] = field(default_factory=dict)
+    retry: RetryPolicy | None = None
 
     @cached_property
     def upstream(self) -> tuple[str, ...]:
@@ -85,6 +94,9 @@ class Op:
 @dataclass(frozen=True)
 class Graph:
     """The ops of one job by name, in the order they were written.
+
+    `resources` maps each of the job's resources to the JSON Schema of its config as JSON text ("" when it takes
+    none); `run_config` is the job's own default run config as JSON text; `tags` are for each of its runs.
 
     Build it with :meth:`of`, which refuses duplicate names, names that break the rules, references to ops or outputs
     that do not exist, and cycles.
@@ -98,9 +110,15 @@ class Graph:
 
     name: str
     ops: Mapping[str, Op] = field(default_factory=dict)
+    resources: Mapping[str, str] = field(default_factory=dict)
+    run_config: str = ""
+    tags: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, name: str, ops: Iterable[Op]) -> Graph:
+    def of(
+        cls, name: str, ops: Iterable[Op], resources: Mapping[str, str] | None = None, run_config: str = "",
+        tags: Mapping[str, str] | None = None,
+    ) -> Graph:  # fmt: skip
         """Check `ops` and return their graph. Raises DefinitionError with the first thing that is wrong."""
         named: dict[str, Op] = {}
         for op in ops:
@@ -114,8 +132,6 @@ class Graph:
             raise DefinitionError("InvalidGraph", f"the job's name {_shown(name)} is no valid Unicode")
         if not named:
             raise DefinitionError("NoOps", f"job {_shown(name)} has no ops; it must have at least one")
-        if len(named) > MAX_OPS:
-            raise DefinitionError("TooManyOps", f"the job has {len(named)} ops; at most {MAX_OPS} are allowed")
         for path in named:
             for parent in _parents(path):
                 if parent in named:
@@ -123,7 +139,8 @@ class Graph:
                         "InvalidName",
                         f"op {path!r} lies inside {parent!r}, which is an op itself; only a graph can hold ops",
                     )
-        graph = cls(name, named)
+        graph = cls(name, named, dict(resources or {}), run_config, dict(tags or {}))
+        graph._check_own()
         graph._check_references()
         graph.order  # noqa: B018  finds a cycle
         return graph
@@ -163,6 +180,14 @@ class Graph:
             raise DefinitionError("Cycle", "the ops wait for each other in a circle: " + " -> ".join(loop))
         return tuple(order)
 
+    def _check_own(self) -> None:
+        """Check what is the job's own: its resources, default run config and tags."""
+        for resource, schema in self.resources.items():
+            check_name("resource", resource)
+            _check_json(f"the config schema of resource {resource!r}", schema or None)
+        _check_json("the job's run config", self.run_config or None)
+        _check_tags("the job", self.tags)
+
     def _check_references(self) -> None:
         for op in self.ops.values():
             for item in op.inputs:
@@ -181,6 +206,13 @@ class Graph:
                             f"{where} comes from output {_shown(ref.output)} of op {ref.op!r}, "
                             f"which has none such{hint}",
                         )
+            for key in op.resources:
+                if key not in self.resources:
+                    raise DefinitionError(
+                        "UnknownResource",
+                        f"op {op.name!r} needs the resource {_shown(key)}, which the job has not"
+                        f"{nearest(key, self.resources)}",
+                    )
             for name in op.after:
                 if name not in self.ops:
                     hint = nearest(name, self.ops)
@@ -190,11 +222,11 @@ class Graph:
 
     def to_json(self) -> str:
         """Return the graph as compact JSON text; :meth:`from_json` reads it back."""
-        return json.dumps(
-            {"name": self.name, "ops": [_op_to_dict(op) for op in self.ops.values()]},
-            ensure_ascii=False,
-            separators=(",", ":"),
-        )
+        data: dict[str, Any] = {"name": self.name, "ops": [_op_to_dict(op) for op in self.ops.values()]}
+        for key in ("resources", "run_config", "tags"):
+            if getattr(self, key):
+                data[key] = getattr(self, key)
+        return json.dumps(data, ensure_ascii=False, separators=(",", ":"))
 
     @classmethod
     def from_json(cls, text: str) -> Graph:
@@ -205,9 +237,11 @@ class Graph:
         try:
             data = json.loads(text)
             name, ops = _is(str, data["name"]), [_op_from_dict(item) for item in _is(list, data["ops"])]
+            resources, tags = _texts(data.get("resources", {})), _texts(data.get("tags", {}))
+            run_config = _is(str, data.get("run_config", ""))
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             raise DefinitionError("InvalidGraph", f"the graph cannot be read: {repr(error)[:200]}") from error
-        return cls.of(name, ops)
+        return cls.of(name, ops, resources, run_config, tags)
 
 
 def check_name(kind: str, name: str, pattern: re.Pattern[str] = _VALUE_NAME, most: int = _MAX_VALUE_NAME) -> None:
@@ -256,11 +290,25 @@ def _check_texts(op: Op) -> None:
             raise DefinitionError("InvalidGraph", f"{where} has {len(item.sources)} sources, but takes no list")
         if item.sources and item.literal is not None:
             raise DefinitionError("InvalidGraph", f"{where} has a source and a value of its own; it can have only one")
-        for kind, text in (("value", item.literal), ("default", item.default)):
-            if text is not None and not _is_json(text):
-                raise DefinitionError("InvalidGraph", f"the {kind} of {where} is no valid JSON: {_shown(text)}")
-        if not all(map(_is_unicode, (item.type, *(ref.output for ref in item.sources)))):
+        for kind, text in (("value", item.literal), ("default", item.default), ("schema", item.schema or None)):
+            _check_json(f"the {kind} of {where}", text)
+        if not all(map(_is_unicode, (item.type, item.job_input, *(ref.output for ref in item.sources)))):
             raise DefinitionError("InvalidGraph", f"{where} holds text that is no valid Unicode")
+    _check_json(f"the config schema of op {op.name!r}", op.config or None)
+    _check_tags(f"op {op.name!r}", op.tags)
+
+
+def _check_json(what: str, text: str | None) -> None:
+    if text is not None and not _is_json(text):
+        raise DefinitionError("InvalidGraph", f"{what} is no valid JSON: {_shown(text)}")
+
+
+def _check_tags(where: str, tags: Mapping[str, str]) -> None:
+    for key, value in tags.items():
+        if not (isinstance(key, str) and isinstance(value, str) and _is_unicode(key + value)):
+            raise DefinitionError(
+                "InvalidTags", f"{where} has the tag {key!r}: {value!r}; keys and values must be text"
+            )
 
 
 def _is_json(text: str) -> bool:
@@ -306,8 +354,13 @@ def _op_to_dict(op: Op) -> dict[str, Any]:
         data["outputs"] = [{"name": o.name} if o.required else {"name": o.name, "required": False} for o in op.outputs]
     if op.after:
         data["after"] = list(op.after)
-    if op.description:
-        data["description"] = op.description
+    for key in ("description", "config", "tags"):
+        if getattr(op, key):
+            data[key] = getattr(op, key)
+    if op.resources:
+        data["resources"] = list(op.resources)
+    if op.retry is not None:
+        data["retry"] = op.retry.to_dict()
     return data
 
 
@@ -332,6 +385,10 @@ def _op_from_dict(data: dict[str, Any]) -> Op:
         ),
         after=tuple(_is(str, name) for name in _is(list, data.get("after", []))),
         description=_is(str, data.get("description", "")),
+        config=_is(str, data.get("config", "")),
+        resources=tuple(_is(str, name) for name in _is(list, data.get("resources", []))),
+        tags=_texts(data.get("tags", {})),
+        retry=RetryPolicy.from_dict(data["retry"]) if "retry" in data else None,
     )
 
 
@@ -342,6 +399,8 @@ _INPUT_TYPES = {
     "default": str,
     "has_default": bool,
     "type": str,
+    "schema": str,
+    "job_input": str,
 }
 
 
@@ -350,6 +409,10 @@ def _input_from_dict(data: dict[str, Any]) -> Input:
     sources = tuple(OutputRef(_is(str, op), _is(str, output)) for op, output in refs)
     rest = {key: _is(kind, data[key]) for key, kind in _INPUT_TYPES.items() if key in data}
     return Input(name=_is(str, data["name"]), sources=sources, **rest)
+
+
+def _texts(data: Any) -> dict[str, str]:
+    return {_is(str, key): _is(str, value) for key, value in _is(dict, data).items()}
 
 
 def _is(kind: type, value: Any) -> Any:

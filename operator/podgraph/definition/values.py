@@ -5,13 +5,16 @@ from __future__ import annotations
 import json
 import math
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Generic, TypeVar
 
-__all__ = ["In", "NotJsonError", "Nothing", "Out", "Output", "to_json"]
+__all__ = ["NO_DEFAULT", "GraphOut", "In", "NotJsonError", "Nothing", "Out", "Output", "to_json"]
 
 
 _MAX_DEPTH = 200  # far from where any reader's recursion ends, however deep its own stack is
 _MAX_BITS = 14_000  # Python reads integers of at most 4,300 digits
+
+
+NO_DEFAULT: Any = type("NoDefault", (), {"__repr__": lambda self: "<no default>"})()
 
 
 class Nothing:
@@ -23,10 +26,12 @@ class In:
     """An input of an op, where its function's parameter does not say enough.
 
     `type` is the type a value must have, or :class:`Nothing`; None leaves it to the parameter's annotation.
+    `default_value` is what the input has when nothing else gives it a value.
     """
 
     type: Any = None
     description: str = ""
+    default_value: Any = NO_DEFAULT
 
 
 @dataclass(frozen=True)
@@ -34,7 +39,7 @@ class Out:
     """An output of an op: `@op(out={"rows": Out(), "rejected": Out(is_required=False)})`.
 
     An op may leave out an output with `is_required=False`; the ops that need it are then skipped, which is how a job
-    branches (as in Dagster).
+    branches (as in Dagster). `type` is the type its value must have; None leaves it to the function's annotation.
     """
 
     type: Any = None
@@ -43,14 +48,24 @@ class Out:
 
 
 @dataclass(frozen=True)
-class Output:
+class GraphOut:
+    """An output of a graph: `@graph(out={"rows": GraphOut(), "count": GraphOut()})`."""
+
+    description: str = ""
+
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Output(Generic[T]):
     """A value with the name of the output it is for, as an op yields or returns it.
 
     >>> Output(3, "rows")
     Output(value=3, output_name='rows')
     """
 
-    value: Any
+    value: T
     output_name: str = "result"
 
 

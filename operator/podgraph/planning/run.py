@@ -12,17 +12,18 @@ from typing import Any
 
 from podgraph.definition.errors import DefinitionError
 from podgraph.definition.graph import Graph
+from podgraph.flow import TERMINAL
 from podgraph.planning import manifests, names
 from podgraph.planning.actions import Actions, Event, Settings
 from podgraph.planning.conditions import Conditions
-from podgraph.planning.inputs import bind_inputs
 from podgraph.planning.manifests import JobRef, Manifest
 from podgraph.planning.observe import PULL_GRACE_SECONDS, Phase, Seen, observe
 from podgraph.planning.outcome import Outcome, container_outcome, micro, python_outcome, read_record
 from podgraph.planning.pods import Pod
 from podgraph.planning.spec import ContainerSpec, JobSpec, graph_of_ops, read_spec
-from podgraph.planning.status import STATES, TERMINAL, StepRecord, duration, seconds_of
+from podgraph.planning.status import STATES, StepRecord, duration, seconds_of
 from podgraph.planning.steps import Steps
+from podgraph.run_config.binding import Bound, bind
 from podgraph.runtime.protocol import Assignment, Record
 from podgraph.runtime.resolve import unpack
 from podgraph.runtime.step import utc
@@ -30,12 +31,15 @@ from podgraph.selection import select
 
 __all__ = ["Run"]
 
+MAX_OPS = 5_000
+"""The most ops one job may have in a cluster: their records must fit into one Kubernetes object."""
 MAX_OBJECT = 1_400_000
 """Most bytes a Job may have as Kubernetes stores it (etcd takes 1.5 MiB)."""
 MAX_JOB_OUTPUTS = 524_288
 MAX_ASSIGNMENT = 131_072
 _RECORD_BYTES = 260
 _ATTEMPT = 1
+_SECTIONS = ("ops", "inputs", "resources")
 
 Object = Mapping[str, Any]
 
@@ -63,6 +67,7 @@ class Run:
         self._code_map = ""
         self._copied = False
         self._output_budget = MAX_JOB_OUTPUTS
+        self._bound = Bound()
 
     @property
     def finished(self) -> bool:
@@ -182,10 +187,12 @@ class Run:
 
     def _accept(self, graph: Graph, now: float, actions: Actions) -> None:
         assert self.spec is not None
+        if len(graph.ops) > MAX_OPS:
+            raise DefinitionError("TooManyOps", f"the job has {len(graph.ops)} ops; at most {MAX_OPS} are allowed")
         selected = select(graph, self.spec.selection)
-        values = bind_inputs(graph, selected, self.spec.run_config)
+        self._bound = bind(graph, selected, self.spec.run_config, sections=_SECTIONS)
         self._check_size(len(selected))
-        self.steps = Steps(graph, selected, values, self._records)
+        self.steps = Steps(graph, selected, self._bound.inputs, self._records)
         self._step_of_pod = {names.step_pod(self.ref.name, self.ref.uid, op, _ATTEMPT): op for op in selected}
         if not self.conditions.holds("Accepted", "True"):
             self.steps.changed.update(selected)
@@ -352,8 +359,17 @@ class Run:
             module=code.module,
             job=code.job,
             inputs={key: json.loads(text) for key, text in inputs.items()},
+            configured=list(self._bound.from_config.get(op, ())),
+            config=self._bound.configs.get(op),
+            resources=self._resources(op),
+            tags=dict(self.steps.graph.tags) if self.steps is not None else {},
         )
         return manifests.python_pod(self.ref, name, code, assignment, self.settings.runtime, self._code_map)
+
+    def _resources(self, op: str) -> dict[str, Any]:
+        """Return the config of each resource that an op uses."""
+        names_of = self.steps.graph.ops[op].resources if op and self.steps is not None else ()
+        return {name: config for name in names_of if (config := self._bound.resources.get(name)) is not None}
 
     def _nonce(self, op: str) -> str:
         return names.nonce(self.ref.uid, op, _ATTEMPT)

@@ -7,13 +7,13 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
+from podgraph.flow import FlowStep
 from podgraph.runtime.step import utc
 
-__all__ = ["CONDITIONS", "STATES", "TERMINAL", "StepRecord", "condition", "duration", "seconds_of", "set_condition"]
+__all__ = ["CONDITIONS", "STATES", "StepRecord", "condition", "duration", "seconds_of", "set_condition"]
 
 CONDITIONS = ("Accepted", "Succeeded", "Finished")
 STATES = ("Pending", "Starting", "Running", "Succeeded", "Failed", "Skipped", "UpstreamFailed")
-TERMINAL = frozenset(("Succeeded", "Failed", "Skipped", "UpstreamFailed"))
 
 _MAX_MESSAGE = 1_024
 
@@ -21,7 +21,7 @@ Object = dict[str, Any]
 
 
 @dataclass
-class StepRecord:
+class StepRecord(FlowStep):
     """One entry of `status.steps`."""
 
     state: str = "Pending"

@@ -9,17 +9,34 @@ import os
 import re
 import sys
 import traceback
+from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType, TracebackType
 
-from podgraph.definition.decorators import JobDefinition
 from podgraph.definition.errors import DefinitionError, nearest
+from podgraph.definition.jobs import JobDefinition
 
-__all__ = ["find_job", "import_file", "import_module", "own_frames", "where"]
+__all__ = ["CodeRef", "find_job", "import_file", "import_module", "own_frames", "where"]
 
 _OWN = str(Path(__file__).parents[1]) + os.sep
 _BEFORE = ("<frozen ", "<string>", importlib.__file__ or "")
 _LIBRARY = str(Path(json.__file__).parents[1]) + os.sep  # the standard library, with site-packages often inside it
+
+
+@dataclass(frozen=True)
+class CodeRef:
+    """Where a job is: the Python file `file`, or the importable `module`; `job` names one of several."""
+
+    file: str = ""
+    module: str = ""
+    job: str = ""
+
+    def load(self) -> JobDefinition:
+        """Import the code, as Python itself would start it, and return the job. Raises DefinitionError."""
+        folder = str(Path(self.file).resolve().parent) if self.file else os.getcwd()
+        if folder not in sys.path:
+            sys.path.insert(0, folder)
+        return find_job(import_file(self.file) if self.file else import_module(self.module), self.job)
 
 
 def import_file(path: str) -> ModuleType:

@@ -62,6 +62,8 @@ class Assignment:
 
     `nonce` comes back in the record, so that no other text a container leaves can pass for one. The code is the file
     `file` below the code folder, or the importable `module`; `job` names the @job in it, empty for the only one.
+    `config` and `resources` (config by name) are as run config holds them; `configured` names the inputs whose values
+    run config gave.
     """
 
     op: str
@@ -72,10 +74,16 @@ class Assignment:
     module: str = ""
     job: str = ""
     inputs: dict[str, Any] = field(default_factory=dict)
+    configured: list[str] = field(default_factory=list)
+    config: Any = None
+    resources: dict[str, Any] = field(default_factory=dict)
+    tags: dict[str, Any] = field(default_factory=dict)
 
     def to_text(self) -> str:
         """Return the assignment as compact JSON."""
-        return json.dumps(vars(self), ensure_ascii=False, separators=(",", ":"))
+        always = ("op", "nonce", "run_id")
+        data = {key: value for key, value in vars(self).items() if value not in ("", [], {}, None) or key in always}
+        return json.dumps(data, ensure_ascii=False, separators=(",", ":"))
 
     @classmethod
     def from_text(cls, text: str) -> Assignment:
@@ -191,10 +199,10 @@ def _fields(cls: type[Any], text: str) -> dict[str, Any]:
         raise ProtocolError(f"no JSON: {text[:80]!r}") from None
     if not isinstance(data, dict):
         raise ProtocolError(f"no JSON object: {text[:80]!r}")
-    kinds = {"int": int, "str": str, "dict[str, Any]": dict}
+    kinds = {"int": int, "str": str, "dict[str, Any]": dict, "list[str]": list, "Any": object}
     known = {name: kinds[item.type] for name, item in cls.__dataclass_fields__.items()}
     for key, value in data.items():
-        if key not in known or not isinstance(value, known[key]) or isinstance(value, bool):
+        if key not in known or not isinstance(value, known[key]) or (isinstance(value, bool) and known[key] is int):
             raise ProtocolError(f"{key[:80]!r} is unknown or of the wrong type")
     try:
         cls(**data)

@@ -7,9 +7,9 @@ import hashlib
 import zlib
 from collections.abc import Iterable
 
-from podgraph.definition.decorators import JobDefinition
 from podgraph.definition.errors import DefinitionError
 from podgraph.definition.graph import Graph
+from podgraph.definition.jobs import JobDefinition
 from podgraph.runtime.protocol import Assignment, Record
 
 __all__ = ["MAX_GRAPH", "from_log", "pack", "resolve", "unpack"]

@@ -1,22 +1,24 @@
-"""Run one op of a job with the inputs it was assigned."""
+"""Run one op of a job with the inputs it was assigned, in a pod of its own."""
 
 from __future__ import annotations
 
-import inspect
 import sys
 import time
-import traceback
+from collections.abc import Mapping
 from datetime import datetime, timezone
 from typing import Any
 
-from podgraph.definition.decorators import JobDefinition, OpDefinition
+from podgraph.definition.config_schema import ConfigError, read_config
 from podgraph.definition.errors import DefinitionError
-from podgraph.definition.values import NotJsonError, Output, to_json
-from podgraph.runtime.context import OpContext
-from podgraph.runtime.load import own_frames, where
+from podgraph.definition.jobs import JobDefinition
+from podgraph.definition.ops import OpDefinition
+from podgraph.definition.values import NotJsonError, to_json
+from podgraph.runtime.attempt import Attempt, RunInfo, run_attempt
+from podgraph.runtime.errors import error_info
 from podgraph.runtime.protocol import Assignment, Record, StepError, check_outputs
+from podgraph.runtime.resources import open_resources
 
-__all__ = ["call_op", "collect_outputs", "run_step", "utc"]
+__all__ = ["run_step", "utc"]
 
 
 def run_step(job: JobDefinition, assignment: Assignment) -> Record:
@@ -24,87 +26,71 @@ def run_step(job: JobDefinition, assignment: Assignment) -> Record:
 
     The record's times enclose the op's own function alone.
     """
-    op = job.ops.get(assignment.op)
-    if op is None:
-        raise DefinitionError("UnknownOp", f"the code has no op {assignment.op!r} any more")
-    start = time.time()
+    name = assignment.op
+    if name not in job.ops:
+        raise DefinitionError("UnknownOp", f"the code has no op {name!r} any more")
+    begun = time.time()
     try:
+        config = _config(job.ops[name], assignment)
+        inputs = _inputs(job.ops[name], assignment)
+        needed = job.graph.ops[name].resources
+        with open_resources(job.resource_defs, needed, assignment.resources, assignment.run_id, _ignore) as resources:
+            attempt = _attempt(job, assignment, inputs, config, resources)
+    except (StepError, KeyboardInterrupt) as error:
+        attempt = Attempt(error=error_info(error), start=begun, end=time.time())
+    start, end = utc(attempt.start), utc(attempt.end)
+    if attempt.error is None:
+        return Record(assignment.nonce, "Succeeded", start, end, attempt.outputs)
+    reason, message = attempt.error.reason, attempt.error.message
+    sys.stderr.write(attempt.error.stack or f"{reason}: {message}\n")
+    return Record(assignment.nonce, "Failed", start, end, reason=reason, message=message)
+
+
+def _attempt(
+    job: JobDefinition, assignment: Assignment, inputs: Mapping[str, Any], config: Any, resources: Mapping[str, Any]
+) -> Attempt:
+    name = assignment.op
+    run = RunInfo(assignment.run_id, assignment.tags, retries=False)
+    return run_attempt(
+        job, name, inputs, config, resources, run, assignment.attempt, _ignore,
+        lambda outputs: check_outputs(name, _texts(name, outputs)),
+    )  # fmt: skip
+
+
+def _config(op: OpDefinition, assignment: Assignment) -> Any:
+    if op.config_schema is None:
+        return None
+    return _read(op.config_schema, assignment.config, f"config of op {assignment.op!r}")
+
+
+def _inputs(op: OpDefinition, assignment: Assignment) -> dict[str, Any]:
+    inputs = dict(assignment.inputs)
+    for name in assignment.configured:
+        hint = op.input_hints.get(name, Any)
         try:
-            produced = call_op(op, assignment)
-        finally:
-            end = time.time()
-        outputs = collect_outputs(assignment.op, op, produced)
-    except StepError as error:
-        print(f"{error.reason}: {error.message}", file=sys.stderr)
-        return _failed(assignment, start, end, error.reason, error.message)
-    except BaseException as error:  # noqa: BLE001  the user's own failure, be it SystemExit or CancelledError
-        traceback.print_exception(type(error), error, own_frames(error.__traceback__))
-        return _failed(assignment, start, end, "OpFailed", f"{type(error).__name__}: {error}{where(error)}")
-    return Record(assignment.nonce, "Succeeded", utc(start), utc(end), outputs)
+            inputs[name] = _read(hint, inputs.get(name), f"input {name!r} of op {assignment.op!r}")
+        except DefinitionError:
+            continue  # of a type that no config can make: the op's own check speaks
+    return inputs
 
 
-def call_op(op: OpDefinition, assignment: Assignment) -> list[Output]:
-    """Call the op's function and return what it produced, each value with the output it is for.
-
-    Raises StepError (`MissingInput`, `WrongOutputs`) and whatever the function raises.
-    """
-    given: dict[str, Any] = {}
-    own = inspect.signature(op.fn).parameters
-    for param in op.params:
-        if param.ordering:
-            if param.name in own and not param.has_default:
-                given[param.name] = None
-        elif param.name in assignment.inputs:
-            given[param.name] = assignment.inputs[param.name]
-        elif not param.has_default:
-            raise StepError("MissingInput", f"input {param.name!r} of op {assignment.op!r} was given no value")
-    lead = [OpContext(assignment.op, assignment.run_id)] if op.takes_context else []
-    result = op.fn(*lead, **given)
-    if inspect.isgenerator(result):
-        return [_yielded(assignment.op, item) for item in result]
-    if isinstance(result, Output):
-        return [result]
-    if len(op.outs) == 1:
-        return [Output(result, next(iter(op.outs)))]
-    if not op.outs:
-        return []
-    if not isinstance(result, tuple) or len(result) != len(op.outs):
-        names = ", ".join(op.outs)
-        raise StepError(
-            "WrongOutputs",
-            f"op {assignment.op!r} must return a tuple of {len(op.outs)} values ({names}) or yield "
-            f"Output(value, name) for each, but returned {_shown(result)}",
-        )
-    return [v if isinstance(v, Output) else Output(v, name) for name, v in zip(op.outs, result)]
+def _read(hint: Any, value: Any, what: str) -> Any:
+    try:
+        return read_config(hint, value)
+    except ConfigError as error:
+        texts = "; ".join(f"{path}: {text}" if path else text for path, text in error.problems)
+        raise StepError("InvalidRunConfig", f"{what}: {texts}") from None
 
 
-def collect_outputs(name: str, op: OpDefinition, produced: list[Output]) -> dict[str, Any]:
-    """Check what an op produced against its declared outputs and what a record can carry.
-
-    Raises StepError (`WrongOutputs`, `OutputNotJson`, `OutputTooLarge`).
-    """
-    values: dict[str, Any] = {}
-    texts: dict[str, str] = {}
-    for output in produced:
-        if output.output_name not in op.outs:
-            listed = ", ".join(op.outs) or "none"
-            raise StepError(
-                "WrongOutputs", f"op {name!r} produced output {output.output_name!r}, but its outputs are: {listed}"
-            )
-        if output.output_name in values:
-            raise StepError("WrongOutputs", f"op {name!r} produced output {output.output_name!r} twice")
+def _texts(op: str, outputs: Mapping[str, Any]) -> dict[str, str]:
+    """Return outputs as JSON texts, as a record carries them. Raises StepError (`OutputNotJson`)."""
+    texts = {}
+    for name, value in outputs.items():
         try:
-            texts[output.output_name] = to_json(output.value)
+            texts[name] = to_json(value)
         except NotJsonError as error:
-            raise StepError(
-                "OutputNotJson", f"output {output.output_name!r} of op {name!r} holds what JSON cannot: {error}"
-            ) from None
-        values[output.output_name] = output.value
-    for wanted, out in op.outs.items():
-        if out.is_required and wanted not in values:
-            raise StepError("WrongOutputs", f"op {name!r} did not produce its output {wanted!r}, which is required")
-    check_outputs(name, texts)
-    return values
+            raise StepError("OutputNotJson", f"output {name!r} of op {op!r} holds what JSON cannot: {error}") from None
+    return texts
 
 
 def utc(seconds: float) -> str:
@@ -116,18 +102,5 @@ def utc(seconds: float) -> str:
     return datetime.fromtimestamp(seconds, timezone.utc).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
-def _yielded(op: str, item: Any) -> Output:
-    if isinstance(item, Output):
-        return item
-    raise StepError(
-        "WrongOutputs", f"op {op!r} yielded {_shown(item)}; an op that yields must yield Output(value, name)"
-    )
-
-
-def _shown(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) <= 60 else f"{text[:57]}..."
-
-
-def _failed(assignment: Assignment, start: float, end: float, reason: str, message: str) -> Record:
-    return Record(assignment.nonce, "Failed", utc(start), utc(end), reason=reason, message=message)
+def _ignore(kind: str, data: Mapping[str, Any]) -> None:
+    """Take an event that nobody in the cluster asks for."""

@@ -24,7 +24,7 @@ def test_it_holds_what_a_step_needs_and_nothing_of_the_operator() -> None:
     assert "podgraph/__init__.py" in names
     assert "podgraph/runtime/step.py" in names
     parts = {name.split("/")[1] for name in names if name.count("/") == 2}
-    assert parts == {"definition", "runtime"}
+    assert parts == {"definition", "run_config", "runtime"}
     assert len(base64.b64decode(bundle().archive)) < 200_000  # a ConfigMap takes 1 MiB
 
 

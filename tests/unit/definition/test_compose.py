@@ -119,18 +119,18 @@ def test_every_place_an_input_can_come_from() -> None:
         total([])
 
     drawn = made(body)
-    b = {"default": "2", "has_default": True, "type": "int"}
+    number = {"type": "int", "schema": '{"type":"integer"}'}
+    items = {"type": "list", "schema": '{"type":"array"}'}
+    b = {"default": "2", "has_default": True, **number}
     assert drawn.ops["add"].inputs == (
-        Input("a", (OutputRef("one"),), type="int"),
+        Input("a", (OutputRef("one"),), **number),
         Input("b", literal="5", **b),  # type: ignore[arg-type]
     )
-    assert drawn.ops["add_2"].inputs == (Input("a", type="int"), Input("b", **b))  # type: ignore[arg-type]
+    assert drawn.ops["add_2"].inputs == (Input("a", job_input="given", **number), Input("b", **b))  # type: ignore[arg-type]
     assert the_input(drawn, "add_3").literal == '[1,{"x":null}]'
     assert the_input(drawn, "add_3", 1).sources == (OutputRef("one_2"),)
-    assert the_input(drawn, "total") == Input(
-        "items", (OutputRef("one_3"), OutputRef("one_4")), fan_in=True, type="list"
-    )
-    assert the_input(drawn, "total_2") == Input("items", literal="[]", type="list")
+    assert the_input(drawn, "total") == Input("items", (OutputRef("one_3"), OutputRef("one_4")), fan_in=True, **items)
+    assert the_input(drawn, "total_2") == Input("items", literal="[]", **items)
 
 
 def test_a_tuple_of_outputs_is_a_list_too() -> None:

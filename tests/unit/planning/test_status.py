@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from podgraph.flow import TERMINAL
 from podgraph.planning.status import (
     STATES,
-    TERMINAL,
     StepRecord,
     condition,
     duration,

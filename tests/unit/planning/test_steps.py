@@ -13,10 +13,11 @@ from hypothesis import strategies as st
 
 from podgraph.definition.errors import DefinitionError
 from podgraph.definition.graph import Graph, Input, Op, Output, OutputRef
-from podgraph.planning.inputs import bind_inputs
+from podgraph.flow import TERMINAL
 from podgraph.planning.outcome import Outcome
-from podgraph.planning.status import STATES, TERMINAL, StepRecord
+from podgraph.planning.status import STATES, StepRecord
 from podgraph.planning.steps import Steps
+from podgraph.run_config.binding import bind
 from podgraph.selection import select
 
 steady = settings(deadline=None, derandomize=True, max_examples=150)
@@ -330,7 +331,7 @@ def test_any_order_of_ends_and_any_restart_gives_the_same(
 ) -> None:
     graph, selected, plan, rng = case
     try:
-        values = bind_inputs(graph, selected, {})
+        values = bind(graph, selected, {}).inputs
     except DefinitionError as error:
         if error.reason != "PartialFanIn":
             raise

@@ -198,8 +198,8 @@ class OwnError(BaseException):
     [
         (SystemExit(0), "SystemExit: 0"),
         (SystemExit("bye"), "SystemExit: bye"),
-        (KeyboardInterrupt(), "KeyboardInterrupt:"),
-        (asyncio.CancelledError(), "CancelledError:"),
+        (KeyboardInterrupt(), "KeyboardInterrupt "),
+        (asyncio.CancelledError(), "CancelledError "),
         (OwnError("x"), "OwnError: x"),
         (DefinitionError("Odd", "x"), "DefinitionError: x"),
         (KeyError("k"), "KeyError: 'k'"),
@@ -260,13 +260,13 @@ def test_the_times_enclose_the_op_alone(monkeypatch: pytest.MonkeyPatch, fails: 
 
     from podgraph.runtime import step
 
-    plain = step.collect_outputs
+    plain = step.check_outputs
 
     def slow(*args: Any) -> Any:
         clock[0] += 100
         return plain(*args)
 
-    monkeypatch.setattr(step, "collect_outputs", slow)
+    monkeypatch.setattr(step, "check_outputs", slow)
     record = run(fn)
     assert seconds_of(record.start_time) == 1_000
     assert seconds_of(record.completion_time) == 1_002.5 if fails else 1_003.75

@@ -83,12 +83,12 @@ def test_parameters() -> None:
     assert many.takes_context
     assert many.params == (
         Parameter("a"),
-        Parameter("b", "str"),
-        Parameter("c", "int", has_default=True, default="3"),
+        Parameter("b", "str", schema='{"type":"string"}'),
+        Parameter("c", "int", has_default=True, default="3", schema='{"type":"integer"}'),
         Parameter("d", has_default=True, default="null"),
         Parameter("e", has_default=True),
         Parameter("f", has_default=True),
-        Parameter("g", "list[int]"),
+        Parameter("g", "list[int]", schema='{"type":"array","items":{"type":"integer"}}'),
         Parameter("start", "Nothing", ordering=True),
     )
 

@@ -12,7 +12,9 @@ from hypothesis import strategies as st
 
 from podgraph.definition.errors import DefinitionError
 from podgraph.definition.graph import Graph, Input, Op, OutputRef
-from podgraph.planning.inputs import bind_inputs, is_connected, read_run_config
+from podgraph.flow import is_connected
+from podgraph.run_config.binding import Bound, RunConfigError, merge
+from podgraph.run_config.binding import bind as bind_whole
 
 steady = settings(deadline=None, derandomize=True, max_examples=100)
 
@@ -20,13 +22,13 @@ A, B = OutputRef("a"), OutputRef("b")
 GRAPH = Graph.of(
     "j",
     [
-        Op("a", (Input("n", type="int"),)),
+        Op("a", (Input("n", type="int", schema='{"type":"integer"}'),)),
         Op("b"),
         Op("c", (Input("x", (A,)), Input("y", literal="[1]"), Input("z", default="3", has_default=True))),
         Op("d", (Input("all", (A, B), fan_in=True), Input("own", has_default=True))),
         Op("e", (Input("start", (A, B), fan_in=True, ordering=True), Input("late", ordering=True))),
         Op("f", (Input("x", (A,), default="null", has_default=True),)),
-        Op("src.g", (Input("p", type="str"), Input("q", type="dict"))),
+        Op("src.g", (Input("p", type="str"), Input("q", type="dict", schema='{"type":"object"}'))),
         Op("src.in.h", (Input("r"),)),
     ],
 )
@@ -39,7 +41,11 @@ FULL = {
 
 
 def bind(selected: str, config: Any = None) -> dict[str, dict[str, str]]:
-    return bind_inputs(GRAPH, selected.split() if selected else GRAPH.order, config or {})
+    return whole(selected, config).inputs
+
+
+def whole(selected: str, config: Any = None) -> Bound:
+    return bind_whole(GRAPH, selected.split() if selected else GRAPH.order, {} if config is None else config)
 
 
 def refusal(selected: str, config: Any = None) -> tuple[str, str]:
@@ -73,7 +79,7 @@ def test_inputs_whose_ops_are_not_selected() -> None:
     assert bind("f") == {"f": {"x": "null"}}
     assert bind("f", ops(f={"x": 1})) == {"f": {"x": "1"}}
     assert bind("e") == {}
-    assert refusal("c")[0] == refusal("d")[0] == "MissingInput"
+    assert refusal("c")[0] == refusal("d")[0] == "InvalidRunConfig"
 
 
 def test_inputs_whose_ops_are_selected() -> None:
@@ -93,7 +99,7 @@ def test_inputs_whose_ops_are_selected() -> None:
     ],
 )
 def test_both_forms_of_a_value(wrapped: Any, text: str) -> None:
-    assert bind("a", ops(a={"n": wrapped})) == {"a": {"n": text}}
+    assert bind("f", ops(f={"x": wrapped})) == {"f": {"x": text}}
 
 
 def test_ops_that_are_not_selected_may_be_set() -> None:
@@ -108,68 +114,58 @@ def test_nothing_set(config: Any) -> None:
 
 
 def test_a_path_may_be_written_with_dots() -> None:
-    assert read_run_config(GRAPH, ops(**{"src.in.h": {"r": 1}})) == {"src.in.h": {"r": "1"}}
-    assert read_run_config(GRAPH, {"ops": {"src.in": ops(h={"r": 1})}}) == {"src.in.h": {"r": "1"}}
+    assert bind("src.in.h", ops(**{"src.in.h": {"r": 1}})) == {"src.in.h": {"r": "1"}}
+    assert bind("src.in.h", {"ops": {"src.in": ops(h={"r": 1})}}) == {"src.in.h": {"r": "1"}}
 
 
 @pytest.mark.parametrize(
-    ("config", "reason", "message"),
+    ("config", "messages"),
     [
-        ([], "InvalidRunConfig", "runConfig must be a mapping, not []"),
-        ({"op": {}}, "InvalidRunConfig", "runConfig has the unknown key 'op'; allowed: ops"),
-        ({"ops": [1]}, "InvalidRunConfig", "runConfig.ops must be a mapping, not [1]"),
-        ({"ops": {"a": 3}}, "InvalidRunConfig", "runConfig.ops.a must be a mapping, not 3"),
-        ({"ops": {"a": {"x": 1}}}, "InvalidRunConfig", "runConfig.ops.a has the unknown key 'x'; allowed: inputs"),
-        ({"ops": {"src": {"inputs": {}}}}, "InvalidRunConfig", "runConfig.ops.src has the unknown key 'inputs'"),
-        (ops(a="n"), "InvalidRunConfig", 'runConfig.ops.a.inputs must be a mapping, not "n"'),
-        ({"ops": {"aa": {}}}, "UnknownOp", "runConfig.ops.aa: the job has no op 'aa'; "),
+        ([], ["must be object, not []"]),
+        ({"op": {}}, ["op is unknown; did you mean 'ops'?"]),
+        ({"ops": [1]}, ["ops must be object, not [1]"]),
+        ({"ops": {"a": 3}}, ["ops.a must be object, not 3"]),
+        ({"ops": {"a": {"x": 1}}}, ["ops.a.x is unknown; there are: inputs"]),
+        ({"ops": {"src": {"inputs": {}}}}, ["ops.src.inputs is unknown; there are: ops"]),
+        (ops(a="n"), ["ops.a.inputs must be object, not 'n'"]),
+        ({"ops": {"aa": {}}}, ["ops.aa is unknown; "]),
+        ({"ops": {"src": {"ops": {"gg": {}}}}}, ["ops.src.ops.gg is unknown; did you mean 'g'?"]),
+        (ops(a={"m": 1}), ["ops.a.inputs.m is unknown; there are: n"]),
+        (ops(a={"n": 1}, c={"x": 1}), ["ops.c.inputs.x gets its value from op 'a'; remove it"]),
+        (ops(a={"n": 1}, c={"y": 1}), ["ops.c.inputs.y is set by the job itself; remove it"]),
+        (ops(a={"n": 1}, e={"late": 1}), ["ops.e.inputs.late only waits and takes no value; remove it"]),
+        ({"ops": {"src": ops(g={"p": 1}), "src.g": {"inputs": {}}}}, ["ops.src.g is set twice"]),
+        (ops(a={"n": "x"}), ["ops.a.inputs.n must be integer, not 'x' (str)"]),
+        (ops(a={"n": 1}, f={"x": [datetime.date(2026, 1, 1)]}), ["ops.f.inputs.x must be a JSON value, not a date"]),
+        (ops(a={"n": 1}, f={"x": float("nan")}), ["ops.f.inputs.x must be a JSON value"]),
+        (ops(a={"n": 1}, f={"x": "\ud800"}), ["ops.f.inputs.x must be a JSON value"]),
+        ({"ops": {1: {}}}, ["ops has the key 1, which is no text"]),
         (
-            {"ops": {"src": {"ops": {"gg": {}}}}},
-            "UnknownOp",
-            "runConfig.ops.src.ops.gg: the job has no op 'src.gg'; did you mean 'src.g'?",
+            {"ops": {"a": {}, "x": {}, "c": {"inputs": {"x": 1, "y": 2}}}},
+            ["c.inputs.x", "c.inputs.y", "ops.a.inputs.n"],
         ),
-        (ops(a={"m": 1}), "InvalidRunConfig", "runConfig sets input 'm' of op 'a', which it has not; there are: n"),
-        (
-            ops(a={"n": 1}, c={"x": 1}),
-            "InvalidRunConfig",
-            "runConfig sets input 'x' of op 'c', which gets its value from op 'a'; remove it",
-        ),
-        (
-            ops(a={"n": 1}, c={"y": 1}),
-            "InvalidRunConfig",
-            "runConfig sets input 'y' of op 'c', which the job sets itself; remove it",
-        ),
-        (
-            ops(a={"n": 1}, e={"late": 1}),
-            "InvalidRunConfig",
-            "runConfig sets input 'late' of op 'e', which only waits and takes no value",
-        ),
-        (
-            {"ops": {"src": ops(g={"p": 1}), "src.g": {}}},
-            "InvalidRunConfig",
-            "op 'src.g' is set twice",
-        ),
-        (
-            ops(a={"n": [datetime.date(2026, 1, 1)]}),
-            "InvalidRunConfig",
-            "runConfig.ops.a.inputs.n must be a JSON value, not a date at [0]",
-        ),
-        (ops(a={"n": float("nan")}), "InvalidRunConfig", "runConfig.ops.a.inputs.n must be a JSON value"),
-        (ops(a={"n": "\ud800"}), "InvalidRunConfig", "runConfig.ops.a.inputs.n must be a JSON value"),
-        ({"ops": {1: {}}}, "InvalidRunConfig", "runConfig.ops has the key 1, which is no text"),
-        ({"ops": datetime.date(2026, 1, 1)}, "InvalidRunConfig", 'runConfig.ops must be a mapping, not "2026-01-01"'),
     ],
 )
-def test_what_run_config_may_not_say(config: Any, reason: str, message: str) -> None:
-    found = refusal("a b c d e f", config) if config else refusal_of(config)
-    assert found[0] == reason
-    assert message in found[1]
+def test_what_run_config_may_not_say(config: Any, messages: list[str]) -> None:
+    selected = "f" if "f" in str(config) and "'f'" in str(config) else "a b c d e src.g src.in.h"
+    with pytest.raises(RunConfigError) as caught:
+        bind(selected, config)
+    assert caught.value.reason == "InvalidRunConfig"
+    for message in messages:
+        assert message in caught.value.message
 
 
-def refusal_of(config: Any) -> tuple[str, str]:
-    with pytest.raises(DefinitionError) as caught:
-        read_run_config(GRAPH, config)
-    return caught.value.reason, caught.value.message
+def test_all_problems_at_once() -> None:
+    with pytest.raises(RunConfigError) as caught:
+        bind("a c", {"ops": {"x": 1, "a": {"inputs": {"m": 1}}, "c": {"inputs": {"x": 2}}}})
+    assert [problem.path for problem in caught.value.problems] == [
+        "ops.c.inputs.x",
+        "ops.x",
+        "ops.a.inputs.n",
+        "ops.a.inputs.m",
+    ]
+    assert caught.value.message.startswith("run config has 4 problems: 1) ops.c.inputs.x gets its value from op 'a'")
+    assert caught.value.message.endswith('; for example: {"ops": {"a": {"inputs": {"n": 0}}}}')
 
 
 def test_a_part_of_a_list() -> None:
@@ -186,20 +182,33 @@ def test_a_part_of_what_is_only_waited_for() -> None:
 
 def test_missing_inputs() -> None:
     assert refusal("a") == (
-        "MissingInput",
-        "input 'n' of op 'a' has no value: no selected op gives one; for example set runConfig: "
-        '{"ops": {"a": {"inputs": {"n": 0}}}}',
+        "InvalidRunConfig",
+        'run config: ops.a.inputs.n is missing; for example: {"ops": {"a": {"inputs": {"n": 0}}}}',
     )
     assert refusal("src.g src.in.h", {"ops": {"src": ops(g={"p": 1})}}) == (
-        "MissingInput",
-        "inputs 'q' of op 'src.g', 'r' of op 'src.in.h' have no value: no selected op gives one; for example set "
-        'runConfig: {"ops": {"src": {"ops": {"g": {"inputs": {"q": {}}}, '
-        '"in": {"ops": {"h": {"inputs": {"r": "..."}}}}}}}}',
+        "InvalidRunConfig",
+        "run config has 2 problems: 1) ops.src.ops.in.ops.h.inputs.r is missing; 2) ops.src.ops.g.inputs.q is missing; "
+        'for example: {"ops": {"src": {"ops": {"in": {"ops": {"h": {"inputs": {"r": "..."}}}}, "g": {"inputs": '
+        '{"q": {}}}}}}}',
     )
 
 
 def test_a_list_that_is_missing_is_shown_as_one() -> None:
-    assert refusal("d")[1].endswith('runConfig: {"ops": {"d": {"inputs": {"all": []}}}}')
+    assert refusal("d")[1].endswith('for example: {"ops": {"d": {"inputs": {"all": []}}}}')
+
+
+def test_what_goes_above_what() -> None:
+    below = {
+        "ops": {"a": {"config": {"x": 1, "y": 1}}},
+        "execution": {"config": {"multiprocess": {"max_concurrent": 2}}},
+    }
+    assert merge(below, {"ops": {"a": {"config": {"y": 2}}}})["ops"] == {"a": {"config": {"x": 1, "y": 2}}}
+    assert merge(below, {"execution": {"config": {"in_process": None}}})["execution"] == {
+        "config": {"in_process": None}
+    }
+    assert merge(below, {"execution": {"config": {"multiprocess": {"start_method": {"spawn": {}}}}}})["execution"] == {
+        "config": {"multiprocess": {"max_concurrent": 2, "start_method": {"spawn": {}}}}
+    }
 
 
 def test_connected() -> None:
@@ -207,13 +216,6 @@ def test_connected() -> None:
     assert is_connected(item, {"a": 0, "b": 0, "d": 0})
     assert not is_connected(item, {"a": 0, "d": 0})
     assert not is_connected(Input("x"), {})
-
-
-def merged(one: dict[str, Any], two: dict[str, Any]) -> dict[str, Any]:
-    both = dict(one)
-    for key, value in two.items():
-        both[key] = merged(both[key], value) if isinstance(both.get(key), dict) and isinstance(value, dict) else value
-    return both
 
 
 paths = st.lists(st.sampled_from(["x", "y1", "z-z"]), max_size=3).map(lambda parts: "".join(f"{p}." for p in parts))
@@ -239,14 +241,12 @@ def test_the_example_is_valid_itself(drawn: list[tuple[str, list[str], bool]], d
     config: dict[str, Any] = {}
     for _ in range(10):
         try:
-            values = bind_inputs(graph, selected, config)
+            values = bind_whole(graph, selected, config).inputs
             break
-        except DefinitionError as error:
-            if error.reason != "MissingInput":
+        except RunConfigError as error:
+            if not all(problem.missing for problem in error.problems):
                 raise
-            example = json.loads(error.message.partition("runConfig: ")[2])
-            assert read_run_config(graph, example)
-            config = merged(config, example)
+            config = merge(config, json.loads(error.message.partition("for example: ")[2]))
     assert {name: set(given) for name, given in values.items()} == {
         name: {i.name for i in graph.ops[name].inputs} for name in selected if graph.ops[name].inputs
     }

@@ -1,0 +1,36 @@
+"""What runs a job's steps by default, as its definition says it: `@job(executor_def=in_process_executor)`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+__all__ = ["ExecutorDefinition", "in_process_executor", "multiprocess_executor"]
+
+
+@dataclass(frozen=True)
+class ExecutorDefinition:
+    """An executor and its settings, as run config names them under `execution.config`."""
+
+    name: str
+    settings: Mapping[str, Any] = field(default_factory=dict)
+
+    def configured(self, settings: Mapping[str, Any]) -> ExecutorDefinition:
+        """Return the executor with other settings: `multiprocess_executor.configured({"max_concurrent": 4})`."""
+        return ExecutorDefinition(self.name, dict(settings))
+
+    def run_config(self) -> dict[str, Any]:
+        """Return the run config that chooses it.
+
+        >>> in_process_executor.run_config()
+        {'execution': {'config': {'in_process': {}}}}
+        """
+        return {"execution": {"config": {self.name: dict(self.settings)}}}
+
+
+in_process_executor = ExecutorDefinition("in_process")
+"""All steps one after the other in the process that runs the job."""
+
+multiprocess_executor = ExecutorDefinition("multiprocess")
+"""Each step in a process of its own."""

@@ -1,0 +1,104 @@
+"""`@graph`: ops grouped under a name."""
+
+from __future__ import annotations
+
+import copy
+import inspect
+from collections.abc import Iterable, Mapping
+from typing import Any, Callable, overload
+
+from podgraph.definition.compose import call_graph, composing
+from podgraph.definition.errors import DefinitionError
+from podgraph.definition.executors import ExecutorDefinition
+from podgraph.definition.graph import check_node_name
+from podgraph.definition.hooks import HookDefinition
+from podgraph.definition.jobs import JobDefinition
+from podgraph.definition.ops import refuse_variable_arguments
+from podgraph.definition.retry import RetryPolicy
+from podgraph.definition.values import GraphOut
+
+__all__ = ["GraphDefinition", "graph"]
+
+
+class GraphDefinition:
+    """Ops grouped under a name by `@graph`; called inside a job, its ops become `name.op`."""
+
+    def __init__(
+        self,
+        fn: Callable[..., Any],
+        name: str | None = None,
+        description: str | None = None,
+        out: GraphOut | Mapping[str, GraphOut] | None = None,
+    ) -> None:
+        self.fn = fn
+        self.name = name or fn.__name__
+        check_node_name("graph", self.name)
+        self.description = description if description is not None else (inspect.getdoc(fn) or "")
+        self.outs = {"result": out} if isinstance(out, GraphOut) else out and dict(out)
+        self._alias: str | None = None
+        refuse_variable_arguments("graph", self.name, fn)
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Inside a job's body: add this graph's ops and return a handle for each of its outputs."""
+        if composing() is None:
+            raise DefinitionError(
+                "InvalidGraph",
+                f"graph {self.name!r} is called outside of a job; call it in the body of a @job",
+            )
+        return call_graph(self.fn, self.name, self._alias, self.outs, args, kwargs)
+
+    def alias(self, name: str) -> GraphDefinition:
+        """Return the same graph under another name, for use inside a job's body."""
+        check_node_name("graph", name)
+        twin = copy.copy(self)
+        twin._alias = name
+        return twin
+
+    def to_job(
+        self,
+        name: str | None = None,
+        description: str | None = None,
+        config: Mapping[str, Any] | None = None,
+        tags: Mapping[str, str] | None = None,
+        resource_defs: Mapping[str, Any] | None = None,
+        hooks: Iterable[HookDefinition] = (),
+        executor_def: ExecutorDefinition | None = None,
+        op_retry_policy: RetryPolicy | None = None,
+    ) -> JobDefinition:
+        """Return a job of this graph alone: its ops are named as here, without the graph before them (as Dagster's)."""
+        return JobDefinition(
+            self.fn, name or self.name, self.description if description is None else description, config, tags,
+            resource_defs, hooks, executor_def, op_retry_policy, self.outs,
+        )  # fmt: skip
+
+    def execute_in_process(self, **options: Any) -> Any:
+        """Run the graph as a job, as :meth:`JobDefinition.execute_in_process` does.
+
+        `resources` go to the job that is made of it, so that its ops may require them.
+        """
+        resources = options.pop("resources", None)
+        return self.to_job(resource_defs=resources).execute_in_process(**options)
+
+
+@overload
+def graph(name: Callable[..., Any]) -> GraphDefinition: ...
+@overload
+def graph(
+    name: str | None = ...,
+    *,
+    description: str | None = ...,
+    out: GraphOut | Mapping[str, GraphOut] | None = ...,
+) -> Callable[[Callable[..., Any]], GraphDefinition]: ...
+
+
+def graph(
+    name: Any = None, *, description: str | None = None, out: GraphOut | Mapping[str, GraphOut] | None = None
+) -> Any:
+    """Make a function a graph: ops under one name, for use in jobs and in other graphs.
+
+    What its body returns are its outputs: one op's output is `result`; several are a dict by name, or a tuple in the
+    order of `out`.
+    """
+    if callable(name):
+        return GraphDefinition(name)
+    return lambda fn: GraphDefinition(fn, name, description, out)

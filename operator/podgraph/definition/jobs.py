@@ -1,0 +1,199 @@
+"""`@job`: a function made into a job."""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Callable, overload
+
+from podgraph.definition.compose import OutputHandle, compose
+from podgraph.definition.errors import DefinitionError
+from podgraph.definition.executors import ExecutorDefinition
+from podgraph.definition.graph import Graph
+from podgraph.definition.hooks import HookDefinition, check_hooks
+from podgraph.definition.ops import OpDefinition, check_tags, refuse_variable_arguments
+from podgraph.definition.resources import ResourceDefinition, with_dependencies
+from podgraph.definition.retry import RetryPolicy
+from podgraph.definition.values import NotJsonError, to_json
+
+if TYPE_CHECKING:
+    from podgraph.runtime.result import ExecuteInProcessResult
+
+__all__ = ["JobDefinition", "job"]
+
+
+class JobDefinition:
+    """A job made by `@job`: its graph as plain data, and the op behind each of the graph's names.
+
+    `outputs` maps each graph inside it (the job itself is "") to its outputs. Raises DefinitionError while it is made
+    when its body draws no valid graph.
+    """
+
+    def __init__(
+        self,
+        fn: Callable[..., Any],
+        name: str | None = None,
+        description: str | None = None,
+        config: Mapping[str, Any] | None = None,
+        tags: Mapping[str, str] | None = None,
+        resource_defs: Mapping[str, Any] | None = None,
+        hooks: Iterable[HookDefinition] = (),
+        executor_def: ExecutorDefinition | None = None,
+        op_retry_policy: RetryPolicy | None = None,
+        outs: Mapping[str, Any] | None = None,
+    ) -> None:
+        self.name = name or fn.__name__
+        where = f"job {self.name!r}"
+        self.description = description if description is not None else (inspect.getdoc(fn) or "")
+        refuse_variable_arguments("job", self.name, fn)
+        self.resource_defs: dict[str, ResourceDefinition] = with_dependencies(resource_defs or {})
+        self.hooks = check_hooks(where, hooks)
+        made = compose(fn, self.name, outs)
+        self.ops: dict[str, OpDefinition] = made.definitions
+        self.outputs: dict[str, dict[str, OutputHandle]] = made.outputs
+        self.graph = Graph.of(
+            self.name,
+            [self._complete(op, op_retry_policy) for op in made.ops.values()],
+            {key: "" if r.schema is None else to_json(r.schema) for key, r in self.resource_defs.items()},
+            _run_config(where, config, executor_def),
+            check_tags(where, tags),
+        )
+        self.__doc__, self.__name__, self.__module__ = fn.__doc__, self.name, fn.__module__
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """A job cannot be called; the error says what to do instead."""
+        raise DefinitionError(
+            "InvalidGraph",
+            f"job {self.name!r} cannot be called, also not in another job; put shared ops into a @graph",
+        )
+
+    @property
+    def tags(self) -> Mapping[str, str]:
+        """The tags of each of its runs."""
+        return self.graph.tags
+
+    def execute_in_process(
+        self,
+        run_config: Mapping[str, Any] | None = None,
+        op_selection: Sequence[str] | None = None,
+        input_values: Mapping[str, Any] | None = None,
+        resources: Mapping[str, Any] | None = None,
+        tags: Mapping[str, str] | None = None,
+        raise_on_error: bool = True,
+    ) -> ExecuteInProcessResult:
+        """Run the job in this process, one step after the other, and return how it went.
+
+        `run_config` is laid over the job's own default; `op_selection` is a list of clauses such as `["*add_two"]`;
+        `input_values` gives the job's own parameters any Python value; `resources` replaces resources by name, with
+        definitions or with plain values. The executor that run config names is not used.
+
+        Raises DefinitionError before anything runs for what is not right: a RunConfigError with all problems of run
+        config at once. With `raise_on_error` the first op's own exception is raised when the run is over; without it,
+        look at `success`.
+
+        >>> from podgraph import job, op
+        >>> @op
+        ... def one() -> int:
+        ...     return 1
+        >>> @job
+        ... def my_job():
+        ...     one()
+        >>> my_job.execute_in_process().output_for_node("one")
+        1
+        """
+        # The one import that points up: this method is the way from a definition to what runs it.
+        from podgraph.runtime.in_process import execute_in_process
+
+        return execute_in_process(
+            self, run_config or {}, op_selection or (), input_values or {}, resources or {}, tags or {}, raise_on_error
+        )
+
+    def _complete(self, node: Any, retry: RetryPolicy | None) -> Any:
+        """Add to a node what the job knows: the resources its own need, its hooks' too, and the retry policy."""
+        keys = list(self.ops[node.name].required_resource_keys)
+        for hook in (*self.hooks, *self.ops[node.name].hooks):
+            keys += hook.required_resource_keys
+        for key in keys:  # grows while it is read, by what each resource needs itself
+            if key in self.resource_defs:
+                keys += [need for need in self.resource_defs[key].required_resource_keys if need not in keys]
+        if not keys and (retry is None or node.retry is not None):
+            return node
+        return dataclasses.replace(node, resources=tuple(sorted(set(keys))), retry=node.retry or retry)
+
+
+@overload
+def job(name: Callable[..., Any]) -> JobDefinition: ...
+@overload
+def job(
+    name: str | None = ...,
+    *,
+    description: str | None = ...,
+    config: Mapping[str, Any] | None = ...,
+    tags: Mapping[str, str] | None = ...,
+    resource_defs: Mapping[str, Any] | None = ...,
+    hooks: Iterable[HookDefinition] = ...,
+    executor_def: ExecutorDefinition | None = ...,
+    op_retry_policy: RetryPolicy | None = ...,
+) -> Callable[[Callable[..., Any]], JobDefinition]: ...
+
+
+def job(
+    name: Any = None,
+    *,
+    description: str | None = None,
+    config: Mapping[str, Any] | None = None,
+    tags: Mapping[str, str] | None = None,
+    resource_defs: Mapping[str, Any] | None = None,
+    hooks: Iterable[HookDefinition] = (),
+    executor_def: ExecutorDefinition | None = None,
+    op_retry_policy: RetryPolicy | None = None,
+) -> Any:
+    """Make a function a job: its body calls ops and graphs, and each call becomes a step.
+
+    `config` is its default run config; `resource_defs` gives its resources by name, definitions or plain values;
+    `hooks` are called for each of its steps; `op_retry_policy` is for ops that have none of their own. The body's
+    parameters are inputs of the job, and what it returns are the job's outputs.
+
+    >>> from podgraph import op
+    >>> @op
+    ... def one():
+    ...     return 1
+    >>> @op
+    ... def add_two(i):
+    ...     return i + 2
+    >>> @job(tags={"team": "data"})
+    ... def my_job():
+    ...     add_two(one())
+    >>> my_job.graph.order
+    ('one', 'add_two')
+    """
+    if callable(name):
+        return JobDefinition(name)
+
+    def make(fn: Callable[..., Any]) -> JobDefinition:
+        return JobDefinition(
+            fn, name, description, config, tags, resource_defs, hooks, executor_def, op_retry_policy
+        )  # fmt: skip
+
+    return make
+
+
+def _run_config(where: str, config: Mapping[str, Any] | None, executor: ExecutorDefinition | None) -> str:
+    """Return the default run config as JSON text."""
+    if executor is not None and not isinstance(executor, ExecutorDefinition):
+        raise DefinitionError(
+            "InvalidExecutor",
+            f"{where} has the executor {executor!r}; it may be in_process_executor or multiprocess_executor",
+        )
+    whole = dict(config or {})
+    if executor is not None:
+        if "execution" in whole:
+            raise DefinitionError("InvalidExecutor", f"{where} names its executor in executor_def and in config")
+        whole.update(executor.run_config())
+    if not whole:
+        return ""
+    try:
+        return to_json(whole)
+    except NotJsonError as error:
+        raise DefinitionError("InvalidRunConfig", f"the config of {where} must be JSON values, not {error}") from None

@@ -1,0 +1,123 @@
+"""`@resource`: an object that ops share, made once per process and always put away."""
+
+from __future__ import annotations
+
+import copy
+import inspect
+from collections.abc import Iterable, Mapping
+from typing import Any, Callable, overload
+
+from podgraph.definition.config_schema import schema_of
+from podgraph.definition.errors import DefinitionError, nearest
+from podgraph.definition.graph import check_name
+
+__all__ = ["ResourceDefinition", "resource", "with_dependencies"]
+
+
+class ResourceDefinition:
+    """How to make a resource: a function that returns it, or yields it once and puts it away behind the `yield`.
+
+    The function may take one argument, an InitResourceContext with `resource_config`, `resources` (those named by
+    `required_resource_keys`), `log` and `run_id`.
+    """
+
+    def __init__(
+        self, fn: Callable[..., Any], config_schema: Any = None, description: str | None = None,
+        required_resource_keys: Iterable[str] = (),
+    ) -> None:  # fmt: skip
+        self.fn = fn
+        self.config_schema = config_schema
+        self.description = description if description is not None else (inspect.getdoc(fn) or "")
+        self.required_resource_keys = tuple(sorted(required_resource_keys))
+        self.schema = None if config_schema is None else schema_of(config_schema)
+        self.fixed: Any = None
+        self.is_fixed = False
+        self.takes_context = _takes_one("resource", fn)
+
+    def configured(self, config: Any) -> ResourceDefinition:
+        """Return the same resource with its config set here, so that run config cannot."""
+        twin = copy.copy(self)
+        twin.fixed, twin.is_fixed, twin.schema = config, True, None
+        return twin
+
+    @classmethod
+    def hardcoded_resource(cls, value: Any, description: str = "") -> ResourceDefinition:
+        """Return a resource that is just `value`."""
+        return cls(lambda: value, description=description)
+
+
+@overload
+def resource(config_schema: Callable[..., Any]) -> ResourceDefinition: ...
+@overload
+def resource(
+    config_schema: Any = ...,
+    *,
+    description: str | None = ...,
+    required_resource_keys: Iterable[str] = ...,
+) -> Callable[[Callable[..., Any]], ResourceDefinition]: ...
+
+
+def resource(
+    config_schema: Any = None, *, description: str | None = None, required_resource_keys: Iterable[str] = ()
+) -> Any:
+    """Make a function a resource.
+
+    >>> @resource(config_schema={"url": str})
+    ... def db(context):
+    ...     connection = ["connected to", context.resource_config["url"]]
+    ...     yield connection
+    ...     connection.clear()
+    >>> db.schema["required"]
+    ['url']
+    """
+    if inspect.isfunction(config_schema):
+        return ResourceDefinition(config_schema)
+
+    def make(fn: Callable[..., Any]) -> ResourceDefinition:
+        return ResourceDefinition(fn, config_schema, description, required_resource_keys)
+
+    return make
+
+
+def with_dependencies(resources: Mapping[str, Any]) -> dict[str, ResourceDefinition]:
+    """Return resource definitions by name, plain values among them as resources, each behind those it needs.
+
+    Raises DefinitionError (`UnknownResource`, `Cycle`, `InvalidName`).
+    """
+    made = {}
+    for key, value in resources.items():
+        check_name("resource", key)
+        made[key] = value if isinstance(value, ResourceDefinition) else ResourceDefinition.hardcoded_resource(value)
+    ordered: dict[str, ResourceDefinition] = {}
+    for key in made:
+        _place(key, made, ordered, ())
+    return ordered
+
+
+def _place(
+    key: str, made: Mapping[str, ResourceDefinition], ordered: dict[str, ResourceDefinition], path: tuple[str, ...]
+) -> None:
+    if key in ordered:
+        return
+    if key in path:
+        circle = " -> ".join([*path[path.index(key) :], key])
+        raise DefinitionError("Cycle", f"the resources need each other in a circle: {circle}")
+    for need in made[key].required_resource_keys:
+        if need not in made:
+            raise DefinitionError(
+                "UnknownResource", f"resource {key!r} needs the resource {need!r}, which the job has not"
+                f"{nearest(need, made)}"
+            )  # fmt: skip
+        _place(need, made, ordered, (*path, key))
+    ordered[key] = made[key]
+
+
+def _takes_one(kind: str, fn: Callable[..., Any]) -> bool:
+    """Whether a function takes one argument rather than none. Raises DefinitionError for any other number."""
+    params = [p for p in inspect.signature(fn).parameters.values() if p.default is p.empty]
+    if len(params) > 1:
+        name = getattr(fn, "__name__", "?")
+        raise DefinitionError(
+            "InvalidGraph", f"{kind} {name!r} takes {len(params)} arguments; it may take only context"
+        )
+    return len(params) == 1

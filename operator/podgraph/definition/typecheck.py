@@ -1,0 +1,368 @@
+"""What a type hint asks of a value: :func:`checker` reads the hint once, then a value costs next to nothing."""
+
+from __future__ import annotations
+
+import collections
+import functools
+import importlib
+import inspect
+import itertools
+import reprlib
+import sys
+import types
+import typing
+from collections import abc
+from typing import Annotated, Any, Callable, ForwardRef, Literal, Optional, TypeVar, Union, get_args, get_origin
+
+__all__ = ["checker", "hints_of", "type_name"]
+__all__ += ["got", "is_alias", "is_class", "is_typed_dict", "is_union", "plain", "required_keys", "shown"]
+
+_Bad = Optional[tuple[str, str]]  # where in the value, and what is there instead
+_Test = Callable[[Any], _Bad]
+_Part = tuple[Optional[_Test], Any, tuple[Any, ...], str]  # test, part of a value, its place, what it is
+
+_MOST_ITEMS = 100
+_MOST_SHOWN = 60
+_TOWER: dict[type, tuple[type, ...]] = {float: (float, int), complex: (complex, float, int)}  # as PEP 484 says
+_MARKS = ("Required", "NotRequired", "ReadOnly", "Final", "ClassVar")
+_UNIONS = (Union, getattr(types, "UnionType", Union))
+_DICTS = (dict, collections.defaultdict, collections.OrderedDict, abc.Mapping, abc.MutableMapping)
+_SETS = (set, frozenset, abc.Set, abc.MutableSet)
+_ROWS = (list, tuple, collections.deque, abc.Sequence, abc.MutableSequence, abc.Collection, *_SETS)
+# Looking into any other container could be slow, use it up or fail.
+_LOOKED_INTO = (list, tuple, dict, set, frozenset, collections.deque, str, bytes, range)
+_repr = reprlib.Repr()
+_repr.maxstring = _repr.maxother = _repr.maxlong = 2 * _MOST_SHOWN
+
+
+def hints_of(fn: Callable[..., Any]) -> dict[str, Any]:
+    """Return the resolved annotation of each parameter that has one, and of "return".
+
+    One that cannot be resolved (a name known only to type checkers, `int | None` as text on Python 3.9) is Any.
+
+    >>> def double(n: "int", other: "Unknown") -> "list[int]": ...
+    >>> hints_of(double)
+    {'n': <class 'int'>, 'other': typing.Any, 'return': list[int]}
+    """
+    while isinstance(fn, functools.partial):
+        fn = fn.func
+    fn = inspect.unwrap(fn)
+    if isinstance(fn, type):
+        fn = fn.__init__  # type: ignore[misc]
+    elif not inspect.isroutine(fn):
+        fn = type(fn).__call__
+    return _resolved(fn, getattr(fn, "__globals__", {}))
+
+
+def checker(hint: Any) -> Callable[[Any], str | None] | None:
+    """Return a function that answers None for a value that fits `hint`, else a phrase that says what is wrong.
+
+    None instead of a function means that every value fits: Any, and whatever cannot be checked. Of each container only
+    the first 100 items are looked at, and of a type that holds itself only the outermost level, so that a check never
+    costs more than a bound. As in PEP 484 an int is fine for a float, and a bool for an int.
+
+    >>> check = checker(list[int])
+    >>> check([1, 2])
+    >>> check([1, 2, "x"])
+    "expected list[int], got 'x' (str) at [2]"
+    >>> checker(Any)
+    """
+    name, kinds = type_name(hint), _kinds(hint)
+    if kinds is not None:
+
+        def check_kind(value: Any) -> str | None:
+            try:
+                if isinstance(value, kinds):
+                    return None
+            except Exception:  # noqa: BLE001 - the value's own code
+                return None
+            return f"expected {name}, got {_other(value, kinds)}"
+
+        return check_kind
+    test = _test(hint, ())
+    if test is None:
+        return None
+
+    def check(value: Any) -> str | None:
+        try:
+            bad = test(value)
+        except Exception:  # noqa: BLE001 - the value's own code
+            return None
+        return f"expected {name}, got {bad[1]}{bad[0] and f' at {bad[0]}'}" if bad else None
+
+    return check
+
+
+def type_name(hint: Any) -> str:
+    """Return a hint as a person writes it.
+
+    >>> type_name(Optional[int]), type_name(typing.List[str]), type_name(Literal["a", 1]), type_name(None)
+    ('int | None', 'list[str]', "Literal['a', 1]", 'None')
+    """
+    if hint is None or hint is type(None):
+        return "None"
+    if hint is Any or hint is inspect.Parameter.empty:
+        return "Any"
+    if isinstance(hint, (str, ForwardRef)):
+        return hint if isinstance(hint, str) else hint.__forward_arg__
+    if isinstance(hint, list):
+        return f"[{', '.join(map(type_name, hint))}]"
+    origin, args = get_origin(hint), get_args(hint)
+    if _is_mark(origin):
+        return type_name(args[0])
+    if is_union(hint):
+        return " | ".join(map(type_name, args))
+    if origin is Literal:
+        return f"Literal[{', '.join(map(repr, args))}]"
+    if args:
+        return f"{type_name(origin)}[{', '.join(map(type_name, args))}]"
+    if origin is not None and origin is not hint:
+        return "tuple[()]" if _is_empty_tuple(hint) else type_name(origin)
+    name = "..." if hint is ... else getattr(hint, "__name__", None) or getattr(hint, "_name", None)
+    return name if isinstance(name, str) else repr(hint).replace("typing.", "")
+
+
+def shown(value: Any) -> str:
+    """Return a value's repr, cut at 60 characters; it is made of the first few items only, and never fails.
+
+    >>> shown("x"), shown([0] * 1_000_000)
+    ("'x'", '[0, 0, 0, 0, 0, 0, ...]')
+    """
+    try:
+        text = _repr.repr(value)
+    except Exception:  # noqa: BLE001 - the value's own code
+        text = f"<{type(value).__name__}>"
+    text = text if type(value) is str else " ".join(text.split())
+    return text if len(text) <= _MOST_SHOWN else text[: _MOST_SHOWN - 3] + "..."
+
+
+def got(value: Any) -> str:
+    """Return a value with the name of its type: `'x' (str)`."""
+    return "None" if value is None else f"{shown(value)} ({type(value).__name__})"
+
+
+def is_class(hint: Any) -> bool:
+    """Return whether `hint` is a class; `list[int]` is none, whatever isinstance says on Python 3.9 and 3.10."""
+    return isinstance(hint, type) and (get_origin(hint) is None or get_origin(hint) is hint)
+
+
+def is_union(hint: Any) -> bool:
+    """Return whether `hint` is Optional, Union or `X | Y`."""
+    return get_origin(hint) in _UNIONS
+
+
+def is_alias(hint: Any) -> bool:
+    """Return whether `hint` was made by a `type X = ...` statement."""
+    return type(hint).__name__ == "TypeAliasType"
+
+
+def is_typed_dict(hint: Any) -> bool:
+    """Return whether `hint` is a TypedDict class, of typing or of typing_extensions."""
+    return is_class(hint) and hasattr(hint, "__required_keys__") and hasattr(hint, "__total__")
+
+
+def required_keys(cls: Any, hints: dict[str, Any]) -> frozenset[str]:
+    """Return a TypedDict's required keys, also where `from __future__ import annotations` hides NotRequired."""
+    marks = {key: set(_marks(hint)) for key, hint in hints.items()}
+    return frozenset(
+        key
+        for key, has in marks.items()
+        if "Required" in has or (key in cls.__required_keys__ and "NotRequired" not in has)
+    )
+
+
+def plain(hint: Any) -> Any:
+    """Return the type behind Annotated, NewType, Required and the like, and behind a TypeVar with a bound."""
+    for _ in range(50):  # a NewType of itself must not hang
+        if _is_mark(get_origin(hint)):
+            hint = get_args(hint)[0]
+        elif hasattr(hint, "__supertype__"):
+            hint = hint.__supertype__
+        elif isinstance(hint, TypeVar):
+            constraints = Union[hint.__constraints__] if hint.__constraints__ else Any
+            hint = constraints if hint.__bound__ is None else hint.__bound__
+        else:
+            break
+    return type(None) if hint is None else hint
+
+
+def _resolved(thing: Any, namespace: dict[str, Any]) -> dict[str, Any]:
+    try:
+        annotations = dict(getattr(thing, "__annotations__", None) or {})
+    except NameError:  # Python 3.14 reads them only now
+        lib = importlib.import_module("annotationlib")
+        annotations = lib.get_annotations(thing, format=lib.Format.FORWARDREF)
+    try:
+        return _evaluated(annotations, namespace)
+    except Exception:  # noqa: BLE001 - the text of an annotation is code
+        hints = {}
+    for name, hint in annotations.items():
+        try:
+            hints.update(_evaluated({name: hint}, namespace))
+        except Exception:  # noqa: BLE001
+            hints[name] = Any
+    return hints
+
+
+def _evaluated(annotations: dict[str, Any], namespace: dict[str, Any]) -> dict[str, Any]:
+    """Resolve all or fail. The function itself is left out: Python 3.9 would add None where it is a default."""
+    return typing.get_type_hints(types.SimpleNamespace(__annotations__=annotations), namespace, include_extras=True)
+
+
+def _class_hints(cls: type) -> dict[str, Any]:
+    try:
+        return typing.get_type_hints(cls, include_extras=True)
+    except Exception:  # noqa: BLE001
+        return _resolved(cls, vars(sys.modules.get(cls.__module__, types)))
+
+
+def _is_mark(origin: Any) -> bool:
+    return origin is Annotated or getattr(origin, "_name", None) in _MARKS
+
+
+def _marks(hint: Any) -> abc.Iterator[str]:
+    while _is_mark(get_origin(hint)):
+        yield getattr(get_origin(hint), "_name", None) or "Annotated"
+        hint = get_args(hint)[0]
+
+
+def _is_empty_tuple(hint: Any) -> bool:
+    return get_origin(hint) is tuple and get_args(hint) in ((), ((),)) and hint is not typing.Tuple  # noqa: UP006
+
+
+def _kinds(hint: Any) -> tuple[type, ...] | None:
+    """Return the classes whose instances are all that fits; None when isinstance alone cannot tell."""
+    hint = plain(hint)
+    if is_union(hint):
+        each = [_kinds(arg) for arg in get_args(hint)]
+        return None if None in each else tuple(kind for kinds in each for kind in kinds or ())
+    if hint is object or not is_class(hint):
+        return None
+    try:
+        isinstance(None, hint)
+    except Exception:  # noqa: BLE001 - a Protocol that is not runtime_checkable, a TypedDict, a metaclass's own code
+        return None
+    kinds: tuple[type, ...] = _TOWER.get(hint, (hint,))
+    return kinds
+
+
+def _other(value: Any, kinds: tuple[type, ...]) -> str:
+    kind = type(value)
+    if any(kind.__name__ == other.__name__ for other in kinds):  # a class of the same name from elsewhere
+        return f"{shown(value)} ({kind.__module__}.{kind.__qualname__})"
+    return got(value)
+
+
+def _test(hint: Any, within: tuple[Any, ...]) -> _Test | None:
+    """Return a test of `hint`, or None when all values pass; `within` are the types it is a part of."""
+    hint = plain(hint)
+    kinds, origin, args = _kinds(hint), get_origin(hint), get_args(hint)
+    if kinds is not None:
+        return _kind_test(kinds)
+    if any(hint is outer for outer in within):
+        return None
+    if is_alias(hint):
+        return _test(hint.__value__, (*within, hint))
+    if is_typed_dict(hint):
+        return _typed_dict_test(hint, (*within, hint))
+    if is_union(hint):
+        return _union_test([_test(arg, within) for arg in args])
+    if origin is Literal:
+        return lambda value: None if any(_same(value, arg) for arg in args) else ("", got(value))
+    if origin is type:
+        return _class_test(_kinds(args[0]) if args else None)
+    if origin is tuple and not (len(args) == 2 and args[1] is ...):
+        return _tuple_test(hint, within)
+    if origin in _DICTS and len(args) == 2:
+        return _dict_test(origin, _test(args[0], within), _test(args[1], within))
+    if origin in _ROWS and args:
+        return _items_test(origin, _test(args[0], within))
+    return _test(origin, within) if origin is not hint and is_class(origin) else None
+
+
+def _same(value: Any, literal: Any) -> bool:
+    alike = isinstance(value, type(literal)) and isinstance(value, bool) == isinstance(literal, bool)
+    return alike and bool(value == literal)
+
+
+def _kind_test(kinds: tuple[type, ...]) -> _Test:
+    return lambda value: None if isinstance(value, kinds) else ("", _other(value, kinds))
+
+
+def _class_test(kinds: tuple[type, ...] | None) -> _Test:
+    return lambda value: None if isinstance(value, type) and issubclass(value, kinds or object) else ("", got(value))
+
+
+def _union_test(tests: list[_Test | None]) -> _Test | None:
+    some = [test for test in tests if test]
+
+    def test(value: Any) -> _Bad:
+        deep = []
+        for one in some:
+            bad = one(value)
+            if bad is None:
+                return None
+            deep += [bad] if bad[0] else []
+        return deep[0] if len(deep) == 1 else ("", got(value))
+
+    return test if len(some) == len(tests) else None
+
+
+def _parts_test(origin: type, parts: Callable[[Any], abc.Iterable[_Part]]) -> _Test:
+    def test(value: Any) -> _Bad:
+        if not isinstance(value, origin):
+            return "", got(value)
+        for inner, part, place, what in parts(value) if isinstance(value, _LOOKED_INTO) else ():
+            bad = inner(part) if inner else None
+            if bad:
+                return "".join(f"[{shown(key)}]" for key in place) + bad[0], what + bad[1]
+        return None
+
+    return test
+
+
+def _items_test(origin: type, item: _Test | None) -> _Test:
+    def parts(value: Any) -> abc.Iterable[_Part]:
+        if origin in _SETS:
+            return ((item, part, (), "an item ") for part in itertools.islice(value, _MOST_ITEMS))
+        return ((item, part, (at,), "") for at, part in enumerate(itertools.islice(value, _MOST_ITEMS)))
+
+    return _parts_test(origin, parts if item else lambda value: ())
+
+
+def _tuple_test(hint: Any, within: tuple[Any, ...]) -> _Test:
+    args = () if _is_empty_tuple(hint) else get_args(hint)
+    if any("Unpack[" in repr(arg) or repr(arg).startswith("*") for arg in args) or hint is typing.Tuple:  # noqa: UP006
+        return _kind_test((tuple,))
+    tests = [_test(arg, within) for arg in args]
+
+    def parts(value: Any) -> abc.Iterable[_Part]:
+        if len(value) != len(tests):
+            return [(lambda value: ("", f"a tuple of {len(value)}"), value, (), "")]
+        return ((test, value[at], (at,), "") for at, test in enumerate(tests))
+
+    return _parts_test(tuple, parts)
+
+
+def _dict_test(origin: type, key: _Test | None, item: _Test | None) -> _Test:
+    def parts(value: Any) -> abc.Iterable[_Part]:
+        for name, part in itertools.islice(value.items(), _MOST_ITEMS):
+            yield key, name, (), "a key "
+            yield item, part, (name,), ""
+
+    return _parts_test(origin, parts if key or item else lambda value: ())
+
+
+def _typed_dict_test(cls: type, within: tuple[Any, ...]) -> _Test:
+    hints = _class_hints(cls)
+    required = sorted(required_keys(cls, hints))
+    tests = {key: _test(hint, within) for key, hint in hints.items()}
+
+    def parts(value: Any) -> abc.Iterable[_Part]:
+        for key in required:
+            if key not in value:
+                yield (lambda key: ("", f"a dict without {key!r}")), key, (), ""
+        for key in value.keys() & tests.keys():
+            yield tests[key], value[key], (key,), ""
+
+    return _parts_test(dict, parts)

@@ -1,0 +1,262 @@
+"""Bind run config: check it, and decide where each input of each selected op gets its value, before anything runs."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+from podgraph.definition.errors import DefinitionError
+from podgraph.definition.graph import Graph, Input, Op
+from podgraph.definition.values import NotJsonError, to_json
+from podgraph.run_config.schema import SECTIONS, needed_resources, op_path, run_config_schema, takes_config
+from podgraph.run_config.validate import Problem, problems
+
+__all__ = ["Bound", "RunConfigError", "Values", "bind", "merge"]
+
+Values = dict[str, dict[str, str]]
+
+
+class RunConfigError(DefinitionError):
+    """Run config that is not right; `problems` holds all that is wrong with it, each with its path."""
+
+    def __init__(self, found: Iterable[Problem]) -> None:
+        self.problems = tuple(found)
+        texts = [problem.message for problem in self.problems]
+        if len(texts) > 1:
+            texts = [f"{number}) {text}" for number, text in enumerate(texts, 1)]
+        head = "run config: " if len(texts) == 1 else f"run config has {len(texts)} problems: "
+        tail = f"; for example: {json.dumps(self.example, ensure_ascii=False)}" if self.example else ""
+        super().__init__("InvalidRunConfig", head + "; ".join(texts) + tail)
+
+    @cached_property
+    def example(self) -> dict[str, Any]:
+        """Run config that has an example of everything that is missing, and nothing else."""
+        whole: dict[str, Any] = {}
+        for problem in self.problems:
+            if problem.missing:
+                *parents, last = problem.path.split(".")
+                level = whole
+                for name in parents:
+                    level = level.setdefault(name, {})
+                level[last] = problem.example
+        return whole
+
+
+@dataclass(frozen=True)
+class Bound:
+    """What run config, literals and defaults give to a run.
+
+    `inputs` holds by op and input the JSON text of each value that no selected op will give; `from_config` names, by
+    op, those of them that run config gave. `configs` holds the config of each selected op that takes one (None when
+    nothing is set), `resources` that of each resource that is used, `execution` that section as it stands.
+    """
+
+    inputs: Values = field(default_factory=dict)
+    from_config: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    configs: dict[str, Any] = field(default_factory=dict)
+    resources: dict[str, Any] = field(default_factory=dict)
+    execution: Mapping[str, Any] = field(default_factory=dict)
+
+
+def bind(
+    graph: Graph, selected: Iterable[str], run_config: Mapping[str, Any] | None = None, given: Collection[str] = (),
+    sections: Collection[str] = SECTIONS,
+) -> Bound:  # fmt: skip
+    """Check run config for the `selected` ops and return what it gives to each of them.
+
+    The job's own default run config is merged below it. An input whose source op is selected is left out: its value
+    comes at run time. So is one that falls back on a default only its function knows, and one from a job input in
+    `given`. An input connected to ops that are not selected takes run config, else its default (as in Dagster).
+
+    Raises RunConfigError with all problems at once, and DefinitionError (`PartialFanIn`) when only some of a fan-in's
+    ops are selected (Dagster would run on what is there and give another result without a word).
+    """
+    chosen = dict.fromkeys(selected)
+    _check_fan_ins(graph, chosen)
+    found: list[Problem] = []
+    config = _nested(merge(json.loads(graph.run_config or "{}"), {} if run_config is None else run_config), found)
+    refused = list(_refused(graph, chosen, config))
+    found += refused
+    schema = run_config_schema(graph, chosen, given, sections, bare=True)
+    paths = {problem.path for problem in refused}
+    found += [problem for problem in problems(schema, config, "") if problem.path not in paths]
+    if found:
+        raise RunConfigError(found)
+    bound = Bound(execution=config.get("execution") or {})
+    for key in needed_resources(graph, chosen):
+        bound.resources[key] = _entry(config.get("resources"), key).get("config")
+    for name in chosen:
+        op, entry = graph.ops[name], _op_entry(config, name)
+        if op.config:
+            bound.configs[name] = entry.get("config")
+        if op.inputs:
+            _bind_inputs(op, chosen, entry, config.get("inputs") or {}, bound, found)
+    if found:
+        raise RunConfigError(found)
+    return bound
+
+
+def merge(below: Any, above: Any) -> Any:
+    """Lay one run config over another: mappings are merged, all else of `above` goes before `below`.
+
+    An executor named above takes the place of another one below it with all its settings.
+
+    >>> merge({"ops": {"a": {"config": 1}}}, {"ops": {"b": {"config": 2}}})
+    {'ops': {'a': {'config': 1}, 'b': {'config': 2}}}
+    """
+    if not isinstance(below, Mapping) or not isinstance(above, Mapping):
+        return above
+    merged = {**below, **{key: merge(below[key], value) if key in below else value for key, value in above.items()}}
+    one, two = _executor(below), _executor(above)
+    if one and two and list(one) != list(two):
+        merged["execution"] = {**merged["execution"], "config": two}
+    return merged
+
+
+def _executor(config: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    execution = config.get("execution")
+    chosen = execution.get("config") if isinstance(execution, Mapping) else None
+    return chosen if isinstance(chosen, Mapping) else None
+
+
+def _check_fan_ins(graph: Graph, chosen: Collection[str]) -> None:
+    for name in chosen:
+        for item in graph.ops[name].inputs:
+            if item.ordering or len(item.sources) < 2:
+                continue
+            out = sorted({ref.op for ref in item.sources if ref.op not in chosen})
+            if out and len(out) < len({ref.op for ref in item.sources}):
+                raise DefinitionError(
+                    "PartialFanIn",
+                    f"input {item.name!r} of op {name!r} takes a list from several ops, of which {', '.join(out)} are "
+                    "not selected; select all of them or none",
+                )
+
+
+def _nested(config: Any, found: list[Problem]) -> Any:
+    """Return run config with paths of ops written with dots as the mappings they stand for, and no empty sections."""
+    if not isinstance(config, Mapping):
+        return config
+    tidy = {key: value for key, value in config.items() if value is not None or key not in SECTIONS}
+    if "inputs" in tidy:
+        tidy["inputs"] = _bare(tidy["inputs"])
+    if isinstance(tidy.get("ops"), Mapping):
+        tidy["ops"] = _nested_ops(tidy["ops"], "ops", found)
+    return tidy
+
+
+def _nested_ops(level: Mapping[str, Any], where: str, found: list[Problem]) -> dict[Any, Any]:
+    made: dict[Any, Any] = {}
+    for name, entry in level.items():
+        value = entry
+        if isinstance(entry, Mapping):
+            value = {k: v for k, v in entry.items() if v is not None or k not in ("inputs", "ops")}
+            if "inputs" in value:
+                value["inputs"] = _bare(value["inputs"])
+            if isinstance(value.get("ops"), Mapping):
+                value["ops"] = _nested_ops(value["ops"], f"{where}.{name}.ops", found)
+        elif entry is None:
+            value = {}
+        key = name
+        if isinstance(name, str):
+            *graphs, key = name.split(".")
+            inner = made
+            for graph in graphs:
+                opened = inner.setdefault(graph, {})
+                inner = opened.setdefault("ops", {}) if isinstance(opened, dict) else {}
+        else:
+            inner = made
+        both = inner.get(key)
+        if isinstance(both, dict) and isinstance(value, dict) and not set(both) & set(value):
+            value = {**both, **value}
+        elif key in inner:
+            found.append(Problem(f"{where}.{name}", f"{where}.{name} is set twice; set it once"))
+        inner[key] = value
+    return made
+
+
+def _refused(graph: Graph, chosen: Collection[str], config: Any) -> Iterable[Problem]:
+    """Find inputs that exist but that run config may not set, to say why rather than that they are unknown."""
+    if not isinstance(config, Mapping):
+        return
+    for path, inputs in _set_inputs(config.get("ops"), "", "ops"):
+        if path[0] not in chosen:
+            continue
+        for item in graph.ops[path[0]].inputs:
+            if item.name in inputs and not takes_config(item, chosen):
+                where = f"{path[1]}.inputs.{item.name}"
+                yield Problem(where, f"{where} {_why_not(item, chosen)}")
+
+
+def _set_inputs(level: Any, prefix: str, where: str) -> Iterable[tuple[tuple[str, str], Mapping[str, Any]]]:
+    for name, entry in level.items() if isinstance(level, Mapping) else ():
+        if not isinstance(entry, Mapping):
+            continue
+        if isinstance(entry.get("inputs"), Mapping):
+            yield (f"{prefix}{name}", f"{where}.{name}"), entry["inputs"]
+        yield from _set_inputs(entry.get("ops"), f"{prefix}{name}.", f"{where}.{name}.ops")
+
+
+def _why_not(item: Input, chosen: Collection[str]) -> str:
+    if item.ordering:
+        return "only waits and takes no value; remove it"
+    if item.job_input:
+        return f"gets its value from the job's input {item.job_input!r}; set inputs.{item.job_input} instead"
+    if item.literal is not None:
+        return "is set by the job itself; remove it"
+    return f"gets its value from op {next(ref.op for ref in item.sources if ref.op in chosen)!r}; remove it"
+
+
+def _bind_inputs(
+    op: Op, chosen: Collection[str], entry: Mapping[str, Any], job_inputs: Mapping[str, Any], bound: Bound,
+    found: list[Problem],
+) -> None:  # fmt: skip
+    values: dict[str, str] = {}
+    configured: list[str] = []
+    own = entry.get("inputs") or {}
+    for item in op.inputs:
+        text: str | None = item.literal if item.literal is not None else item.default
+        place, given = f"{op_path(op.name)}.inputs.{item.name}", own
+        key = item.name
+        if item.job_input:
+            place, given, key = f"inputs.{item.job_input}", job_inputs, item.job_input
+        if item.ordering or any(ref.op in chosen for ref in item.sources):
+            continue
+        if key in given:
+            configured.append(item.name)
+            try:
+                text = to_json(given[key])
+            except NotJsonError as error:
+                found.append(Problem(place, f"{place} must be a JSON value, not {error}"))
+        if text is not None:
+            values[item.name] = text
+    if values:
+        bound.inputs[op.name] = values
+    if configured:
+        bound.from_config[op.name] = tuple(configured)
+
+
+def _bare(inputs: Any) -> Any:
+    """Return input values without the `{value: ...}` that may stand around each (Dagster's other form)."""
+    if not isinstance(inputs, Mapping):
+        return inputs
+    return {
+        key: value["value"] if isinstance(value, Mapping) and list(value) == ["value"] else value
+        for key, value in inputs.items()
+    }
+
+
+def _op_entry(config: Mapping[str, Any], path: str) -> Mapping[str, Any]:
+    level: Mapping[str, Any] = config
+    for name in path.split("."):
+        level = _entry(level.get("ops"), name)
+        if not level:
+            return {}
+    return level
+
+
+def _entry(section: Any, key: str) -> Mapping[str, Any]:
+    return (section or {}).get(key) or {}

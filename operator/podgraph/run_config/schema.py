@@ -1,0 +1,197 @@
+"""The JSON Schema of a job's run config: what checks it, completes it in an editor, and scaffolds an example of it.
+
+Run config has Dagster's form: `ops` maps each op to its `config` and `inputs` (each graph to `ops` of its own),
+`inputs` gives the values of the job's own parameters, `resources` maps each resource to its `config`, and
+`execution.config` chooses the executor.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Iterable
+from typing import Any
+
+from podgraph.definition.graph import Graph, Input, Op
+from podgraph.flow import is_connected
+from podgraph.run_config.execution import EXECUTION_SCHEMA
+
+__all__ = ["SECTIONS", "needed_resources", "op_path", "run_config_schema", "takes_config"]
+
+SECTIONS = ("ops", "inputs", "resources", "execution")
+
+Schema = dict[str, Any]
+
+
+def run_config_schema(
+    graph: Graph, selected: Iterable[str] | None = None, given: Collection[str] = (),
+    sections: Collection[str] = SECTIONS, bare: bool = False,
+) -> Schema:  # fmt: skip
+    """Return the JSON Schema (2020-12) of run config for the `selected` ops (all when None).
+
+    What is set for other ops is not looked at. `given` names job inputs whose values come from elsewhere. With `bare`
+    an input's value can only stand for itself, not also as `{value: ...}` (Dagster's other form).
+
+    >>> from podgraph.definition.graph import Op
+    >>> run_config_schema(Graph.of("j", [Op("one")]))["properties"]["ops"]["properties"]
+    {'one': {'type': 'object', 'properties': {}, 'additionalProperties': False}}
+    """
+    return _Maker(graph, selected, given, bare).whole(sections)
+
+
+def op_path(name: str) -> str:
+    """Return where run config speaks of an op.
+
+    >>> op_path("src.add")
+    'ops.src.ops.add'
+    """
+    return f"ops.{name.replace('.', '.ops.')}"
+
+
+def takes_config(item: Input, chosen: Collection[str]) -> bool:
+    """Whether run config may set an input at its op: nothing else gives its value."""
+    return not (item.ordering or item.job_input or item.literal is not None or is_connected(item, chosen))
+
+
+def needed_resources(graph: Graph, chosen: Iterable[str]) -> list[str]:
+    """Return the names of the resources that the `chosen` ops use."""
+    return list(dict.fromkeys(key for name in chosen for key in graph.ops[name].resources))
+
+
+class _Maker:
+    """Makes the schema of one graph and selection; definitions that schemas bring along are gathered in `defs`."""
+
+    def __init__(self, graph: Graph, selected: Iterable[str] | None, given: Collection[str], bare: bool) -> None:
+        self.graph, self.given, self.bare = graph, given, bare
+        self.chosen = dict.fromkeys(graph.ops if selected is None else selected)
+        self.defs: Schema = {}
+
+    def whole(self, sections: Collection[str]) -> Schema:
+        made = {
+            "ops": self.ops(),
+            "inputs": self.job_inputs(),
+            "resources": self.resources(),
+            "execution": EXECUTION_SCHEMA,
+        }
+        whole = _object({name: made[name] for name in sections if made[name] is not None})
+        _require(whole)
+        if self.defs:
+            whole["$defs"] = self.defs
+        whole["$schema"] = "https://json-schema.org/draft/2020-12/schema"
+        whole["title"] = f"Run config of {self.graph.name}"
+        return whole
+
+    def ops(self) -> Schema:
+        top = _object({})
+        levels: dict[str, Schema] = {"": top}
+        for path, op in self.graph.ops.items():
+            parent = ""
+            *graphs, last = path.split(".")
+            for name in graphs:
+                inner = f"{parent}{name}."
+                if inner not in levels:
+                    levels[inner] = _object({})
+                    levels[parent]["properties"][name] = _object({"ops": levels[inner]})
+                parent = inner
+            levels[parent]["properties"][last] = self.op(op) if path in self.chosen else {}
+        for level in reversed(levels.values()):  # the innermost first, so that what they require is known
+            for entry in level["properties"].values():
+                if "ops" in entry.get("properties", {}):
+                    _require(entry)
+            _require(level)
+        return top
+
+    def op(self, op: Op) -> Schema:
+        entry = _object({})
+        if op.description:
+            entry["description"] = op.description
+        inputs = _object({})
+        for item in op.inputs:
+            if takes_config(item, self.chosen):
+                inputs["properties"][item.name] = self.value(item, f"ops.{op.name}.{item.name}")
+                if not item.has_default:
+                    inputs.setdefault("required", []).append(item.name)
+        if inputs["properties"]:
+            entry["properties"]["inputs"] = inputs
+        if op.config:
+            entry["properties"]["config"] = self.hoisted(op.config, f"ops.{op.name}")
+        _require(entry)
+        return entry
+
+    def value(self, item: Input, place: str) -> Schema:
+        plain = self.hoisted(item.schema, place)
+        if item.fan_in and not plain:
+            plain = {"type": "array"}
+        if self.bare or not plain:
+            return plain
+        schema: Schema = {"anyOf": [plain, {**_object({"value": plain}), "required": ["value"]}]}
+        if item.default is not None:
+            schema["default"] = json.loads(item.default)
+        return schema
+
+    def job_inputs(self) -> Schema | None:
+        inputs = _object({})
+        required: dict[str, None] = {}
+        for name in self.chosen:
+            for item in self.graph.ops[name].inputs:
+                if not item.job_input or item.job_input in self.given or item.ordering:
+                    continue
+                if not inputs["properties"].get(item.job_input):
+                    inputs["properties"][item.job_input] = self.value(item, f"inputs.{item.job_input}")
+                if not item.has_default:
+                    required[item.job_input] = None
+        if required:
+            inputs["required"] = list(required)
+        return inputs if inputs["properties"] else None
+
+    def resources(self) -> Schema | None:
+        if not self.graph.resources:
+            return None
+        section = _object({key: {} for key in self.graph.resources})
+        for name in needed_resources(self.graph, self.chosen):
+            schema = self.hoisted(self.graph.resources[name], f"resources.{name}")
+            section["properties"][name] = _object({"config": schema} if schema else {})
+            _require(section["properties"][name])
+        _require(section)
+        return section
+
+    def hoisted(self, text: str, place: str) -> Schema:
+        """Read a schema and move its own definitions to the whole schema's, where its references can find them."""
+        schema: Schema = json.loads(text) if text else {}
+        if "$defs" not in schema:
+            return schema
+        own = schema.pop("$defs")
+        self.defs.update({f"{place}.{name}": _renamed(inner, place) for name, inner in own.items()})
+        renamed: Schema = _renamed(schema, place)
+        return renamed
+
+
+def _renamed(schema: Any, place: str) -> Any:
+    if isinstance(schema, list):
+        return [_renamed(item, place) for item in schema]
+    if not isinstance(schema, dict):
+        return schema
+    renamed = {key: _renamed(value, place) for key, value in schema.items()}
+    ref = renamed.get("$ref")
+    if isinstance(ref, str):
+        renamed["$ref"] = ref.replace("#/$defs/", f"#/$defs/{place}.", 1)
+    return renamed
+
+
+def _object(properties: Schema) -> Schema:
+    return {"type": "object", "properties": properties, "additionalProperties": False}
+
+
+def _require(schema: Schema) -> None:
+    """Require each property that cannot be left out: one without a default that must say something."""
+    required = [name for name, inner in schema["properties"].items() if _is_needed(inner)]
+    if required:
+        schema["required"] = required
+
+
+def _is_needed(schema: Schema) -> bool:
+    if not schema or "default" in schema:
+        return False
+    kinds = [schema.get("type"), *(inner.get("type") for inner in schema.get("anyOf", ()))]
+    if "null" in kinds or any(isinstance(kind, list) and "null" in kind for kind in kinds):
+        return False
+    return bool(schema.get("required")) if schema.get("type") == "object" else True

@@ -1,0 +1,65 @@
+"""What is kept of an error that ended a step: as text, for it may have been raised in another process."""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from podgraph.definition.graph import Op
+from podgraph.definition.retry import Failure, RetryRequested
+from podgraph.runtime.load import own_frames, where
+from podgraph.runtime.protocol import StepError
+
+__all__ = ["ErrorInfo", "error_info", "seconds_to_retry"]
+
+
+@dataclass(frozen=True)
+class ErrorInfo:
+    """Why a step failed: one CamelCase word, one sentence, and the traceback through the user's own code.
+
+    `metadata` is what a `Failure` said beside its message; `allow_retries` and `requested` (most retries, seconds to
+    wait) are what the op said about trying again.
+    """
+
+    reason: str
+    message: str
+    cls_name: str = ""
+    stack: str = ""
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+    allow_retries: bool = True
+    requested: tuple[int, float] | None = None
+
+
+def error_info(error: BaseException) -> ErrorInfo:
+    """Describe what an op raised."""
+    kind = type(error).__name__
+    if isinstance(error, StepError):
+        return ErrorInfo(error.reason, error.message, kind)
+    stack = "".join(traceback.format_exception(type(error), error, own_frames(error.__traceback__)))
+    if isinstance(error, Failure):
+        text = error.description or "the op raised Failure"
+        return ErrorInfo("OpFailed", text + where(error), kind, stack, error.metadata, error.allow_retries)
+    if isinstance(error, RetryRequested):
+        cause = error.__cause__
+        text = f"{type(cause).__name__}: {cause}{where(cause)}" if cause else f"{error}{where(error)}"
+        return ErrorInfo("OpFailed", text, kind, stack, requested=(error.max_retries, error.seconds_to_wait))
+    text = str(error)
+    return ErrorInfo("OpFailed", f"{kind}: {text}{where(error)}" if text else f"{kind}{where(error)}", kind, stack)
+
+
+def seconds_to_retry(op: Op, error: ErrorInfo, attempt: int) -> float | None:
+    """Return after how many seconds the `attempt`-th attempt (from 1) of an op is followed by another; None for never.
+
+    What the op raised counts before its policy: `RetryRequested` brings numbers of its own, and
+    `Failure(allow_retries=False)` ends it.
+    """
+    if not error.allow_retries:
+        return None
+    if error.requested is not None:
+        most, seconds = error.requested
+        return seconds if attempt <= most else None
+    if op.retry is None or attempt > op.retry.max_retries:
+        return None
+    return op.retry.seconds_before(attempt)

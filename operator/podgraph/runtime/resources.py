@@ -1,0 +1,83 @@
+"""Make the resources a process needs, once, and put them away again, whatever happened meanwhile."""
+
+from __future__ import annotations
+
+import contextlib
+import inspect
+import logging
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, Callable
+
+from podgraph.definition.config_schema import read_config
+from podgraph.definition.resources import ResourceDefinition
+from podgraph.runtime.context import InitResourceContext, Resources
+from podgraph.runtime.load import where
+from podgraph.runtime.protocol import StepError
+
+__all__ = ["open_resources"]
+
+Emit = Callable[[str, "dict[str, Any]"], None]
+
+
+@contextlib.contextmanager
+def open_resources(
+    definitions: Mapping[str, ResourceDefinition], needed: Iterable[str], configs: Mapping[str, Any], run_id: str,
+    emit: Emit,
+) -> Iterator[dict[str, Any]]:  # fmt: skip
+    """Yield the `needed` resources by name; they are put away in reverse order when the block ends.
+
+    `definitions` stand each behind those it needs itself; `configs` are as run config holds them. Raises StepError
+    (`ResourceFailed`) when one cannot be made; those made before it are put away. An error while putting one away is
+    logged and emitted, and the others are put away all the same.
+    """
+    wanted, values = set(needed), dict[str, Any]()
+    made: list[tuple[str, Any]] = []
+    try:
+        for name, definition in definitions.items():
+            if name not in wanted:
+                continue
+            try:
+                values[name] = _make(name, definition, configs.get(name), values, run_id, made)
+            except Exception as error:
+                text = f"{type(error).__name__}: {error}{where(error)}"
+                emit("RESOURCE_INIT_FAILURE", {"name": name, "error": text})
+                raise StepError("ResourceFailed", f"resource {name!r} cannot be made: {text}") from error
+            emit("RESOURCE_INIT_SUCCESS", {"name": name})
+        yield values
+    finally:
+        for name, generator in reversed(made):
+            try:
+                _put_away(generator)
+            except Exception as error:  # the user's code may raise anything, and the others must still be put away
+                logging.getLogger(f"podgraph.resource.{name}").exception("could not be put away")
+                emit("RESOURCE_TEARDOWN_FAILURE", {"name": name, "error": f"{type(error).__name__}: {error}"})
+
+
+def _make(
+    name: str, definition: ResourceDefinition, config: Any, values: Mapping[str, Any], run_id: str,
+    made: list[tuple[str, Any]],
+) -> Any:  # fmt: skip
+    own = definition.fixed if definition.is_fixed else config
+    if definition.config_schema is not None:
+        own = read_config(definition.config_schema, own)
+    resources = Resources(values, f"resource {name!r}", definition.required_resource_keys)
+    lead = [InitResourceContext(name, own, resources, run_id)] if definition.takes_context else []
+    result = definition.fn(*lead)
+    if isinstance(result, contextlib.AbstractContextManager) and hasattr(result, "gen"):
+        result = result.gen  # the function also has @contextmanager, as Dagster's examples do
+    if not inspect.isgenerator(result):
+        return result
+    try:
+        value = next(result)
+    except StopIteration:
+        raise StepError("ResourceFailed", "its function yields nothing; it must yield the resource once") from None
+    made.append((name, result))
+    return value
+
+
+def _put_away(generator: Any) -> None:
+    try:
+        next(generator)
+    except StopIteration:
+        return
+    raise RuntimeError("its function yields more than once")
