@@ -14,7 +14,7 @@ from rich.console import Console, Group
 from rich.live import Live
 
 from podgraph.cli.follow import follow
-from podgraph.cli.tree import job_tree, state_of, step_line
+from podgraph.cli.tree import StepView, job_tree, state_of, step_line
 
 ROOT = Path(__file__).parents[1]
 EXAMPLES = ["arithmetic.yaml", "arithmetic-selection.yaml"]
@@ -69,7 +69,7 @@ def show(console: Console, changes: Iterator[dict[str, Any]]) -> dict[str, dict[
                 live.update(Group(*(job_tree(jobs[name]) for name in sorted(jobs))))
                 continue
             for name, step in ((job.get("status") or {}).get("steps") or {}).items():
-                line = f"{job['metadata']['name']}: {step_line(name, step).plain}"
+                line = f"{job['metadata']['name']}: {step_line(name, StepView.of_record(step)).plain}"
                 if step["state"] != "Pending" and line not in said:
                     said.add(line)
                     print(line, flush=True)

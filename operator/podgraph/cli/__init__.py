@@ -11,8 +11,9 @@ def main() -> None:
     """Run the command line. Without its extra installed, say how to install it."""
     try:
         from podgraph.cli.app import app
+
+        app()
     except ModuleNotFoundError as error:
         if error.name not in ("typer", "yaml", "rich"):
             raise
         sys.exit(f"error: the command line needs {error.name!r}; install it with: pip install 'podgraph[cli]'")
-    app()

@@ -1,23 +1,40 @@
-"""The commands and their options."""
+"""The commands and their options. What they do is imported when they run, so that help is there at once."""
 
 from __future__ import annotations
 
+import enum
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from podgraph.cli.files import graph_of_file
 from podgraph.definition.errors import DefinitionError
-from podgraph.selection import select, split_clauses
 
 __all__ = ["app"]
 
-app = typer.Typer(
-    no_args_is_help=True, add_completion=False, help="Jobs made of ops, each step its own Kubernetes pod."
-)
-job_app = typer.Typer(no_args_is_help=True, help="Work with jobs.")
+REFUSED = 2
+
+# Help is plain text: drawing it takes rich's Markdown, which is slower to import than all the rest together.
+app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode=None)
+job_app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
 app.add_typer(job_app, name="job")
+
+
+class Output(enum.StrEnum):
+    """How a command prints its result."""
+
+    TEXT = "text"
+    JSON = "json"
+
+
+File = Annotated[Path | None, typer.Option("--file", "-f", help="my_job.py")]
+FileOrYaml = Annotated[Path | None, typer.Option("--file", "-f", help="my_job.py, or the YAML of a Job")]
+Module = Annotated[str, typer.Option("--module", "-m", help="a module to import instead of a file")]
+Job = Annotated[str, typer.Option("--job", "-j", help="which job, when there are several")]
+Selection = Annotated[
+    str, typer.Option("--op-selection", "-o", help="clauses separated by commas: op, *op, op*, +op, op++, ...")
+]
 
 
 @app.callback()
@@ -27,25 +44,171 @@ def _root() -> None:
 
 @job_app.callback()
 def _job() -> None:
-    """Work with jobs."""
+    """Run jobs on this machine, and look at them."""
+
+
+@job_app.command("execute")
+def job_execute(
+    file: File = None,
+    module: Module = "",
+    job: Job = "",
+    config: Annotated[
+        list[str] | None,
+        typer.Option("--config", "-c", help="run config as YAML; may be repeated, later files are laid over earlier"),
+    ] = None,
+    config_json: Annotated[str, typer.Option("--config-json", help="run config as JSON, laid over the files")] = "",
+    selection: Selection = "",
+    tags: Annotated[str, typer.Option("--tags", help="key=value,key=value or a JSON object")] = "",
+    executor: Annotated[
+        str, typer.Option("--executor", help="in_process or multiprocess, whatever run config says")
+    ] = "",
+    output: Annotated[Output, typer.Option("--output", help="json: a document about the run")] = Output.TEXT,
+) -> None:
+    """Run a job on this machine, now; by default each step in a process of its own.
+
+    Exit status: 0 when it succeeded, 1 when a step failed, 2 when the job, its config or the selection is refused,
+    130 after Ctrl-C.
+    """
+
+    def run() -> int:
+        from podgraph.cli.execute import execute
+        from podgraph.cli.files import code_ref
+        from podgraph.selection import split_clauses
+
+        code = code_ref(file, module, job)
+        return execute(code, config or [], config_json, split_clauses(selection), tags, executor, output.value)
+
+    _do(run)
+
+
+@job_app.command("list")
+def job_list(
+    file: File = None,
+    module: Module = "",
+    output: Annotated[Output, typer.Option("--output", help="json: a list of names and descriptions")] = Output.TEXT,
+) -> None:
+    """Print the jobs that a file or a module defines."""
+
+    def run() -> int:
+        import json
+
+        from podgraph.cli.files import code_ref
+        from podgraph.runtime.load import find_jobs
+
+        jobs = find_jobs(code_ref(file, module, "").module_of())
+        if output is Output.JSON:
+            told = [{"name": j.name, "ops": len(j.graph.ops), "description": j.description} for j in jobs]
+            typer.echo(json.dumps(told, ensure_ascii=False, indent=2))
+            return 0
+        width = max((len(j.name) for j in jobs), default=0)
+        for j in jobs:
+            line = f"{j.name:{width}}  {len(j.graph.ops)} op{'s' if len(j.graph.ops) != 1 else ''}"
+            typer.echo(f"{line}  {j.description.splitlines()[0]}" if j.description else line)
+        return 0
+
+    _do(run)
+
+
+@job_app.command("print")
+def job_print(
+    file: FileOrYaml = None,
+    module: Module = "",
+    job: Job = "",
+    as_mermaid: Annotated[bool, typer.Option("--mermaid", help="as a Mermaid flowchart")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="as JSON, as the operator reads it")] = False,
+) -> None:
+    """Print a job's graph as a tree."""
+
+    def run() -> int:
+        from podgraph.cli.files import graph_of
+        from podgraph.cli.graphs import mermaid, print_tree
+
+        graph = graph_of(file, module, job)
+        if as_mermaid:
+            typer.echo(mermaid(graph))
+        elif as_json:
+            typer.echo(graph.to_json())
+        else:
+            print_tree(graph)
+        return 0
+
+    _do(run)
 
 
 @job_app.command("select")
 def job_select(
-    file: Annotated[Path, typer.Option("--file", "-f", help="my_job.py, or the YAML of a Job")],
-    selection: Annotated[
-        str, typer.Option("--op-selection", "-o", help="clauses separated by commas: op, *op, op*, +op, op++, ...")
-    ] = "",
-    job: Annotated[str, typer.Option("--job", "-j", help="which job, when the file has several")] = "",
+    file: FileOrYaml = None,
+    selection: Selection = "",
+    module: Module = "",
+    job: Job = "",
 ) -> None:
     """Print the names of the selected ops, one a line, each behind all it waits for.
 
     Exit status 2 when the file, the job or the selection is refused; the reason is on standard error.
     """
+
+    def run() -> int:
+        from podgraph.cli.files import graph_of
+        from podgraph.selection import select, split_clauses
+
+        for name in select(graph_of(file, module, job), split_clauses(selection)):
+            typer.echo(name)
+        return 0
+
+    _do(run)
+
+
+@job_app.command("scaffold-config")
+def job_scaffold_config(
+    file: FileOrYaml = None,
+    module: Module = "",
+    job: Job = "",
+    selection: Selection = "",
+    everything: Annotated[bool, typer.Option("--all", help="also what may be left out, with its defaults")] = False,
+    as_schema: Annotated[bool, typer.Option("--schema", help="print the JSON Schema of run config instead")] = False,
+) -> None:
+    """Print run config, as YAML, that has an example of all that the selected ops need."""
+
+    def run() -> int:
+        import json
+
+        from podgraph.cli.files import graph_of, scaffold
+        from podgraph.run_config.schema import run_config_schema
+        from podgraph.selection import select, split_clauses
+
+        graph = graph_of(file, module, job)
+        selected = select(graph, split_clauses(selection))
+        if as_schema:
+            typer.echo(json.dumps(run_config_schema(graph, selected), ensure_ascii=False, indent=2))
+        else:
+            typer.echo(scaffold(graph, selected, everything), nl=False)
+        return 0
+
+    _do(run)
+
+
+def _do(run: Callable[[], int]) -> None:
+    """Run a command; what a person did wrong is told in a sentence, with exit status 2."""
     try:
-        names = select(graph_of_file(file, job), split_clauses(selection))
+        status = run()
     except DefinitionError as error:
+        _tell(error)
+        raise typer.Exit(REFUSED) from None
+    except KeyboardInterrupt:
+        raise typer.Exit(130) from None
+    if status:
+        raise typer.Exit(status)
+
+
+def _tell(error: DefinitionError) -> None:
+    problems = getattr(error, "problems", ())
+    if len(problems) < 2:
         typer.echo(f"error: {error.message}", err=True)
-        raise typer.Exit(2) from None
-    for name in names:
-        typer.echo(name)
+        return
+    import json
+
+    typer.echo(f"error: run config has {len(problems)} problems:", err=True)
+    for problem in problems:
+        typer.echo(f"  {problem.message}", err=True)
+    if example := getattr(error, "example", None):
+        typer.echo(f"for example: {json.dumps(example, ensure_ascii=False)}", err=True)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,21 +14,54 @@ from podgraph.definition.errors import DefinitionError, nearest
 from podgraph.definition.graph import Graph
 from podgraph.planning.names import GROUP
 from podgraph.planning.spec import CodeSpec, graph_of_ops, read_spec
-from podgraph.runtime.load import find_job, import_file, import_module
+from podgraph.run_config.schema import needed_resources, run_config_schema
+from podgraph.run_config.validate import example
+from podgraph.runtime.load import CodeRef, find_job, import_file, import_module
 
-__all__ = ["graph_of_file"]
+__all__ = ["code_ref", "graph_of", "graph_of_file", "scaffold"]
+
+
+def code_ref(file: Path | None, module: str, job: str) -> CodeRef:
+    """Return where the Python code is, a file or a module. Raises DefinitionError when neither or both are given."""
+    if (file is None) == (not module):
+        raise DefinitionError(
+            "NoFile", "say where the code is with one of --file my_job.py and --module my_package.jobs"
+        )
+    if file is None:
+        return CodeRef(module=module, job=job)
+    if not file.is_file():
+        raise DefinitionError("NoFile", f"there is no file {str(file)!r}")
+    if file.suffix != ".py":
+        raise DefinitionError("NoFile", f"{str(file)!r} is no Python file; its name must end in .py")
+    return CodeRef(file=str(file), job=job)
+
+
+def graph_of(file: Path | None, module: str, job: str) -> Graph:
+    """Return the graph of a job in a Python file, a module, or the YAML of a Job. Raises DefinitionError."""
+    if file is not None and not module and file.suffix != ".py":
+        return graph_of_file(file, job)
+    return code_ref(file, module, job).load().graph
+
+
+def scaffold(graph: Graph, selected: Sequence[str], everything: bool) -> str:
+    """Return run config as YAML with an example of what must be set, with `everything` also of what may be."""
+    ops = {name: graph.ops[name] for name in selected}
+    resources = {name: graph.resources[name] for name in needed_resources(graph, selected)}
+    alone = dataclasses.replace(graph, ops=ops, resources=resources)  # nothing about what is not selected
+    sections = ("ops", "inputs", "resources")
+    config = example(run_config_schema(alone, sections=sections, bare=True), everything=everything)
+    if not everything:
+        config = {key: value for key, value in config.items() if value}
+    return yaml.safe_dump(config, sort_keys=False, allow_unicode=True) if config else "{}\n"
 
 
 def graph_of_file(path: Path, job: str = "") -> Graph:
-    """Return the graph of the job in a `.py` file, or of the Job resource in a YAML file.
+    """Return the graph of the Job resource in a YAML file; `job` names one of several.
 
-    `job` names one of several: a @job in Python, a Job resource in YAML. Python code, also inside of YAML, is
-    imported into this process. Raises DefinitionError.
+    Python code inside of it is imported into this process. Raises DefinitionError.
     """
     if not path.is_file():
         raise DefinitionError("NoFile", f"there is no file {str(path)!r}")
-    if path.suffix == ".py":
-        return find_job(import_file(str(path)), job).graph
     if path.suffix not in (".yaml", ".yml", ".json"):
         raise DefinitionError("NoFile", f"{str(path)!r} must end in .py, .yaml, .yml or .json")
     resource = _resource(path, job)

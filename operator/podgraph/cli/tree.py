@@ -1,8 +1,9 @@
-"""A Job and its steps as a tree for the terminal."""
+"""A run and its steps as a tree for the terminal, whether in a cluster or on this machine."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from rich.text import Text
@@ -14,36 +15,66 @@ from podgraph.planning.spec import graph_of_ops
 from podgraph.planning.status import seconds_of
 from podgraph.runtime.resolve import unpack
 
-__all__ = ["graph_of_job", "job_tree", "state_of", "step_line"]
+__all__ = ["StepView", "graph_of_job", "job_tree", "state_of", "state_color", "step_line", "steps_tree"]
 
 _MARKS = {
     "Pending": ("·", "dim"),
     "Starting": ("◌", "yellow"),
     "Running": ("●", "cyan"),
+    "UpForRetry": ("↻", "yellow"),
     "Succeeded": ("✓", "green"),
     "Failed": ("✗", "bold red"),
     "Skipped": ("-", "dim"),
     "UpstreamFailed": ("!", "red"),
+    "Canceled": ("⊘", "yellow"),
 }
 
 Object = Mapping[str, Any]
 
 
+@dataclass(frozen=True)
+class StepView:
+    """What a tree shows of a step: its state, how long its op took or takes, its outputs as texts, its error."""
+
+    state: str = "Pending"
+    seconds: float | None = None
+    outputs: Mapping[str, str] = field(default_factory=dict)
+    reason: str = ""
+    message: str = ""
+
+    @classmethod
+    def of_record(cls, step: Object) -> StepView:
+        """Read a step's record in a Job's status."""
+        seconds = None
+        if step.get("startTime") and step.get("completionTime"):
+            seconds = max(0.0, seconds_of(step["completionTime"]) - seconds_of(step["startTime"]))
+        return cls(
+            step.get("state", "Pending"), seconds, step.get("outputs") or {}, step.get("reason") or "",
+            step.get("message") or "",
+        )  # fmt: skip
+
+
 def job_tree(job: Object) -> Tree:
-    """Return a tree of the job with a line for each step, grouped by graph, in the order the steps may run."""
+    """Return a tree of a Job in a cluster with a line for each step."""
     status = job.get("status") or {}
     state = state_of(job)
-    head = Text.assemble((job["metadata"]["name"], "bold"), "  ", (state, _color(state)))
+    head = Text.assemble((job["metadata"]["name"], "bold"), "  ", (state, state_color(state)))
     for figure in ("progress", "duration"):
         if status.get(figure):
             head.append(f"  {status[figure]}", "dim")
     tree = Tree(head)
     if state in ("Refused", "Failed"):
         tree.add(Text(_condition(job, "Succeeded").get("message", ""), "red"))
+    steps = {name: StepView.of_record(step) for name, step in (status.get("steps") or {}).items()}
     graph = graph_of_job(job)
-    steps = status.get("steps") or {}
+    names = [name for name in graph.order if name in steps] if graph else sorted(steps)
+    return steps_tree(tree, names, steps, graph)
+
+
+def steps_tree(tree: Tree, names: Sequence[str], steps: Mapping[str, StepView], graph: Graph | None) -> Tree:
+    """Add a line for each of the named steps to a tree, grouped by graph, and return it."""
     branches: dict[str, Tree] = {"": tree}
-    for name in [n for n in graph.order if n in steps] if graph else sorted(steps):
+    for name in names:
         *graphs, last = name.split(".")
         path = ""
         for part in graphs:
@@ -55,22 +86,21 @@ def job_tree(job: Object) -> Tree:
     return tree
 
 
-def step_line(name: str, step: Object, upstream: tuple[str, ...] = ()) -> Text:
+def step_line(name: str, step: StepView, upstream: tuple[str, ...] = ()) -> Text:
     """Return one step's line: its state, name, what it waits for, how long its op took, and its outputs or error."""
-    state = step.get("state", "Pending")
-    mark, color = _MARKS.get(state, ("?", ""))
-    line = Text.assemble((f"{mark} ", color), (name, "" if state != "Pending" else "dim"))
+    mark, color = _MARKS.get(step.state, ("?", ""))
+    line = Text.assemble((f"{mark} ", color), (name, "" if step.state != "Pending" else "dim"))
     if upstream:
         line.append(f" ← {', '.join(upstream[:3])}{', ...' if len(upstream) > 3 else ''}", "dim")
-    line.append(f"  {state}", color)
-    if step.get("startTime") and step.get("completionTime"):
-        line.append(f"  {max(0.0, seconds_of(step['completionTime']) - seconds_of(step['startTime'])):.3f}s", "dim")
-    for output, text in (step.get("outputs") or {}).items():
+    line.append(f"  {step.state}", color)
+    if step.seconds is not None:
+        line.append(f"  {step.seconds:.3f}s", "dim")
+    for output, text in step.outputs.items():
         line.append(f"  {output} = {text if len(text) <= 60 else text[:57] + '...'}", "bold")
-    if step.get("reason"):
-        line.append(f"  {step['reason']}: {step.get('message', '')}", "red" if state == "Failed" else "yellow")
-    elif step.get("message"):
-        line.append(f"  {step['message']}", "dim")
+    if step.reason:
+        line.append(f"  {step.reason}: {step.message}", "red" if step.state == "Failed" else "yellow")
+    elif step.message:
+        line.append(f"  {step.message}", "dim")
     return line
 
 
@@ -92,10 +122,11 @@ def state_of(job: Object) -> str:
     return str(_condition(job, "Succeeded").get("reason") or "Pending")
 
 
+def state_color(state: str) -> str:
+    """Return the color a job's state is shown in."""
+    return {"Succeeded": "green", "Failed": "bold red", "Refused": "bold red"}.get(state, "cyan")
+
+
 def _condition(job: Object, kind: str) -> Object:
     conditions = (job.get("status") or {}).get("conditions") or ()
     return next((c for c in conditions if c["type"] == kind), {})
-
-
-def _color(state: str) -> str:
-    return {"Succeeded": "green", "Failed": "bold red", "Refused": "bold red"}.get(state, "cyan")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
+import json
 import typing
 from collections import abc
 from collections.abc import Iterable
@@ -22,7 +23,8 @@ Problems = list[tuple[str, str]]
 
 _SCALARS = {bool: "boolean", int: "integer", float: "number", str: "string", type(None): "null"}
 _SETS = (set, frozenset, abc.Set, abc.MutableSet)
-_LISTS = (list, tuple, abc.Sequence, abc.MutableSequence, abc.Collection, abc.Iterable, *_SETS)
+_LISTS = (list, tuple, abc.Sequence, abc.MutableSequence, abc.Collection, *_SETS)
+_JSON_LIST = (list, tuple)  # Python's own run config may have either
 _DICTS = (dict, abc.Mapping, abc.MutableMapping)
 _ALLOWED = (
     "; allowed are bool, int, float, str, None, Any, list, tuple, set, dict with text keys, Optional, Union, Literal, "
@@ -157,7 +159,7 @@ class _Maker:
         if origin is tuple and args and args[-1] is not ...:
             items = [self.make(arg, path + key_path(at)) for at, arg in enumerate(args) if arg != ()]
             return {"type": "array", "prefixItems": items, "minItems": len(items), "maxItems": len(items)}
-        if origin in _LISTS and origin is not abc.Iterable:
+        if origin in _LISTS:
             inner = self.make(args[0], f"{path}[...]") if args else {}
             unique = {"uniqueItems": True} if origin in _SETS else {}
             return {"type": "array", **({"items": inner} if inner else {}), **unique}
@@ -186,7 +188,9 @@ class _Maker:
 
     def model(self, hint: Any, name: str) -> Schema:
         schema = _model_schema(hint, ref_template=f"#/$defs/{name}.{{model}}")
-        self.defs.update({f"{name}.{key}": inner for key, inner in schema.pop("$defs", {}).items()})
+        if "$defs" in schema:
+            self.defs.update({f"{name}.{key}": inner for key, inner in schema.pop("$defs").items()})
+            self.defs[name] = {}
         return schema
 
     def fields(self, hint: Any, path: str) -> Schema:
@@ -238,7 +242,7 @@ def _entries(hint: Any, path: str = "") -> list[_Entry]:
         for key in hint:
             if not isinstance(key, str):
                 raise _invalid(f"the config schema has {_at(path)}the key {key!r}, which is no text")
-        return [_dict_entry(name, item) for name, item in hint.items()]
+        return [_dict_entry(name, item, path + key_path(name)) for name, item in hint.items()]
     try:
         hints = typing.get_type_hints(hint, include_extras=True)
     except Exception as error:  # noqa: BLE001 - the text of an annotation is code
@@ -254,13 +258,18 @@ def _entries(hint: Any, path: str = "") -> list[_Entry]:
     return made
 
 
-def _dict_entry(name: str, item: Any) -> _Entry:
+def _dict_entry(name: str, item: Any, path: str) -> _Entry:
     if not isinstance(item, Field):
         item = Field(item)
     required = item.default_value is _UNSET if item.is_required is None else item.is_required
-    if item.is_required is None and isinstance(_bare(item), dict):
-        required = required and any(entry.required for entry in _entries(_bare(item)))
+    if required and item.is_required is None and _is_fillable(item):
+        required = any(entry.required for entry in _entries(_bare(item), path))
     return _Entry(name, item.type, required, _default_of(item), item.description)
+
+
+def _is_fillable(hint: Any) -> bool:
+    hint = _bare(hint)
+    return isinstance(hint, dict) or _is_dataclass(hint) or is_typed_dict(hint)
 
 
 def _default_of(field: Any) -> Callable[[], Any] | None:
@@ -313,12 +322,12 @@ def _read(hint: Any, value: Any, path: str, problems: Problems) -> Any:
         return _read_object(hint, value, path, problems)
     if origin is Literal or (is_class(hint) and issubclass(hint, Enum)):
         choices = args or list(hint)
-        return value if value in choices else next(c for c in choices if _same(getattr(c, "value", c), value))
+        return next(choice for choice in choices if choice is value or _same(getattr(choice, "value", choice), value))
     if hint in (int, float):
         return _number(hint, value)
-    if isinstance(value, dict) and args:
+    if isinstance(value, abc.Mapping) and args:
         return {key: _read(args[1], item, path + key_path(key), problems) for key, item in value.items()}
-    if isinstance(value, list) and origin in _LISTS:
+    if isinstance(value, _JSON_LIST) and origin in _LISTS:
         return _read_list(origin, args, value, path, problems)
     return value
 
@@ -328,10 +337,10 @@ def _takes(hint: Any, value: Any) -> bool:
     hint = _bare(hint)
     if is_alias(hint) or is_union(hint):
         return any(_takes(arg, value) for arg in ([hint.__value__] if is_alias(hint) else get_args(hint)))
-    if isinstance(hint, dict) or is_config_class(hint):
-        return isinstance(value, dict) or (
-            not isinstance(hint, dict) and not is_typed_dict(hint) and isinstance(value, hint)
-        )
+    if isinstance(hint, dict) or is_typed_dict(hint):
+        return isinstance(value, abc.Mapping)
+    if is_config_class(hint):
+        return isinstance(value, (abc.Mapping, hint)) or getattr(hint, "__pydantic_root_model__", False)
     if get_origin(hint) is Literal:
         return any(_same(arg.value if isinstance(arg, Enum) else arg, value) for arg in get_args(hint))
     origin = hint if is_class(hint) else get_origin(hint)
@@ -341,7 +350,9 @@ def _takes(hint: Any, value: Any) -> bool:
         return not isinstance(value, bool) and (hint is float or isinstance(value, int) or value.is_integer())
     if origin in _SCALARS:
         return isinstance(value, origin)
-    return not (origin in _LISTS or origin in _DICTS) or isinstance(value, list if origin in _LISTS else dict)
+    return not (origin in _LISTS or origin in _DICTS) or isinstance(
+        value, _JSON_LIST if origin in _LISTS else abc.Mapping
+    )
 
 
 def _read_union(args: tuple[Any, ...], value: Any, path: str, problems: Problems) -> Any:
@@ -352,11 +363,12 @@ def _read_union(args: tuple[Any, ...], value: Any, path: str, problems: Problems
         made = _read(arg, value, path, tried[-1])
         if not tried[-1]:
             return made
-    problems += min(tried, key=lambda found: len(list(found)))
+    fewest = min(tried, key=len)
+    problems += fewest
     return None
 
 
-def _read_list(origin: Any, args: tuple[Any, ...], value: list[Any], path: str, problems: Problems) -> Any:
+def _read_list(origin: Any, args: tuple[Any, ...], value: Any, path: str, problems: Problems) -> Any:
     if origin is tuple and args and args[-1] is not ...:
         hints = [arg for arg in args if arg != ()]
         if len(hints) != len(value):
@@ -375,7 +387,7 @@ def _read_list(origin: Any, args: tuple[Any, ...], value: list[Any], path: str, 
 
 
 def _read_object(hint: Any, value: Any, path: str, problems: Problems) -> Any:
-    if not isinstance(value, dict):
+    if not isinstance(hint, dict) and not is_typed_dict(hint) and isinstance(value, hint):
         return value  # made already
     if _is_model(hint):
         return _read_model(hint, value, path, problems)
@@ -406,13 +418,17 @@ def _filled(entry: _Entry) -> dict[str, Any]:
     default = _json_default(entry)
     if default is not _UNSET:
         return {entry.name: _read(hint, default, "", misfits)}
-    made = _read(hint, {}, "", misfits) if isinstance(hint, dict) else _UNSET
+    made = _read(hint, {}, "", misfits) if _is_fillable(hint) else _UNSET
     return {} if made is _UNSET or misfits else {entry.name: made}
 
 
 def _read_model(hint: Any, value: Any, path: str, problems: Problems) -> Any:
     try:
-        return hint.model_validate(value)
+        text = json.dumps(value)  # because a strict model takes a list for a tuple only from JSON
+    except TypeError:
+        text = ""
+    try:
+        return hint.model_validate_json(text) if text else hint.model_validate(value)
     except ValueError as error:
         errors: list[Any] = error.errors() if hasattr(error, "errors") else [{"loc": (), "msg": str(error)}]
         problems += [(path + _trail(value, item["loc"], item.get("type")), item["msg"]) for item in errors]

@@ -121,9 +121,11 @@ class _Maker:
         plain = self.hoisted(item.schema, place)
         if item.fan_in and not plain:
             plain = {"type": "array"}
-        if self.bare or not plain:
-            return plain
-        schema: Schema = {"anyOf": [plain, {**_object({"value": plain}), "required": ["value"]}]}
+        schema = dict(plain)
+        if plain and not self.bare:
+            schema = {"anyOf": [plain, {**_object({"value": plain}), "required": ["value"]}]}
+        if item.sources:
+            schema["description"] = f"op {item.sources[0].op!r}, which gives it, is not selected"
         if item.default is not None:
             schema["default"] = json.loads(item.default)
         return schema

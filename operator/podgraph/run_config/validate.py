@@ -2,33 +2,52 @@
 
 from __future__ import annotations
 
+import copy
+import math
 import operator
 import re
-from collections.abc import Mapping
+from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Callable
 
 from podgraph.definition.config_schema import key_path
 from podgraph.definition.errors import nearest
-from podgraph.definition.typecheck import got
+from podgraph.definition.typecheck import got, shown
 
 __all__ = ["Problem", "example", "problems"]
 
-Schema = Mapping[str, Any]
+_DEEPEST = 300  # levels; a schema's choices count too
+_MOST = 1000  # items or characters that an example has at most
+_KINDS = {dict: "object", list: "array", tuple: "array", str: "string", bool: "boolean", type(None): "null"}
+_ENDLESS = object()  # what an example is that never ends
 
-_DEEPEST = 60
-_KINDS: dict[str, tuple[type, ...]] = {
-    "object": (Mapping,), "array": (list, tuple), "string": (str,), "boolean": (bool,), "null": (type(None),),
-    "integer": (int,), "number": (int, float),
-}  # fmt: skip
 
-_NUMBERS: dict[str, tuple[str, Callable[[Any, Any], bool]]] = {
-    "minimum": ("at least", operator.ge),
-    "maximum": ("at most", operator.le),
-    "exclusiveMinimum": ("more than", operator.gt),
-    "exclusiveMaximum": ("less than", operator.lt),
-    "multipleOf": ("a multiple of", lambda value, step: value % step == 0),
+def _is_multiple(value: Any, step: Any) -> bool:
+    try:
+        times = value / step
+        return bool(value % step == 0) or (math.isfinite(times) and abs(times - round(times)) < 1e-9)
+    except (OverflowError, ZeroDivisionError):
+        return True
+
+
+_LIMITS: dict[str, tuple[str, Callable[[Any, Any], bool], str]] = {
+    "minimum": ("number", operator.ge, "be at least {}"),
+    "maximum": ("number", operator.le, "be at most {}"),
+    "exclusiveMinimum": ("number", operator.gt, "be more than {}"),
+    "exclusiveMaximum": ("number", operator.lt, "be less than {}"),
+    "multipleOf": ("number", _is_multiple, "be a multiple of {}"),
+    "minLength": ("string", operator.ge, "have at least {} characters"),
+    "maxLength": ("string", operator.le, "have at most {} characters"),
+    "minItems": ("array", operator.ge, "have at least {} items"),
+    "maxItems": ("array", operator.le, "have at most {} items"),
+    "minProperties": ("object", operator.ge, "have at least {} keys"),
+    "maxProperties": ("object", operator.le, "have at most {} keys"),
 }
+_FORMATS = {
+    "date-time": "2026-01-31T12:00:00Z", "date": "2026-01-31", "time": "12:00:00Z", "duration": "PT1H",
+    "uuid": "00000000-0000-4000-8000-000000000000", "uri": "https://example.com/", "email": "me@example.com",
+    "ipv4": "127.0.0.1", "ipv6": "::1",
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -44,174 +63,332 @@ class Problem:
     example: Any = None
 
 
-def problems(schema: Schema, value: Any, path: str, root: Schema | None = None) -> list[Problem]:
-    """Return all that is wrong with `value`, each with its path below `path`."""
-    return _check(schema, value, path, schema if root is None else root, 0)
+def problems(schema: Any, value: Any, path: str, root: Any = None) -> list[Problem]:
+    """Return all that is wrong with `value`, each with its path below `path`; `$ref` is looked up in `root`.
 
-
-def example(schema: Schema, root: Schema | None = None, everything: bool = False) -> Any:
-    """Return a value that the schema allows: what it requires, with `everything` also what it leaves open."""
-    return _example(schema, schema if root is None else root, everything, 0)
-
-
-def _check(schema: Schema, value: Any, path: str, root: Schema, depth: int) -> list[Problem]:
-    schema = _resolved(schema, root)
-    if not schema or depth > _DEEPEST:
-        return []
-    kinds = _kinds(schema)
-    if kinds and not any(_is(kind, value) for kind in kinds):
-        return [_problem(path, f"must be {' or '.join(kinds)}, not {got(value)}")]
-    if found := [_problem(path, text) for text in _wrong(schema, value)]:
-        return found
-    below = _check_choice(schema, value, path, root, depth)
-    if isinstance(value, Mapping):
-        below += _check_object(schema, value, path, root, depth)
-    elif isinstance(value, (list, tuple)):
-        below += _check_array(schema, value, path, root, depth)
-    return below
-
-
-def _wrong(schema: Schema, value: Any) -> list[str]:
-    found = []
-    if "enum" in schema and not any(_same(value, allowed) for allowed in schema["enum"]):
-        found.append(f"must be one of {', '.join(map(repr, schema['enum']))}, not {got(value)}")
-    if "const" in schema and not _same(value, schema["const"]):
-        found.append(f"must be {schema['const']!r}, not {got(value)}")
-    if isinstance(value, (int, float)) and not isinstance(value, bool):
-        for key, (word, is_right) in _NUMBERS.items():
-            if key in schema and not is_right(value, schema[key]):
-                found.append(f"must be {word} {schema[key]}, not {value!r}")
-    if isinstance(value, str):
-        found += _sizes(schema, len(value), "Length", "characters")
-        if "pattern" in schema and not re.search(schema["pattern"], value):
-            found.append(f"must match {schema['pattern']!r}, not {got(value)}")
-    if isinstance(value, (list, tuple)):
-        found += _sizes(schema, len(value), "Items", "items")
-        if schema.get("uniqueItems") and any(_same(a, b) for at, a in enumerate(value) for b in value[:at]):
-            found.append("must not hold the same item twice")
-    if isinstance(value, Mapping):
-        found += _sizes(schema, len(value), "Properties", "keys")
-        found += [f"has the key {key!r}, which is no text" for key in value if not isinstance(key, str)]
-    return found
-
-
-def _sizes(schema: Schema, size: int, kind: str, what: str) -> list[str]:
-    least, most = schema.get(f"min{kind}", 0), schema.get(f"max{kind}", size)
-    if size < least:
-        return [f"must have at least {least} {what}, not {size}"]
-    return [f"must have at most {most} {what}, not {size}"] if size > most else []
-
-
-def _check_choice(schema: Schema, value: Any, path: str, root: Schema, depth: int) -> list[Problem]:
+    >>> schema = {"type": "object", "properties": {"n": {"type": "integer"}}, "additionalProperties": False}
+    >>> [problem.message for problem in problems(schema, {"n": "x", "m": 1}, "ops.add.config")]
+    ["ops.add.config.n must be integer, not 'x' (str)", 'ops.add.config.m is unknown; there are: n']
+    """
     found: list[Problem] = []
-    for branch in schema.get("allOf", ()):
-        found += _check(branch, value, path, root, depth + 1)
-    branches = [_resolved(branch, root) for branch in schema.get("anyOf") or schema.get("oneOf") or ()]
-    if not branches:
-        return found
-    results = [(branch, _check(branch, value, path, root, depth + 1)) for branch in branches]
-    if any(not wrong for _, wrong in results):
-        return found
-    fitting = [wrong for branch, wrong in results if any(_is(kind, value) for kind in _kinds(branch))]
-    if len(fitting) == 1:
-        return found + fitting[0]
-    names = list(dict.fromkeys(kind for branch in branches for kind in _kinds(branch) or ["another value"]))
-    return [*found, _problem(path, f"must be {' or '.join(names)}, not {got(value)}")]
+    try:
+        _check(schema, value, path, schema if root is None else root, found, 0)
+    except RecursionError:
+        found.append(_problem(path, "is nested too deep or holds itself"))
+    return list({(problem.path, problem.message): problem for problem in found}.values())
 
 
-def _check_object(schema: Schema, value: Mapping[str, Any], path: str, root: Schema, depth: int) -> list[Problem]:
-    found: list[Problem] = []
-    known, others = schema.get("properties", {}), schema.get("additionalProperties", True)
-    for key in schema.get("required", ()):
-        if key not in value:
-            found += _missing(known.get(key, {}), _join(path, key), root)
-    for key, item in value.items():
-        if key in known:
-            found += _check(known[key], item, _join(path, key), root, depth + 1)
-        elif others is False:
-            hint = nearest(str(key)[:128], known) if known else ": nothing may be set there"
-            found.append(_problem(_join(path, key), f"is unknown{hint}"))
-        elif isinstance(others, Mapping):
-            found += _check(others, item, _join(path, key), root, depth + 1)
-    return found
+def example(schema: Any, root: Any = None, everything: bool = False) -> Any:
+    """Return a value that the schema allows: what it requires, with `everything` also what may be left out.
+
+    >>> number = {"type": "integer", "minimum": 1}
+    >>> example({"type": "object", "properties": {"n": number, "to": {"type": "string"}}, "required": ["n"]})
+    {'n': 1}
+    """
+    try:
+        made = _example(schema, schema if root is None else root, everything, ())
+    except RecursionError:
+        made = _ENDLESS
+    return None if made is _ENDLESS else made
 
 
-def _missing(schema: Any, path: str, root: Schema) -> list[Problem]:
-    """Say that something is missing: in a mapping, each thing that it must hold."""
-    inner = _resolved(schema, root)
-    if inner.get("type") == "object" and inner.get("required"):
-        known = inner.get("properties", {})
-        return [p for key in inner["required"] for p in _missing(known.get(key, {}), _join(path, key), root)]
-    hint = f": {inner['description']}" if isinstance(inner.get("description"), str) else ""
-    return [Problem(path, f"{path} is missing{hint}", True, example(inner, root))]
-
-
-def _check_array(schema: Schema, value: Any, path: str, root: Schema, depth: int) -> list[Problem]:
-    found: list[Problem] = []
-    first = schema.get("prefixItems", ())
-    for at, item in enumerate(value):
-        inner = first[at] if at < len(first) else schema.get("items", {})
-        if inner is False:
-            found.append(_problem(f"{path}[{at}]", "is one item too many"))
-        elif isinstance(inner, Mapping):
-            found += _check(inner, item, f"{path}[{at}]", root, depth + 1)
-    return found
-
-
-def _example(schema: Schema, root: Schema, everything: bool, depth: int) -> Any:
-    schema = _resolved(schema, root)
-    for key in ("default", "const"):
-        if key in schema:
-            return schema[key]
-    if schema.get("enum"):
-        return schema["enum"][0]
-    for branch in (schema.get("anyOf") or schema.get("oneOf") or schema.get("allOf") or ())[:1]:
-        return _example(branch, root, everything, depth + 1)
-    kind = next(iter(_kinds(schema)), "")
+def _check(schema: Any, value: Any, path: str, root: Any, found: list[Problem], depth: int) -> None:
+    if depth > _DEEPEST:
+        raise RecursionError
+    if schema is False:
+        found.append(_problem(path, "must be left out"))
+    if not isinstance(schema, Mapping):
+        return
+    schema, kind = _resolved(schema, root), _kind(value)
+    kinds = _of(schema, "type", (str, list))
+    if kinds and not _is_any(kind, [kinds] if isinstance(kinds, str) else kinds):
+        found.append(_must_be(schema, value, path, root))
+        return
+    found += [_problem(path, text) for text in _wrong(schema, value, kind)]
     if kind == "object":
-        known = schema.get("properties", {})
-        wanted = known if everything and depth < 12 else [key for key in known if key in schema.get("required", ())]
-        return {key: _example(known[key], root, everything, depth + 1) for key in wanted if depth < _DEEPEST}
-    if kind == "array":
-        first = [_example(item, root, everything, depth + 1) for item in schema.get("prefixItems", ())]
-        more = max(0, schema.get("minItems", 0) - len(first))
-        return [*first, *(_example(schema.get("items", {}), root, everything, depth + 1) for _ in range(more))]
-    if kind in ("integer", "number"):
-        return _number(schema, kind)
-    return {"boolean": False, "null": None}.get(kind, "...".ljust(schema.get("minLength", 0), "."))
+        _check_object(schema, value, path, root, found, depth + 1)
+    elif kind == "array":
+        first, rest = _of(schema, "prefixItems", (list,)) or [], schema.get("items", True)
+        for at, item in enumerate(value):
+            _check(first[at] if at < len(first) else rest, item, f"{path}[{at}]", root, found, depth + 1)
+    for part in _of(schema, "allOf", (list,)) or ():
+        _check(part, value, path, root, found, depth + 1)
+    for word in ("anyOf", "oneOf"):
+        if branches := _of(schema, word, (list,)):
+            _check_branches(schema, branches, word == "oneOf", value, path, root, found, depth + 1)
 
 
-def _number(schema: Schema, kind: str) -> Any:
-    least = schema.get("minimum", schema.get("exclusiveMinimum", 0) + (1 if "exclusiveMinimum" in schema else 0))
-    most = schema.get("maximum", schema.get("exclusiveMaximum", 0) - (1 if "exclusiveMaximum" in schema else 0))
-    value = max(0, least) if "maximum" not in schema and "exclusiveMaximum" not in schema else min(max(0, least), most)
-    return float(value) if kind == "number" else int(value)
+def _wrong(schema: Mapping[str, Any], value: Any, kind: str) -> Iterable[str]:
+    allowed = _choices(schema)
+    if allowed and _frozen(value) not in map(_frozen, allowed):
+        texts = [item for item in allowed if isinstance(item, str)] if isinstance(value, str) else []
+        hint = nearest(value[:128], texts) if texts else ""
+        choice = ", ".join(map(shown, allowed[:8])) + (f" and {len(allowed) - 8} more" if len(allowed) > 8 else "")
+        yield (
+            f"must be {'one of ' if len(allowed) > 1 else ''}{choice}, not {got(value)}" + hint.partition("; there")[0]
+        )
+    for word, (about, is_right, text) in _LIMITS.items():
+        limit = _of(schema, word, (int, float))
+        if limit is not None and _is_any(kind, [about]):
+            size = value if about == "number" else len(value)
+            if not is_right(size, limit):
+                yield f"must {text.format(limit)}, not {size}"
+    if kind == "string" and isinstance(pattern := schema.get("pattern"), str) and not _matches(pattern, value):
+        yield f"must match {pattern!r}, not {got(value)}"
+    if kind == "array" and schema.get("uniqueItems") is True and len(set(map(_frozen, value))) < len(value):
+        yield "must not hold the same item twice"
+    if kind == "object":
+        yield from (f"has the key {shown(key)}, which is no text" for key in value if not isinstance(key, str))
 
 
-def _resolved(schema: Any, root: Schema) -> Schema:
-    for _ in range(_DEEPEST):
-        ref = schema.get("$ref") if isinstance(schema, Mapping) else None
-        if not isinstance(ref, str) or not ref.startswith("#/$defs/"):
+def _check_object(
+    schema: Mapping[str, Any], value: Any, path: str, root: Any, found: list[Problem], depth: int
+) -> None:
+    known, others = _of(schema, "properties", (Mapping,)) or {}, schema.get("additionalProperties", True)
+    patterns = _of(schema, "patternProperties", (Mapping,)) or {}
+    for key in _required(schema):
+        if key not in value:
+            _miss(known.get(key, others), _join(path, key), root, found)
+    for key, item in value.items():
+        if not isinstance(key, str):
+            continue
+        rules = [known[key]] if key in known else []
+        rules += [rule for pattern, rule in patterns.items() if _matches(pattern, key)]
+        if not rules and others is False:
+            found.append(_problem(_join(path, key), f"is unknown{nearest(key[:128], known)}"))
+        for rule in rules or [others] * (others is not False):
+            _check(rule, item, _join(path, key), root, found, depth)
+
+
+def _miss(schema: Any, path: str, root: Any, found: list[Problem], within: tuple[Any, ...] = ()) -> None:
+    """Say that something is missing: in a mapping, each thing that it must hold."""
+    inner, ref = _resolved(schema, root), schema.get("$ref") if isinstance(schema, Mapping) else None
+    if inner.get("type") == "object" and _required(inner) and (ref is None or ref not in within):
+        known = _of(inner, "properties", (Mapping,)) or {}
+        for key in _required(inner):
+            _miss(known.get(key, True), _join(path, key), root, found, (*within, ref))
+        return
+    hint = f": {inner['description']}" if isinstance(inner.get("description"), str) else ""
+    found.append(Problem(path, f"{path} is missing{hint}", True, example(schema, root)))
+
+
+def _check_branches(
+    schema: Mapping[str, Any], branches: list[Any], only_one: bool, value: Any, path: str, root: Any,
+    found: list[Problem], depth: int,
+) -> None:  # fmt: skip
+    results: list[tuple[Any, list[Problem]]] = []
+    for branch in branches:
+        wrong: list[Problem] = []
+        _check(branch, value, path, root, wrong, depth)
+        if not wrong and not only_one:
+            return
+        results.append((_resolved(branch, root), wrong))
+    right = sum(not wrong for _, wrong in results)
+    if right > 1:
+        found.append(_problem(path, f"must be only one of {_words(schema, root)}, but is {right} of them"))
+    if right:
+        return
+    kind = _kind(value)
+    alike = [(branch, wrong) for branch, wrong in results if _is_any(kind, _kinds_of(branch, root))]
+    tagged = [(branch, wrong) for branch, wrong in alike if _has_tags(branch, value)] if len(alike) > 1 else []
+    alike = tagged or alike
+    if len(alike) == 1 or (alike and len(_word_list({"anyOf": [branch for branch, _ in alike]}, root)) == 1):
+        fewest = min((wrong for _, wrong in alike), key=len)
+        found += fewest
+    else:
+        found.append(_must_be(schema, value, path, root))
+
+
+def _has_tags(branch: Any, value: Any) -> bool:
+    """Return whether a mapping has the constants that a branch asks for, as `kind: cat` tells a cat from a dog."""
+    if not isinstance(value, Mapping):
+        return False
+    rules = _of(branch, "properties", (Mapping,)) or {}
+    tags = [(value[key], _choices(rule)) for key, rule in rules.items() if key in value and _choices(rule)]
+    return bool(tags) and all(_frozen(tag) in map(_frozen, allowed) for tag, allowed in tags)
+
+
+def _must_be(schema: Any, value: Any, path: str, root: Any) -> Problem:
+    return _problem(path, f"must be {_words(schema, root)}, not {got(value)}")
+
+
+def _words(schema: Any, root: Any) -> str:
+    return " or ".join(_word_list(schema, root))
+
+
+def _word_list(schema: Any, root: Any) -> list[str]:
+    words = [shown(item) for item in _choices(_resolved(schema, root))[:8]] or _kinds_of(schema, root, _word_list)
+    return list(dict.fromkeys(words)) or ["another value"]
+
+
+def _kinds_of(schema: Any, root: Any, of_branch: Callable[[Any, Any], list[str]] | None = None) -> list[str]:
+    """Return the JSON types a schema allows at its top, none for all."""
+    schema = _resolved(schema, root)
+    if kinds := _of(schema, "type", (str, list)):
+        return [kinds] if isinstance(kinds, str) else [str(kind) for kind in kinds]
+    if choices := _choices(schema):
+        return [_kind(item) for item in choices]
+    branches = _of(schema, "anyOf", (list,)) or _of(schema, "oneOf", (list,)) or []
+    return [kind for branch in branches for kind in (of_branch or _kinds_of)(branch, root)]
+
+
+def _choices(schema: Any) -> list[Any]:
+    if isinstance(schema, Mapping) and "const" in schema:
+        return [schema["const"]]
+    return _of(schema, "enum", (list,)) or []
+
+
+def _example(schema: Any, root: Any, everything: bool, within: tuple[Any, ...]) -> Any:
+    """Make an example; `within` are the references it is part of, since one to itself has to be left out."""
+    if not isinstance(schema, Mapping):
+        return _ENDLESS if schema is False else "..."
+    if isinstance(ref := schema.get("$ref"), str):
+        whole = {**_target(ref, root), **{key: rule for key, rule in schema.items() if key != "$ref"}}
+        return _ENDLESS if ref in within else _example(whole, root, everything, (*within, ref))
+    known = [schema["default"]] if "default" in schema else []
+    known += [*(_of(schema, "examples", (list,)) or ()), *_choices(schema)]
+    if (made := _first_right(schema, root, known, _ENDLESS)) is not _ENDLESS:
+        return copy.deepcopy(made)
+    for part in _of(schema, "allOf", (list,)) or ():
+        schema = _joined(schema, _resolved(part, root))
+    branches = _of(schema, "anyOf", (list,)) or _of(schema, "oneOf", (list,))
+    if branches:
+        branches = sorted(branches, key=lambda branch: _kinds_of(branch, root) == ["null"])
+        each = [_example(branch, root, everything, within) for branch in branches]
+        each = [item for item in each if item is not _ENDLESS]
+        return _first_right(schema, root, each, each[0]) if each else _ENDLESS
+    kinds = sorted(_kinds_of(schema, root), key=lambda kind: kind == "null") or ["object" * ("properties" in schema)]
+    if kinds[0] == "object":
+        return _object_example(schema, root, everything, within)
+    if kinds[0] == "array":
+        return _array_example(schema, root, everything, within)
+    if kinds[0] in ("integer", "number"):
+        return _first_right(schema, root, _numbers(schema, kinds[0]), 0)
+    if kinds[0] in ("boolean", "null"):
+        return False if kinds[0] == "boolean" else None
+    text, least = _FORMATS.get(str(schema.get("format")), "..."), min(_of(schema, "minLength", (int,)) or 0, _MOST)
+    texts = [text, text.ljust(least, "."), text[: _of(schema, "maxLength", (int,))]]
+    texts += [sign * max(1, least) for sign in "aA0"] + ["a-0", "a.a", "0.0.0", "a:0"]
+    return _first_right(schema, root, texts, text)
+
+
+def _joined(one: Mapping[str, Any], two: Mapping[str, Any]) -> Mapping[str, Any]:
+    made = {key: rule for key, rule in {**two, **one}.items() if key != "allOf"}
+    for word in ("properties", "required"):
+        both = [rules for rules in (one.get(word), two.get(word)) if rules]
+        if len(both) == 2:
+            made[word] = {**both[1], **both[0]} if word == "properties" else [*both[0], *both[1]]
+    return made
+
+
+def _object_example(schema: Any, root: Any, everything: bool, within: tuple[Any, ...]) -> Any:
+    known, others = _of(schema, "properties", (Mapping,)) or {}, schema.get("additionalProperties", True)
+    required, least = _required(schema), min(_of(schema, "minProperties", (int,)) or 0, _MOST)
+    most = _of(schema, "maxProperties", (int,))
+    room = len(known) if everything else max(0, least - len(required))
+    if most is not None:
+        room = min(room, max(0, most - len(required)))
+    chosen = [*required, *[key for key in known if key not in required][:room]]
+    places, made = {key: at for at, key in enumerate(known)}, {}
+    for key in sorted(chosen, key=lambda key: places.get(key, len(known))):
+        item = _example(known.get(key, others), root, everything, within)
+        if item is not _ENDLESS:
+            made[key] = item
+        elif key in required:
+            return _ENDLESS
+    while len(made) < least and others is not False:
+        made[f"key{len(made) + 1}"] = _example(others, root, everything, within)
+    return _ENDLESS if _ENDLESS in made.values() else made
+
+
+def _array_example(schema: Any, root: Any, everything: bool, within: tuple[Any, ...]) -> Any:
+    first, rest = _of(schema, "prefixItems", (list,)) or [], schema.get("items", True)
+    made: list[Any] = []
+    for at in range(min(_of(schema, "minItems", (int,)) or 0, _MOST)):
+        rule = first[at] if at < len(first) else rest
+        item = _example(rule, root, everything, within)
+        if item is _ENDLESS:
+            return _ENDLESS
+        if schema.get("uniqueItems") is True and _frozen(item) in map(_frozen, made):
+            more = [*_choices(_resolved(rule, root)), f"{item}{at}", True]
+            more += [item + at, item - at] if isinstance(item, (int, float)) else []
+            item = _first_right(rule, root, [other for other in more if _frozen(other) not in map(_frozen, made)], item)
+        made.append(item)
+    return made
+
+
+def _numbers(schema: Mapping[str, Any], kind: str) -> Iterable[Any]:
+    """Return numbers of which one is likely to keep to a schema's bounds, the plainest first."""
+    words = ("minimum", "exclusiveMinimum", "maximum", "exclusiveMaximum")
+    bounds = [limit for word in words if (limit := _of(schema, word, (int, float))) is not None]
+    step = _of(schema, "multipleOf", (int, float)) or 1
+    near = [0, *bounds, *([sum(bounds) / len(bounds)] if bounds else ())]
+    near += [number // step * step + more for number in near for more in (0, step, -step)]
+    if kind == "integer":
+        return [whole(number) for number in near for whole in (math.floor, math.ceil)]
+    return [float(number) if abs(number) < 1e15 else number for number in near]
+
+
+def _first_right(schema: Any, root: Any, values: Iterable[Any], other: Any) -> Any:
+    return next((value for value in values if not problems(schema, value, "", root)), other)
+
+
+def _resolved(schema: Any, root: Any) -> Mapping[str, Any]:
+    """Return a schema with what it refers to in place of its reference."""
+    for _ in range(50):
+        if not isinstance(schema, Mapping) or not isinstance(ref := schema.get("$ref"), str):
             break
-        schema = root.get("$defs", {}).get(ref[len("#/$defs/") :], {})
+        schema = {**_target(ref, root), **{key: rule for key, rule in schema.items() if key != "$ref"}}
     return schema if isinstance(schema, Mapping) else {}
 
 
-def _kinds(schema: Schema) -> list[str]:
-    kind = schema.get("type", [])
-    return [kind] if isinstance(kind, str) else list(kind)
+def _target(ref: str, root: Any) -> Mapping[str, Any]:
+    for part in ref.split("/")[1:]:
+        root = root.get(part.replace("~1", "/").replace("~0", "~")) if isinstance(root, Mapping) else None
+    return root if isinstance(root, Mapping) else {}
 
 
-def _is(kind: str, value: Any) -> bool:
-    if isinstance(value, bool):
-        return kind == "boolean"
-    if kind == "integer" and isinstance(value, float):
-        return value.is_integer()
-    return isinstance(value, _KINDS.get(kind, ()))
+def _of(schema: Any, word: str, kinds: tuple[Any, ...]) -> Any:
+    """Return what a schema says under a word, None when it says nothing or what makes no sense there."""
+    rule = schema.get(word) if isinstance(schema, Mapping) else None
+    return rule if isinstance(rule, kinds) and not isinstance(rule, bool) else None
 
 
-def _same(one: Any, two: Any) -> bool:
-    return isinstance(one, bool) == isinstance(two, bool) and bool(one == two)
+def _required(schema: Any) -> list[str]:
+    return [key for key in _of(schema, "required", (list,)) or () if isinstance(key, str)]
+
+
+def _kind(value: Any) -> str:
+    """Return the JSON type of a value, "" when it has none."""
+    if isinstance(value, (int, float)) and not isinstance(value, bool):
+        if isinstance(value, float) and not math.isfinite(value):
+            return ""
+        return "integer" if isinstance(value, int) or value.is_integer() else "number"
+    return (
+        "object"
+        if isinstance(value, Mapping)
+        else next((name for kind, name in _KINDS.items() if isinstance(value, kind)), "")
+    )
+
+
+def _is_any(kind: str, kinds: Iterable[str]) -> bool:
+    return kind in kinds or (kind == "integer" and "number" in kinds)
+
+
+def _frozen(value: Any) -> Any:
+    """Return what is equal, and equally hashed, for values that JSON calls equal."""
+    if isinstance(value, Mapping):
+        return frozenset((key, _frozen(item)) for key, item in value.items())
+    if isinstance(value, (list, tuple)):
+        return tuple(map(_frozen, value))
+    return (bool, value) if isinstance(value, bool) else value if isinstance(value, Hashable) else repr(value)
+
+
+def _matches(pattern: Any, text: str) -> bool:
+    try:
+        return re.search(pattern, text) is not None
+    except (re.error, TypeError):  # of another dialect
+        return True
 
 
 def _problem(path: str, text: str) -> Problem:

@@ -54,6 +54,8 @@ def main() -> None:
                 _reap(children, run)
             if run in ready and not _fork(job, run, children):
                 break
+    except ConnectionError:
+        pass  # the run is over, and nobody asks any more how its processes ended
     finally:
         for pid in children:
             with contextlib.suppress(OSError):

@@ -50,7 +50,7 @@ def run_in_process(prepared: Prepared, steps: LocalSteps, run: RunInfo) -> BaseE
     except StepError as error:
         first.append(error.__cause__ or error)
     except KeyboardInterrupt:
-        steps.emit("RUN_CANCELED", "", {})
+        steps.cancel()
         raise
     steps.emit("RUN_FAILURE" if first else "RUN_SUCCESS", "", {})
     return first[0] if first else None

@@ -16,7 +16,7 @@ from types import ModuleType, TracebackType
 from podgraph.definition.errors import DefinitionError, nearest
 from podgraph.definition.jobs import JobDefinition
 
-__all__ = ["CodeRef", "find_job", "import_file", "import_module", "own_frames", "where"]
+__all__ = ["CodeRef", "find_job", "find_jobs", "import_file", "import_module", "own_frames", "where"]
 
 _OWN = str(Path(__file__).parents[1]) + os.sep
 _BEFORE = ("<frozen ", "<string>", importlib.__file__ or "")
@@ -32,11 +32,15 @@ class CodeRef:
     job: str = ""
 
     def load(self) -> JobDefinition:
-        """Import the code, as Python itself would start it, and return the job. Raises DefinitionError."""
+        """Import the code and return the job. Raises DefinitionError."""
+        return find_job(self.module_of(), self.job)
+
+    def module_of(self) -> ModuleType:
+        """Import the code, with its folder on the path as when Python starts it. Raises DefinitionError."""
         folder = str(Path(self.file).resolve().parent) if self.file else os.getcwd()
         if folder not in sys.path:
             sys.path.insert(0, folder)
-        return find_job(import_file(self.file) if self.file else import_module(self.module), self.job)
+        return import_file(self.file) if self.file else import_module(self.module)
 
 
 def import_file(path: str) -> ModuleType:
@@ -73,12 +77,17 @@ def import_module(name: str) -> ModuleType:
         raise _code_error(error) from error
 
 
+def find_jobs(module: ModuleType) -> list[JobDefinition]:
+    """Return the module's jobs, each once, in the order they are defined."""
+    return list({id(v): v for v in vars(module).values() if isinstance(v, JobDefinition)}.values())
+
+
 def find_job(module: ModuleType, name: str = "") -> JobDefinition:
     """Return the module's only job, or the one called `name`.
 
     Raises DefinitionError (`NoJob`, `SeveralJobs`, `UnknownJob`).
     """
-    jobs = {id(v): v for v in vars(module).values() if isinstance(v, JobDefinition)}
+    jobs = {id(job): job for job in find_jobs(module)}
     named = {job.name: job for job in jobs.values()}
     if name and name not in named:
         raise DefinitionError("UnknownJob", f"the code has no @job named {name!r}{nearest(name, named)}")

@@ -44,7 +44,7 @@ def run_multiprocess(prepared: Prepared, steps: LocalSteps, run: RunInfo, code: 
             running.to_the_end()
         except KeyboardInterrupt:
             running.cancel()
-            steps.emit("RUN_CANCELED", "", {})
+            steps.cancel()
             raise
         finally:
             makes.close()

@@ -83,6 +83,13 @@ class LocalSteps(Flow[LocalStep]):
             self.ready.append(heapq.heappop(self._retries)[1])
         return self._retries[0][0] - now if self._retries else None
 
+    def cancel(self) -> None:
+        """Say that the run was canceled: what runs or waits for a retry will not go on."""
+        for name, step in self.records.items():
+            if step.state in ("Running", "UpForRetry"):
+                self.move(name, "Canceled")
+        self.emit("RUN_CANCELED", "", {})
+
     def move(self, name: str, state: str) -> None:
         """Put a step into `state`; one that is not to run is told as an event."""
         super().move(name, state)

@@ -2,31 +2,11 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
-ARITHMETIC = """
-from podgraph import job, op
-
-@op
-def return_one():
-    return 1
-
-@op
-def add_two(i: int):
-    return i + 2
-
-@op
-def multi_three(i: int):
-    return i * 3
-
-@job
-def my_job():
-    multi_three(add_two(return_one()))
-"""
+from unit.cli.running import ARITHMETIC, podgraph, written
 
 OPS_YAML = """
 apiVersion: podgraph.dev/v1alpha1
@@ -40,24 +20,9 @@ spec:
 """
 
 
-def run(*arguments: str) -> subprocess.CompletedProcess[str]:
-    code = "from podgraph.cli import main; main()"
-    path = str(Path(__file__).parents[3] / "operator")
-    return subprocess.run(
-        [sys.executable, "-c", code, "job", "select", *arguments],
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-        env={"PYTHONPATH": path, "PATH": ""},
-    )
-
-
 @pytest.fixture
 def my_job(tmp_path: Path) -> Path:
-    file = tmp_path / "my_job.py"
-    file.write_text(ARITHMETIC)
-    return file
+    return written(tmp_path, ARITHMETIC)
 
 
 @pytest.mark.parametrize(
@@ -69,15 +34,15 @@ def my_job(tmp_path: Path) -> Path:
     ],
 )
 def test_prints_the_selected_ops_in_the_order_they_run(my_job: Path, selection: str, names: list[str]) -> None:
-    done = run("-f", str(my_job), "-o", selection)
-    assert (done.returncode, done.stdout.split(), done.stderr) == (0, names, "")
+    status, out, err = podgraph("job", "select", "-f", my_job, "-o", selection)
+    assert (status, out.split(), err) == (0, names, "")
 
 
 def test_selects_from_the_yaml_of_a_job(tmp_path: Path) -> None:
     file = tmp_path / "job.yaml"
     file.write_text(OPS_YAML)
-    done = run("-f", str(file), "-o", "src.*add")
-    assert (done.returncode, done.stdout.split()) == (0, ["src.one", "src.add"])
+    status, out, _ = podgraph("job", "select", "-f", file, "-o", "src.*add")
+    assert (status, out.split()) == (0, ["src.one", "src.add"])
 
 
 def test_selects_from_code_inside_of_yaml(tmp_path: Path) -> None:
@@ -86,8 +51,8 @@ def test_selects_from_code_inside_of_yaml(tmp_path: Path) -> None:
     file.write_text(
         "apiVersion: podgraph.dev/v1alpha1\nkind: Job\nmetadata: {name: a}\nspec:\n  code:\n    source: |\n" + indented
     )
-    done = run("-f", str(file), "-o", "return_one+")
-    assert (done.returncode, done.stdout.split(), done.stderr) == (0, ["return_one", "add_two"], "")
+    status, out, err = podgraph("job", "select", "-f", file, "-o", "return_one+")
+    assert (status, out.split(), err) == (0, ["return_one", "add_two"], "")
 
 
 @pytest.mark.parametrize(
@@ -103,11 +68,11 @@ def test_selects_from_code_inside_of_yaml(tmp_path: Path) -> None:
 def test_refuses_with_status_2_and_one_line(tmp_path: Path, text: str, selection: str, said: str) -> None:
     file = tmp_path / "my_job.py"
     file.write_text(text)
-    done = run("-f", str(file), "-o", selection)
-    assert (done.returncode, done.stdout) == (2, "")
-    assert said in done.stderr
-    assert done.stderr.startswith("error: ")
-    assert done.stderr.count("\n") == 1
+    status, out, err = podgraph("job", "select", "-f", file, "-o", selection)
+    assert (status, out) == (2, "")
+    assert said in err
+    assert err.startswith("error: ")
+    assert err.count("\n") == 1
 
 
 @pytest.mark.parametrize(
@@ -125,12 +90,12 @@ def test_refuses_a_file_that_holds_no_job(tmp_path: Path, name: str, text: str |
     file = tmp_path / name
     if text is not None:
         file.write_text(text)
-    done = run("-f", str(file))
-    assert (done.returncode, done.stdout) == (2, "")
-    assert said in done.stderr
+    status, out, err = podgraph("job", "select", "-f", file)
+    assert (status, out) == (2, "")
+    assert said in err
 
 
 def test_one_of_several_jobs_is_named(tmp_path: Path) -> None:
     file = tmp_path / "my_job.py"
     file.write_text(ARITHMETIC + "\n@job\ndef other():\n    return_one()\n")
-    assert run("-f", str(file), "-j", "other").stdout.split() == ["return_one"]
+    assert podgraph("job", "select", "-f", file, "-j", "other")[1].split() == ["return_one"]

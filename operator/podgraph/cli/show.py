@@ -1,0 +1,169 @@
+"""Show a run on this machine while it goes: a live tree in a terminal, a line for each event elsewhere."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import sys
+import time
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Any
+
+from rich.console import Console
+from rich.live import Live
+from rich.text import Text
+from rich.tree import Tree
+
+from podgraph.cli.tree import StepView, state_color, steps_tree
+from podgraph.definition.values import NotJsonError, to_json
+from podgraph.runtime.channel import Stored, load
+from podgraph.runtime.events import Event
+from podgraph.runtime.prepare import Prepared
+from podgraph.runtime.protocol import StepError
+from podgraph.runtime.step import utc
+from podgraph.runtime.steps import LocalStep, LocalSteps
+
+__all__ = ["LineShow", "QuietShow", "TreeShow", "as_json", "output_texts"]
+
+_SHOWN = 64 * 1024  # larger outputs are told by their size alone
+_TOLD = ("RUN_CANCELED", "STEP_START", "STEP_RESTARTED", "STEP_SUCCESS", "STEP_FAILURE", "STEP_SKIPPED",
+         "STEP_UP_FOR_RETRY", "HOOK_ERRORED", "RESOURCE_INIT_FAILURE", "RESOURCE_TEARDOWN_FAILURE")  # fmt: skip
+
+
+class QuietShow:
+    """Shows nothing but what ops print, and that on standard error: standard output is for the result."""
+
+    def event(self, event: Event) -> None:
+        """Take an event."""
+
+    def printed(self, step: str, line: str) -> None:
+        """Take a line that an op printed in a process of its own."""
+        print(f"{step} | {line}", file=sys.stderr, flush=True)
+
+    @contextlib.contextmanager
+    def running(self, prepared: Prepared, steps: LocalSteps) -> Iterator[None]:
+        """Show the run while the block goes."""
+        with contextlib.redirect_stdout(sys.stderr):
+            yield
+
+
+class LineShow(QuietShow):
+    """Prints a line on standard error for each event of note, for pipes and logs."""
+
+    def event(self, event: Event) -> None:
+        """Print the event if it is of note."""
+        if event.type in _TOLD:
+            clock = datetime.fromtimestamp(event.time).strftime("%H:%M:%S.%f")[:-3]
+            print(f"{clock} {event.message}", file=sys.stderr, flush=True)
+
+    def printed(self, step: str, line: str) -> None:
+        """Print the line behind the name of its op."""
+        print(f"{step} | {line}", flush=True)
+
+    @contextlib.contextmanager
+    def running(self, prepared: Prepared, steps: LocalSteps) -> Iterator[None]:
+        """Show the run while the block goes."""
+        yield
+
+
+class TreeShow(QuietShow):
+    """Draws the run as a tree that changes in place; what ops print appears above it."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+
+    def printed(self, step: str, line: str) -> None:
+        """Print the line behind the name of its op, above the tree."""
+        self._console.print(Text.assemble((f"{step} | ", "dim"), Text.from_ansi(line)), soft_wrap=True)
+
+    @contextlib.contextmanager
+    def running(self, prepared: Prepared, steps: LocalSteps) -> Iterator[None]:
+        """Show the run while the block goes."""
+        started = time.time()
+
+        def draw() -> Tree:
+            return _run_tree(prepared, steps, started, self._console.height - 2)
+
+        with Live(
+            console=self._console, get_renderable=draw, refresh_per_second=8, vertical_overflow="ellipsis"
+        ) as live:
+            try:
+                yield
+            finally:
+                live.refresh()
+
+
+def output_texts(step: LocalStep) -> dict[str, str]:
+    """Return a step's outputs as a person reads them: JSON where they have it, and not too much of it."""
+    return {name: _text(value) for name, value in step.outputs.items()}
+
+
+def as_json(prepared: Prepared, steps: LocalSteps, run_id: str) -> str:
+    """Return how a run went as a JSON document; an output that JSON cannot hold stands under `texts`."""
+    told: dict[str, Any] = {}
+    for name, step in steps.records.items():
+        entry: dict[str, Any] = {"state": step.state, "attempts": step.attempt}
+        if step.start:
+            entry["startTime"] = utc(step.start)
+        if step.end:
+            entry["completionTime"] = utc(step.end)
+        for output in step.outputs:
+            value, is_json = _value(step.outputs[output])
+            entry.setdefault("outputs" if is_json else "texts", {})[output] = value
+        if step.error is not None:
+            entry["reason"] = step.error.reason
+        if step.message:
+            entry["message"] = step.message
+        told[name] = entry
+    success = not steps.count("Failed") and steps.done
+    document = {"job": prepared.job.name, "runId": run_id, "success": success, "steps": told}
+    return json.dumps(document, ensure_ascii=False, indent=2)
+
+
+def _run_tree(prepared: Prepared, steps: LocalSteps, started: float, room: int) -> Tree:
+    """Draw the run; of one with more steps than there are lines, only those steps that something is to be said of."""
+    names = [name for name in prepared.graph.order if name in steps.records]
+    if len(names) > room:
+        active = [name for name in names if steps.records[name].state in ("Running", "UpForRetry", "Failed")]
+        names = active[: max(1, room - 1)]
+    state = "Running"
+    if steps.count("Canceled"):
+        state = "Canceled"
+    elif steps.done:
+        state = "Failed" if steps.count("Failed") else "Succeeded"
+    total = len(steps.records)
+    done = total - sum(steps.count(s) for s in ("Pending", "Running", "UpForRetry"))
+    head = Text.assemble((prepared.job.name, "bold"), "  ", (state, state_color(state)))
+    ends = [step.end for step in steps.records.values()]
+    seconds = (max(ends) if steps.done else time.time()) - started
+    head.append(f"  {done}/{total}  {max(0.0, seconds):.1f}s", "dim")
+    return steps_tree(Tree(head), names, {name: _view(steps.records[name]) for name in names}, prepared.graph)
+
+
+def _view(step: LocalStep) -> StepView:
+    seconds = (step.end or time.time()) - step.start if step.start else None
+    error = step.error if step.state == "Failed" else None
+    return StepView(step.state, seconds, output_texts(step), error.reason if error else "", step.message)
+
+
+def _text(value: Any) -> str:
+    shown, is_json = _value(value)
+    return to_json(shown) if is_json else str(shown)
+
+
+def _value(value: Any) -> tuple[Any, bool]:
+    """Return an output's value and True when it is JSON, else a text about it and False."""
+    if isinstance(value, Stored):
+        if value.size > _SHOWN:
+            return f"<{value.size:,} bytes>", False
+        try:
+            value = load(value, "the output")
+        except StepError as error:
+            return f"<{error.message}>", False
+    try:
+        to_json(value)
+    except NotJsonError:
+        text = repr(value)
+        return (text if len(text) <= 200 else f"{text[:197]}..."), False
+    return value, True
