@@ -1,4 +1,4 @@
-.PHONY: help setup up down images chart install demo lint test-fast test bench
+.PHONY: help setup up down images chart install demo lint test-fast test bench bench-local
 .DEFAULT_GOAL := help
 SHELL := /bin/bash
 NODE := PYTHONPATH=tests PYTHONDONTWRITEBYTECODE=1 python3 -m cluster.node
@@ -58,5 +58,8 @@ test-fast: lint ## All tests that need no cluster
 test: lint $(if $(OWN),demo) ## The demo and all tests, on a real cluster (its own, or all tests with KUBECONFIG=...)
 	@$(BIN)/pytest --doctest-modules operator tests
 
-bench: setup $(if $(OWN),up images) ## Measure, and write .bench/
+bench: setup bench-local $(if $(OWN),up images) ## Measure, and write .bench/ (BENCH=quick: fewer rounds)
 	@PYTHONPATH=operator:tests $(BIN)/python -m bench
+
+bench-local: setup ## Measure local execution beside Dagster, without a cluster
+	@PYTHONPATH=tests $(BIN)/python -m bench.local

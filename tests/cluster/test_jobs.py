@@ -132,6 +132,50 @@ def blue():
     who("blue")
 """
 
+CONFIGURED = """
+from dataclasses import dataclass
+from podgraph import failure_hook, job, op, resource, success_hook
+
+@dataclass
+class Scale:
+    factor: int
+    offset: int = 0
+
+@resource(config_schema={"url": str})
+def db(context):
+    yield {"url": context.resource_config["url"]}
+    print("db is put away")
+
+@success_hook(required_resource_keys={"db"})
+def tell(context):
+    print("hook:", context.op_name, context.op_output_values, context.resources.db["url"])
+
+@failure_hook
+def warn(context):
+    print("hook:", context.op_name, type(context.op_exception).__name__)
+
+@op(required_resource_keys={"db"}, config_schema={"prefix": str})
+def where(context) -> str:
+    return context.config["prefix"] + context.resources.db["url"] + context.tags["team"]
+
+@op
+def scale(x: int, config: Scale) -> int:
+    return x * config.factor + config.offset
+
+@op
+def wrong() -> int:
+    return "no number"
+
+@job(
+    resource_defs={"db": db}, hooks={tell, warn}, tags={"team": "red"},
+    config={"ops": {"where": {"config": {"prefix": "at "}}}, "execution": {"config": {"in_process": {}}}},
+)
+def configured(number):
+    where()
+    scale(number)
+    wrong()
+"""
+
 
 def script(name: str, text: str, **more: Any) -> dict[str, Any]:
     """Return a script op in busybox; its inputs and outputs may be given short."""
@@ -191,6 +235,15 @@ def jobs(image: str) -> list[dict[str, Any]]:
         python("nested", NESTED, opSelection=["src.*add"]),
         python("red-job", SEVERAL, code={"job": "red"}),
         python("blue-job", SEVERAL, code={"job": "blue"}),
+        python(
+            "configured",
+            CONFIGURED,
+            runConfig={
+                "inputs": {"number": 4},
+                "ops": {"scale": {"config": {"factor": 10}}},
+                "resources": {"db": {"config": {"url": "pg"}}},
+            },
+        ),
         python("twin-a", ARITHMETIC),
         python("twin-b", ARITHMETIC),
         job_manifest("from-map", code={"image": image, "configMapRef": {"name": "code", "key": "my.py"}}),
@@ -268,6 +321,20 @@ def test_run_config_gives_what_no_selected_op_gives(applied: Kube) -> None:
     job = succeeded(applied, "config-dagster")
     assert outputs_of(job, "add_two") == {"result": 0}
     assert outputs_of(job, "multi_three") == {"result": 0}
+
+
+def test_config_resources_and_hooks_reach_the_pods(applied: Kube) -> None:
+    job = applied.wait_finished("configured", SECONDS)
+    steps = job["status"]["steps"]
+    assert states_of(job) == {"where": "Succeeded", "scale": "Succeeded", "wrong": "Failed"}, applied.describe(
+        "configured"
+    )
+    assert (outputs_of(job, "where"), outputs_of(job, "scale")) == ({"result": "at pgred"}, {"result": 40})
+    assert steps["wrong"]["reason"] == "TypeCheckFailed"
+    assert "output 'result' of op 'wrong' has the wrong type: expected int" in steps["wrong"]["message"]
+    said = {op: applied.run("logs", pods[0]["metadata"]["name"]) for op, pods in applied.pods_of("configured").items()}
+    assert "hook: where {'result': 'at pgred'} pg\ndb is put away\n" in said["where"]
+    assert "hook: wrong StepError" in said["wrong"]
 
 
 def test_python_values_arrive_as_they_were(applied: Kube) -> None:

@@ -50,9 +50,15 @@ def scaffold(graph: Graph, selected: Sequence[str], everything: bool) -> str:
     alone = dataclasses.replace(graph, ops=ops, resources=resources)  # nothing about what is not selected
     sections = ("ops", "inputs", "resources")
     config = example(run_config_schema(alone, sections=sections, bare=True), everything=everything)
-    if not everything:
-        config = {key: value for key, value in config.items() if value}
-    return yaml.safe_dump(config, sort_keys=False, allow_unicode=True) if config else "{}\n"
+    return str(yaml.safe_dump(_without_empty(config), sort_keys=False, allow_unicode=True))
+
+
+def _without_empty(value: Any) -> Any:
+    """Leave out the ops and sections in which there is nothing to set."""
+    if not isinstance(value, dict):
+        return value
+    kept = {key: _without_empty(item) for key, item in value.items()}
+    return {key: item for key, item in kept.items() if item != {}}
 
 
 def graph_of_file(path: Path, job: str = "") -> Graph:

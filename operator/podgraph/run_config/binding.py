@@ -36,7 +36,7 @@ class RunConfigError(DefinitionError):
         """Run config that has an example of everything that is missing, and nothing else."""
         whole: dict[str, Any] = {}
         for problem in self.problems:
-            if problem.missing:
+            if problem.missing and "[" not in problem.path:  # an item of a list has no example of its own
                 *parents, last = problem.path.split(".")
                 level = whole
                 for name in parents:
@@ -67,9 +67,10 @@ def bind(
 ) -> Bound:  # fmt: skip
     """Check run config for the `selected` ops and return what it gives to each of them.
 
-    The job's own default run config is merged below it. An input whose source op is selected is left out: its value
-    comes at run time. So is one that falls back on a default only its function knows, and one from a job input in
-    `given`. An input connected to ops that are not selected takes run config, else its default (as in Dagster).
+    The job's own default run config is merged below it, as far as it is about one of the `sections`. An input whose
+    source op is selected is left out: its value comes at run time. So is one that falls back on a default only its
+    function knows, and one from a job input in `given`. An input connected to ops that are not selected takes run
+    config, else its default (as in Dagster).
 
     Raises RunConfigError with all problems at once, and DefinitionError (`PartialFanIn`) when only some of a fan-in's
     ops are selected (Dagster would run on what is there and give another result without a word).
@@ -77,7 +78,9 @@ def bind(
     chosen = dict.fromkeys(selected)
     _check_fan_ins(graph, chosen)
     found: list[Problem] = []
-    config = _nested(merge(json.loads(graph.run_config or "{}"), {} if run_config is None else run_config), found)
+    own = json.loads(graph.run_config or "{}")
+    default = {key: own[key] for key in sections if key in own}
+    config = _nested(merge(default, {} if run_config is None else run_config), found)
     refused = list(_refused(graph, chosen, config))
     found += refused
     schema = run_config_schema(graph, chosen, given, sections, bare=True)

@@ -94,7 +94,7 @@ class LocalSteps(Flow[LocalStep]):
         """Put a step into `state`; one that is not to run is told as an event."""
         super().move(name, state)
         if state == "Skipped":
-            self.emit("STEP_SKIPPED", name, {"reason": self.records[name].message})
+            self.emit("STEP_SKIPPED", name, {"reason": self.records[name].message.replace("not run: ", "", 1)})
 
     def _end(self, name: str, state: str, kind: str, data: dict[str, Any]) -> None:
         self.records[name].end = time.time()
