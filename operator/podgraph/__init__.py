@@ -3,7 +3,7 @@
 >>> from podgraph import job, op
 """
 
-from podgraph.definition.config_schema import Field
+from podgraph.definition.config_types import Field
 from podgraph.definition.errors import DefinitionError
 from podgraph.definition.executors import ExecutorDefinition, in_process_executor, multiprocess_executor
 from podgraph.definition.graphs import GraphDefinition, graph

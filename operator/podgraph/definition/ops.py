@@ -10,12 +10,14 @@ from functools import cached_property
 from typing import Any, Callable, get_args, get_origin, overload
 
 from podgraph.definition.compose import Parameter, composing, invoke, is_nothing
-from podgraph.definition.config_schema import is_config_class, schema_of
+from podgraph.definition.config_schema import schema_of
+from podgraph.definition.config_types import is_config_class
 from podgraph.definition.errors import DefinitionError
 from podgraph.definition.graph import check_name, check_node_name
+from podgraph.definition.hints import hints_of, type_name
 from podgraph.definition.hooks import HookDefinition, check_hooks
 from podgraph.definition.retry import RetryPolicy
-from podgraph.definition.typecheck import checker, hints_of, type_name
+from podgraph.definition.typecheck import checker
 from podgraph.definition.values import NO_DEFAULT, In, NotJsonError, Out, Output, to_json
 
 __all__ = ["OpDefinition", "check_tags", "op", "refuse_variable_arguments"]

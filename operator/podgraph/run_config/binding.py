@@ -18,6 +18,8 @@ __all__ = ["Bound", "RunConfigError", "Values", "bind", "merge"]
 
 Values = dict[str, dict[str, str]]
 
+_CHOICES = (".execution.config", ".execution.config.multiprocess.start_method")
+
 
 class RunConfigError(DefinitionError):
     """Run config that is not right; `problems` holds all that is wrong with it, each with its path."""
@@ -102,27 +104,23 @@ def bind(
     return bound
 
 
-def merge(below: Any, above: Any) -> Any:
+def merge(below: Any, above: Any, path: str = "") -> Any:
     """Lay one run config over another: mappings are merged, all else of `above` goes before `below`.
 
-    An executor named above takes the place of another one below it with all its settings.
+    An executor or a start method named above takes the place of another one below it with all its settings. `path` is
+    where the two stand in run config.
 
     >>> merge({"ops": {"a": {"config": 1}}}, {"ops": {"b": {"config": 2}}})
     {'ops': {'a': {'config': 1}, 'b': {'config': 2}}}
     """
     if not isinstance(below, Mapping) or not isinstance(above, Mapping):
         return above
-    merged = {**below, **{key: merge(below[key], value) if key in below else value for key, value in above.items()}}
-    one, two = _executor(below), _executor(above)
-    if one and two and list(one) != list(two):
-        merged["execution"] = {**merged["execution"], "config": two}
+    if path in _CHOICES and above and set(above) != set(below):
+        return above
+    merged = dict(below)
+    for key, value in above.items():
+        merged[key] = merge(below[key], value, f"{path}.{key}") if key in below else value
     return merged
-
-
-def _executor(config: Mapping[str, Any]) -> Mapping[str, Any] | None:
-    execution = config.get("execution")
-    chosen = execution.get("config") if isinstance(execution, Mapping) else None
-    return chosen if isinstance(chosen, Mapping) else None
 
 
 def _check_fan_ins(graph: Graph, chosen: Collection[str]) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from podgraph.definition.config_schema import ConfigError, read_config
+from podgraph.definition.config_read import ConfigError, read_config
 from podgraph.definition.errors import DefinitionError, nearest
 from podgraph.definition.graph import Graph, Input
 from podgraph.definition.jobs import JobDefinition

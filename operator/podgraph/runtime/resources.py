@@ -8,7 +8,7 @@ import logging
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Callable
 
-from podgraph.definition.config_schema import read_config
+from podgraph.definition.config_read import read_config
 from podgraph.definition.resources import ResourceDefinition
 from podgraph.runtime.context import InitResourceContext, Resources
 from podgraph.runtime.load import where

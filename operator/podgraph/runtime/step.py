@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from datetime import datetime, timezone
 from typing import Any
 
-from podgraph.definition.config_schema import ConfigError, read_config
+from podgraph.definition.config_read import ConfigError, read_config
 from podgraph.definition.errors import DefinitionError
 from podgraph.definition.jobs import JobDefinition
 from podgraph.definition.ops import OpDefinition

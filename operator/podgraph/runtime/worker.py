@@ -11,7 +11,7 @@ import sys
 import threading
 from typing import Any
 
-from podgraph.definition.config_schema import read_config
+from podgraph.definition.config_read import read_config
 from podgraph.definition.jobs import JobDefinition
 from podgraph.runtime.attempt import run_attempt
 from podgraph.runtime.channel import Stored, load, receive, send, store
