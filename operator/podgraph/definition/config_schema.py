@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from enum import Enum
-from typing import Any, Literal, TypeVar, get_args, get_origin
+from typing import Any, TypeVar, get_args, get_origin
 
 from podgraph.definition.config_read import json_default
 from podgraph.definition.config_types import (
@@ -25,7 +25,7 @@ from podgraph.definition.config_types import (
     key_path,
     name_of,
 )
-from podgraph.definition.hints import is_alias, is_class, is_union, plain
+from podgraph.definition.hints import is_alias, is_class, is_literal, is_union, plain
 from podgraph.definition.typecheck import shown
 
 __all__ = ["schema_of"]
@@ -72,7 +72,7 @@ class _Maker:
             return {"type": SCALARS[hint]}
         if is_class(hint) and issubclass(hint, Enum) and len(hint):
             return {"title": hint.__name__, **self.choice(hint, [member.value for member in hint], path)}
-        if origin is Literal:
+        if is_literal(hint):
             return self.choice(hint, [arg.value if isinstance(arg, Enum) else arg for arg in args], path)
         if is_union(hint):
             return {"anyOf": [self.make(arg, path) for arg in args]}

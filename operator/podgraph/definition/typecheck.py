@@ -7,13 +7,14 @@ import itertools
 import reprlib
 import typing
 from collections import abc
-from typing import Any, Callable, Literal, Optional, get_args, get_origin
+from typing import Any, Callable, Optional, get_args, get_origin
 
 from podgraph.definition.hints import (
     class_hints,
     is_alias,
     is_class,
     is_empty_tuple,
+    is_literal,
     is_typed_dict,
     is_union,
     plain,
@@ -134,7 +135,7 @@ def _test(hint: Any, within: tuple[Any, ...]) -> _Test | None:
         return _typed_dict_test(hint, (*within, hint))
     if is_union(hint):
         return _union_test([_test(arg, within) for arg in args])
-    if origin is Literal:
+    if is_literal(hint):
         return lambda value: None if any(_same(value, arg) for arg in args) else ("", got(value))
     if origin is type:
         return _class_test(_kinds(args[0]) if args else None)
