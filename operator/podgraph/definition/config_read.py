@@ -197,7 +197,7 @@ def _read_object(hint: Any, value: Any, path: str, problems: Problems) -> Any:
     try:
         return hint(**made)
     except (TypeError, ValueError) as error:
-        problems.append((path, str(error) or type(error).__name__))
+        problems += _told(error, value, path)
         return None
 
 
@@ -219,9 +219,16 @@ def _read_model(hint: Any, value: Any, path: str, problems: Problems) -> Any:
     try:
         return hint.model_validate_json(text) if text else hint.model_validate(value)
     except ValueError as error:
-        errors: list[Any] = error.errors() if hasattr(error, "errors") else [{"loc": (), "msg": str(error)}]
-        problems += [(path + _trail(value, item["loc"], item.get("type")), item["msg"]) for item in errors]
+        problems += _told(error, value, path)
         return None
+
+
+def _told(error: Exception, value: Any, path: str) -> Problems:
+    """Return what an error says is wrong with a value; pydantic's says it in parts."""
+    if not hasattr(error, "error_count"):
+        return [(path, str(error) or type(error).__name__)]
+    errors: list[Any] = error.errors()  # type: ignore[attr-defined]
+    return [(path + _trail(value, part["loc"], part.get("type")), part["msg"]) for part in errors]
 
 
 def _trail(value: Any, location: tuple[Any, ...], kind: str | None) -> str:

@@ -11,17 +11,8 @@ import typing
 from collections import abc
 from typing import Annotated, Any, Callable, ForwardRef, TypeVar, Union, get_args, get_origin
 
-__all__ = ["class_hints", "hints_of", "type_name"]
-__all__ += [
-    "is_alias",
-    "is_class",
-    "is_empty_tuple",
-    "is_literal",
-    "is_typed_dict",
-    "is_union",
-    "plain",
-    "required_keys",
-]
+__all__ = ["class_hints", "hints_of", "plain", "required_keys", "type_name"]
+__all__ += ["is_alias", "is_class", "is_empty_tuple", "is_literal", "is_typed_dict", "is_union"]
 
 _MARKS = ("Required", "NotRequired", "ReadOnly", "Final", "ClassVar")
 _UNIONS = (Union, getattr(types, "UnionType", Union))
@@ -49,8 +40,8 @@ def hints_of(fn: Callable[..., Any]) -> dict[str, Any]:
 def type_name(hint: Any) -> str:
     """Return a hint as a person writes it.
 
-    >>> type_name(typing.Optional[int]), type_name(typing.List[str]), type_name(Literal["a", 1]), type_name(None)
-    ('int | None', 'list[str]', "Literal['a', 1]", 'None')
+    >>> type_name(typing.Optional[int]), type_name(typing.List[str]), type_name(typing.Literal["a", 1])
+    ('int | None', 'list[str]', "Literal['a', 1]")
     """
     if hint is None or hint is type(None):
         return "None"

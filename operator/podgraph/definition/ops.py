@@ -16,7 +16,8 @@ from podgraph.definition.errors import DefinitionError
 from podgraph.definition.graph import check_name, check_node_name
 from podgraph.definition.hints import hints_of, type_name
 from podgraph.definition.hooks import HookDefinition, check_hooks
-from podgraph.definition.retry import RetryPolicy
+from podgraph.definition.resources import check_keys
+from podgraph.definition.retry import RetryPolicy, check_retry_policy
 from podgraph.definition.typecheck import checker
 from podgraph.definition.values import NO_DEFAULT, In, NotJsonError, Out, Output, to_json
 
@@ -56,8 +57,8 @@ class OpDefinition:
         self.ins = dict(ins or {})
         self.outs = {"result": Out()} if outs is None else dict(outs)
         self.description = description if description is not None else (inspect.getdoc(fn) or "")
-        self.required_resource_keys = tuple(sorted(required_resource_keys))
-        self.retry_policy = retry_policy
+        self.required_resource_keys = check_keys(f"op {self.name!r}", required_resource_keys)
+        self.retry_policy = check_retry_policy(f"op {self.name!r}", retry_policy)
         self.tags = check_tags(f"op {self.name!r}", tags)
         self.hooks: tuple[HookDefinition, ...] = ()
         self._alias: str | None = None
@@ -108,7 +109,7 @@ class OpDefinition:
 
     def with_retry_policy(self, retry_policy: RetryPolicy) -> OpDefinition:
         """Return the same op with another retry policy for the place it is called at."""
-        return self._twin(retry_policy=retry_policy)
+        return self._twin(retry_policy=check_retry_policy(f"op {self.name!r}", retry_policy))
 
     def tag(self, tags: Mapping[str, str]) -> OpDefinition:
         """Return the same op with these tags added for the place it is called at."""

@@ -11,7 +11,7 @@ from typing import Any, Callable
 
 from podgraph.definition.errors import DefinitionError
 
-__all__ = ["Backoff", "Failure", "Jitter", "RetryPolicy", "RetryRequested"]
+__all__ = ["Backoff", "Failure", "Jitter", "RetryPolicy", "RetryRequested", "check_retry_policy"]
 
 
 class Backoff(enum.Enum):
@@ -118,6 +118,16 @@ class Failure(Exception):
         self.description = description
         self.metadata = dict(metadata or {})
         self.allow_retries = allow_retries
+
+
+def check_retry_policy(where: str, policy: Any) -> RetryPolicy | None:
+    """Return a retry policy or None. Raises DefinitionError for anything else."""
+    if policy is not None and not isinstance(policy, RetryPolicy):
+        raise DefinitionError(
+            "InvalidRetryPolicy",
+            f"{where} has the retry policy {policy!r}, which is none; make one with RetryPolicy(max_retries=3)",
+        )
+    return policy
 
 
 def _is_number(value: Any, *kinds: type) -> bool:

@@ -132,7 +132,7 @@ def _wrong(schema: Mapping[str, Any], value: Any, kind: str) -> Iterable[str]:
         if limit is not None and _is_any(kind, [about]):
             size = value if about == "number" else len(value)
             if not is_right(size, limit):
-                yield f"must {text.format(limit)}, not {size}"
+                yield f"must {text.format(limit).rstrip('s' if limit == 1 else '')}, not {size}"
     if kind == "string" and isinstance(pattern := schema.get("pattern"), str) and not _matches(pattern, value):
         yield f"must match {pattern!r}, not {got(value)}"
     if kind == "array" and schema.get("uniqueItems") is True and len(set(map(_frozen, value))) < len(value):

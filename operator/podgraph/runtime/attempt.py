@@ -11,7 +11,7 @@ from typing import Any, Callable
 from podgraph.definition.jobs import JobDefinition
 from podgraph.runtime.call import Emit, call_op
 from podgraph.runtime.context import HookContext, OpContext, Resources
-from podgraph.runtime.errors import ErrorInfo, error_info, seconds_to_retry
+from podgraph.runtime.errors import ErrorInfo, error_info, said, seconds_to_retry
 
 __all__ = ["Attempt", "RunInfo", "run_attempt"]
 
@@ -87,8 +87,10 @@ def _call_hooks(
         own = Resources(resources, f"hook {hook.name!r}", hook.required_resource_keys)
         try:
             hook.fn(HookContext(context, own, attempt.outputs, attempt.exception))
-        except Exception as error:  # a hook of the user's may raise anything; the step has ended all the same
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # a hook of the user's may raise anything; the step has ended all the same
             logging.getLogger(f"podgraph.hook.{hook.name}").exception("failed for op %r", name)
-            emit("HOOK_ERRORED", {"name": hook.name, "error": f"{type(error).__name__}: {error}"})
+            emit("HOOK_ERRORED", {"name": hook.name, "error": said(error)})
         else:
             emit("HOOK_COMPLETED", {"name": hook.name})

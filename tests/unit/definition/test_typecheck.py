@@ -7,7 +7,6 @@ from __future__ import annotations
 import collections
 import dataclasses
 import enum
-import functools
 import sys
 import time
 import types
@@ -35,7 +34,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from podgraph.definition.hints import hints_of, is_class, plain, required_keys, type_name
+from podgraph.definition.hints import type_name
 from podgraph.definition.typecheck import checker, shown
 
 steady = settings(deadline=None, derandomize=True, max_examples=200)
@@ -265,45 +264,32 @@ def test_values_that_fail_when_asked(hint: Any) -> None:
     assert str(wrong(list[int], [Odd()])).endswith(" at [0]")
 
 
+def test_a_value_whose_class_cannot_be_asked() -> None:
+    class Hidden:
+        @property
+        def __class__(self) -> type:
+            raise RuntimeError("no")
+
+    for hint in (int, list[int], int | None):
+        assert wrong(hint, Hidden()) is None
+
+
+class Unknown(TypedDict):
+    n: Missing  # type: ignore  # noqa: F821
+    m: int
+
+
+def test_a_typed_dict_whose_types_cannot_be_resolved() -> None:
+    assert wrong(Unknown, {"n": "anything", "m": 1}) is None
+    assert wrong(Unknown, {"n": "anything", "m": "x"}) == "expected Unknown, got 'x' (str) at ['m']"
+    assert wrong(Unknown, {"m": 1}) == "expected Unknown, got a dict without 'n'"
+
+
 def test_a_value_that_holds_itself() -> None:
     loop: list[Any] = []
     loop.append(loop)
     assert wrong(list[list[list[int]]], loop) is not None
     assert wrong(list[Any], loop) is None
-
-
-@pytest.mark.parametrize(
-    ("hint", "name"),
-    [
-        (int, "int"),
-        ("Row", "Row"),
-        (Any, "Any"),
-        (None, "None"),
-        (Row, "Row"),
-        (typing.Dict[str, int], "dict[str, int]"),
-        (typing.List, "list"),
-        (Optional[list[int]], "list[int] | None"),
-        (int | str | None, "int | str | None"),
-        (abc.Callable[[int], str], "Callable[[int], str]"),
-        (abc.Callable[..., str], "Callable[..., str]"),
-        (tuple[int, ...], "tuple[int, ...]"),
-        (tuple[()], "tuple[()]"),
-        (abc.Mapping[str, Any], "Mapping[str, Any]"),
-        (Annotated[int, 3], "int"),
-        (NotRequired[int], "int"),
-        (UserId, "UserId"),
-        (T, "T"),
-        (Box[int], "Box[int]"),
-        (typing.NoReturn, "NoReturn"),
-        (typing.ForwardRef("X"), "X"),
-        (list["X"], "list[X]"),  # type: ignore[name-defined]  # noqa: F821
-        (type[int], "type[int]"),
-        ({"n": 1}, "{'n': 1}"),
-    ],
-    ids=repr,
-)
-def test_type_names(hint: Any, name: str) -> None:
-    assert type_name(hint) == name
 
 
 @pytest.mark.skipif(sys.version_info < (3, 12), reason="the type statement is new in Python 3.12")
@@ -321,72 +307,6 @@ def test_tuples_of_open_length() -> None:
     hint = eval("tuple[int, *tuple[str, ...]]")
     assert wrong(hint, (1, "a", "b")) is None
     assert wrong(hint, [1]) is not None
-
-
-def test_hints_of_a_function() -> None:
-    def made(a: int, b: Optional[str] = None, *, c: Annotated[int, "x"] = 1, d=2) -> list[Row]: ...  # type: ignore
-
-    assert hints_of(made) == {"a": int, "b": Optional[str], "c": Annotated[int, "x"], "return": list[Row]}
-
-    def plain_default(a: int = None, b: None = None) -> None: ...  # type: ignore[assignment]  # noqa: RUF013
-
-    assert hints_of(plain_default) == {"a": int, "b": type(None), "return": type(None)}
-    assert hints_of(lambda x: x) == {}
-
-
-def test_a_name_that_cannot_be_resolved_is_any() -> None:
-    def made(a: Missing, b: int, c: list[Missing], d: 1 + [2]) -> str: ...  # type: ignore  # noqa: F821
-
-    assert hints_of(made) == {"a": Any, "b": int, "c": Any, "d": Any, "return": str}
-
-
-def test_hints_of_other_callables() -> None:
-    def fn(a: int) -> str:
-        return str(a)
-
-    @functools.wraps(fn)
-    def wrapper(*args: Any) -> Any: ...
-
-    class Callable:
-        limit: int = 3
-
-        def __call__(self, a: int) -> str: ...
-
-        def method(self, a: int) -> str: ...
-
-        @staticmethod
-        def static(a: int) -> str: ...
-
-    class Made:
-        def __init__(self, a: int) -> None: ...
-
-    expected = {"a": int, "return": str}
-    for each in (fn, wrapper, functools.partial(fn, 1), functools.lru_cache(fn), Callable(), Callable().method):
-        assert hints_of(each) == expected
-    assert hints_of(Callable.static) == expected
-    assert hints_of(Made) == {"a": int, "return": type(None)}
-    assert hints_of(len) == {}
-
-
-def test_is_class() -> None:
-    assert [is_class(hint) for hint in (int, Row, list[int], List, None, "int")] == [
-        True,
-        True,
-        False,
-        False,
-        False,
-        False,
-    ]
-
-
-def test_plain() -> None:
-    assert [plain(hint) for hint in (None, Annotated[UserId, 1], Small, T, int)] == [type(None), int, int, Any, int]
-
-
-def test_required_keys_where_annotations_are_text() -> None:
-    hints = typing.get_type_hints(Loose, include_extras=True)
-    assert required_keys(Loose, hints) == {"n"}
-    assert required_keys(Row, typing.get_type_hints(Row, include_extras=True)) == {"n"}
 
 
 def test_shown() -> None:

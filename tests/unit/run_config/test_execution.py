@@ -90,7 +90,7 @@ def test_limits_of_tags(item: Any, limit: TagLimit) -> None:
     [
         ({"multiprocess": {}}, ["execution.multiprocess is unknown; there are: config"]),
         ({"config": {"multiproces": {}}}, ["execution.config.multiproces is unknown; did you mean 'multiprocess'?"]),
-        ({"config": dict.fromkeys(EXECUTORS)}, ["execution.config must have at most 1 keys, not 2"]),
+        ({"config": dict.fromkeys(EXECUTORS)}, ["execution.config must have at most 1 key, not 2"]),
         ({"config": {"in_process": {"max_concurrent": 1}}}, [
             "execution.config.in_process.max_concurrent is unknown; there are: retries"
         ]),
@@ -99,13 +99,13 @@ def test_limits_of_tags(item: Any, limit: TagLimit) -> None:
             "execution.config.multiprocess.max_concurrent must be integer or null, not '2' (str)"
         ]),
         (multiprocess(start_method={}), [
-            "execution.config.multiprocess.start_method must have at least 1 keys, not 0"
+            "execution.config.multiprocess.start_method must have at least 1 key, not 0"
         ]),
         (multiprocess(start_method={"forkservr": {}}), [
             "execution.config.multiprocess.start_method.forkservr is unknown; did you mean 'forkserver'?"
         ]),
         (multiprocess(retries={"enabled": {}, "disabled": {}}), [
-            "execution.config.multiprocess.retries must have at most 1 keys, not 2"
+            "execution.config.multiprocess.retries must have at most 1 key, not 2"
         ]),
         (multiprocess(tag_concurrency_limits=[{"limit": 0}]), [
             "execution.config.multiprocess.tag_concurrency_limits[0].key is missing",
