@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import enum
 import math
-import random
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Callable
@@ -57,8 +56,9 @@ class RetryPolicy:
             if getattr(self, name) is not None and self.delay is None:
                 raise _invalid(f"{name} is set without a delay, so there is nothing for it to change")
 
-    def seconds_before(self, retry: int, chance: Callable[[], float] = random.random) -> float:
+    def seconds_before(self, retry: int, chance: Callable[[], float] | None = None) -> float:
         """Return how long to wait before the `retry`-th retry, counted from 1; `chance` gives numbers in [0, 1)."""
+        draw = chance or _random
         base = float(self.delay or 0)
         seconds = base
         if self.backoff is Backoff.LINEAR:
@@ -66,9 +66,9 @@ class RetryPolicy:
         elif self.backoff is Backoff.EXPONENTIAL:
             seconds = base * (2.0 ** min(retry, 1000) - 1)
         if self.jitter is Jitter.FULL:
-            seconds *= chance()
+            seconds *= draw()
         elif self.jitter is Jitter.PLUS_MINUS:
-            seconds += (2 * chance() - 1) * base
+            seconds += (2 * draw() - 1) * base
         return max(0.0, seconds)
 
     def to_dict(self) -> dict[str, Any]:
@@ -128,6 +128,12 @@ def check_retry_policy(where: str, policy: Any) -> RetryPolicy | None:
             f"{where} has the retry policy {policy!r}, which is none; make one with RetryPolicy(max_retries=3)",
         )
     return policy
+
+
+def _random() -> float:
+    import random  # slow to import, and few jobs retry anything
+
+    return random.random()
 
 
 def _is_number(value: Any, *kinds: type) -> bool:
