@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import random
 import traceback
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Callable
 
 from podgraph.definition.graph import Op
 from podgraph.definition.retry import Failure, RetryRequested
 from podgraph.runtime.load import own_frames, where
 from podgraph.runtime.protocol import StepError
 
-__all__ = ["ErrorInfo", "error_info", "seconds_to_retry"]
+__all__ = ["ErrorInfo", "error_info", "said", "seconds_to_retry"]
 
 
 @dataclass(frozen=True)
@@ -49,7 +50,19 @@ def error_info(error: BaseException) -> ErrorInfo:
     return ErrorInfo("OpFailed", f"{kind}: {text}{where(error)}" if text else f"{kind}{where(error)}", kind, stack)
 
 
-def seconds_to_retry(op: Op, error: ErrorInfo, attempt: int) -> float | None:
+def said(error: ErrorInfo) -> dict[str, Any]:
+    """Return as plain data what an op said about trying again; empty when it left that to its policy."""
+    if not error.allow_retries:
+        return {"allow": False}
+    if error.requested is None:
+        return {}
+    most, seconds = error.requested
+    return {"max": min(most, 1_000_000), "seconds": min(max(0.0, seconds), 1e8)}  # so that JSON holds them
+
+
+def seconds_to_retry(
+    op: Op, error: ErrorInfo, attempt: int, chance: Callable[[], float] = random.random
+) -> float | None:
     """Return after how many seconds the `attempt`-th attempt (from 1) of an op is followed by another; None for never.
 
     What the op raised counts before its policy: `RetryRequested` brings numbers of its own, and
@@ -62,4 +75,4 @@ def seconds_to_retry(op: Op, error: ErrorInfo, attempt: int) -> float | None:
         return seconds if attempt <= most else None
     if op.retry is None or attempt > op.retry.max_retries:
         return None
-    return op.retry.seconds_before(attempt)
+    return op.retry.seconds_before(attempt, chance)
