@@ -20,10 +20,23 @@ _MARKS = {
     "Pending": ("·", "dim"),
     "Starting": ("◌", "yellow"),
     "Running": ("●", "cyan"),
+    "Stopping": ("◍", "yellow"),
+    "UpForRetry": ("↻", "yellow"),
     "Succeeded": ("✓", "green"),
     "Failed": ("✗", "bold red"),
     "Skipped": ("-", "dim"),
     "UpstreamFailed": ("!", "red"),
+    "Canceled": ("⊘", "magenta"),
+}
+
+_COLORS = {
+    "Succeeded": "green",
+    "Failed": "bold red",
+    "Refused": "bold red",
+    "DeadlineExceeded": "bold red",
+    "Canceled": "magenta",
+    "Suspended": "yellow",
+    "Stopping": "yellow",
 }
 
 Object = Mapping[str, Any]
@@ -38,8 +51,8 @@ def job_tree(job: Object) -> Tree:
         if status.get(figure):
             head.append(f"  {status[figure]}", "dim")
     tree = Tree(head)
-    if state in ("Refused", "Failed"):
-        tree.add(Text(_condition(job, "Succeeded").get("message", ""), "red"))
+    if state in ("Refused", "Failed", "Canceled", "DeadlineExceeded", "Suspended", "Stopping"):
+        tree.add(Text(_condition(job, "Succeeded").get("message", ""), _color(state).removeprefix("bold ")))
     graph = graph_of_job(job)
     steps = status.get("steps") or {}
     branches: dict[str, Tree] = {"": tree}
@@ -63,6 +76,8 @@ def step_line(name: str, step: Object, upstream: tuple[str, ...] = ()) -> Text:
     if upstream:
         line.append(f" ← {', '.join(upstream[:3])}{', ...' if len(upstream) > 3 else ''}", "dim")
     line.append(f"  {state}", color)
+    if step.get("attempt", 1) > 1:
+        line.append(f"  attempt {step['attempt']}", "dim")
     if step.get("startTime") and step.get("completionTime"):
         line.append(f"  {max(0.0, seconds_of(step['completionTime']) - seconds_of(step['startTime'])):.3f}s", "dim")
     for output, text in (step.get("outputs") or {}).items():
@@ -98,4 +113,4 @@ def _condition(job: Object, kind: str) -> Object:
 
 
 def _color(state: str) -> str:
-    return {"Succeeded": "green", "Failed": "bold red", "Refused": "bold red"}.get(state, "cyan")
+    return _COLORS.get(state, "cyan")
