@@ -108,7 +108,8 @@ class Run:
                 self.conditions.refuse(error, self.started, now, actions)
         if self.finished:
             actions.again_at = None
-            actions.deletes = list(dict.fromkeys([*actions.deletes, *self._no_longer_needed(pods)]))
+            actions.deletes += self._no_longer_needed(pods)
+        actions.deletes = list(dict.fromkeys(actions.deletes))
         return actions
 
     def code_source(self) -> tuple[str, tuple[str, str] | None]:

@@ -10,6 +10,7 @@ import pytest
 import podgraph
 from podgraph import DefinitionError, GraphDefinition, In, JobDefinition, Nothing, OpDefinition, Out, graph, job, op
 from podgraph.definition.compose import Parameter
+from podgraph.definition.graph import Graph
 
 
 def refusal(make: Callable[[], Any]) -> tuple[str, str]:
@@ -209,3 +210,22 @@ def test_a_job_without_ops() -> None:
 
 def test_the_package_exports_what_its_page_says() -> None:
     assert all(hasattr(podgraph, name) for name in podgraph.__all__)
+
+
+def test_a_timeout_goes_with_the_op_into_the_graph() -> None:
+    @op(timeout=90)
+    def slow() -> None: ...
+
+    @job
+    def j() -> None:
+        slow()
+        slow.alias("again")()
+
+    read = Graph.from_json(j.graph.to_json())
+    assert [read.ops[name].timeout for name in ("slow", "again")] == [90.0, 90.0]
+
+
+@pytest.mark.parametrize("timeout", [0, -1, True, "5", float("inf"), float("nan")])
+def test_a_timeout_must_be_a_number_of_seconds(timeout: Any) -> None:
+    with pytest.raises(DefinitionError, match="it must be a number of seconds above 0"):
+        op(timeout=timeout)(one)
