@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import inspect
 import json
+import math
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
 from functools import cached_property
 from typing import Any, Callable, get_args, get_origin, overload
@@ -50,6 +51,7 @@ class OpDefinition:
         required_resource_keys: Iterable[str] = (),
         retry_policy: RetryPolicy | None = None,
         tags: Mapping[str, str] | None = None,
+        timeout: float | None = None,
     ) -> None:
         self.fn = fn
         self.name = name or fn.__name__
@@ -60,6 +62,7 @@ class OpDefinition:
         self.required_resource_keys = check_keys(f"op {self.name!r}", required_resource_keys)
         self.retry_policy = check_retry_policy(f"op {self.name!r}", retry_policy)
         self.tags = check_tags(f"op {self.name!r}", tags)
+        self.timeout = _check_timeout(self.name, timeout)
         self.hooks: tuple[HookDefinition, ...] = ()
         self._alias: str | None = None
         refuse_variable_arguments("op", self.name, fn)
@@ -160,6 +163,7 @@ def op(
     required_resource_keys: Iterable[str] = ...,
     retry_policy: RetryPolicy | None = ...,
     tags: Mapping[str, str] | None = ...,
+    timeout: float | None = ...,
 ) -> Callable[[Callable[..., Any]], OpDefinition]: ...
 
 
@@ -173,6 +177,7 @@ def op(
     required_resource_keys: Iterable[str] = (),
     retry_policy: RetryPolicy | None = None,
     tags: Mapping[str, str] | None = None,
+    timeout: float | None = None,
 ) -> Any:
     """Make a function an op.
 
@@ -181,6 +186,7 @@ def op(
     config. `out={"a": Out(), "b": Out()}` names several outputs: return a tuple in that order or yield
     `Output(value, "a")`. `ins={"start": In(Nothing)}` adds an input that only waits. `config_schema` is the type of
     `context.config`: a class as above, a dict of names and types, or a plain type. `tags` are texts by name.
+    `timeout` is how many seconds one attempt may run in a cluster; then its pod is ended, and its retry policy counts.
 
     Raises DefinitionError for a name that breaks the rules or a function with `*args` or `**kwargs`.
 
@@ -192,7 +198,7 @@ def op(
 
     def make(fn: Callable[..., Any], own: str | None) -> OpDefinition:
         return OpDefinition(
-            fn, own, ins, outs, description, config_schema, required_resource_keys, retry_policy, tags
+            fn, own, ins, outs, description, config_schema, required_resource_keys, retry_policy, tags, timeout
         )  # fmt: skip
 
     return make(name, None) if callable(name) else lambda fn: make(fn, name)
@@ -223,6 +229,16 @@ def check_tags(where: str, tags: Mapping[str, str] | None) -> dict[str, str]:
         except NotJsonError as error:
             raise DefinitionError("InvalidTags", f"{where} has the tag {key!r}, whose value holds {error}") from None
     return checked
+
+
+def _check_timeout(name: str, timeout: float | None) -> float | None:
+    if timeout is None:
+        return None
+    if not isinstance(timeout, (int, float)) or isinstance(timeout, bool) or not 0 < timeout < math.inf:
+        raise DefinitionError(
+            "InvalidTimeout", f"op {name!r} has the timeout {timeout!r}; it must be a number of seconds above 0"
+        )
+    return float(timeout)
 
 
 def _parameters(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import traceback
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, Callable
 
 from podgraph.definition.graph import Op
 from podgraph.definition.retry import Failure, RetryRequested
@@ -14,7 +14,7 @@ from podgraph.definition.values import NotJsonError, to_json
 from podgraph.runtime.load import own_frames, where
 from podgraph.runtime.protocol import StepError
 
-__all__ = ["ErrorInfo", "error_info", "portable", "said", "seconds_to_retry"]
+__all__ = ["ErrorInfo", "error_info", "portable", "said", "seconds_to_retry", "wishes"]
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,17 @@ def portable(error: ErrorInfo) -> ErrorInfo:
     return replace(error, metadata={str(key): _portable(value) for key, value in error.metadata.items()})
 
 
-def seconds_to_retry(op: Op, error: ErrorInfo, attempt: int) -> float | None:
+def wishes(error: ErrorInfo) -> dict[str, Any]:
+    """Return as plain data what an op said about trying again; empty when it left that to its policy."""
+    if not error.allow_retries:
+        return {"allow": False}
+    if error.requested is None:
+        return {}
+    most, seconds = error.requested
+    return {"max": min(most, 1_000_000), "seconds": min(max(0.0, seconds), 1e8)}  # so that JSON holds them
+
+
+def seconds_to_retry(op: Op, error: ErrorInfo, attempt: int, chance: Callable[[], float] | None = None) -> float | None:
     """Return after how many seconds the `attempt`-th attempt (from 1) of an op is followed by another; None for never.
 
     What the op raised counts before its policy: `RetryRequested` brings numbers of its own, and
@@ -81,7 +91,7 @@ def seconds_to_retry(op: Op, error: ErrorInfo, attempt: int) -> float | None:
         return seconds if attempt <= most else None
     if op.retry is None or attempt > op.retry.max_retries:
         return None
-    return op.retry.seconds_before(attempt)
+    return op.retry.seconds_before(attempt, chance)
 
 
 def _portable(value: Any) -> Any:

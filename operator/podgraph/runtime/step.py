@@ -14,7 +14,7 @@ from podgraph.definition.jobs import JobDefinition
 from podgraph.definition.ops import OpDefinition
 from podgraph.definition.values import NotJsonError, to_json
 from podgraph.runtime.attempt import Attempt, RunInfo, run_attempt
-from podgraph.runtime.errors import error_info
+from podgraph.runtime.errors import error_info, wishes
 from podgraph.runtime.protocol import Assignment, Record, StepError, check_outputs
 from podgraph.runtime.resources import open_resources
 
@@ -43,17 +43,17 @@ def run_step(job: JobDefinition, assignment: Assignment) -> Record:
         return Record(assignment.nonce, "Succeeded", start, end, attempt.outputs)
     reason, message = attempt.error.reason, attempt.error.message
     sys.stderr.write(attempt.error.stack or f"{reason}: {message}\n")
-    return Record(assignment.nonce, "Failed", start, end, reason=reason, message=message)
+    return Record(assignment.nonce, "Failed", start, end, reason=reason, message=message, retry=wishes(attempt.error))
 
 
 def _attempt(
     job: JobDefinition, assignment: Assignment, inputs: Mapping[str, Any], config: Any, resources: Mapping[str, Any]
 ) -> Attempt:
     name = assignment.op
-    run = RunInfo(assignment.run_id, assignment.tags, retries=False)
+    run = RunInfo(assignment.run_id, assignment.tags)
     return run_attempt(
         job, name, inputs, config, resources, run, assignment.attempt, _ignore,
-        lambda outputs: check_outputs(name, _texts(name, outputs)),
+        lambda outputs: check_outputs(name, _texts(name, outputs)), assignment.lost,
     )  # fmt: skip
 
 

@@ -24,6 +24,7 @@ from podgraph import (
     op,
 )
 from podgraph.definition.compose import Parameter
+from podgraph.definition.graph import Graph
 
 
 def refusal(make: Callable[[], Any]) -> tuple[str, str]:
@@ -318,3 +319,22 @@ def test_what_a_return_annotation_says_of_one_output(returned: Any, hint: Any) -
 
     fn.__annotations__ = {"return": returned}
     assert op(fn).output_hints == {"result": hint}
+
+
+def test_a_timeout_goes_with_the_op_into_the_graph() -> None:
+    @op(timeout=90)
+    def slow() -> None: ...
+
+    @job
+    def j() -> None:
+        slow()
+        slow.alias("again")()
+
+    read = Graph.from_json(j.graph.to_json())
+    assert [read.ops[name].timeout for name in ("slow", "again")] == [90.0, 90.0]
+
+
+@pytest.mark.parametrize("timeout", [0, -1, True, "5", float("inf"), float("nan")])
+def test_a_timeout_must_be_a_number_of_seconds(timeout: Any) -> None:
+    with pytest.raises(DefinitionError, match="it must be a number of seconds above 0"):
+        op(timeout=timeout)(one)
