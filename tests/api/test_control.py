@@ -60,6 +60,18 @@ def pod_name(drive: Driver, name: str, attempt: int = 1) -> str:
     return step_pod("j", drive.fake.get("jobs", "default", "j")["metadata"]["uid"], name, attempt)
 
 
+def made_pods(drive: Driver) -> list[str]:
+    """Return a list to which the name of each pod is added that comes into being from now on."""
+    made: list[str] = []
+
+    def seen(change: Any) -> None:
+        if change.type == "ADDED" and change.resource is drive.fake.pods:
+            made.append(change.new.obj["metadata"]["name"])
+
+    drive.fake.store.listeners.append(seen)
+    return made
+
+
 def events(drive: Driver) -> list[str]:
     return [e["reason"] for e in drive.fake.objects("events")]
 
@@ -149,14 +161,7 @@ async def test_an_operator_that_dies_at_any_write_runs_each_attempt_once(at: int
     """Two ops fail twice, one of them by an eviction; whatever was written, the same six pods are made, each once."""
     async with driving() as drive:
         fault = drive.fake.fault("POST|PATCH|DELETE", "/(pods|status)", hold=True, when=when, skip=at)
-        made: list[str] = []
-        drive.fake.store.listeners.append(
-            lambda change: (
-                made.append(change.new.obj["metadata"]["name"])
-                if change.type == "ADDED" and change.resource is drive.fake.pods
-                else None
-            )
-        )
+        made = made_pods(drive)
 
         def behave(pod: Obj) -> tuple[int, str] | None:
             name, which = pod["metadata"]["name"], op_of(pod)
@@ -465,6 +470,57 @@ async def test_a_cancel_while_pods_are_made_leaves_none_behind(drive: Driver, wh
     await drive.fake.until(lambda: not fault.waiting, what="the held create")
     await drive.fake.until(lambda: not drive.fake.objects("pods"), what="the pods' deletion")
     assert set(states(drive).values()) == {"Canceled"}
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+@pytest.mark.parametrize("at", range(14))
+async def test_an_operator_that_dies_at_any_write_of_a_cancel_leaves_no_pod_behind(at: int, when: str) -> None:
+    async with driving() as drive:
+        fault = drive.fake.fault("POST|PATCH|DELETE", "/(pods|status)", hold=True, when=when, skip=at)
+
+        def over() -> bool:
+            return condition(drive.status(), "Finished").get("status") == "True"
+
+        async with AutoKubelet(drive.fake, lambda pod: adding(pod) if op_of(pod) == "a" else None):
+            drive.apply(ops=[op("a"), *(op(f"n{i}", "a") for i in range(5))], execution={"maxConcurrent": 3})
+            await drive.fake.until(lambda: drive.pod("n1") or fault.waiting, what="a pod")
+            change(drive, cancel=True)
+            await drive.fake.until(lambda: fault.waiting or over(), what="the write")
+            await drive.stop()
+            fault.release()
+            await drive.fake.until(lambda: not fault.waiting, what="the end of the held request")
+            await drive.start()
+            status = await drive.finished()
+            await drive.fake.until(
+                lambda: {op_of(p) for p in drive.fake.objects("pods")} <= {"a"}, what="the pods' deletion"
+            )
+        assert condition(status, "Succeeded")["reason"] == "Canceled"
+        assert set(states(drive).values()) <= {"Succeeded", "Canceled"}
+        assert [states(drive)[f"n{i}"] for i in range(5)] == ["Canceled"] * 5
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+@pytest.mark.parametrize("at", range(10))
+async def test_an_operator_that_dies_at_any_write_counts_a_timeout_once(at: int, when: str) -> None:
+    """Whatever was written, both attempts end by the timeout, none is taken for the cluster's fault, and no third."""
+    async with driving(Moving()) as drive:
+        fault = drive.fake.fault("POST|PATCH|DELETE", "/(pods|status)", hold=True, when=when, skip=at)
+
+        def over() -> bool:
+            return condition(drive.status(), "Finished").get("status") == "True"
+
+        made = made_pods(drive)
+        async with AutoKubelet(drive.fake, lambda pod: None):
+            drive.apply(ops=[op("a", timeoutSeconds=0.2, retryPolicy=again(1))])
+            await drive.fake.until(lambda: fault.waiting or over(), 10, what="the write")
+            await drive.stop()
+            fault.release()
+            await drive.fake.until(lambda: not fault.waiting, what="the end of the held request")
+            await drive.start()
+            record = (await drive.finished())["steps"]["a"]
+        assert (record["state"], record["reason"], record["attempt"]) == ("Failed", "Timeout", 2)
+        assert "infrastructureFailures" not in record
+        assert made == [pod_name(drive, "a", n) for n in (1, 2)]
 
 
 async def test_a_create_that_the_server_does_not_take_is_forgotten_with_the_cancel(drive: Driver) -> None:
