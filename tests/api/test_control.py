@@ -11,7 +11,7 @@ import pytest
 
 from api.driving import Clock, Driver, PythonPods, adding, assignment_of, condition, driving, op_of
 from api.fake import AutoKubelet
-from podgraph.planning.names import step_pod
+from podgraph.planning.names import resolve_pod, step_pod
 from podgraph.planning.status import seconds_of
 
 Obj = dict[str, Any]
@@ -283,6 +283,35 @@ async def test_what_the_cluster_took_does_not_count_against_a_python_op_s_policy
     assert drive.steps()["by_policy"]["attempt"] == 3
     last = drive.fake.get("pods", "default", pod_name(drive, "by_policy", 3))
     assert (assignment_of(last).attempt, assignment_of(last).lost) == (3, 1)
+
+
+async def test_a_resolve_pod_that_the_cluster_ends_is_made_again() -> None:
+    source = RETRIES.replace("    asks()\n    refuses()\n", "")
+    clock = Moving()
+    async with driving(clock) as drive:
+        drive.apply(code={"source": source}, execution={"infrastructureRetries": 2})
+        first = (await drive.pod_of(""))["metadata"]["name"]
+        drive.fake.evict_pod("default", first, "Evicted", "low on memory")
+        await drive.fake.until(lambda: "ResolveRetried" in events(drive), what="an event")
+        assert (
+            "again, as the resolve pod told no graph; low on memory" in condition(drive.status(), "Accepted")["message"]
+        )
+        clock.now += 10
+        await wake(drive)
+        second = await drive.fake.until(
+            lambda: drive.fake.find("pods", "default", resolve_name(drive, 2)), what="another"
+        )
+        await drive.stop()
+        await drive.start()
+        play = PythonPods(drive.fake, source)
+        async with AutoKubelet(drive.fake, play):
+            assert second["metadata"]["name"] != first
+            assert condition(await drive.finished(), "Succeeded")["status"] == "True"
+        assert drive.created_ops().count("") == 2
+
+
+def resolve_name(drive: Driver, attempt: int) -> str:
+    return resolve_pod("j", drive.fake.get("jobs", "default", "j")["metadata"]["uid"], attempt)
 
 
 # --- time
