@@ -339,7 +339,7 @@ async def test_an_image_that_does_not_exist_refuses_the_job_before_any_step(driv
 
 
 async def test_a_resolve_pod_that_somebody_deletes_refuses_the_job(drive: Driver) -> None:
-    job = drive.apply(code={"source": ARITHMETIC})
+    job = drive.apply(code={"source": ARITHMETIC}, execution=NO_RETRIES)
     pod = await drive.pod_of("")
     await drive.seen(job["metadata"]["uid"], pod["metadata"]["name"])
     drive.fake.delete_pod("default", pod["metadata"]["name"])
@@ -437,7 +437,7 @@ async def test_an_image_that_does_not_exist_fails_its_step_at_once(drive: Driver
 async def test_a_registry_that_does_not_answer_is_waited_for() -> None:
     clock = Clock()
     async with driving(clock) as drive:
-        job = drive.apply(ops=[op("a"), op("b")], execution=NO_RETRIES)
+        job = drive.apply(ops=[op("a"), op("b")])
         uid, name = job["metadata"]["uid"], (await drive.pod_of("a"))["metadata"]["name"]
         drive.finish("b", "result=1")
         await drive.fake.until(lambda: drive.status(), what="a first status")

@@ -25,7 +25,6 @@ class PodMaker:
         self.code_map = ""
         if code is not None and not code.module:
             self.code_map = names.code_config_map(ref.name, ref.uid)
-        self.resolve_name = names.resolve_pod(ref.name, ref.uid)
         self.containers: Mapping[str, ContainerSpec] = {}
         self._settings = settings
         self._code = code
@@ -44,9 +43,13 @@ class PodMaker:
         """Return what the record of that pod must repeat."""
         return names.nonce(self.ref.uid, op, attempt)
 
-    def resolve_pod(self) -> Manifest:
-        """Return the pod that tells the graph of the Job's code."""
-        return self._python_pod(self.resolve_name, "", 1, 0, {})
+    def resolve_name(self, attempt: int) -> str:
+        """Return the name of the pod of one attempt to learn the graph of the Job's code."""
+        return names.resolve_pod(self.ref.name, self.ref.uid, attempt)
+
+    def resolve_pod(self, attempt: int) -> Manifest:
+        """Return that pod."""
+        return self._python_pod(self.resolve_name(attempt), "", attempt, 0, {})
 
     def step_pod(self, op: str, attempt: int, lost: int, inputs: Mapping[str, str]) -> Manifest:
         """Return the pod of an attempt; `inputs` holds JSON texts, `lost` see Assignment."""

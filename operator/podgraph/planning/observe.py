@@ -30,13 +30,16 @@ PULL_GRACE_SECONDS = 30
 the kubelet tries about three times in it. Reasons that cannot pass count at once."""
 
 _NEVER = ("InvalidImageName", "ErrImageNeverPull")
-_UNSTARTED = (
+_IMAGE = (
     *_NEVER,
     "ErrImagePull",
     "ImagePullBackOff",
     "ImageInspectError",
     "RegistryUnavailable",
     "SignatureValidationFailed",
+)
+_UNSTARTED = (
+    *_IMAGE,
     "CreateContainerConfigError",
     "CreateContainerError",
     "RunContainerError",
@@ -99,7 +102,8 @@ def observe(pod: Pod) -> Seen:
         reason, message = state.waiting.reason, state.waiting.message
         hopeless = reason in _NEVER or ("Pull" in reason and bool(_NO_SUCH_IMAGE.search(message)))
         missing = reason == "CreateContainerConfigError" and bool(_NO_SUCH_CONFIG.search(message))
-        fault = Fault.LASTING if hopeless or missing else Fault.INFRASTRUCTURE
+        # The kubelet has tried an image several times when its grace is over, and another pod would fare no better.
+        fault = Fault.LASTING if reason in _IMAGE or missing else Fault.INFRASTRUCTURE
         return Seen(Phase.STUCK, reason, message or reason, hopeless, fault)
     for condition in pod.status.conditions:
         if condition.type == "PodScheduled" and condition.status == "False":
@@ -116,7 +120,8 @@ def grace_of(seen: Seen) -> float:
     """Return how many seconds a container that cannot start is waited for."""
     if seen.hopeless:
         return 0
-    return CONFIG_GRACE_SECONDS if seen.fault is Fault.LASTING else PULL_GRACE_SECONDS
+    missing = seen.fault is Fault.LASTING and seen.reason not in _IMAGE
+    return CONFIG_GRACE_SECONDS if missing else PULL_GRACE_SECONDS
 
 
 def describe_exit(state: Terminated) -> str:

@@ -15,7 +15,7 @@ from enum import Enum
 from podgraph.definition.graph import Op
 from podgraph.runtime.errors import ErrorInfo, seconds_to_retry
 
-__all__ = ["Fault", "chance_of", "fault_of", "seconds_until_retry"]
+__all__ = ["Fault", "chance_of", "fault_of", "seconds_after_loss", "seconds_until_retry"]
 
 _FIRST_SECONDS, _MOST_SECONDS = 5.0, 300.0
 
@@ -72,6 +72,11 @@ def seconds_until_retry(
         return seconds_to_retry(op, error, attempt - lost, chance)
     if lost >= most_lost:
         return None
+    return seconds_after_loss(lost, chance)
+
+
+def seconds_after_loss(lost: int, chance: Callable[[], float]) -> float:
+    """Return how long the cluster is left alone when `lost` attempts had been lost to it before this one."""
     return min(_FIRST_SECONDS * 2.0 ** min(lost, 20), _MOST_SECONDS) * (1 + chance() / 4)
 
 

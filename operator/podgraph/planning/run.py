@@ -12,14 +12,15 @@ from typing import Any
 
 from podgraph.definition.errors import DefinitionError
 from podgraph.definition.graph import Graph
-from podgraph.planning import manifests
+from podgraph.planning import manifests, names
 from podgraph.planning.actions import Actions, Settings
 from podgraph.planning.admission import check_priorities
 from podgraph.planning.attempts import Attempts
 from podgraph.planning.conditions import Conditions
-from podgraph.planning.execution import read_control
+from podgraph.planning.execution import ExecutionSpec, read_control
 from podgraph.planning.making import PodMaker
 from podgraph.planning.manifests import JobRef, Manifest
+from podgraph.planning.observe import observe
 from podgraph.planning.pods import Pod
 from podgraph.planning.resolving import Resolver
 from podgraph.planning.retention import pods_to_delete
@@ -64,7 +65,7 @@ class Run:
         self._told = ""
         self._records = {k: _as_loaded(StepRecord.from_status(v)) for k, v in (status.get("steps") or {}).items()}
         self._maker = PodMaker(self.ref, settings, None)
-        self._resolver = Resolver(self._maker, self.conditions, 0)
+        self._resolver = Resolver(self._maker, self.conditions, ExecutionSpec())
         self._attempts: Attempts | None = None
         self._told_generation = True
 
@@ -144,7 +145,7 @@ class Run:
 
         Raises DefinitionError when it is the resolve pod: then the Job is to be refused.
         """
-        if self._attempts is None or pod_name == self._maker.resolve_name:
+        if self._attempts is None or pod_name == self._resolver.pod_name:
             raise DefinitionError(reason, f"the API server refuses the resolve pod: {message}")
         return self._attempts.not_created(pod_name, reason, message, now)
 
@@ -220,9 +221,9 @@ class Run:
         retention = (self._object["spec"].get("execution") or {}).get("podRetention", "OnFailure")
         records = self.steps.records if self.steps is not None else self._records
         done = {record.pod_uid for record in records.values() if record.state == "Succeeded"}
-        resolved = pods.get(self._maker.resolve_name)
-        if resolved is not None and self.conditions.holds("Accepted", "True"):
-            done.add(resolved.metadata.uid)
+        if self.conditions.holds("Accepted", "True"):  # then a resolve pod, which is for no op, did what it was for
+            resolve = [pod for pod in pods.values() if names.OP_LABEL not in pod.metadata.labels]
+            done |= {pod.metadata.uid for pod in resolve if not observe(pod).reason}
         return pods_to_delete(retention, pods, done)
 
     # --- from the spec to steps
@@ -231,7 +232,7 @@ class Run:
         if self.spec is None:
             self.spec = read_spec(self._object["spec"], self.settings.default_image)
             self._maker = PodMaker(self.ref, self.settings, self.spec.code)
-            self._resolver = Resolver(self._maker, self.conditions, self.spec.execution.pending_seconds)
+            self._resolver = Resolver(self._maker, self.conditions, self.spec.execution)
         containers: Mapping[str, ContainerSpec] = {}
         if self.spec.code is None:
             graph, containers = graph_of_ops(self.ref.name, self.spec.ops or ())
@@ -250,11 +251,11 @@ class Run:
         """Return the packed graph, "" while it is not known or when the Job has to end before it is."""
         stop = self._stop(now)
         if stop is not None:
-            actions.deletes.append(self._maker.resolve_name)  # also one that was asked for and has not been seen
+            actions.deletes.append(self._resolver.pod_name)  # also one that was asked for and has not been seen
             self.conditions.stop(stop.reason, stop.message, self.started, now, actions)
             return ""
         packed = self._resolver.look(pods, self.control.suspend, now, actions)
-        if self.control.suspend and self._maker.resolve_name not in pods:
+        if self.control.suspend and self._resolver.pod_name not in pods:
             self.conditions.on_the_way(*_SUSPENDED, now, actions)
         self._look_at_deadline(actions)
         return packed

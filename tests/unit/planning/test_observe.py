@@ -107,7 +107,8 @@ def test_before_the_end(look: Pod, seen: Seen) -> None:
 )
 def test_containers_that_cannot_start(reason: str, message: str, grace: int) -> None:
     seen = observe(pod(waiting(reason, message), phase="Pending"))
-    fault = Fault.INFRASTRUCTURE if grace == 30 else Fault.LASTING
+    mends = reason in ("CreateContainerError", "RunContainerError") or "sync" in message
+    fault = Fault.INFRASTRUCTURE if mends else Fault.LASTING
     assert seen == Seen(Phase.STUCK, reason, message or reason, grace == 0, fault)
     assert grace_of(seen) == grace
 

@@ -80,7 +80,7 @@ def test_a_step_is_created_once_and_its_follower_when_it_ends() -> None:
 
 
 def test_what_waits_for_a_registry_is_looked_at_again_though_nothing_changes() -> None:
-    run = make(op("a"), op("b"), execution=NO_RETRIES)
+    run = make(op("a"), op("b"))
     look(run)
     stuck = waiting(pod_name("a"))
     known = {stuck.metadata.name: stuck}
