@@ -69,8 +69,6 @@ class _Run:
         self._workers: dict[str, Worker] = {}
         self._ended: dict[str, Done] = {}
         self._waiting = selectors.DefaultSelector()
-        if isinstance(makes, ForkServer):
-            self._waiting.register(makes.connection, selectors.EVENT_READ)
 
     def to_the_end(self) -> None:
         """Start what is ready and take in what happens until no step can change any more."""
@@ -133,6 +131,7 @@ class _Run:
             {key: bound.resources.get(key) for key in self._prepared.graph.ops[name].resources},
         )
         worker = self._makes.start(name)
+        self._watch_server()
         self._workers[name] = worker
         with contextlib.suppress(OSError):  # one that is gone already shows by its status
             send(worker.connection, task)
@@ -142,8 +141,7 @@ class _Run:
 
     def _take_in(self) -> None:
         self._makes.check()
-        if isinstance(self._makes, ForkServer) and self._makes.is_gone:
-            self._ignore(self._makes.connection)
+        self._watch_server()
         for worker in list(self._workers.values()):
             gone = worker.status is not None  # asked first: what it said before is then there to be read
             self._hear(worker)
@@ -165,6 +163,16 @@ class _Run:
             self._ignore(worker.connection)
         if worker.is_mute:
             self._ignore(worker.output)
+
+    def _watch_server(self) -> None:
+        """Wait also for what the fork server says, as long as it is there."""
+        if not isinstance(self._makes, ForkServer):
+            return
+        server = self._makes.connection
+        if self._makes.is_gone:
+            self._ignore(server)
+        elif server not in self._waiting.get_map():
+            self._waiting.register(server, selectors.EVENT_READ)
 
     def _ignore(self, thing: Any) -> None:
         with contextlib.suppress(KeyError):

@@ -120,20 +120,27 @@ class ForkServer:
     """Forks a process for each step from one that has loaded the user's code once."""
 
     def __init__(self, code: CodeRef) -> None:
+        self._code = code
+        self._asked: list[Worker] = []  # not yet told their pid, in the order they were asked for
+        self._running: dict[int, Worker] = {}
+        self._open()
+
+    def _open(self) -> None:
         self.connection, theirs = socket.socketpair()
         self._process = subprocess.Popen(
             [sys.executable, "-m", "podgraph.runtime.forkserver", str(theirs.fileno())],
             pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL, start_new_session=True, env=_environment(),
         )  # fmt: skip
         theirs.close()
-        send(self.connection, code)
+        send(self.connection, self._code)
         self._inbox: Inbox | None = None
         self.is_gone = self._has_forked = False
-        self._asked: list[Worker] = []  # not yet told their pid, in the order they were asked for
-        self._running: dict[int, Worker] = {}
 
     def start(self, step: str) -> Worker:
         """Ask for the process of a step; its pid is known after a later :meth:`check`."""
+        if self.is_gone and self._has_forked:  # something killed it; it has loaded the code, so another can
+            self.connection.close()
+            self._open()
         ours, theirs = socket.socketpair()
         output, printed = os.pipe()
         worker = Worker(step, ours, output)

@@ -638,6 +638,27 @@ def my_job():
     assert ran.failure("one") == ("WorkerDied", "its process ended with exit code 1 before the op was done")
 
 
+@pytest.mark.parametrize("run", ["forkserver"], indirect=True)
+def test_a_fork_server_that_is_killed_is_made_anew(run: Runner) -> None:
+    ran = run(
+        """
+@op(retry_policy=RetryPolicy(1))
+def kills(context):
+    if not context.retry_number:
+        os.kill(os.getppid(), signal.SIGKILL)
+        time.sleep(60)
+    return 1
+
+@job
+def my_job():
+    add(kills()), one()
+""",
+        max_concurrent=1,
+    )
+    assert ran.succeeded, ran.states
+    assert ran.events("kills").count("STEP_RESTARTED") == 1
+
+
 # What a Ctrl-C or the death of the run does is seen in a process of its own.
 
 DRIVE = """
@@ -694,7 +715,7 @@ def my_job():
 
 def start(folder: Path, method: str, source: str, grace: float = 30) -> subprocess.Popen[str]:
     (folder / "my_job.py").write_text(HEAD + source)
-    env = {**os.environ, "PYTHONPATH": str(OPERATOR)}
+    env = {**os.environ, "PYTHONPATH": str(OPERATOR), "TMPDIR": str(folder)}
     return subprocess.Popen(
         [sys.executable, "-c", DRIVE, method, str(grace)], cwd=folder, env=env, text=True,
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True,
@@ -734,6 +755,19 @@ def test_ctrl_c_with_ops_that_make_it_hard(tmp_path: Path, method: str, handle: 
     assert out.splitlines()[-2] == "canceled RUN_CANCELED"
     assert (tmp_path / "closed").exists() == ("print" in handle)
     assert not [pid for pid in pids if pid != driver.pid and is_alive(pid)]
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_a_second_ctrl_c_asks_no_more(tmp_path: Path, method: str) -> None:
+    source = WAITING.replace("def handle():\n    pass", "def handle():\n    note('asked')\n    time.sleep(60)")
+    with start(tmp_path, method, source) as driver:
+        pids = pids_in(tmp_path / "pids", 6)
+        driver.send_signal(signal.SIGINT)
+        pids_in(tmp_path / "asked", 2)
+        driver.send_signal(signal.SIGINT)
+        out, _ = driver.communicate(timeout=60)
+    assert out.splitlines()[-2] == "canceled RUN_CANCELED"
+    until(lambda: not [pid for pid in pids if pid != driver.pid and is_alive(pid)], "processes are left behind")
 
 
 @pytest.mark.parametrize("method", METHODS)
