@@ -18,7 +18,8 @@ from podgraph.definition.errors import DefinitionError
 from podgraph.definition.jobs import JobDefinition
 from podgraph.planning.names import ASSIGNMENT, JOB_UID_LABEL, OP_ANNOTATION
 from podgraph.reconcile.controller import Controller
-from podgraph.runtime.load import find_job
+from podgraph.runtime.group import run_group
+from podgraph.runtime.load import CodeRef, find_job
 from podgraph.runtime.protocol import Assignment, Record
 from podgraph.runtime.resolve import resolve
 from podgraph.runtime.step import run_step
@@ -232,6 +233,9 @@ class PythonPods:
     def _work(self, work: Assignment) -> tuple[Record, list[str]]:
         try:
             job = self.job(work)
+            if work.group:
+                lines: list[str] = []
+                return run_group(job, CodeRef(), work, lines.append), lines
             if work.op:
                 return run_step(job, work), []
             return resolve(job, work)

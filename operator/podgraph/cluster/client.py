@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import random
+from collections.abc import AsyncIterator
 from typing import Any
 
 import aiohttp
 import msgspec
 
-from podgraph.planning.names import GROUP
+from podgraph.planning.names import CONTAINER, GROUP
 from podgraph.planning.pods import Pod
 
 __all__ = ["ApiError", "Client"]
 
 _ATTEMPTS = 5
 _CREATES_AT_ONCE = 30
+_LOG_SILENCE_SECONDS = 300  # then the connection may be dead, and another finds out
+_LOG_LINE = 256 * 1024
 _JOBS = f"/apis/{GROUP}/v1alpha1/namespaces"
 # A Job can be large; of the answer to a write only its metadata matters.
 _METADATA = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1"
@@ -117,6 +120,35 @@ class Client:
         """Return the lines of a pod's log, at most `most` bytes of it."""
         path = f"/api/v1/namespaces/{namespace}/pods/{name}/log?limitBytes={most}"
         return (await self._request("GET", path)).decode(errors="replace").splitlines()
+
+    async def step_log(
+        self, namespace: str, name: str, mark: str, follow: bool = False, since: str = ""
+    ) -> AsyncIterator[list[str]]:
+        """Yield the lines with `mark` of a pod's step, as they come, each behind its time; raises ApiError.
+
+        With `follow` it goes on until the container has ended. `since` is the time of a line from which to begin. Not
+        more than a part of a line is ever held, however much there is to read.
+        """
+        path = f"/api/v1/namespaces/{namespace}/pods/{name}/log"
+        query = {"container": CONTAINER, "timestamps": "true"}
+        query |= {"follow": "true"} if follow else {}
+        query |= {"sinceTime": since} if since else {}
+        timeout = aiohttp.ClientTimeout(total=None, sock_connect=5, sock_read=_LOG_SILENCE_SECONDS)
+        wanted, rest = mark.encode(), b""
+        try:
+            async with self.session.get(path, params=query, timeout=timeout) as answer:
+                if answer.status >= 300:
+                    raise _error(answer.status, await answer.read())
+                async for part in answer.content.iter_any():
+                    *lines, rest = (rest + part).split(b"\n")
+                    if found := [line.decode(errors="replace") for line in lines if wanted in line]:
+                        yield found
+                    if len(rest) > _LOG_LINE:  # a report at the end of such a line is then found by its mark alone
+                        rest = rest[-_LOG_LINE // 2 :]
+                if wanted in rest:
+                    yield [rest.decode(errors="replace")]
+        except (aiohttp.ClientError, TimeoutError) as trouble:
+            raise ApiError(0, "Unreachable", f"the log of pod {name}: {trouble!r}") from trouble
 
     async def config_map_key(self, namespace: str, name: str, key: str) -> str | None:
         """Return the text under a ConfigMap's key; None when the ConfigMap or the key does not exist."""

@@ -10,7 +10,10 @@ from pathlib import Path
 import aiohttp
 import kopf
 
-__all__ = ["connect", "login", "token_middleware"]
+__all__ = ["MOST_FOLLOWED", "connect", "login", "token_middleware"]
+
+MOST_FOLLOWED = 200
+"""How many logs are followed at once; each holds a connection."""
 
 _LOG = logging.getLogger(__name__)
 _TOKEN_FILE = Path("/var/run/secrets/kubernetes.io/serviceaccount/token")
@@ -47,7 +50,7 @@ def connect(info: kopf.ConnectionInfo) -> aiohttp.ClientSession:
         headers.update(info.as_http_headers())
     return aiohttp.ClientSession(
         base_url=info.server,
-        connector=aiohttp.TCPConnector(limit=100, ssl=info.as_ssl_context()),
+        connector=aiohttp.TCPConnector(limit=100 + MOST_FOLLOWED, ssl=info.as_ssl_context()),
         headers=headers,
         timeout=aiohttp.ClientTimeout(total=30, connect=5),
         middlewares=tuple(middlewares),

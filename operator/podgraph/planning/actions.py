@@ -32,9 +32,10 @@ class Actions:
     """What one pass decided. Empty fields ask for nothing.
 
     `copy_code` asks for the Job's own copy of its code before anything else (see :meth:`Run.code_source`); `creates`
-    are pods; `deletes`, `confirm` (look whether it really is gone) and `read_log` are pod names; `status` is a merge
-    patch; `urgent` says that the status should be written at once; `again_at` is a time (seconds since the epoch) to
-    look again.
+    are pods; `deletes`, `confirm` (look whether it really is gone), `read_log` (for the graph), `follow_log` (for what
+    its steps do) and `read_reports` (once more and whole, as it has ended) are pod names; `status` is a merge patch;
+    `urgent` says that the status should be written at once; `again_at` is a time (seconds since the epoch) to look
+    again.
     """
 
     copy_code: bool = False
@@ -42,6 +43,8 @@ class Actions:
     deletes: list[str] = field(default_factory=list)
     confirm: list[str] = field(default_factory=list)
     read_log: str = ""
+    follow_log: str = ""
+    read_reports: str = ""
     status: dict[str, Any] = field(default_factory=dict)
     urgent: bool = False
     events: list[Event] = field(default_factory=list)
@@ -54,4 +57,5 @@ class Actions:
 
     def drop_creates(self) -> None:
         """Make nothing after all: the Job is at its end."""
-        self.creates, self.copy_code, self.read_log = [], False, ""
+        self.creates, self.copy_code = [], False
+        self.read_log = self.follow_log = self.read_reports = ""

@@ -63,6 +63,11 @@ class Attempts:
         """The names of the pods of the attempts that may be under way."""
         return list(self._step_of)
 
+    @property
+    def done(self) -> bool:
+        """Whether no step can change any more."""
+        return self.steps.done
+
     def take_in(self, changed: Iterable[str], pods: Pods, now: float, actions: Actions) -> None:
         """Look at the pods that changed, and at the steps whose time has come."""
         for name in changed:

@@ -1,4 +1,4 @@
-"""`spec.execution`, and the few fields by which a user steers a job that exists: suspend, cancel, its lifetime."""
+"""`spec.execution`, what run config says beside it, and the few fields by which a user steers a job that exists."""
 
 from __future__ import annotations
 
@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from podgraph.definition.errors import DefinitionError
+from podgraph.run_config.binding import merge
 from podgraph.run_config.execution import TagLimit
 
-__all__ = ["Control", "ExecutionSpec", "read_control", "read_execution_spec"]
+__all__ = ["Control", "ExecutionSpec", "one_pod_section", "read_control", "read_execution_spec"]
 
 Object = Mapping[str, Any]
 
@@ -18,6 +19,8 @@ PENDING_SECONDS = 600
 autoscaler to bring a node and for a large image to come, and short enough that nobody waits for ever (Dagster's
 executor has no such limit at all)."""
 INFRASTRUCTURE_RETRIES = 3
+
+_EXECUTORS = {"PodPerStep": "", "InProcess": "in_process", "Multiprocess": "multiprocess"}
 
 
 @dataclass(frozen=True)
@@ -29,6 +32,8 @@ class ExecutionSpec:
     pending_seconds: float = PENDING_SECONDS
     infrastructure_retries: int = INFRASTRUCTURE_RETRIES
     retention: str = "OnFailure"
+    mode: str = "PodPerStep"
+    start_method: str = ""
 
 
 @dataclass(frozen=True)
@@ -51,13 +56,57 @@ def read_control(spec: Object) -> Control:
 
 def read_execution_spec(data: Object) -> ExecutionSpec:
     """Read `spec.execution` as the API server has checked it. Raises DefinitionError for what its schema cannot say."""
+    mode, start_method = data.get("mode", "PodPerStep"), data.get("startMethod", "")
+    if start_method and mode != "Multiprocess":
+        raise DefinitionError(
+            "InvalidSpec", f"spec.execution.startMethod is for the mode Multiprocess; the mode is {mode}"
+        )
     return ExecutionSpec(
         max_concurrent=data.get("maxConcurrent"),
         tag_limits=tuple(_tag_limit(at, item) for at, item in enumerate(data.get("tagConcurrencyLimits") or ())),
         pending_seconds=data.get("pendingTimeoutSeconds", PENDING_SECONDS),
         infrastructure_retries=data.get("infrastructureRetries", INFRASTRUCTURE_RETRIES),
         retention=data.get("podRetention", "OnFailure"),
+        mode=mode,
+        start_method=start_method,
     )
+
+
+def one_pod_section(spec: ExecutionSpec, run_config: Object) -> dict[str, Any]:
+    """Return the `execution` section of run config by which one pod runs all steps; {} for a pod per step.
+
+    The executor that the Job's own run config names goes before the mode, and its settings before those of
+    `spec.execution`. What `@job(config=...)` says chooses no mode: it is how the job runs where it is one process,
+    and a Job that says nothing has a pod per step whatever its code was written for. Where the executor is the same
+    the pod takes the settings from there that neither of the two makes.
+
+    >>> one_pod_section(ExecutionSpec(mode="InProcess"), {"execution": {"config": {"multiprocess": {}}}})
+    {'config': {'multiprocess': {}}}
+    """
+    config = (run_config.get("execution") or {}).get("config")
+    named = {key: value or {} for key, value in config.items()} if isinstance(config, Mapping) else {}
+    executor = next(iter(named), _EXECUTORS[spec.mode])
+    if not executor:
+        return {}
+    settings: dict[str, Any] = {}
+    if executor == "multiprocess":
+        if spec.max_concurrent:
+            settings["max_concurrent"] = spec.max_concurrent
+        if spec.start_method:
+            settings["start_method"] = {spec.start_method.lower(): {}}
+        if spec.tag_limits:
+            settings["tag_concurrency_limits"] = [_seed_limit(limit) for limit in spec.tag_limits]
+    return {"config": merge({executor: settings}, named, ".execution.config") if named else {executor: settings}}
+
+
+def _seed_limit(limit: TagLimit) -> dict[str, Any]:
+    """Return a limit in the form of run config."""
+    item: dict[str, Any] = {"key": limit.key, "limit": limit.limit}
+    if limit.per_value:
+        item["value"] = {"applyLimitPerUniqueValue": True}
+    elif limit.value is not None:
+        item["value"] = limit.value
+    return item
 
 
 def _tag_limit(at: int, item: Object) -> TagLimit:

@@ -58,6 +58,28 @@ class PodMaker:
             return manifests.container_pod(self.ref, name, op, self.containers[op], inputs)
         return self._python_pod(name, op, attempt, lost, inputs)
 
+    @property
+    def run_name(self) -> str:
+        """The name of the one pod that runs all steps."""
+        return names.run_pod(self.ref.name, self.ref.uid)
+
+    @property
+    def run_nonce(self) -> str:
+        """What the record and the reports of that pod must repeat."""
+        return names.run_nonce(self.ref.uid)
+
+    def run_assignment(self, group: Mapping[str, Any]) -> Assignment:
+        """Return what that pod is to do."""
+        assert self._code is not None
+        file = "" if self._code.module else manifests.CODE_FILE
+        return Assignment(
+            "", self.run_nonce, self.ref.uid, file=file, module=self._code.module, job=self._code.job, group=dict(group)
+        )
+
+    def run_pod(self, assignment: Assignment) -> Manifest:
+        """Return that pod."""
+        return self._assigned(self.run_name, assignment)
+
     def _python_pod(self, name: str, op: str, attempt: int, lost: int, inputs: Mapping[str, str]) -> Manifest:
         assert self._code is not None
         code = self._code
@@ -76,7 +98,11 @@ class PodMaker:
             resources=self._resources(op),
             tags=dict(self._graph.tags) if self._graph is not None else {},
         )
-        return manifests.python_pod(self.ref, name, code, assignment, self._settings.runtime, self.code_map)
+        return self._assigned(name, assignment)
+
+    def _assigned(self, name: str, assignment: Assignment) -> Manifest:
+        assert self._code is not None
+        return manifests.python_pod(self.ref, name, self._code, assignment, self._settings.runtime, self.code_map)
 
     def _resources(self, op: str) -> dict[str, Any]:
         """Return the config of each resource that an op uses."""

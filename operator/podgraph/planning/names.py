@@ -21,6 +21,8 @@ __all__ = [
     "label_value",
     "nonce",
     "resolve_pod",
+    "run_nonce",
+    "run_pod",
     "runtime_config_map",
     "step_pod",
 ]
@@ -48,6 +50,11 @@ def resolve_pod(job: str, uid: str, attempt: int = 1) -> str:
     return _name(job, "resolve", f"{uid}//resolve" if attempt == 1 else f"{uid}//resolve/{attempt}")
 
 
+def run_pod(job: str, uid: str) -> str:
+    """Return the name of the one pod that runs all steps of a Job."""
+    return _name(job, "run", f"{uid}//run")
+
+
 def code_config_map(job: str, uid: str) -> str:
     """Return the name of the ConfigMap that holds a Job's own copy of its code."""
     return _name(job, "code", f"{uid}//code")
@@ -61,6 +68,11 @@ def runtime_config_map(digest: str) -> str:
 def nonce(uid: str, op: str, attempt: int) -> str:
     """Return what a step's record must repeat, so that nothing else a container leaves can pass for a record."""
     return _hash(f"nonce/{uid}/{op}/{attempt}", 16)
+
+
+def run_nonce(uid: str) -> str:
+    """Return what the one pod that runs all steps of a Job must repeat."""
+    return _hash(f"nonce/{uid}//run", 16)
 
 
 def label_value(text: str) -> str:

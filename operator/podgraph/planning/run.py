@@ -6,7 +6,6 @@ Job's status and its pods do not say, so it can be made anew from them at any ti
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -17,17 +16,19 @@ from podgraph.planning.actions import Actions, Settings
 from podgraph.planning.admission import check_priorities
 from podgraph.planning.attempts import Attempts
 from podgraph.planning.conditions import Conditions
-from podgraph.planning.execution import ExecutionSpec, read_control
+from podgraph.planning.execution import ExecutionSpec, one_pod_section, read_control
 from podgraph.planning.making import PodMaker
 from podgraph.planning.manifests import JobRef, Manifest
 from podgraph.planning.observe import observe
 from podgraph.planning.pods import Pod
 from podgraph.planning.resolving import Resolver
 from podgraph.planning.retention import pods_to_delete
+from podgraph.planning.sizes import check_ops, output_budget
 from podgraph.planning.spec import ContainerSpec, JobSpec, graph_of_ops, read_spec
 from podgraph.planning.status import STATES, StepRecord, duration, seconds_of
-from podgraph.planning.steps import Steps
+from podgraph.planning.steps import ReportedSteps, Steps
 from podgraph.planning.stopping import Stop, deadline_of, stop_of
+from podgraph.planning.whole import Whole
 from podgraph.run_config.binding import bind
 from podgraph.runtime.protocol import Record
 from podgraph.runtime.resolve import unpack
@@ -36,13 +37,6 @@ from podgraph.selection import select
 
 __all__ = ["Run"]
 
-MAX_OPS = 5_000
-"""The most ops one job may have in a cluster: their records must fit into one Kubernetes object."""
-MAX_OBJECT = 1_400_000
-"""Most bytes a Job may have as Kubernetes stores it (etcd takes 1.5 MiB)."""
-MAX_JOB_OUTPUTS = 524_288
-_RECORD_BYTES = 280
-_SECTIONS = ("ops", "inputs", "resources")
 _SUSPENDED = ("Suspended", "nothing further is started while spec.suspend is true")
 
 Object = Mapping[str, Any]
@@ -66,7 +60,7 @@ class Run:
         self._records = {k: _as_loaded(StepRecord.from_status(v)) for k, v in (status.get("steps") or {}).items()}
         self._maker = PodMaker(self.ref, settings, None)
         self._resolver = Resolver(self._maker, self.conditions, ExecutionSpec())
-        self._attempts: Attempts | None = None
+        self._attempts: Attempts | Whole | None = None
         self._told_generation = True
 
     @property
@@ -131,6 +125,11 @@ class Run:
         """Give the packed graph that `read_log` asked for."""
         self._told = packed
 
+    def take_lines(self, lines: Iterable[str], whole: bool = False) -> None:
+        """Give lines of the log that was asked for; `whole` says that the pod has ended and there are no others."""
+        if isinstance(self._attempts, Whole):
+            self._attempts.take_lines(lines, whole)
+
     def resolve_record(self, pods: Mapping[str, Pod]) -> Record | None:
         """Return the resolve pod's record, for reading its log."""
         return self._resolver.record(pods)
@@ -191,12 +190,12 @@ class Run:
             changed = dict.fromkeys([*changed, *self._attempts.pod_names])
         attempts, steps = self._attempts, self._attempts.steps
         attempts.take_in(changed, pods, now, actions)
-        stop = None if steps.done else self._stop(now)
+        stop = None if attempts.done else self._stop(now)
         if stop is not None:
             attempts.stop(stop, pods, now, actions)
         elif not self.control.suspend:
             attempts.start(pods, now, actions)
-        if steps.done:
+        if attempts.done:
             self.conditions.conclude(steps, attempts.stopped, self.started, now, actions)
             return
         if attempts.stopped is not None:
@@ -221,9 +220,11 @@ class Run:
         retention = (self._object["spec"].get("execution") or {}).get("podRetention", "OnFailure")
         records = self.steps.records if self.steps is not None else self._records
         done = {record.pod_uid for record in records.values() if record.state == "Succeeded"}
-        if self.conditions.holds("Accepted", "True"):  # then a resolve pod, which is for no op, did what it was for
-            resolve = [pod for pod in pods.values() if names.OP_LABEL not in pod.metadata.labels]
-            done |= {pod.metadata.uid for pod in resolve if not observe(pod).reason}
+        # A pod for no one op: it read the code, or ran all steps, and its exit code tells whether all went well.
+        others = [pod for pod in pods.values() if names.OP_LABEL not in pod.metadata.labels]
+        done -= {pod.metadata.uid for pod in others}
+        if self.conditions.holds("Accepted", "True"):
+            done |= {pod.metadata.uid for pod in others if not observe(pod).reason}
         return pods_to_delete(retention, pods, done)
 
     # --- from the spec to steps
@@ -262,33 +263,23 @@ class Run:
 
     def _accept(self, graph: Graph, containers: Mapping[str, ContainerSpec], now: float, actions: Actions) -> None:
         assert self.spec is not None
-        if len(graph.ops) > MAX_OPS:
-            raise DefinitionError("TooManyOps", f"the job has {len(graph.ops)} ops; at most {MAX_OPS} are allowed")
+        check_ops(graph)
         selected = select(graph, self.spec.selection)
         check_priorities(graph.ops[name] for name in selected)
-        bound = bind(graph, selected, self.spec.run_config, sections=_SECTIONS)
-        budget = self._output_budget(len(selected))
+        bound = bind(graph, selected, self.spec.run_config)
+        budget = output_budget(self._object, len(self._packed), len(selected))
         self._maker.set_graph(graph, bound, containers)
-        steps = Steps(graph, selected, bound.inputs, self._records)
-        self._attempts = Attempts(steps, self._maker, self.spec.execution, budget)
+        section = one_pod_section(self.spec.execution, self.spec.run_config)
+        steps = (ReportedSteps if section else Steps)(graph, selected, bound.inputs, self._records)
+        if isinstance(steps, ReportedSteps):
+            self._attempts = Whole(steps, self._maker, self.spec.execution, budget, self.spec.group(section))
+        else:
+            self._attempts = Attempts(steps, self._maker, self.spec.execution, budget)
         if not self.conditions.holds("Accepted", "True"):
             steps.changed.update(selected)
             chosen, total = len(selected), len(graph.ops)
             count = f"{chosen} of {total} ops" if chosen < total else f"{total} op{'s' if total != 1 else ''}"
             self.conditions.accept(f"{count} will run", now, actions)
-
-    def _output_budget(self, steps: int) -> int:
-        """Return how many bytes of outputs fit into the status beside all else."""
-        spec = len(json.dumps(self._object["spec"], ensure_ascii=False).encode())
-        meta = len(json.dumps(self._object["metadata"], ensure_ascii=False).encode())
-        room = MAX_OBJECT - spec - meta - len(self._packed) - _RECORD_BYTES * steps
-        if room < 16_384:
-            raise DefinitionError(
-                "TooLarge",
-                f"the job would be {MAX_OBJECT - room:,} bytes with its status; at most {MAX_OBJECT:,} bytes fit: use "
-                "fewer ops or shorter scripts (kubectl apply keeps a second copy of the spec, kubectl create does not)",
-            )
-        return min(MAX_JOB_OUTPUTS, room)
 
 
 def _as_loaded(record: StepRecord) -> StepRecord:

@@ -10,7 +10,7 @@ from podgraph.definition.errors import DefinitionError
 from podgraph.definition.graph import Graph, Input, Op, Output, OutputRef
 from podgraph.definition.retry import Backoff, Jitter, RetryPolicy
 from podgraph.definition.values import NotJsonError, to_json
-from podgraph.planning.execution import ExecutionSpec, read_execution_spec
+from podgraph.planning.execution import ExecutionSpec, one_pod_section, read_execution_spec
 
 __all__ = ["CodeSpec", "ContainerSpec", "JobSpec", "graph_of_ops", "read_spec"]
 
@@ -53,6 +53,12 @@ class JobSpec:
     execution: ExecutionSpec = field(default_factory=ExecutionSpec)
     deadline: int | None = None
 
+    def group(self, section: Mapping[str, Any]) -> dict[str, Any]:
+        """Return what one pod that runs all steps is told, by the `section` of run config that says how."""
+        config = {key: value for key, value in self.run_config.items() if key != "execution"}
+        group = {"selection": list(self.selection), "runConfig": config, "execution": dict(section)}
+        return {key: value for key, value in group.items() if value}
+
 
 def read_spec(spec: Object, default_image: str) -> JobSpec:
     """Read what the API server has checked against the schema.
@@ -62,12 +68,19 @@ def read_spec(spec: Object, default_image: str) -> JobSpec:
     ops, code = spec.get("ops"), spec.get("code")
     if (ops is None) == (code is None):
         raise DefinitionError("InvalidSpec", "exactly one of spec.ops and spec.code must be set")
+    execution, run_config = read_execution_spec(spec.get("execution") or {}), spec.get("runConfig") or {}
+    if code is None and one_pod_section(execution, run_config):
+        raise DefinitionError(
+            "InvalidSpec",
+            "the modes InProcess and Multiprocess (spec.execution.mode or runConfig.execution.config) are for Python "
+            "ops (spec.code); container and script ops have a pod per step",
+        )
     return JobSpec(
         ops=None if ops is None else tuple(ops),
         code=None if code is None else _code(code, default_image),
         selection=tuple(spec.get("opSelection") or ()),
-        run_config=spec.get("runConfig") or {},
-        execution=read_execution_spec(spec.get("execution") or {}),
+        run_config=run_config,
+        execution=execution,
         deadline=spec.get("activeDeadlineSeconds"),
     )
 

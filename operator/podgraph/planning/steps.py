@@ -10,7 +10,7 @@ from podgraph.planning.outcome import Outcome
 from podgraph.planning.status import StepRecord
 from podgraph.run_config.binding import Values
 
-__all__ = ["Steps"]
+__all__ = ["ReportedSteps", "Steps"]
 
 
 class Steps(Flow[StepRecord]):
@@ -83,3 +83,10 @@ class Steps(Flow[StepRecord]):
         """Put a step into `state` and remember that its record is to be written."""
         super().move(name, state)
         self.changed.add(name)
+
+
+class ReportedSteps(Steps):
+    """The steps of a pod that runs them all: what follows from a step's end is decided there, and told from there."""
+
+    def _settle(self, name: str) -> bool:
+        return False

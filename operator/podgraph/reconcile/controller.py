@@ -11,6 +11,7 @@ import logging
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from podgraph.cluster.bundle import Bundle
@@ -24,6 +25,7 @@ from podgraph.planning.execution import read_control
 from podgraph.planning.pods import Pod
 from podgraph.planning.run import Run
 from podgraph.reconcile.ended import EndedJobs
+from podgraph.reconcile.following import Logs
 from podgraph.reconcile.queue import KeyedQueue
 from podgraph.runtime.resolve import MAX_GRAPH, from_log
 
@@ -70,14 +72,18 @@ class Controller:
         self._clock = clock
         self._jobs: dict[str, _Job] = {}
         self._ended = EndedJobs(client, self.pods, self.queue, clock)
+        self._logs = Logs(client)
 
     async def run(self) -> None:
         """Work until cancelled."""
-        async with asyncio.TaskGroup() as group:
-            group.create_task(self.pods.run())
-            await self.pods.synced.wait()
-            for _ in range(WORKERS):
-                group.create_task(self._work())
+        try:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(self.pods.run())
+                await self.pods.synced.wait()
+                for _ in range(WORKERS):
+                    group.create_task(self._work())
+        finally:
+            await self._logs.close()
 
     def job_changed(self, kind: str | None, job: Object) -> None:
         """Take in an event of a Job; `kind` is ADDED, MODIFIED, DELETED or None for one that was there before."""
@@ -147,6 +153,12 @@ class Controller:
                 return  # and come again; there is nothing to tell yet
         if actions.read_log:
             await self._read_graph(job, job.run, actions.read_log)
+        if actions.follow_log:
+            self._logs.follow(uid, job.run.ref.namespace, actions.follow_log, partial(self._lines_came, job.run))
+        if actions.read_reports:
+            job.run.take_lines(await self._logs.read(uid, job.run.ref.namespace, actions.read_reports), whole=True)
+            self._logs.leave(uid)
+            self.queue.add(uid)
         for name in list(job.to_confirm):
             await self._confirm(job.run, name)
             job.to_confirm.discard(name)
@@ -160,6 +172,10 @@ class Controller:
             self._drop(uid)
             ref = job.run.ref
             self._ended.keep(uid, ref.namespace, ref.name, job.run.completed, job.run.control.ttl)
+
+    def _lines_came(self, run: Run, lines: list[str]) -> None:
+        run.take_lines(lines)
+        self.queue.add(run.ref.uid)
 
     def _remember(self, job: _Job, actions: Actions) -> None:
         """Keep what is to be done until it is done, whatever fails in between."""
@@ -313,6 +329,7 @@ class Controller:
     def _drop(self, uid: str) -> None:
         """Forget all that is kept of a Job."""
         self._jobs.pop(uid, None)
+        self._logs.leave(uid)
         self.pods.forget(uid)
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from podgraph.definition.errors import DefinitionError
 from podgraph.runtime import protocol
-from podgraph.runtime.load import find_job, import_file, import_module
+from podgraph.runtime.load import CodeRef, find_job, import_file, import_module
 from podgraph.runtime.protocol import Assignment, Record, StepError
 
 
@@ -30,7 +30,7 @@ def main() -> int:
 
 
 def work(assignment: Assignment) -> Record:
-    """Import the code and run the op, or tell the graph when no op is named."""
+    """Import the code and run the op or all steps, or tell the graph when neither is named."""
     try:
         if assignment.module:
             sys.path.insert(0, os.getcwd())
@@ -39,6 +39,11 @@ def work(assignment: Assignment) -> Record:
             sys.path.insert(0, protocol.CODE_DIR)
             module = import_file(f"{protocol.CODE_DIR}/{assignment.file}")
         job = find_job(module, assignment.job)
+        if assignment.group:
+            from podgraph.runtime.group import run_group
+
+            file = f"{protocol.CODE_DIR}/{assignment.file}" if assignment.file else ""
+            return run_group(job, CodeRef(file, assignment.module, assignment.job), assignment)
         if assignment.op:
             from podgraph.runtime.step import run_step
 

@@ -64,6 +64,7 @@ class Assignment:
     `file` below the code folder, or the importable `module`; `job` names the @job in it, empty for the only one.
     `config` and `resources` (config by name) are as run config holds them; `configured` names the inputs whose values
     run config gave. `attempt` counts from 1; `lost` of those before it ended for reasons that were not the op's.
+    A pod that runs all steps has instead a `group`: `selection`, `runConfig` and `execution` (see runtime.group).
     """
 
     op: str
@@ -79,6 +80,7 @@ class Assignment:
     resources: dict[str, Any] = field(default_factory=dict)
     tags: dict[str, Any] = field(default_factory=dict)
     lost: int = 0
+    group: dict[str, Any] = field(default_factory=dict)
 
     def to_text(self) -> str:
         """Return the assignment as compact JSON."""
@@ -101,7 +103,8 @@ class Record:
     `outcome` is "Succeeded" or "Failed"; times are RFC 3339 in UTC with microseconds; `outputs` maps each output to
     its value. A pod that resolves a graph answers with `graph`, the packed graph, or with `graph_digest` when the
     graph is too long for a termination message and stands in the pod's log (see runtime.resolve). `retry` is what the
-    op itself said about another attempt: `{"allow": false}`, or `{"max": retries, "seconds": to wait}`.
+    op itself said about another attempt: `{"allow": false}`, or `{"max": retries, "seconds": to wait}`. A pod that
+    ran all steps tells in `summary` how each ended (see runtime.reports).
     """
 
     nonce: str
@@ -114,6 +117,7 @@ class Record:
     graph: str = ""
     graph_digest: str = ""
     retry: dict[str, Any] = field(default_factory=dict)
+    summary: str = ""
 
     def to_text(self) -> str:
         """Return the record as compact JSON of at most 4,096 bytes; a long message loses its middle."""

@@ -16,9 +16,10 @@ import pytest
 
 import podgraph
 from podgraph.runtime.protocol import Assignment, Record
+from podgraph.runtime.reports import reports_in, unpack_states
 from podgraph.runtime.resolve import from_log, unpack
 
-PARTS = ("__init__.py", "definition", "selection.py", "runtime")
+PARTS = ("__init__.py", "definition", "flow.py", "run_config", "selection.py", "runtime")
 
 CODE = """
 import sys
@@ -67,6 +68,10 @@ def main():
     split(add_two(one))
     fail()
     leave("x")
+
+@job
+def leaves():
+    leave()
 
 @job
 def long():
@@ -191,6 +196,28 @@ def test_the_graph(pod: Pod) -> None:
     ended = pod.run(job="long")
     assert ended.code == 0
     assert len(unpack(from_log(ended.record, ended.out.splitlines())).ops) == 1_001
+
+
+@pytest.mark.parametrize("executor", [{"in_process": {}}, {"multiprocess": {"start_method": {"forkserver": {}}}},
+                                      {"multiprocess": {"start_method": {"spawn": {}}}}])  # fmt: skip
+def test_all_steps(pod: Pod, executor: dict[str, Any]) -> None:
+    ended = pod.run(group={"execution": {"config": executor}, "selection": ["split", "fail", "*add_two"]})
+    assert (ended.code, ended.record.outcome, ended.record.reason) == (1, "Failed", "StepsFailed"), ended.err
+    assert unpack_states(ended.record.summary) == ["Succeeded", "Succeeded", "Succeeded", "Failed"]
+    last = {report.step: report for report in reports_in(ended.out.splitlines(), "nonce")}
+    assert last["add_two"].outputs == {"result": "3"}
+    assert last["split"].outputs == {"a": "3"}
+    assert last["fail"].message.startswith("ZeroDivisionError: division by zero (job.py line")
+    assert "in fail" in ended.err
+    assert pod.run(group={"execution": {"config": executor}, "selection": ["nobody"]}).record.reason == "UnknownOp"
+
+
+def test_reports_do_not_need_the_stream_that_ops_have(pod: Pod) -> None:
+    execution = {"config": {"in_process": {}}}
+    inputs = {"ops": {"leave": {"inputs": {"how": "close"}}}}
+    ended = pod.run(job="leaves", group={"execution": execution, "runConfig": inputs})
+    assert [r.state for r in reports_in(ended.out.splitlines(), "nonce")] == ["Running", "Succeeded"]
+    assert ended.record.outcome == "Succeeded"
 
 
 def test_a_module(pod: Pod) -> None:

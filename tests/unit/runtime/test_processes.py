@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import select
 import socket
 import threading
 from collections.abc import Iterator
@@ -57,6 +58,7 @@ def test_one_that_prints_without_end_keeps_nobody_waiting(worker: tuple[Worker, 
 
     thread = threading.Thread(target=print_on)
     thread.start()
+    assert select.select([made.output], [], [], 10)[0]  # the thread may take its time to begin
     found = sum(1 for _ in range(3) for _ in made.lines())
     found += sum(1 for _ in made.lines(last=True))
     stop.set()

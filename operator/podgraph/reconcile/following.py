@@ -1,0 +1,90 @@
+"""Follows the logs of the pods that run all steps of a Job, so that the status shows each step as it happens.
+
+A log that breaks is taken up again where it broke. What is missed all the same does no harm: when a pod has ended its
+log is read once more. That is also how Jobs go whose logs would be too many to follow.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import re
+from collections.abc import Callable
+
+from podgraph.cluster.client import ApiError, Client
+from podgraph.cluster.connection import MOST_FOLLOWED
+from podgraph.runtime.reports import MARK
+
+__all__ = ["Logs"]
+
+_LOG = logging.getLogger(__name__)
+_PAUSE_SECONDS = 0.2
+_LONGEST_PAUSE = 30.0
+_MOST_FAILURES = 8  # of reading a log that is there, with the queue's growing pauses in between: some minutes
+_READS_AT_ONCE = 8
+_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d")
+
+Take = Callable[[list[str]], None]
+
+
+class Logs:
+    """The logs that are followed, by the uid of their Job; `most` of them at once."""
+
+    def __init__(self, client: Client, most: int = MOST_FOLLOWED) -> None:
+        self._client = client
+        self._most = most
+        self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._failures: dict[str, int] = {}
+        self._reading = asyncio.Semaphore(_READS_AT_ONCE)
+
+    def follow(self, uid: str, namespace: str, pod: str, take: Take) -> None:
+        """Follow a Job's log, if it is not followed and there is room; `take` is called with lines as they come."""
+        if uid not in self._tasks and len(self._tasks) < self._most:
+            self._tasks[uid] = asyncio.create_task(self._follow(namespace, pod, take), name=f"log of {pod}")
+
+    def leave(self, uid: str) -> None:
+        """Follow it no more."""
+        self._failures.pop(uid, None)
+        task = self._tasks.pop(uid, None)
+        if task is not None:
+            task.cancel()
+
+    async def close(self) -> None:
+        """Follow none any more."""
+        tasks, self._tasks = list(self._tasks.values()), {}
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def read(self, uid: str, namespace: str, pod: str) -> list[str]:
+        """Return what stands in the log of a pod that has ended; nothing when it cannot be read any more.
+
+        Raises ApiError when trying again may help.
+        """
+        lines: list[str] = []
+        try:
+            async with self._reading:
+                async for some in self._client.step_log(namespace, pod, MARK):
+                    lines += some
+        except ApiError as error:
+            failures = self._failures[uid] = self._failures.get(uid, 0) + (error.status > 0)
+            if not error.lasting and failures < _MOST_FAILURES:
+                raise
+            _LOG.warning("the log of pod %s/%s cannot be read: %s", namespace, pod, error)
+        return lines
+
+    async def _follow(self, namespace: str, pod: str, take: Take) -> None:
+        since, pause = "", _PAUSE_SECONDS
+        while True:
+            try:
+                async for lines in self._client.step_log(namespace, pod, MARK, follow=True, since=since):
+                    take(lines)
+                    pause = _PAUSE_SECONDS
+                    if time := _TIME.match(lines[-1]):
+                        since = f"{time[0]}Z"  # the whole second again: its other lines may not have come
+            except ApiError as error:
+                _LOG.info("the log of pod %s/%s broke: %s", namespace, pod, error)
+                if error.status in (403, 404):
+                    return
+            await asyncio.sleep(pause)
+            pause = min(2 * pause, _LONGEST_PAUSE)

@@ -1,0 +1,181 @@
+"""Run all steps of a job in one pod, in one process or each in its own, and report each of them as it goes."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from typing import Any, Callable
+
+from podgraph.definition.jobs import JobDefinition
+from podgraph.definition.values import NotJsonError, to_json
+from podgraph.runtime.attempt import RunInfo
+from podgraph.runtime.channel import Stored, load
+from podgraph.runtime.errors import ErrorInfo
+from podgraph.runtime.in_process import run_in_process
+from podgraph.runtime.load import CodeRef
+from podgraph.runtime.multiprocess import run_multiprocess
+from podgraph.runtime.prepare import Prepared, prepare
+from podgraph.runtime.protocol import MAX_OUTPUTS, Assignment, Record, StepError
+from podgraph.runtime.reports import INTERRUPTED, STEPS_FAILED, StepReport, fitting, pack_states
+from podgraph.runtime.step import utc
+from podgraph.runtime.steps import LocalSteps
+
+__all__ = ["run_group"]
+
+_PICKLE_EXTRA = 1_024  # how much longer a pickled value may be than its JSON before it is not even looked at
+
+Say = Callable[[str], None]
+
+
+def run_group(job: JobDefinition, code: CodeRef, assignment: Assignment, say: Say | None = None) -> Record:
+    """Run the steps of `assignment.group`; each change of one is a line that `say` takes (standard output).
+
+    The group has the job's `selection` and `runConfig`, and the `execution` section to run by. The record says that
+    the pod came to its end, and how its steps did; all else of a step stands in its lines. Raises DefinitionError
+    before any step when something is not right.
+    """
+    group = assignment.group
+    config = {**(group.get("runConfig") or {}), "execution": group["execution"]}
+    prepared = prepare(job, config, group.get("selection") or ())
+    steps = _ReportedSteps(prepared, assignment.nonce, say or _Out())
+    run = RunInfo(assignment.run_id, prepared.tags, prepared.execution.retries)
+    started, reason, message = time.time(), "", ""
+    try:
+        with _ended_by_sigterm():
+            if prepared.execution.executor == "multiprocess":
+                run_multiprocess(prepared, steps, run, code, _print_line)
+            else:
+                run_in_process(prepared, steps, run)
+        steps.give_up()
+        if failed := steps.count("Failed"):
+            reason, message = STEPS_FAILED, f"{failed} of {len(steps.records)} steps failed"
+    except KeyboardInterrupt:
+        reason, message = INTERRUPTED, "the pod was told to end before its steps were done"
+    states = pack_states(step.state for step in steps.records.values())
+    outcome = "Failed" if reason else "Succeeded"
+    times = utc(started), utc(time.time())
+    return Record(assignment.nonce, outcome, *times, reason=reason, message=message, summary=states)
+
+
+class _ReportedSteps(LocalSteps):
+    """The steps of a pod, each of whose changes is told."""
+
+    def __init__(self, prepared: Prepared, nonce: str, say: Say) -> None:
+        self._nonce, self._say = nonce, say
+        self._retry_time = ""
+        self._resource_failure = ""
+        super().__init__(prepared.graph, prepared.selected)
+
+    def emit(self, kind: str, step: str, data: dict[str, Any]) -> None:
+        """Keep of all events only what no step's state says."""
+        if kind == "RESOURCE_INIT_FAILURE" and not step:
+            self._resource_failure = f"resource {data['name']!r} cannot be made: {data['error']}"
+
+    def move(self, name: str, state: str) -> None:
+        """Put a step into `state`, and tell it; of what was canceled the operator knows more than this pod."""
+        super().move(name, state)
+        if state == "Canceled":
+            return
+        step = self.records[name]
+        told = state in ("Failed", "UpForRetry")
+        report = StepReport(
+            name,
+            state,
+            step.attempt,
+            start_time=utc(step.start) if step.start else "",
+            completion_time=utc(step.end) if step.end else "",
+            retry_time=self._retry_time if state == "UpForRetry" else "",
+            outputs=fitting(_texts(step.outputs)) if state == "Succeeded" else {},
+            reason=step.error.reason if told and step.error is not None else "",
+            message=step.message if told or state in ("Skipped", "UpstreamFailed") else "",
+        )
+        self._say(report.to_line(self._nonce))
+
+    def retry(self, name: str, error: ErrorInfo, seconds: float) -> None:
+        """Let a step be ready again in some seconds."""
+        step = self.records[name]
+        step.error, step.message = error, error.message
+        self._retry_time = utc(time.time() + min(seconds, 1e9))
+        _show_stack(error)
+        super().retry(name, error, seconds)
+
+    def fail(self, name: str, error: ErrorInfo, exception: BaseException | None = None) -> None:
+        """End a step with its last error, whose traceback goes into the log."""
+        _show_stack(error)
+        super().fail(name, error, exception)
+
+    def give_up(self) -> None:
+        """Fail the steps that could not even begin, as when a resource cannot be made."""
+        why = ErrorInfo("ResourceFailed", self._resource_failure or "it was not begun")
+        for name, step in self.records.items():
+            if step.state == "Pending":
+                self.fail(name, why)
+
+
+class _Out:
+    """Writes lines to what is standard output now, whatever ops do to it and to `sys.stdout` later."""
+
+    def __init__(self) -> None:
+        self._file = os.dup(1)
+
+    def __call__(self, line: str) -> None:
+        data = f"{line}\n".encode(errors="replace")
+        with contextlib.suppress(OSError):  # then the operator learns from the record how the steps ended
+            while data:
+                data = data[os.write(self._file, data) :]
+
+
+@contextlib.contextmanager
+def _ended_by_sigterm() -> Iterator[None]:
+    """Let SIGTERM, by which Kubernetes ends a pod, be a KeyboardInterrupt, so that resources are put away."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _texts(outputs: dict[str, Any]) -> dict[str, str]:
+    """Return the outputs that JSON can hold, as JSON texts; large ones are not even looked at."""
+    texts = {}
+    for name, value in outputs.items():
+        try:
+            if isinstance(value, Stored):
+                if value.size > MAX_OUTPUTS + _PICKLE_EXTRA:
+                    continue
+                value = load(value, "")
+            if not _may_fit(value):
+                continue
+            texts[name] = to_json(value)
+        except (NotJsonError, StepError):
+            continue
+    return texts
+
+
+def _may_fit(value: Any) -> bool:
+    """Whether a value's JSON may be short enough to be told, found out without making all of it."""
+    room, todo = MAX_OUTPUTS, [value]
+    while todo and room >= 0:
+        item = todo.pop()
+        room -= 1 + (len(item) if type(item) in (str, list, dict) else 0)
+        if room >= 0 and type(item) in (list, dict):
+            todo += [*item, *item.values()] if type(item) is dict else item
+    return room >= 0
+
+
+def _show_stack(error: ErrorInfo) -> None:
+    with contextlib.suppress(AttributeError, OSError, ValueError):  # the user's code may have closed it
+        sys.stderr.write(error.stack or f"{error.reason}: {error.message}\n")
+
+
+def _print_line(step: str, line: str) -> None:
+    with contextlib.suppress(AttributeError, OSError, ValueError):
+        print(f"{step} | {line}", flush=True)
