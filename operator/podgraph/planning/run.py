@@ -20,9 +20,11 @@ from podgraph.planning.manifests import JobRef, Manifest
 from podgraph.planning.observe import PULL_GRACE_SECONDS, Phase, Seen, observe
 from podgraph.planning.outcome import Outcome, container_outcome, micro, python_outcome, read_record
 from podgraph.planning.pods import Pod
+from podgraph.planning.references import split
 from podgraph.planning.spec import ContainerSpec, JobSpec, graph_of_ops, read_spec
 from podgraph.planning.status import STATES, StepRecord, duration, seconds_of
 from podgraph.planning.steps import Steps
+from podgraph.planning.storage import Storage, equip, prefix, read_storage
 from podgraph.run_config.binding import Bound, bind
 from podgraph.runtime.protocol import Assignment, Record
 from podgraph.runtime.resolve import unpack
@@ -68,6 +70,7 @@ class Run:
         self._copied = False
         self._output_budget = MAX_JOB_OUTPUTS
         self._bound = Bound()
+        self.storage = Storage.from_status(status["storage"]) if status.get("storage") else None
 
     @property
     def finished(self) -> bool:
@@ -139,6 +142,10 @@ class Run:
             self.spec = read_spec(self._object["spec"], self.settings.default_image)
             if self.spec.code is not None and not self.spec.code.module:
                 self._code_map = names.code_config_map(self.ref.name, self.ref.uid)
+            if self.spec.code is not None and self.storage is None:
+                self.storage = read_storage(self.spec.storage) if self.spec.storage else self.settings.storage
+                if self.storage is not None:
+                    actions.status["storage"] = self.storage.to_status()
         if self.spec.code is None:
             graph, self._containers = graph_of_ops(self.ref.name, self.spec.ops or ())
         elif self._packed:
@@ -258,7 +265,9 @@ class Run:
         assert self.steps is not None
         op = self.steps.graph.ops[step]
         outcome = (
-            container_outcome(op, seen) if step in self._containers else python_outcome(op, seen, self._nonce(step))
+            container_outcome(op, seen)
+            if step in self._containers
+            else python_outcome(op, seen, self._nonce(step), self._prefix(step))
         )
         size = sum(len(text.encode()) for text in outcome.outputs.values())
         if self.steps.output_bytes + size > self._output_budget:
@@ -350,6 +359,7 @@ class Run:
         assert self.spec is not None
         assert self.spec.code is not None
         code = self.spec.code
+        values, stored = split(inputs)
         assignment = Assignment(
             op=op,
             nonce=self._nonce(op),
@@ -358,13 +368,22 @@ class Run:
             file="" if code.module else manifests.CODE_FILE,
             module=code.module,
             job=code.job,
-            inputs={key: json.loads(text) for key, text in inputs.items()},
+            inputs=values,
             configured=list(self._bound.from_config.get(op, ())),
             config=self._bound.configs.get(op),
             resources=self._resources(op),
             tags=dict(self.steps.graph.tags) if self.steps is not None else {},
+            storage=self.storage.url if self.storage is not None else "",
+            prefix=self._prefix(op) if self.storage is not None else "",
+            stored=stored,
         )
-        return manifests.python_pod(self.ref, name, code, assignment, self.settings.runtime, self._code_map)
+        pod = manifests.python_pod(self.ref, name, code, assignment, self.settings.runtime, self._code_map)
+        if self.storage is not None:
+            equip(pod, self.storage)
+        return pod
+
+    def _prefix(self, op: str) -> str:
+        return f"{prefix(self.ref)}/{op}/{_ATTEMPT}" if op else prefix(self.ref)
 
     def _resources(self, op: str) -> dict[str, Any]:
         """Return the config of each resource that an op uses."""

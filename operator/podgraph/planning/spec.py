@@ -45,6 +45,7 @@ class JobSpec:
     code: CodeSpec | None
     selection: tuple[str, ...]
     run_config: Object
+    storage: Object | None = None
 
 
 def read_spec(spec: Object, default_image: str) -> JobSpec:
@@ -55,11 +56,14 @@ def read_spec(spec: Object, default_image: str) -> JobSpec:
     ops, code = spec.get("ops"), spec.get("code")
     if (ops is None) == (code is None):
         raise DefinitionError("InvalidSpec", "exactly one of spec.ops and spec.code must be set")
+    if spec.get("storage") is not None and code is None:
+        raise DefinitionError("InvalidSpec", "spec.storage is for Python ops (spec.code); container ops cannot use it")
     return JobSpec(
         ops=None if ops is None else tuple(ops),
         code=None if code is None else _code(code, default_image),
         selection=tuple(spec.get("opSelection") or ()),
         run_config=spec.get("runConfig") or {},
+        storage=spec.get("storage"),
     )
 
 

@@ -7,7 +7,9 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
+from podgraph.definition.values import to_json
 from podgraph.flow import FlowStep
+from podgraph.planning.references import Reference, to_status
 from podgraph.runtime.step import utc
 
 __all__ = ["CONDITIONS", "STATES", "StepRecord", "condition", "duration", "seconds_of", "set_condition"]
@@ -22,7 +24,7 @@ Object = dict[str, Any]
 
 @dataclass
 class StepRecord(FlowStep):
-    """One entry of `status.steps`."""
+    """One entry of `status.steps`. `outputs` holds JSON texts, and references (`stored` in the status)."""
 
     state: str = "Pending"
     pod_uid: str = ""
@@ -40,20 +42,25 @@ class StepRecord(FlowStep):
             pod_uid=data.get("podUID") or "",
             start_time=data.get("startTime"),
             completion_time=data.get("completionTime"),
-            outputs=dict(data.get("outputs") or {}),
+            outputs={
+                **(data.get("outputs") or {}),
+                **{name: Reference(to_json(item)) for name, item in (data.get("stored") or {}).items()},
+            },
             reason=data.get("reason") or "",
             message=data.get("message") or "",
         )
 
     def to_patch(self) -> Object:
         """Return the record for a merge patch: what is empty is null, so that an older value goes away."""
+        outputs, stored = to_status(self.outputs)
         message = self.message if len(self.message) <= _MAX_MESSAGE else self.message[: _MAX_MESSAGE - 4] + " ..."
         return {
             "state": self.state,
             "podUID": self.pod_uid or None,
             "startTime": self.start_time,
             "completionTime": self.completion_time,
-            "outputs": self.outputs or None,
+            "outputs": outputs,
+            "stored": stored,
             "reason": self.reason or None,
             "message": message or None,
         }

@@ -16,6 +16,7 @@ from podgraph.definition.errors import DefinitionError
 from podgraph.runtime import protocol
 from podgraph.runtime.load import find_job, import_file, import_module
 from podgraph.runtime.protocol import Assignment, Record, StepError
+from podgraph.runtime.storage import open_storage, probe
 
 
 def main() -> int:
@@ -30,8 +31,14 @@ def main() -> int:
 
 
 def work(assignment: Assignment) -> Record:
-    """Import the code and run the op, or tell the graph when no op is named."""
+    """Import the code and run the op, or tell the graph when no op is named.
+
+    The pod that tells the graph also tries the storage: it is made as the steps' pods are, and comes before them.
+    """
     try:
+        if assignment.clean:
+            open_storage(assignment.storage).delete(assignment.prefix)
+            return Record(assignment.nonce, "Succeeded")
         if assignment.module:
             sys.path.insert(0, os.getcwd())
             module = import_module(assignment.module)
@@ -45,6 +52,8 @@ def work(assignment: Assignment) -> Record:
             return run_step(job, assignment)
         from podgraph.runtime.resolve import resolve
 
+        if assignment.storage:
+            probe(open_storage(assignment.storage), assignment.prefix)
         record, lines = resolve(job, assignment)
         for line in lines:
             sys.stdout.write(line + "\n")
