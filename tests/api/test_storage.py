@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from api.driving import Driver, PythonPods, condition, driving
+from api.driving import Driver, PythonPods, assignment_of, condition, driving, op_of
 from api.fake import AutoKubelet
 from podgraph.planning.names import STORAGE_FINALIZER, clean_pod
 from podgraph.planning.storage import Storage
@@ -110,6 +110,12 @@ async def test_every_pod_mounts_the_claim_and_takes_the_secret(drive: Driver, tm
         assert {"name": "storage", "mountPath": str(tmp_path)} in container["volumeMounts"]
         assert {"name": "storage", "persistentVolumeClaim": {"claimName": "mine"}} in pod["spec"]["volumes"]
         assert pod["spec"]["securityContext"]["fsGroup"] == 65532
+
+
+async def test_only_steps_keep_their_logs(drive: Driver, tmp_path: Path) -> None:
+    async with AutoKubelet(drive.fake, PythonPods(drive.fake, PLAIN)):
+        await ran(drive, tmp_path, PLAIN, logs=True)
+    assert {op_of(pod): assignment_of(pod).keep_log for pod in drive.fake.objects("pods")} == {"": False, "one": True}
 
 
 async def test_a_job_that_stored_nothing_goes_without_another_pod(drive: Driver, tmp_path: Path) -> None:

@@ -89,13 +89,16 @@ def storage(*values: str) -> dict[str, Any]:
 
 def test_storage() -> None:
     assert storage() == {}
-    assert storage('storage.url="s3://b/p"') == {"url": "s3://b/p", "retain": "Delete"}
-    assert storage('storage.url="s3://b/p"', 'storage.secretName="s"', 'storage.retain="Keep"') == {
+    assert storage('storage.url="s3://b/p"') == {"url": "s3://b/p", "retain": "Delete", "logs": False}
+    assert storage(
+        'storage.url="s3://b/p"', 'storage.secretName="s"', 'storage.retain="Keep"', "storage.logs=true"
+    ) == {
         "url": "s3://b/p",
         "secretRef": {"name": "s"},
         "retain": "Keep",
+        "logs": True,
     }
-    claim = {"claimRef": {"name": "podgraph-storage"}, "retain": "Delete", "size": "10Gi"}
+    claim = {"claimRef": {"name": "podgraph-storage"}, "retain": "Delete", "logs": False, "size": "10Gi"}
     assert storage("storage.createClaim.enabled=true") == {
         **claim, "storageClassName": "", "accessMode": "ReadWriteOnce"
     }  # fmt: skip
@@ -126,6 +129,7 @@ def test_no_value_is_left_untested() -> None:
         'stepImage=""',
         'storage.url="ftp://x"',
         'storage.retain="Maybe"',
+        "storage.logs=1",
         'storage.createClaim={"accessMode":"Often"}',
     ],
 )

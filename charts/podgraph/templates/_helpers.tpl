@@ -22,11 +22,11 @@ helm.sh/chart: {{ .Chart.Name }}-{{ .Chart.Version }}
 {{- if and $storage.url $storage.createClaim.enabled -}}
 {{- fail "storage.url and storage.createClaim.enabled are both set; only one of them is allowed" -}}
 {{- else if $storage.url -}}
-{{- $found := dict "url" $storage.url "retain" $storage.retain -}}
+{{- $found := dict "url" $storage.url "retain" $storage.retain "logs" $storage.logs -}}
 {{- if $storage.secretName -}}{{- $_ := set $found "secretRef" (dict "name" $storage.secretName) -}}{{- end -}}
 {{- toJson $found -}}
 {{- else if $storage.createClaim.enabled -}}
 {{- $claim := omit $storage.createClaim "enabled" -}}
-{{- toJson (merge (dict "claimRef" (dict "name" "podgraph-storage") "retain" $storage.retain) $claim) -}}
+{{- toJson (merge (dict "claimRef" (dict "name" "podgraph-storage") "retain" $storage.retain "logs" $storage.logs) $claim) -}}
 {{- end -}}
 {{- end }}

@@ -376,6 +376,7 @@ class Run:
             storage=self.storage.url if self.storage is not None else "",
             prefix=self._prefix(op) if self.storage is not None else "",
             stored=stored,
+            keep_log=bool(op) and self.storage is not None and self.storage.logs,
         )
         pod = manifests.python_pod(self.ref, name, code, assignment, self.settings.runtime, self._code_map)
         if self.storage is not None:

@@ -35,6 +35,7 @@ MOUNT_PATH = "/podgraph-storage"
 CLEAN_SECONDS = 300
 """How long a pod that deletes what a Job stored may run."""
 
+_HARMLESS = ("Pending", "Succeeded", "Skipped", "UpstreamFailed")
 _URL = re.compile(r"([a-z][a-z0-9+.-]*)://(\S+)")
 _SCHEMES = ("file", "s3", "gs", "az")
 _TAKEN = ("/podgraph", "/dev", "/proc", "/sys")
@@ -45,27 +46,35 @@ _WHOLE = ("", "/bin", "/etc", "/lib", "/lib64", "/opt", "/root", "/sbin", "/tmp"
 class Storage:
     """A place for values: its URL, the Secret with its credentials or the claim it is on, and what becomes of them.
 
-    `keep` says that they outlive the Job. With `size` the operator makes a claim that is missing.
+    `keep` says that they outlive the Job, `logs` that what steps print goes there too. With `size` the operator makes a
+    claim that is missing.
     """
 
     url: str
     secret: str = ""
     claim: str = ""
     keep: bool = False
+    logs: bool = False
     size: str = ""
     storage_class: str = ""
     access_mode: str = "ReadWriteOnce"
 
-    def to_status(self) -> dict[str, str]:
+    def to_status(self) -> dict[str, Any]:
         """Return what deleting the values takes: the operator's own setting may be another by then."""
-        found = {"url": self.url, "secret": self.secret, "claim": self.claim, "retain": "Keep" if self.keep else ""}
+        found = {
+            "url": self.url,
+            "secret": self.secret,
+            "claim": self.claim,
+            "retain": "Keep" if self.keep else "",
+            "logs": self.logs,
+        }
         return {key: value for key, value in found.items() if value}
 
     @classmethod
-    def from_status(cls, data: Mapping[str, str]) -> Storage:
+    def from_status(cls, data: Mapping[str, Any]) -> Storage:
         """Read :meth:`to_status`."""
         keep = data.get("retain") == "Keep"
-        return cls(data["url"], data.get("secret", ""), data.get("claim", ""), keep)
+        return cls(data["url"], data.get("secret", ""), data.get("claim", ""), keep, data.get("logs", False))
 
 
 def read_storage(spec: Mapping[str, Any], where: str = "spec.storage") -> Storage:
@@ -98,7 +107,7 @@ def read_storage(spec: Mapping[str, Any], where: str = "spec.storage") -> Storag
             )
     elif claim:
         raise DefinitionError("InvalidStorage", f"{where} has a claimRef, but its url {url[:100]!r} is no file:// URL")
-    return Storage(f"{scheme}://{path}", secret, claim, spec.get("retain") == "Keep")
+    return Storage(f"{scheme}://{path}", secret, claim, spec.get("retain") == "Keep", spec.get("logs") is True)
 
 
 def default_storage(text: str) -> Storage | None:
@@ -185,7 +194,8 @@ def clean_pod(job: JobRef, image: str, storage: Storage, runtime: str) -> Manife
 def needs_cleaning(status: Mapping[str, Any]) -> bool:
     """Whether a Job may have stored anything: a step that did not end well may have, without telling."""
     steps = (status.get("steps") or {}).values()
-    harmless = ("Pending", "Succeeded", "Skipped", "UpstreamFailed")
+    logs = (status.get("storage") or {}).get("logs")
+    harmless = ("Pending", "Skipped", "UpstreamFailed") if logs else _HARMLESS
     return any(
         step.get("state") not in harmless or any("key" in item for item in (step.get("stored") or {}).values())
         for step in steps

@@ -19,10 +19,9 @@ from podgraph.runtime.protocol import Assignment, Record, StepError
 from podgraph.runtime.storage import open_storage, probe
 
 
-def main() -> int:
+def main(assignment: Assignment) -> int:
     """Do the assigned work, write the record, return the exit status."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    assignment = Assignment.from_text(Path(protocol.ASSIGNMENT_FILE).read_text(encoding="utf-8"))
     record = work(assignment)
     _flush()
     # Written last and at once: a record that can be read means that everything before it is done.
@@ -65,7 +64,14 @@ def work(assignment: Assignment) -> Record:
 
 def run() -> None:
     """Do :func:`main`, then leave at once: the record is written, so threads of the user's code count no more."""
-    code = main()
+    assignment = Assignment.from_text(Path(protocol.ASSIGNMENT_FILE).read_text(encoding="utf-8"))
+    code = None
+    if assignment.keep_log:
+        from podgraph.runtime.logs import keep_log
+
+        code = keep_log(assignment.storage, assignment.prefix)
+    if code is None:
+        code = main(assignment)
     _flush()
     os._exit(code)
 

@@ -66,8 +66,8 @@ class Assignment:
     `file` below the code folder, or the importable `module`; `job` names the @job in it, empty for the only one.
     `config` and `resources` (config by name) are as run config holds them; `configured` names the inputs whose values
     run config gave. `storage` is the URL where large values lie and `prefix` the key below which this pod's go;
-    `stored` holds the inputs that come as references (see runtime.values). With `clean` the pod is to delete all that
-    is below `prefix`, and nothing else.
+    `stored` holds the inputs that come as references (see runtime.values). With `keep_log` what the step prints
+    goes there too; with `clean` the pod is to delete all that is below `prefix`, and nothing else.
     """
 
     op: str
@@ -85,14 +85,16 @@ class Assignment:
     storage: str = ""
     prefix: str = ""
     stored: dict[str, Any] = field(default_factory=dict)
+    keep_log: bool = False
     clean: bool = False
 
     def to_text(self) -> str:
         """Return the assignment as compact JSON."""
         always = ("op", "nonce", "run_id")
         data = {key: value for key, value in vars(self).items() if value not in ("", [], {}, None) or key in always}
-        if not self.clean:
-            del data["clean"]
+        for key in ("clean", "keep_log"):
+            if not data[key]:
+                del data[key]
         return json.dumps(data, ensure_ascii=False, separators=(",", ":"))
 
     @classmethod

@@ -25,7 +25,7 @@ def test_what_is_asked_for_is_read() -> None:
 
 
 def test_the_status_tells_all_that_deleting_takes() -> None:
-    for storage in (Storage("s3://b", "s"), Storage("file:///x", claim="c", keep=True)):
+    for storage in (Storage("s3://b", "s"), Storage("file:///x", claim="c", keep=True, logs=True)):
         assert Storage.from_status(storage.to_status()) == storage
 
 
@@ -62,3 +62,10 @@ def test_the_pod_that_cleans_outlives_the_collector_and_holds_no_code() -> None:
 )
 def test_what_may_have_been_stored(steps: dict[str, Any], needed: bool) -> None:
     assert needs_cleaning({"steps": steps}) is needed
+
+
+def test_with_logs_each_step_that_ran_has_stored_something() -> None:
+    assert read_storage({"url": "s3://b", "logs": True}).logs
+    logs = {"storage": Storage("s3://b", logs=True).to_status()}
+    assert needs_cleaning({**logs, "steps": {"a": {"state": "Succeeded"}}})
+    assert not needs_cleaning({**logs, "steps": {"a": {"state": "Skipped"}, "b": {"state": "Pending"}}})
