@@ -3,7 +3,11 @@
 >>> from podgraph import job, op
 """
 
-from podgraph.definition.config_schema import Field
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from podgraph.definition.config_types import Field
 from podgraph.definition.errors import DefinitionError
 from podgraph.definition.executors import ExecutorDefinition, in_process_executor, multiprocess_executor
 from podgraph.definition.graphs import GraphDefinition, graph
@@ -14,27 +18,39 @@ from podgraph.definition.resources import ResourceDefinition, resource
 from podgraph.definition.retry import Backoff, Failure, Jitter, RetryPolicy, RetryRequested
 from podgraph.definition.values import GraphOut, In, Nothing, Out, Output
 
+if TYPE_CHECKING:
+    from podgraph.runtime.context import HookContext, InitResourceContext, OpContext, build_op_context
+    from podgraph.runtime.result import ExecuteInProcessResult
+
+    OpExecutionContext = OpContext
+
 __version__ = "0.1.0"
 
 __all__ = [
     "Backoff",
     "DefinitionError",
+    "ExecuteInProcessResult",
     "ExecutorDefinition",
     "Failure",
     "Field",
     "GraphDefinition",
     "GraphOut",
+    "HookContext",
     "HookDefinition",
     "In",
+    "InitResourceContext",
     "Jitter",
     "JobDefinition",
     "Nothing",
+    "OpContext",
     "OpDefinition",
+    "OpExecutionContext",
     "Out",
     "Output",
     "ResourceDefinition",
     "RetryPolicy",
     "RetryRequested",
+    "build_op_context",
     "failure_hook",
     "graph",
     "in_process_executor",
@@ -44,3 +60,25 @@ __all__ = [
     "resource",
     "success_hook",
 ]
+
+# What a run has is imported when it is asked for: defining jobs needs none of it.
+_LATER = {
+    "ExecuteInProcessResult": "result.ExecuteInProcessResult",
+    "HookContext": "context.HookContext",
+    "InitResourceContext": "context.InitResourceContext",
+    "OpContext": "context.OpContext",
+    "OpExecutionContext": "context.OpContext",  # Dagster's name of it
+    "build_op_context": "context.build_op_context",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Import a name of the runtime's."""
+    if name not in _LATER:
+        raise AttributeError(f"module 'podgraph' has no attribute {name!r}")
+    import importlib
+
+    module, _, own = _LATER[name].partition(".")
+    value = getattr(importlib.import_module(f"podgraph.runtime.{module}"), own)
+    globals()[name] = value
+    return value

@@ -14,7 +14,7 @@ from podgraph.definition.graph import Graph, Input, OutputRef
 
 __all__ = ["FAILED", "TERMINAL", "Flow", "FlowStep", "is_connected"]
 
-FAILED = frozenset(("Failed", "UpstreamFailed"))
+FAILED = frozenset(("Failed", "UpstreamFailed", "Canceled"))
 TERMINAL = frozenset(("Succeeded", "Skipped")) | FAILED
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import time
 import types
 from collections.abc import AsyncIterator, Callable, Mapping
 from typing import Any
@@ -78,7 +79,8 @@ class Driver:
                 raise error
 
     def apply(self, name: str = "j", **spec: Any) -> Obj:
-        """Create a Job."""
+        """Create a Job; its pods stay to be looked at when it is over, unless it says otherwise."""
+        spec["execution"] = {"podRetention": "Always", **spec.get("execution", {})}
         return self.fake.create(
             {"apiVersion": "podgraph.dev/v1alpha1", "kind": "Job", "metadata": {"name": name}, "spec": spec}
         )
@@ -147,9 +149,9 @@ class Driver:
 
 
 @contextlib.asynccontextmanager
-async def driving(clock: Callable[[], float] | None = None, storage: Storage | None = None) -> AsyncIterator[Driver]:
-    """Run a fake cluster with a controller."""
-    async with FakeCluster() as fake:
+async def driving(clock: Clock | None = None, storage: Storage | None = None) -> AsyncIterator[Driver]:
+    """Run a fake cluster with a controller; both go by `clock`."""
+    async with FakeCluster(clock=(lambda: clock.now) if clock else time.time) as fake:
         driver = Driver(fake, clock, storage)
         await driver.start()
         try:

@@ -30,6 +30,7 @@ def op(name: str, *ups: str, outputs: tuple[str, ...] = ("result",), **more: Any
     return {"name": name, "image": "busybox:1", "inputs": inputs, "outputs": [{"name": o} for o in outputs], **more}
 
 
+NO_RETRIES = {"infrastructureRetries": 0}
 CHAIN = [op("a"), op("b", "a"), op("c", "b")]
 DIAMOND = [op("a"), op("b", "a"), op("c", "a"), op("d", "b", "c")]
 
@@ -61,15 +62,15 @@ async def test_a_chain_passes_values_by_environment_and_tells_its_status(drive: 
     assert condition(status, "Succeeded")["message"] == "all 3 steps are done"
     assert status["progress"] == "3/3"
     assert status["counts"] == {
-        "total": 3, "pending": 0, "starting": 0, "running": 0, "succeeded": 3, "failed": 0, "skipped": 0,
-        "upstreamFailed": 0,
+        "total": 3, "pending": 0, "starting": 0, "running": 0, "stopping": 0, "upForRetry": 0, "succeeded": 3,
+        "failed": 0, "skipped": 0, "upstreamFailed": 0, "canceled": 0,
     }  # fmt: skip
     assert status["observedGeneration"] == 1
     assert MICRO.fullmatch(status["startTime"])
     assert MICRO.fullmatch(status["completionTime"])
     assert re.fullmatch(r"\d\.\ds", status["duration"])
     for record in status["steps"].values():
-        assert record.keys() == {"state", "podUID", "startTime", "completionTime", "outputs"}
+        assert record.keys() == {"state", "attempt", "podUID", "startTime", "completionTime", "outputs"}
         assert record["state"] == "Succeeded"
         assert MICRO.fullmatch(record["startTime"])
         assert MICRO.fullmatch(record["completionTime"])
@@ -338,7 +339,7 @@ async def test_an_image_that_does_not_exist_refuses_the_job_before_any_step(driv
 
 
 async def test_a_resolve_pod_that_somebody_deletes_refuses_the_job(drive: Driver) -> None:
-    job = drive.apply(code={"source": ARITHMETIC})
+    job = drive.apply(code={"source": ARITHMETIC}, execution=NO_RETRIES)
     pod = await drive.pod_of("")
     await drive.seen(job["metadata"]["uid"], pod["metadata"]["name"])
     drive.fake.delete_pod("default", pod["metadata"]["name"])
@@ -411,7 +412,9 @@ async def test_a_failed_step_stops_what_needs_it_and_nothing_else(drive: Driver)
     assert status["steps"]["b"]["reason"] == "ContainerFailed"
     succeeded = condition(status, "Succeeded")
     assert (succeeded["status"], succeeded["reason"]) == ("False", "Failed")
-    assert succeeded["message"].startswith("op 'b' failed: ContainerFailed: its container ended with exit code 3")
+    assert succeeded["message"].startswith(
+        "op 'b' failed: ContainerFailed: its container 'step' ended with exit code 3"
+    )
     assert succeeded["message"].endswith("; 1 not run")
     assert condition(status, "Accepted")["status"] == "True"
     assert status["steps"]["c"]["message"] == "not run: b failed"
@@ -521,7 +524,7 @@ async def test_an_op_that_raises_fails_with_its_own_words(drive: Driver) -> None
 
 @pytest.mark.parametrize("reason", ["Evicted", "DeadlineExceeded"])
 async def test_a_pod_that_fails_as_a_whole_fails_its_step(drive: Driver, reason: str) -> None:
-    drive.apply(ops=[op("a")])
+    drive.apply(ops=[op("a")], execution=NO_RETRIES)
     drive.fake.evict_pod("default", (await drive.pod_of("a"))["metadata"]["name"], reason, "low on memory")
     status = await drive.finished()
     assert status["steps"]["a"]["reason"] == reason
@@ -638,7 +641,7 @@ async def test_a_restart_finds_what_ended_while_nobody_looked(drive: Driver) -> 
 
 
 async def test_a_pod_that_vanished_while_nobody_looked_fails_its_step_after_a_look(drive: Driver) -> None:
-    drive.apply(ops=CHAIN)
+    drive.apply(ops=CHAIN, execution=NO_RETRIES)
     name = (await drive.pod_of("a"))["metadata"]["name"]
     await drive.step("a", "Starting")
     await drive.stop()
@@ -700,7 +703,7 @@ async def test_an_expired_watch_is_started_anew(drive: Driver) -> None:
 
 async def test_a_pod_that_came_and_went_unseen_fails_its_step(drive: Driver) -> None:
     with drive.fake.held_events("pods"):
-        drive.apply(ops=CHAIN)
+        drive.apply(ops=CHAIN, execution=NO_RETRIES)
         pod = await drive.pod_of("a")
         await drive.step("a", "Starting")
         drive.fake.lose_events("pods", lambda: drive.fake.delete_pod("default", pod["metadata"]["name"]))
@@ -710,7 +713,7 @@ async def test_a_pod_that_came_and_went_unseen_fails_its_step(drive: Driver) -> 
 
 
 async def test_a_pod_that_a_user_deletes_while_it_runs_fails_its_step(drive: Driver) -> None:
-    drive.apply(ops=CHAIN)
+    drive.apply(ops=CHAIN, execution=NO_RETRIES)
     name = (await drive.pod_of("a"))["metadata"]["name"]
     drive.fake.run_pod("default", name)
     await drive.step("a", "Running")

@@ -237,3 +237,36 @@ async def test_the_operators_own_storage_makes_its_claim_in_the_jobs_namespace(t
         assert drive.status("other")["storage"] == {"url": "s3://b"}
         await deleted(drive)
     assert files(tmp_path) == []
+
+
+AGAIN = """
+from podgraph import Out, RetryPolicy, job, op
+
+calls = []
+
+@op(out={"large": Out(), "bad": Out()}, retry_policy=RetryPolicy(max_retries=1))
+def make():
+    calls.append(1)
+    return b"x" * 9_000, (lambda: 1) if len(calls) == 1 else 2  # a lambda cannot be pickled
+
+@op
+def use(x):
+    return len(x)
+
+@job
+def j():
+    large, bad = make()
+    use(large)
+"""
+
+
+async def test_each_attempt_stores_apart_and_all_of_it_goes_with_the_job(drive: Driver, tmp_path: Path) -> None:
+    async with AutoKubelet(drive.fake, PythonPods(drive.fake, AGAIN)):
+        job = await ran(drive, tmp_path, AGAIN)
+        prefix = f"default/j/{job['metadata']['uid']}/make"
+        assert drive.steps()["make"]["attempt"] == 2
+        assert drive.steps()["make"]["stored"]["large"]["key"] == f"{prefix}/2/large"
+        assert drive.steps()["use"]["outputs"] == {"result": "9000"}
+        assert files(tmp_path) == [f"{prefix}/1/large", f"{prefix}/2/large"]
+        await deleted(drive)
+    assert files(tmp_path) == []

@@ -143,7 +143,7 @@ def test_the_operator_may_do_what_it_needs_and_no_more() -> None:
     (role,) = [d for d in render() if d["kind"] == "ClusterRole" and d["metadata"]["name"] == "podgraph"]
     granted = {(r, v) for rule in role["rules"] for r in rule["resources"] for v in rule["verbs"]}
     assert granted == {
-        *(("jobs", verb) for verb in ("get", "list", "watch", "patch")),
+        *(("jobs", verb) for verb in ("get", "list", "watch", "patch", "delete")),
         *(("persistentvolumeclaims", verb) for verb in ("get", "create")),
         ("jobs/status", "patch"),
         *(("pods", verb) for verb in ("get", "list", "watch", "create", "delete")),

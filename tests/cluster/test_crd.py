@@ -34,6 +34,9 @@ OPS: dict[str, Any] = {
             "script": "echo result=1 > $PODGRAPH_OUTPUT",
             "inputs": [{"name": "num", "value": 1}, {"name": "x", "value": None}, {"name": "w", "default": None}],
             "outputs": [{"name": "result", "optional": True}],
+            "tags": {"db": "x", "podgraph/priority": "3"},
+            "timeoutSeconds": 5,
+            "retryPolicy": {"maxRetries": 2, "delaySeconds": 0.5, "backoff": "Linear", "jitter": "PlusMinus"},
         },
         {
             "name": "b",
@@ -48,7 +51,19 @@ OPS: dict[str, Any] = {
             "after": ["a"],
         },
     ],
+    "execution": {
+        "maxConcurrent": 3,
+        "tagConcurrencyLimits": [
+            {"key": "db", "value": "x", "limit": 1},
+            {"key": "db", "perValue": True, "limit": 2},
+        ],
+        "pendingTimeoutSeconds": 60,
+        "infrastructureRetries": 0,
+        "podRetention": "Never",
+    },
+    "activeDeadlineSeconds": 600,
 }
+LIMIT = {"key": "db", "limit": 1}
 CODE: dict[str, Any] = {"code": {"source": "from podgraph import job, op\n", "image": "python", "job": "my_job"}}
 CLAIM: dict[str, Any] = {"claimRef": {"name": "c"}}
 A_PLACE = "url or claimRef must be set"
@@ -71,6 +86,9 @@ STATUS: dict[str, Any] = {
     "steps": {
         "src.a": {
             "state": "Succeeded",
+            "attempt": 2,
+            "infrastructureFailures": 1,
+            "retryTime": MICRO,
             "podUID": "u",
             "startTime": MICRO,
             "completionTime": MICRO,
@@ -222,6 +240,13 @@ def test_what_the_operator_refuses_with_its_own_words_is_stored(jobs: Kube) -> N
         ({**CODE, "storage": {**CLAIM, "retain": "Maybe"}}, "spec.storage.retain: Unsupported value"),
         ({"ops": [{"name": "a"}]}, "spec.ops[0].image: Required value"),
         ({"ops": [{"name": "a", "image": "i", "script": 1}]}, "spec.ops[0].script in body must be of type string"),
+        ({**CODE, "execution": {"podRetention": "Sometimes"}}, "spec.execution.podRetention: Unsupported value"),
+        ({**CODE, "execution": {"maxConcurrent": 0}}, "spec.execution.maxConcurrent in body should be greater than"),
+        (
+            {**CODE, "execution": {"tagConcurrencyLimits": [{**LIMIT, "value": "x", "perValue": True}]}},
+            "value and perValue cannot be set both",
+        ),
+        ({**CODE, "activeDeadlineSeconds": 0}, "spec.activeDeadlineSeconds in body should be greater than"),
     ],
 )
 def test_a_spec_that_cannot_be_meant_is_refused(jobs: Kube, spec: Any, message: str) -> None:
@@ -250,6 +275,11 @@ def test_every_unknown_field_is_named(jobs: Kube) -> None:
         {"op": "remove", "path": "/spec/runConfig"},
         {"op": "replace", "path": "/spec/opSelection", "value": ["b"]},
         {"op": "remove", "path": "/spec/opSelection"},
+        {"op": "add", "path": "/spec/ops/0/retryPolicy/maxRetries", "value": 9},
+        {"op": "remove", "path": "/spec/execution"},
+        {"op": "replace", "path": "/spec/execution/maxConcurrent", "value": 4},
+        {"op": "replace", "path": "/spec/activeDeadlineSeconds", "value": 900},
+        {"op": "remove", "path": "/spec/activeDeadlineSeconds"},
     ],
     ids=lambda change: f"{change['op']}{change['path']}",
 )
@@ -259,12 +289,36 @@ def test_the_spec_cannot_be_changed(jobs: Kube, change: dict[str, Any]) -> None:
         patch(jobs, "fixed", [change], kind="json")
 
 
+def test_what_steers_a_job_can_be_changed(jobs: Kube) -> None:
+    jobs.create(job("steered", OPS))
+    for change in ({"suspend": True}, {"suspend": None}, {"ttlSecondsAfterFinished": 60}, {"cancel": True}):
+        spec = patch(jobs, "steered", {"spec": change})["spec"]
+        assert {key: spec.get(key) for key in change} == change
+    assert jobs.get(JOBS, "steered")["metadata"]["generation"] == 5
+    for back in ({"cancel": False}, {"cancel": None}):
+        with pytest.raises(KubeError, match="cannot be taken back"):
+            patch(jobs, "steered", {"spec": back})
+    assert patch(jobs, "steered", {"spec": {"ttlSecondsAfterFinished": 0}})["spec"]["ttlSecondsAfterFinished"] == 0
+
+
 def test_code_cannot_be_changed_but_labels_can(jobs: Kube) -> None:
     jobs.apply(job("fixed-code", CODE))
     changed = job("fixed-code", {"code": {**CODE["code"], "source": "pass"}})
     with pytest.raises(KubeError, match=UNCHANGEABLE):
         jobs.apply(changed)
     assert patch(jobs, "fixed-code", {"metadata": {"labels": {"a": "b"}}})["metadata"]["labels"] == {"a": "b"}
+
+
+def test_the_storage_cannot_be_changed(jobs: Kube) -> None:
+    jobs.create(job("fixed-storage", {**CODE, "storage": CLAIM}))
+    jobs.create(job("no-storage", CODE))
+    for name, change in (
+        ("fixed-storage", {"storage": {**CLAIM, "retain": "Keep"}}),
+        ("fixed-storage", {"storage": None}),
+        ("no-storage", {"storage": CLAIM}),
+    ):
+        with pytest.raises(KubeError, match=UNCHANGEABLE):
+            patch(jobs, name, {"spec": change})
 
 
 # --- the status

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from cluster.kube import CHECKOUT, Kube, job_manifest, outputs_of, reasons_of, states_of
 
@@ -221,6 +222,9 @@ def script_values() -> list[dict[str, Any]]:
     ]
 
 
+KEEP = {"podRetention": "Always"}
+
+
 def jobs(image: str) -> list[dict[str, Any]]:
     """Return the Jobs of this file that are no example."""
 
@@ -228,7 +232,7 @@ def jobs(image: str) -> list[dict[str, Any]]:
         code = {"image": image, "source": source, **more.pop("code", {})}
         return job_manifest(name, code=code, **more)
 
-    return [
+    made = [
         python("config", ARITHMETIC, opSelection=["multi_three"], runConfig=_given(multi_three={"i": 5})),
         python("config-dagster", ARITHMETIC, opSelection=["add_two*"], runConfig=_given(add_two={"i": {"value": -2}})),
         python("values", VALUES),
@@ -258,6 +262,9 @@ def jobs(image: str) -> list[dict[str, Any]]:
             ],
         ),
     ]
+    for job in made:
+        job["spec"]["execution"] = KEEP
+    return made
 
 
 @pytest.fixture(scope="module")
@@ -270,9 +277,11 @@ def applied(operator: Any, shared: Kube, step_image: str) -> Kube:
     return shared
 
 
-def example(path: Path, image: str) -> str:
-    """Return an example's text for the image this cluster has."""
-    return path.read_text().replace("podgraph/step:dev", image)
+def example(path: Path, image: str) -> dict[str, Any]:
+    """Return an example for the image this cluster has; its pods stay, for the tests to look at."""
+    job = yaml.safe_load(path.read_text().replace("podgraph/step:dev", image))
+    job["spec"].setdefault("execution", {})["podRetention"] = "Always"
+    return dict(job)
 
 
 def succeeded(kube: Kube, name: str) -> dict[str, Any]:
@@ -448,7 +457,7 @@ def once_each(kube: Kube, name: str, job: dict[str, Any]) -> None:
 
 
 def test_operator_killed_again_and_again_runs_each_step_once(namespace: Kube, operator: Any) -> None:
-    namespace.create(job_manifest("killed", ops=chain(5, 0.5)))
+    namespace.create(job_manifest("killed", ops=chain(5, 0.5), execution=KEEP))
     for at in (0, 1, 3):
         namespace.wait_for(f"a pod of s{at}", lambda at=at: f"s{at}" in namespace.pods_of("killed"), 60, 0.05)
         operator.kill()
@@ -465,7 +474,7 @@ def test_pods_that_end_while_the_operator_is_down(namespace: Kube, operator: Any
     refs = [{"op": f"w{at}"} for at in range(3)]
     join = script("join", 'echo "result=$INPUT_X" > "$PODGRAPH_OUTPUT"', outputs=["result"])
     join["inputs"] = [{"name": "x", "fromList": refs}]
-    namespace.create(job_manifest("away", ops=[*wide, join]))
+    namespace.create(job_manifest("away", ops=[*wide, join], execution=KEEP))
     namespace.wait_for("three pods", lambda: len(namespace.find("pods")) == 3, 60)
     operator.kill()
     try:

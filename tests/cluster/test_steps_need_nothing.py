@@ -25,13 +25,14 @@ def look():
 def my_job():
     look()
 """
+KEEP = {"podRetention": "Always"}
 
 
 def test_a_pod_has_no_token_and_no_root(namespace: Kube, operator: Any, step_image: str) -> None:
-    namespace.apply(job_manifest("look", code={"image": step_image, "source": LOOK}))
+    namespace.apply(job_manifest("look", code={"image": step_image, "source": LOOK}, execution=KEEP))
     script = 'test ! -e /var/run/secrets/kubernetes.io; echo "result=$(id -u)" > "$PODGRAPH_OUTPUT"'
     op = {"name": "look", "image": "busybox:1", "script": script, "outputs": [{"name": "result"}]}
-    namespace.apply(job_manifest("look-script", ops=[op]))
+    namespace.apply(job_manifest("look-script", ops=[op], execution=KEEP))
     seen = outputs_of(namespace.wait_finished("look"), "look")["result"]
     assert seen.pop("seccomp") in ("0", "2")  # what the node's own runtime makes of RuntimeDefault
     assert seen.pop("groups") in ([], [65532])

@@ -3,9 +3,22 @@
 podgraph job execute -f forkserver_job.py
 """
 
-from my_job import add_two, multi_three, return_one
+from podgraph import job, op
 
-from podgraph import job
+
+@op
+def return_one():
+    return 1
+
+
+@op
+def add_two(i: int):
+    return i + 2
+
+
+@op
+def multi_three(i: int):
+    return i * 3
 
 
 @job(

@@ -37,6 +37,18 @@ Selection = Annotated[
 ]
 
 
+ConfigFiles = Annotated[
+    list[str] | None,
+    typer.Option("--config", "-c", help="run config as YAML; may be repeated, later files are laid over earlier"),
+]
+ConfigJson = Annotated[str, typer.Option("--config-json", help="run config as JSON, laid over the files")]
+Namespace = Annotated[str, typer.Option("--namespace", "-n", help="default: that of the kubeconfig's context")]
+Context = Annotated[str, typer.Option("--context", help="a context of the kubeconfig")]
+Kubeconfig = Annotated[str, typer.Option("--kubeconfig", help="default: $KUBECONFIG, else ~/.kube/config")]
+Name = Annotated[str, typer.Argument(help="a Job in the cluster")]
+Seconds = Annotated[float, typer.Option("--timeout", min=0, help="seconds to wait at most")]
+
+
 @app.callback()
 def _root() -> None:
     """Jobs made of ops, each step its own Kubernetes pod."""
@@ -44,7 +56,7 @@ def _root() -> None:
 
 @job_app.callback()
 def _job() -> None:
-    """Run jobs on this machine, and look at them."""
+    """Run jobs on this machine or in a cluster, and look at them."""
 
 
 @job_app.command("execute")
@@ -52,11 +64,8 @@ def job_execute(
     file: File = None,
     module: Module = "",
     job: Job = "",
-    config: Annotated[
-        list[str] | None,
-        typer.Option("--config", "-c", help="run config as YAML; may be repeated, later files are laid over earlier"),
-    ] = None,
-    config_json: Annotated[str, typer.Option("--config-json", help="run config as JSON, laid over the files")] = "",
+    config: ConfigFiles = None,
+    config_json: ConfigJson = "",
     selection: Selection = "",
     tags: Annotated[str, typer.Option("--tags", help="key=value,key=value or a JSON object")] = "",
     executor: Annotated[
@@ -81,29 +90,147 @@ def job_execute(
     _do(run)
 
 
+@job_app.command("launch")
+def job_launch(
+    file: File = None,
+    module: Module = "",
+    job: Job = "",
+    image: Annotated[
+        str, typer.Option("--image", help="the image to run it in; the operator's default when absent")
+    ] = "",
+    name: Annotated[str, typer.Option("--name", help="of the Job; made from the job's name when absent")] = "",
+    config: ConfigFiles = None,
+    config_json: ConfigJson = "",
+    selection: Selection = "",
+    waits: Annotated[bool, typer.Option("--wait", help="follow it until it is finished")] = False,
+    timeout: Seconds = 3600,
+    output: Annotated[Output, typer.Option("--output", help="json: the Job itself")] = Output.TEXT,
+    namespace: Namespace = "",
+    context: Context = "",
+    kubeconfig: Kubeconfig = "",
+) -> None:
+    """Send a job to the cluster, where each step runs as a pod; the file goes as it is, no image is built.
+
+    Exit status: 0 when the Job was made (with --wait: succeeded), 1 when it failed, 2 when it is refused.
+    """
+
+    def run() -> int:
+        from podgraph.cli.cluster import Cluster
+        from podgraph.cli.execute import read_config_files
+        from podgraph.cli.files import code_ref
+        from podgraph.cli.jobs import print_job, wait
+        from podgraph.cli.launch import manifest
+        from podgraph.selection import split_clauses
+
+        run_config = read_config_files(config or [], config_json)
+        wanted = manifest(code_ref(file, module, job), image, name, split_clauses(selection), run_config)
+        cluster = Cluster(namespace, context, kubeconfig)
+        made = cluster.create(wanted)
+        if waits:
+            return wait(cluster, made["metadata"]["name"], timeout, output.value)
+        print_job(made, output.value, tree=False)
+        if output is Output.TEXT:
+            typer.echo(made["metadata"]["name"])
+        return 0
+
+    _do(run)
+
+
+@job_app.command("wait")
+def job_wait(
+    name: Name,
+    timeout: Seconds = 3600,
+    output: Annotated[Output, typer.Option("--output", help="json: the Job itself, at its end")] = Output.TEXT,
+    namespace: Namespace = "",
+    context: Context = "",
+    kubeconfig: Kubeconfig = "",
+) -> None:
+    """Follow a Job in the cluster until it is finished. Exit status: 0 when it succeeded, 1 when not."""
+
+    def run() -> int:
+        from podgraph.cli.cluster import Cluster
+        from podgraph.cli.jobs import wait
+
+        return wait(Cluster(namespace, context, kubeconfig), name, timeout, output.value)
+
+    _do(run)
+
+
+@job_app.command("get")
+def job_get(
+    name: Name,
+    output: Annotated[Output, typer.Option("--output", help="json: the Job itself")] = Output.TEXT,
+    namespace: Namespace = "",
+    context: Context = "",
+    kubeconfig: Kubeconfig = "",
+) -> None:
+    """Print a Job in the cluster, with its steps as a tree."""
+
+    def run() -> int:
+        from podgraph.cli.cluster import Cluster
+        from podgraph.cli.jobs import print_job
+
+        print_job(Cluster(namespace, context, kubeconfig).get(name), output.value)
+        return 0
+
+    _do(run)
+
+
+@job_app.command("logs")
+def job_logs(
+    name: Name,
+    step: Annotated[str, typer.Option("--step", help="of this step alone")] = "",
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="go on until the Job is finished")] = False,
+    namespace: Namespace = "",
+    context: Context = "",
+    kubeconfig: Kubeconfig = "",
+) -> None:
+    """Print what the steps of a Job in the cluster printed."""
+
+    def run() -> int:
+        from podgraph.cli.cluster import Cluster
+        from podgraph.cli.jobs import print_logs
+
+        print_logs(Cluster(namespace, context, kubeconfig), name, step, follow)
+        return 0
+
+    _do(run)
+
+
+@job_app.command("delete")
+def job_delete(name: Name, namespace: Namespace = "", context: Context = "", kubeconfig: Kubeconfig = "") -> None:
+    """Delete a Job in the cluster, and with it its pods."""
+
+    def run() -> int:
+        from podgraph.cli.cluster import Cluster
+
+        Cluster(namespace, context, kubeconfig).delete(name)
+        return 0
+
+    _do(run)
+
+
 @job_app.command("list")
 def job_list(
     file: File = None,
     module: Module = "",
-    output: Annotated[Output, typer.Option("--output", help="json: a list of names and descriptions")] = Output.TEXT,
+    output: Annotated[Output, typer.Option("--output", help="json: a list of them")] = Output.TEXT,
+    namespace: Namespace = "",
+    context: Context = "",
+    kubeconfig: Kubeconfig = "",
 ) -> None:
-    """Print the jobs that a file or a module defines."""
+    """Print the jobs that a file or a module defines; without either, the Jobs in the cluster."""
 
     def run() -> int:
-        import json
+        if file is None and not module:
+            from podgraph.cli.cluster import Cluster
+            from podgraph.cli.jobs import print_jobs
 
-        from podgraph.cli.files import code_ref
-        from podgraph.runtime.load import find_jobs
-
-        jobs = find_jobs(code_ref(file, module, "").module_of())
-        if output is Output.JSON:
-            told = [{"name": j.name, "ops": len(j.graph.ops), "description": j.description} for j in jobs]
-            typer.echo(json.dumps(told, ensure_ascii=False, indent=2))
+            print_jobs(Cluster(namespace, context, kubeconfig).list(), output.value)
             return 0
-        width = max((len(j.name) for j in jobs), default=0)
-        for j in jobs:
-            line = f"{j.name:{width}}  {len(j.graph.ops)} op{'s' if len(j.graph.ops) != 1 else ''}"
-            typer.echo(f"{line}  {j.description.splitlines()[0]}" if j.description else line)
+        from podgraph.cli.files import code_ref, print_definitions
+
+        print_definitions(code_ref(file, module, ""), output.value)
         return 0
 
     _do(run)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -16,9 +17,9 @@ from podgraph.planning.names import GROUP
 from podgraph.planning.spec import CodeSpec, graph_of_ops, read_spec
 from podgraph.run_config.schema import needed_resources, run_config_schema
 from podgraph.run_config.validate import example
-from podgraph.runtime.load import CodeRef, find_job, import_file, import_module
+from podgraph.runtime.load import CodeRef, find_job, find_jobs, import_file, import_module
 
-__all__ = ["code_ref", "graph_of", "graph_of_file", "scaffold"]
+__all__ = ["code_ref", "graph_of", "graph_of_file", "print_definitions", "scaffold"]
 
 
 def code_ref(file: Path | None, module: str, job: str) -> CodeRef:
@@ -34,6 +35,19 @@ def code_ref(file: Path | None, module: str, job: str) -> CodeRef:
     if file.suffix != ".py":
         raise DefinitionError("NoFile", f"{str(file)!r} is no Python file; its name must end in .py")
     return CodeRef(file=str(file), job=job)
+
+
+def print_definitions(code: CodeRef, output: str) -> None:
+    """Print a line for each job that the code defines, or a JSON list of them."""
+    jobs = find_jobs(code.module_of())
+    if output == "json":
+        told = [{"name": j.name, "ops": len(j.graph.ops), "description": j.description} for j in jobs]
+        print(json.dumps(told, ensure_ascii=False, indent=2))
+        return
+    width = max((len(j.name) for j in jobs), default=0)
+    for j in jobs:
+        line = f"{j.name:{width}}  {len(j.graph.ops)} op{'s' if len(j.graph.ops) != 1 else ''}"
+        print(f"{line}  {j.description.splitlines()[0]}" if j.description else line)
 
 
 def graph_of(file: Path | None, module: str, job: str) -> Graph:

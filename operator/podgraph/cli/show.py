@@ -144,7 +144,7 @@ def _run_tree(prepared: Prepared, steps: LocalSteps, started: float, room: int) 
 def _view(step: LocalStep) -> StepView:
     seconds = (step.end or time.time()) - step.start if step.start else None
     error = step.error if step.state == "Failed" else None
-    return StepView(step.state, seconds, output_texts(step), error.reason if error else "", step.message)
+    return StepView(step.state, seconds, output_texts(step), error.reason if error else "", step.message, step.attempt)
 
 
 def _text(value: Any) -> str:

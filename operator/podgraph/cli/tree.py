@@ -21,12 +21,23 @@ _MARKS = {
     "Pending": ("·", "dim"),
     "Starting": ("◌", "yellow"),
     "Running": ("●", "cyan"),
+    "Stopping": ("◍", "yellow"),
     "UpForRetry": ("↻", "yellow"),
     "Succeeded": ("✓", "green"),
     "Failed": ("✗", "bold red"),
     "Skipped": ("-", "dim"),
     "UpstreamFailed": ("!", "red"),
-    "Canceled": ("⊘", "yellow"),
+    "Canceled": ("⊘", "magenta"),
+}
+
+_COLORS = {
+    "Succeeded": "green",
+    "Failed": "bold red",
+    "Refused": "bold red",
+    "DeadlineExceeded": "bold red",
+    "Canceled": "magenta",
+    "Suspended": "yellow",
+    "Stopping": "yellow",
 }
 
 Object = Mapping[str, Any]
@@ -44,6 +55,7 @@ class StepView:
     outputs: Mapping[str, str] = field(default_factory=dict)
     reason: str = ""
     message: str = ""
+    attempt: int = 1
     stored: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
@@ -54,7 +66,7 @@ class StepView:
             seconds = max(0.0, seconds_of(step["completionTime"]) - seconds_of(step["startTime"]))
         return cls(
             step.get("state", "Pending"), seconds, step.get("outputs") or {}, step.get("reason") or "",
-            step.get("message") or "", _stored(step),
+            step.get("message") or "", step.get("attempt", 1), _stored(step),
         )  # fmt: skip
 
 
@@ -67,8 +79,8 @@ def job_tree(job: Object) -> Tree:
         if status.get(figure):
             head.append(f"  {status[figure]}", "dim")
     tree = Tree(head)
-    if state in ("Refused", "Failed"):
-        tree.add(Text(_condition(job, "Succeeded").get("message", ""), "red"))
+    if state in ("Refused", "Failed", "Canceled", "DeadlineExceeded", "Suspended", "Stopping"):
+        tree.add(Text(_condition(job, "Succeeded").get("message", ""), state_color(state).removeprefix("bold ")))
     steps = {name: StepView.of_record(step) for name, step in (status.get("steps") or {}).items()}
     graph = graph_of_job(job)
     names = [name for name in graph.order if name in steps] if graph else sorted(steps)
@@ -97,6 +109,8 @@ def step_line(name: str, step: StepView, upstream: tuple[str, ...] = ()) -> Text
     if upstream:
         line.append(f" ← {', '.join(upstream[:3])}{', ...' if len(upstream) > 3 else ''}", "dim")
     line.append(f"  {step.state}", color)
+    if step.attempt > 1:
+        line.append(f"  attempt {step.attempt}", "dim")
     if step.seconds is not None:
         line.append(f"  {step.seconds:.3f}s", "dim")
     for output, text in step.outputs.items():
@@ -130,7 +144,7 @@ def state_of(job: Object) -> str:
 
 def state_color(state: str) -> str:
     """Return the color a job's state is shown in."""
-    return {"Succeeded": "green", "Failed": "bold red", "Refused": "bold red"}.get(state, "cyan")
+    return _COLORS.get(state, "cyan")
 
 
 def _stored(step: Object) -> dict[str, str]:

@@ -121,6 +121,15 @@ class Client:
             if error.status not in (404, 409):
                 raise
 
+    async def delete_job(self, namespace: str, name: str, uid: str) -> None:
+        """Delete the Job of this uid, and with it all it owns; that it is gone already is success."""
+        body = {"preconditions": {"uid": uid}, "propagationPolicy": "Background"}
+        try:
+            await self._request("DELETE", f"{_JOBS}/{namespace}/jobs/{name}", body)
+        except ApiError as error:
+            if error.status not in (404, 409):
+                raise
+
     async def pod_log(self, namespace: str, name: str, most: int) -> list[str]:
         """Return the lines of a pod's log, at most `most` bytes of it."""
         path = f"/api/v1/namespaces/{namespace}/pods/{name}/log?limitBytes={most}"

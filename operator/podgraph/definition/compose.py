@@ -131,6 +131,7 @@ def invoke(definition: OpDefinition, alias: str | None, args: tuple[Any, ...], k
         resources=definition.required_resource_keys,
         tags=definition.tags,
         retry=definition.retry_policy,
+        timeout=definition.timeout,
     )
     composition.definitions[path] = definition
     # An op without outputs leaves a handle too, for an In(Nothing) to wait for.

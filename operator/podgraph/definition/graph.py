@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import heapq
 import json
+import math
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -71,7 +72,7 @@ class Op:
     """One node of the graph: its path, inputs, outputs, and ops it only waits for (`after`).
 
     `config` is the JSON Schema of its config as JSON text, "" when it takes none; `resources` names the job's
-    resources that it uses; `retry` says when it is tried again.
+    resources that it uses; `retry` says when it is tried again; `timeout` is how many seconds one attempt may run.
     """
 
     name: str
@@ -83,6 +84,7 @@ class Op:
     resources: tuple[str, ...] = ()
     tags: Mapping[str, str] = field(default_factory=dict)
     retry: RetryPolicy | None = None
+    timeout: float | None = None
 
     @cached_property
     def upstream(self) -> tuple[str, ...]:
@@ -295,6 +297,8 @@ def _check_texts(op: Op) -> None:
         if not all(map(_is_unicode, (item.type, item.job_input, *(ref.output for ref in item.sources)))):
             raise DefinitionError("InvalidGraph", f"{where} holds text that is no valid Unicode")
     _check_json(f"the config schema of op {op.name!r}", op.config or None)
+    if op.timeout is not None and not 0 < op.timeout < math.inf:
+        raise DefinitionError("InvalidTimeout", f"op {op.name!r} has the timeout {op.timeout!r}; it must be above 0")
     _check_tags(f"op {op.name!r}", op.tags)
 
 
@@ -361,6 +365,8 @@ def _op_to_dict(op: Op) -> dict[str, Any]:
         data["resources"] = list(op.resources)
     if op.retry is not None:
         data["retry"] = op.retry.to_dict()
+    if op.timeout is not None:
+        data["timeout"] = op.timeout
     return data
 
 
@@ -389,6 +395,7 @@ def _op_from_dict(data: dict[str, Any]) -> Op:
         resources=tuple(_is(str, name) for name in _is(list, data.get("resources", []))),
         tags=_texts(data.get("tags", {})),
         retry=RetryPolicy.from_dict(data["retry"]) if "retry" in data else None,
+        timeout=float(data["timeout"]) if "timeout" in data else None,
     )
 
 

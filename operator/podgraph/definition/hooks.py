@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from typing import Any, Callable, overload
 
 from podgraph.definition.errors import DefinitionError
+from podgraph.definition.resources import check_keys
 
 __all__ = ["HookDefinition", "check_hooks", "failure_hook", "success_hook"]
 
@@ -20,7 +21,7 @@ class HookDefinition:
         self.fn = fn
         self.on = on
         self.name = name or fn.__name__
-        self.required_resource_keys = tuple(sorted(required_resource_keys))
+        self.required_resource_keys = check_keys(f"hook {self.name!r}", required_resource_keys)
         self.__doc__ = fn.__doc__
         if len(inspect.signature(fn).parameters) != 1:
             raise DefinitionError("InvalidHook", f"hook {self.name!r} must take exactly one argument, context")

@@ -13,8 +13,8 @@ from podgraph.definition.executors import ExecutorDefinition
 from podgraph.definition.graph import Graph
 from podgraph.definition.hooks import HookDefinition, check_hooks
 from podgraph.definition.ops import OpDefinition, check_tags, refuse_variable_arguments
-from podgraph.definition.resources import ResourceDefinition, with_dependencies
-from podgraph.definition.retry import RetryPolicy
+from podgraph.definition.resources import ResourceDefinition, all_needed, with_dependencies
+from podgraph.definition.retry import RetryPolicy, check_retry_policy
 from podgraph.definition.values import NotJsonError, to_json
 
 if TYPE_CHECKING:
@@ -49,6 +49,7 @@ class JobDefinition:
         refuse_variable_arguments("job", self.name, fn)
         self.resource_defs: dict[str, ResourceDefinition] = with_dependencies(resource_defs or {})
         self.hooks = check_hooks(where, hooks)
+        check_retry_policy(where, op_retry_policy)
         made = compose(fn, self.name, outs)
         self.ops: dict[str, OpDefinition] = made.definitions
         self.outputs: dict[str, dict[str, OutputHandle]] = made.outputs
@@ -109,17 +110,20 @@ class JobDefinition:
             self, run_config or {}, op_selection or (), input_values or {}, resources or {}, tags or {}, raise_on_error
         )
 
+    def resources_of(self, name: str, resources: Mapping[str, ResourceDefinition]) -> tuple[str, ...]:
+        """Return the names of those of `resources` that an op, its hooks, and those resources themselves need."""
+        op = self.ops[name]
+        keys = list(op.required_resource_keys)
+        for hook in (*self.hooks, *op.hooks):
+            keys += hook.required_resource_keys
+        return all_needed(keys, resources) if keys else ()
+
     def _complete(self, node: Any, retry: RetryPolicy | None) -> Any:
         """Add to a node what the job knows: the resources its own need, its hooks' too, and the retry policy."""
-        keys = list(self.ops[node.name].required_resource_keys)
-        for hook in (*self.hooks, *self.ops[node.name].hooks):
-            keys += hook.required_resource_keys
-        for key in keys:  # grows while it is read, by what each resource needs itself
-            if key in self.resource_defs:
-                keys += [need for need in self.resource_defs[key].required_resource_keys if need not in keys]
+        keys = self.resources_of(node.name, self.resource_defs)
         if not keys and (retry is None or node.retry is not None):
             return node
-        return dataclasses.replace(node, resources=tuple(sorted(set(keys))), retry=node.retry or retry)
+        return dataclasses.replace(node, resources=keys, retry=node.retry or retry)
 
 
 @overload

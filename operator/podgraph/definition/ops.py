@@ -5,17 +5,21 @@ from __future__ import annotations
 import copy
 import inspect
 import json
+import math
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
 from functools import cached_property
 from typing import Any, Callable, get_args, get_origin, overload
 
 from podgraph.definition.compose import Parameter, composing, invoke, is_nothing
-from podgraph.definition.config_schema import is_config_class, schema_of
+from podgraph.definition.config_schema import schema_of
+from podgraph.definition.config_types import is_config_class
 from podgraph.definition.errors import DefinitionError
 from podgraph.definition.graph import check_name, check_node_name
+from podgraph.definition.hints import hints_of, type_name
 from podgraph.definition.hooks import HookDefinition, check_hooks
-from podgraph.definition.retry import RetryPolicy
-from podgraph.definition.typecheck import checker, hints_of, type_name
+from podgraph.definition.resources import check_keys
+from podgraph.definition.retry import RetryPolicy, check_retry_policy
+from podgraph.definition.typecheck import checker
 from podgraph.definition.values import NO_DEFAULT, In, NotJsonError, Out, Output, to_json
 
 __all__ = ["OpDefinition", "check_tags", "op", "refuse_variable_arguments"]
@@ -47,6 +51,7 @@ class OpDefinition:
         required_resource_keys: Iterable[str] = (),
         retry_policy: RetryPolicy | None = None,
         tags: Mapping[str, str] | None = None,
+        timeout: float | None = None,
     ) -> None:
         self.fn = fn
         self.name = name or fn.__name__
@@ -54,9 +59,10 @@ class OpDefinition:
         self.ins = dict(ins or {})
         self.outs = {"result": Out()} if outs is None else dict(outs)
         self.description = description if description is not None else (inspect.getdoc(fn) or "")
-        self.required_resource_keys = tuple(sorted(required_resource_keys))
-        self.retry_policy = retry_policy
+        self.required_resource_keys = check_keys(f"op {self.name!r}", required_resource_keys)
+        self.retry_policy = check_retry_policy(f"op {self.name!r}", retry_policy)
         self.tags = check_tags(f"op {self.name!r}", tags)
+        self.timeout = _check_timeout(self.name, timeout)
         self.hooks: tuple[HookDefinition, ...] = ()
         self._alias: str | None = None
         refuse_variable_arguments("op", self.name, fn)
@@ -106,7 +112,7 @@ class OpDefinition:
 
     def with_retry_policy(self, retry_policy: RetryPolicy) -> OpDefinition:
         """Return the same op with another retry policy for the place it is called at."""
-        return self._twin(retry_policy=retry_policy)
+        return self._twin(retry_policy=check_retry_policy(f"op {self.name!r}", retry_policy))
 
     def tag(self, tags: Mapping[str, str]) -> OpDefinition:
         """Return the same op with these tags added for the place it is called at."""
@@ -157,6 +163,7 @@ def op(
     required_resource_keys: Iterable[str] = ...,
     retry_policy: RetryPolicy | None = ...,
     tags: Mapping[str, str] | None = ...,
+    timeout: float | None = ...,
 ) -> Callable[[Callable[..., Any]], OpDefinition]: ...
 
 
@@ -170,6 +177,7 @@ def op(
     required_resource_keys: Iterable[str] = (),
     retry_policy: RetryPolicy | None = None,
     tags: Mapping[str, str] | None = None,
+    timeout: float | None = None,
 ) -> Any:
     """Make a function an op.
 
@@ -178,6 +186,7 @@ def op(
     config. `out={"a": Out(), "b": Out()}` names several outputs: return a tuple in that order or yield
     `Output(value, "a")`. `ins={"start": In(Nothing)}` adds an input that only waits. `config_schema` is the type of
     `context.config`: a class as above, a dict of names and types, or a plain type. `tags` are texts by name.
+    `timeout` is how many seconds one attempt may run in a cluster; then its pod is ended, and its retry policy counts.
 
     Raises DefinitionError for a name that breaks the rules or a function with `*args` or `**kwargs`.
 
@@ -189,7 +198,7 @@ def op(
 
     def make(fn: Callable[..., Any], own: str | None) -> OpDefinition:
         return OpDefinition(
-            fn, own, ins, outs, description, config_schema, required_resource_keys, retry_policy, tags
+            fn, own, ins, outs, description, config_schema, required_resource_keys, retry_policy, tags, timeout
         )  # fmt: skip
 
     return make(name, None) if callable(name) else lambda fn: make(fn, name)
@@ -220,6 +229,16 @@ def check_tags(where: str, tags: Mapping[str, str] | None) -> dict[str, str]:
         except NotJsonError as error:
             raise DefinitionError("InvalidTags", f"{where} has the tag {key!r}, whose value holds {error}") from None
     return checked
+
+
+def _check_timeout(name: str, timeout: float | None) -> float | None:
+    if timeout is None:
+        return None
+    if not isinstance(timeout, (int, float)) or isinstance(timeout, bool) or not 0 < timeout < math.inf:
+        raise DefinitionError(
+            "InvalidTimeout", f"op {name!r} has the timeout {timeout!r}; it must be a number of seconds above 0"
+        )
+    return float(timeout)
 
 
 def _parameters(

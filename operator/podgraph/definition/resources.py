@@ -7,11 +7,12 @@ import inspect
 from collections.abc import Iterable, Mapping
 from typing import Any, Callable, overload
 
+from podgraph.definition.config_read import ConfigError, read_config
 from podgraph.definition.config_schema import schema_of
 from podgraph.definition.errors import DefinitionError, nearest
 from podgraph.definition.graph import check_name
 
-__all__ = ["ResourceDefinition", "resource", "with_dependencies"]
+__all__ = ["ResourceDefinition", "all_needed", "check_keys", "resource", "with_dependencies"]
 
 
 class ResourceDefinition:
@@ -28,14 +29,22 @@ class ResourceDefinition:
         self.fn = fn
         self.config_schema = config_schema
         self.description = description if description is not None else (inspect.getdoc(fn) or "")
-        self.required_resource_keys = tuple(sorted(required_resource_keys))
+        self.required_resource_keys = check_keys("a resource", required_resource_keys)
         self.schema = None if config_schema is None else schema_of(config_schema)
         self.fixed: Any = None
         self.is_fixed = False
         self.takes_context = _takes_one("resource", fn)
 
     def configured(self, config: Any) -> ResourceDefinition:
-        """Return the same resource with its config set here, so that run config cannot."""
+        """Return the same resource with its config set here, so that run config cannot.
+
+        Raises DefinitionError (`InvalidConfig`) for config that its schema does not allow.
+        """
+        if self.config_schema is not None:
+            try:
+                read_config(self.config_schema, config)
+            except ConfigError as error:
+                raise DefinitionError("InvalidConfig", f"a resource is configured wrongly: {error}") from None
         twin = copy.copy(self)
         twin.fixed, twin.is_fixed, twin.schema = config, True, None
         return twin
@@ -77,6 +86,24 @@ def resource(
         return ResourceDefinition(fn, config_schema, description, required_resource_keys)
 
     return make
+
+
+def check_keys(where: str, keys: Iterable[str]) -> tuple[str, ...]:
+    """Return resource keys in order. Raises DefinitionError for a text, which would be read letter by letter."""
+    if isinstance(keys, str):
+        raise DefinitionError(
+            "InvalidResourceKeys", f"{where} has required_resource_keys={keys!r}; it must be a set, as in {{{keys!r}}}"
+        )
+    return tuple(sorted(keys))
+
+
+def all_needed(keys: Iterable[str], resources: Mapping[str, ResourceDefinition]) -> tuple[str, ...]:
+    """Return `keys` and all that those of `resources` need themselves, sorted; an unknown key stays as it is."""
+    found = list(keys)
+    for key in found:  # grows while it is read
+        if key in resources:
+            found += [need for need in resources[key].required_resource_keys if need not in found]
+    return tuple(sorted(set(found)))
 
 
 def with_dependencies(resources: Mapping[str, Any]) -> dict[str, ResourceDefinition]:

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import enum
 import math
-import random
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Callable
 
 from podgraph.definition.errors import DefinitionError
 
-__all__ = ["Backoff", "Failure", "Jitter", "RetryPolicy", "RetryRequested"]
+__all__ = ["Backoff", "Failure", "Jitter", "RetryPolicy", "RetryRequested", "check_retry_policy"]
 
 
 class Backoff(enum.Enum):
@@ -57,8 +56,9 @@ class RetryPolicy:
             if getattr(self, name) is not None and self.delay is None:
                 raise _invalid(f"{name} is set without a delay, so there is nothing for it to change")
 
-    def seconds_before(self, retry: int, chance: Callable[[], float] = random.random) -> float:
+    def seconds_before(self, retry: int, chance: Callable[[], float] | None = None) -> float:
         """Return how long to wait before the `retry`-th retry, counted from 1; `chance` gives numbers in [0, 1)."""
+        draw = chance or _random
         base = float(self.delay or 0)
         seconds = base
         if self.backoff is Backoff.LINEAR:
@@ -66,9 +66,9 @@ class RetryPolicy:
         elif self.backoff is Backoff.EXPONENTIAL:
             seconds = base * (2.0 ** min(retry, 1000) - 1)
         if self.jitter is Jitter.FULL:
-            seconds *= chance()
+            seconds *= draw()
         elif self.jitter is Jitter.PLUS_MINUS:
-            seconds += (2 * chance() - 1) * base
+            seconds += (2 * draw() - 1) * base
         return max(0.0, seconds)
 
     def to_dict(self) -> dict[str, Any]:
@@ -118,6 +118,22 @@ class Failure(Exception):
         self.description = description
         self.metadata = dict(metadata or {})
         self.allow_retries = allow_retries
+
+
+def check_retry_policy(where: str, policy: Any) -> RetryPolicy | None:
+    """Return a retry policy or None. Raises DefinitionError for anything else."""
+    if policy is not None and not isinstance(policy, RetryPolicy):
+        raise DefinitionError(
+            "InvalidRetryPolicy",
+            f"{where} has the retry policy {policy!r}, which is none; make one with RetryPolicy(max_retries=3)",
+        )
+    return policy
+
+
+def _random() -> float:
+    import random  # slow to import, and few jobs retry anything
+
+    return random.random()
 
 
 def _is_number(value: Any, *kinds: type) -> bool:

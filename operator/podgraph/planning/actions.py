@@ -52,3 +52,12 @@ class Actions:
     urgent: bool = False
     events: list[Event] = field(default_factory=list)
     again_at: float | None = None
+
+    def look_again(self, time: float | None) -> None:
+        """Ask to look again at `time`, or at an earlier one asked for already."""
+        if time is not None:
+            self.again_at = time if self.again_at is None else min(self.again_at, time)
+
+    def drop_creates(self) -> None:
+        """Make nothing after all: the Job is at its end."""
+        self.creates, self.copy_code, self.read_log = [], False, ""

@@ -13,6 +13,7 @@ from podgraph.definition.errors import DefinitionError
 from podgraph.planning.actions import Actions, Event
 from podgraph.planning.status import condition, duration, seconds_of, set_condition
 from podgraph.planning.steps import Steps
+from podgraph.planning.stopping import Stop
 from podgraph.runtime.step import utc
 
 __all__ = ["Conditions"]
@@ -25,8 +26,9 @@ class Conditions:
 
     def __init__(self, conditions: Iterable[Mapping[str, Any]], generation: int) -> None:
         self._all = [dict(c) for c in conditions]
-        self._generation = generation
+        self.generation = generation
         self.finished = self.holds("Finished", "True")
+        self.completed: str | None = None
 
     def holds(self, kind: str, status: str) -> bool:
         """Whether the condition `kind` has this status."""
@@ -45,18 +47,29 @@ class Conditions:
 
     def refuse(self, error: DefinitionError, started: str | None, now: float, actions: Actions) -> None:
         """End the Job: it cannot run as written. Nothing else that the pass had decided is done."""
-        actions.creates, actions.copy_code, actions.read_log = [], False, ""
+        actions.drop_creates()
         self._set("Accepted", "False", error.reason, error.message[:_MAX_MESSAGE], now, actions)
         self._progress("False", "Refused", f"{error.reason}: {error.message}"[:_MAX_MESSAGE], now, actions)
         self._finish(started, now, actions)
 
-    def conclude(self, steps: Steps, started: str | None, now: float, actions: Actions) -> None:
-        """Say how far the steps are, and end the Job when they are."""
-        if not steps.done:
-            self._progress("Unknown", "Running", "its steps are running", now, actions)
-            return
+    def on_the_way(self, reason: str, message: str, now: float, actions: Actions) -> None:
+        """Say what the Job is doing (`Running`, `Suspended`, ...)."""
+        self._progress("Unknown", reason, message, now, actions)
+
+    def stop(self, reason: str, message: str, started: str | None, now: float, actions: Actions) -> None:
+        """End the Job before its steps are known."""
+        actions.drop_creates()
+        self._progress("False", reason, message, now, actions)
+        self._finish(started, now, actions)
+
+    def conclude(self, steps: Steps, stop: Stop | None, started: str | None, now: float, actions: Actions) -> None:
+        """End the Job as its steps ended; `stop` is what ended those that had not come to it by themselves."""
         total = len(steps.records)
-        if steps.count("Failed"):
+        done = steps.count("Succeeded") + steps.count("Skipped")
+        if stop is not None and done < total:
+            message = f"{stop.message}; {done} of {total} steps were done"
+            self._progress("False", stop.reason, message, now, actions)
+        elif steps.count("Failed"):
             self._progress("False", "Failed", _failure(steps), now, actions)
         else:
             message = f"all {total} steps are done" if total > 1 else "the step is done"
@@ -69,7 +82,7 @@ class Conditions:
             self._set("Finished", "False", reason, "the job is not at its end", now, actions)
 
     def _finish(self, started: str | None, now: float, actions: Actions) -> None:
-        actions.status["completionTime"] = utc(now)
+        actions.status["completionTime"] = self.completed = utc(now)
         actions.status["duration"] = duration(now - seconds_of(started or utc(now)))
         ended = next(c for c in self._all if c["type"] == "Succeeded")
         self._set("Finished", "True", ended["reason"], ended["message"], now, actions)
@@ -78,9 +91,9 @@ class Conditions:
         actions.urgent = self.finished = True
 
     def _set(self, kind: str, status: str, reason: str, message: str, now: float, actions: Actions) -> None:
-        if set_condition(self._all, condition(kind, status, reason, message, self._generation, now)):
+        if set_condition(self._all, condition(kind, status, reason, message, self.generation, now)):
             actions.status["conditions"] = self._all
-            actions.status["observedGeneration"] = self._generation
+            actions.status["observedGeneration"] = self.generation
             actions.urgent = True
 
 

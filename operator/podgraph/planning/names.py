@@ -46,9 +46,9 @@ def step_pod(job: str, uid: str, op: str, attempt: int) -> str:
     return _name(job, op, f"{uid}/{op}/{attempt}")
 
 
-def resolve_pod(job: str, uid: str) -> str:
-    """Return the name of the pod that tells the graph of a Job's code."""
-    return _name(job, "resolve", f"{uid}//resolve")
+def resolve_pod(job: str, uid: str, attempt: int = 1) -> str:
+    """Return the name of the pod of one attempt to learn the graph of a Job's code."""
+    return _name(job, "resolve", f"{uid}//resolve" if attempt == 1 else f"{uid}//resolve/{attempt}")
 
 
 def clean_pod(job: str, uid: str) -> str:

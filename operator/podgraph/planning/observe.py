@@ -9,21 +9,37 @@ from enum import Enum
 
 from podgraph.planning.names import CONTAINER
 from podgraph.planning.pods import ContainerState, Pod, Terminated
+from podgraph.planning.retry import Fault, fault_of
 
-__all__ = ["PULL_GRACE_SECONDS", "Phase", "Seen", "describe_exit", "observe"]
+__all__ = [
+    "CONFIG_GRACE_SECONDS",
+    "PULL_GRACE_SECONDS",
+    "Phase",
+    "Seen",
+    "describe_exit",
+    "grace_of",
+    "is_alive",
+    "observe",
+]
 
+CONFIG_GRACE_SECONDS = 10
+"""How long a Secret or ConfigMap that a container names may be missing: it may have been applied together with the
+Job, just behind it."""
 PULL_GRACE_SECONDS = 30
 """How long a container that cannot start for a reason that may pass (a registry that does not answer) is waited for:
 the kubelet tries about three times in it. Reasons that cannot pass count at once."""
 
 _NEVER = ("InvalidImageName", "ErrImageNeverPull")
-_UNSTARTED = (
+_IMAGE = (
     *_NEVER,
     "ErrImagePull",
     "ImagePullBackOff",
     "ImageInspectError",
     "RegistryUnavailable",
     "SignatureValidationFailed",
+)
+_UNSTARTED = (
+    *_IMAGE,
     "CreateContainerConfigError",
     "CreateContainerError",
     "RunContainerError",
@@ -31,6 +47,7 @@ _UNSTARTED = (
 _NO_SUCH_IMAGE = re.compile(
     r"not found|manifest unknown|does not exist|pull access denied|invalid reference", re.IGNORECASE
 )
+_NO_SUCH_CONFIG = re.compile(r"not found|couldn't find key|non-existent", re.IGNORECASE)
 
 
 class Phase(Enum):
@@ -48,13 +65,15 @@ class Seen:
     """What one look at a pod tells.
 
     `reason` and `message` explain STARTING (not scheduled), STUCK (cannot start; `hopeless` when waiting is no use)
-    and an ENDED that is a failure: an ENDED with exit code 0 has no reason. `text` is the termination message.
+    and an ENDED that is a failure: an ENDED with exit code 0 has no reason. `fault` tells whose failure it is, or will
+    be if a STUCK one is given up. `text` is the termination message.
     """
 
     phase: Phase
     reason: str = ""
     message: str = ""
     hopeless: bool = False
+    fault: Fault = Fault.APPLICATION
     exit_code: int = 0
     started_at: str | None = None
     finished_at: str | None = None
@@ -71,19 +90,38 @@ def observe(pod: Pod) -> Seen:
         return _ended(pod, state.terminated)
     if pod.status.phase == "Failed":
         reason = pod.status.reason or "PodFailed"
-        return Seen(Phase.ENDED, reason, pod.status.message or "the pod failed before its container ran", exit_code=-1)
+        message = pod.status.message or "the pod failed before its container ran"
+        # Whatever kept the container from running, the op had no part in it; a deadline was somebody's wish.
+        fault = Fault.APPLICATION if reason == "DeadlineExceeded" else Fault.INFRASTRUCTURE
+        return Seen(Phase.ENDED, reason, message, fault=fault, exit_code=-1)
     if pod.gone:
-        return Seen(Phase.GONE, "PodDeleted", "its pod was deleted before it ended")
+        return Seen(Phase.GONE, "PodDeleted", "its pod was deleted before it ended", fault=Fault.INFRASTRUCTURE)
     if state.running is not None:
         return Seen(Phase.RUNNING, started_at=state.running.started_at)
     if state.waiting is not None and state.waiting.reason in _UNSTARTED:
         reason, message = state.waiting.reason, state.waiting.message
         hopeless = reason in _NEVER or ("Pull" in reason and bool(_NO_SUCH_IMAGE.search(message)))
-        return Seen(Phase.STUCK, reason, message or reason, hopeless)
+        missing = reason == "CreateContainerConfigError" and bool(_NO_SUCH_CONFIG.search(message))
+        # The kubelet has tried an image several times when its grace is over, and another pod would fare no better.
+        fault = Fault.LASTING if reason in _IMAGE or missing else Fault.INFRASTRUCTURE
+        return Seen(Phase.STUCK, reason, message or reason, hopeless, fault)
     for condition in pod.status.conditions:
         if condition.type == "PodScheduled" and condition.status == "False":
             return Seen(Phase.STARTING, condition.reason, condition.message)
     return Seen(Phase.STARTING)
+
+
+def is_alive(pod: Pod) -> bool:
+    """Whether a pod has not ended and is not being deleted either."""
+    return not pod.metadata.deletion_timestamp and observe(pod).phase not in (Phase.ENDED, Phase.GONE)
+
+
+def grace_of(seen: Seen) -> float:
+    """Return how many seconds a container that cannot start is waited for."""
+    if seen.hopeless:
+        return 0
+    missing = seen.fault is Fault.LASTING and seen.reason not in _IMAGE
+    return CONFIG_GRACE_SECONDS if missing else PULL_GRACE_SECONDS
 
 
 def describe_exit(state: Terminated) -> str:
@@ -106,11 +144,14 @@ def describe_exit(state: Terminated) -> str:
 
 def _ended(pod: Pod, state: Terminated) -> Seen:
     reason = message = ""
+    fault = Fault.APPLICATION
     if state.exit_code != 0:
         deleted = pod.gone or pod.metadata.deletion_timestamp is not None
         named = state.reason not in ("", "Error", "Completed")
         reason = pod.status.reason or ("PodDeleted" if deleted else state.reason if named else "ContainerFailed")
-        message = f"its container ended with {describe_exit(state)}"
+        message = f"its container {CONTAINER!r} ended with {describe_exit(state)}"
+        if deleted or _is_disrupted(pod) or fault_of(reason) is Fault.INFRASTRUCTURE:
+            fault = Fault.INFRASTRUCTURE
         if pod.status.message:
             message += f": {pod.status.message}"
         elif deleted:
@@ -119,8 +160,14 @@ def _ended(pod: Pod, state: Terminated) -> Seen:
         Phase.ENDED,
         reason,
         message,
+        fault=fault,
         exit_code=state.exit_code,
         started_at=state.started_at,
         finished_at=state.finished_at,
         text=state.message,
     )
+
+
+def _is_disrupted(pod: Pod) -> bool:
+    """Whether Kubernetes itself says that it ended the pod: for a drain, a preemption, a taint, a node's own need."""
+    return any(c.type == "DisruptionTarget" and c.status == "True" for c in pod.status.conditions)

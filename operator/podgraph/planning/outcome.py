@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from podgraph.definition.graph import Op
 from podgraph.definition.values import NotJsonError, to_json
 from podgraph.planning.observe import Seen
 from podgraph.planning.references import read_stored
+from podgraph.planning.retry import Fault
 from podgraph.runtime.protocol import MAX_OUTPUTS, ProtocolError, Record, StepError, check_outputs
 
 __all__ = ["Outcome", "container_outcome", "micro", "python_outcome", "read_record"]
@@ -20,13 +22,18 @@ _TAIL_LINES = 3
 
 @dataclass(frozen=True)
 class Outcome:
-    """The end of a step. `outputs` holds JSON texts and references; `reason` is empty when the step succeeded."""
+    """The end of an attempt. `outputs` holds JSON texts and references; `reason` is empty when it succeeded.
+
+    Of a failure `fault` tells whose it is, and `said` what the op itself said about another attempt (see Record).
+    """
 
     outputs: dict[str, str] = field(default_factory=dict)
     reason: str = ""
     message: str = ""
     start_time: str | None = None
     completion_time: str | None = None
+    fault: Fault = Fault.APPLICATION
+    said: Mapping[str, Any] = field(default_factory=dict)
 
 
 def read_record(seen: Seen, nonce: str) -> Record | None:
@@ -47,13 +54,13 @@ def python_outcome(op: Op, seen: Seen, nonce: str, prefix: str = "") -> Outcome:
     times = (micro(seen.started_at), micro(seen.finished_at))
     if record is None:
         if seen.reason:
-            return Outcome({}, seen.reason, seen.message + _tail(seen.text), *times)
+            return Outcome({}, seen.reason, seen.message + _tail(seen.text), *times, seen.fault)
         return Outcome({}, "NoResult", "its process ended with exit code 0 but left no result", *times)
     times = (record.start_time or times[0], record.completion_time or times[1])
     if record.outcome == "Failed":
-        return Outcome({}, record.reason or "OpFailed", record.message, *times)
+        return Outcome({}, record.reason or "OpFailed", record.message, *times, said=record.retry)
     if seen.exit_code != 0:
-        return Outcome({}, seen.reason, f"{seen.message}, after it had left its result", *times)
+        return Outcome({}, seen.reason, f"{seen.message}, after it had left its result", *times, seen.fault)
     try:
         references = read_stored(op.name, record.stored, prefix)
     except StepError as error:
@@ -67,7 +74,7 @@ def container_outcome(op: Op, seen: Seen) -> Outcome:
     """Read the end of a container or script op: success is exit code 0 and every required output written."""
     times = (micro(seen.started_at), micro(seen.finished_at))
     if seen.reason:
-        return Outcome({}, seen.reason, seen.message + _tail(seen.text), *times)
+        return Outcome({}, seen.reason, seen.message + _tail(seen.text), *times, seen.fault)
     try:
         size = len(seen.text.encode())
         if size >= _TRUNCATED:

@@ -29,6 +29,7 @@ class Meta(_Part, frozen=True):
     uid: str = ""
     resource_version: str = ""
     labels: dict[str, str] = {}
+    creation_timestamp: str | None = None
     deletion_timestamp: str | None = None
 
 

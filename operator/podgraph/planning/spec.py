@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from podgraph.definition.errors import DefinitionError
 from podgraph.definition.graph import Graph, Input, Op, Output, OutputRef
+from podgraph.definition.retry import Backoff, Jitter, RetryPolicy
 from podgraph.definition.values import NotJsonError, to_json
+from podgraph.planning.execution import ExecutionSpec, read_execution_spec
 
 __all__ = ["CodeSpec", "ContainerSpec", "JobSpec", "graph_of_ops", "read_spec"]
 
 Object = Mapping[str, Any]
+
+_BACKOFF = {"Linear": "LINEAR", "Exponential": "EXPONENTIAL"}
+_JITTER = {"Full": "FULL", "PlusMinus": "PLUS_MINUS"}
 
 
 @dataclass(frozen=True)
@@ -39,13 +44,15 @@ class CodeSpec:
 
 @dataclass(frozen=True)
 class JobSpec:
-    """A Job's spec. Exactly one of `ops` and `code` is set."""
+    """A Job's spec, but for what may change. Exactly one of `ops` and `code` is set; `deadline` is in seconds."""
 
     ops: tuple[Object, ...] | None
     code: CodeSpec | None
     selection: tuple[str, ...]
     run_config: Object
     storage: Object | None = None
+    execution: ExecutionSpec = field(default_factory=ExecutionSpec)
+    deadline: int | None = None
 
 
 def read_spec(spec: Object, default_image: str) -> JobSpec:
@@ -64,6 +71,8 @@ def read_spec(spec: Object, default_image: str) -> JobSpec:
         selection=tuple(spec.get("opSelection") or ()),
         run_config=spec.get("runConfig") or {},
         storage=spec.get("storage"),
+        execution=read_execution_spec(spec.get("execution") or {}),
+        deadline=spec.get("activeDeadlineSeconds"),
     )
 
 
@@ -92,7 +101,23 @@ def _op(item: Object) -> Op:
         inputs=tuple(_input(item["name"], i) for i in item.get("inputs", ())),
         outputs=tuple(Output(o["name"], not o.get("optional", False)) for o in item.get("outputs", ())),
         after=tuple(item.get("after", ())),
+        tags=item.get("tags") or {},
+        retry=_retry(item["name"], item["retryPolicy"]) if "retryPolicy" in item else None,
+        timeout=float(item["timeoutSeconds"]) if "timeoutSeconds" in item else None,
     )
+
+
+def _retry(op: str, item: Object) -> RetryPolicy:
+    backoff, jitter = item.get("backoff"), item.get("jitter")
+    try:
+        return RetryPolicy(
+            item.get("maxRetries", 1),
+            item.get("delaySeconds"),
+            Backoff[_BACKOFF[backoff]] if backoff else None,
+            Jitter[_JITTER[jitter]] if jitter else None,
+        )
+    except DefinitionError as error:
+        raise DefinitionError(error.reason, f"op {op!r}: {error.message}") from None
 
 
 def _input(op: str, item: Object) -> Input:

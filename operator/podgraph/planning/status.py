@@ -15,7 +15,18 @@ from podgraph.runtime.step import utc
 __all__ = ["CONDITIONS", "STATES", "StepRecord", "condition", "duration", "seconds_of", "set_condition"]
 
 CONDITIONS = ("Accepted", "Succeeded", "Finished")
-STATES = ("Pending", "Starting", "Running", "Succeeded", "Failed", "Skipped", "UpstreamFailed")
+STATES = (
+    "Pending",
+    "Starting",
+    "Running",
+    "Stopping",
+    "UpForRetry",
+    "Succeeded",
+    "Failed",
+    "Skipped",
+    "UpstreamFailed",
+    "Canceled",
+)
 
 _MAX_MESSAGE = 1_024
 
@@ -24,12 +35,20 @@ Object = dict[str, Any]
 
 @dataclass
 class StepRecord(FlowStep):
-    """One entry of `status.steps`. `outputs` holds JSON texts, and references (`stored` in the status)."""
+    """One entry of `status.steps`. `outputs` holds JSON texts, and references (`stored` in the status).
+
+    `attempt` is the number of the last attempt, 0 before the first; `lost` of them, the last included when it was one,
+    ended for reasons that were not the op's. `retry_time` is when a step in UpForRetry is tried again. What a step in
+    Stopping will have ended for stands in `reason` and `message` already.
+    """
 
     state: str = "Pending"
+    attempt: int = 0
+    lost: int = 0
     pod_uid: str = ""
     start_time: str | None = None
     completion_time: str | None = None
+    retry_time: str | None = None
     outputs: dict[str, str] = field(default_factory=dict)
     reason: str = ""
     message: str = ""
@@ -39,9 +58,12 @@ class StepRecord(FlowStep):
         """Read what :meth:`to_patch` wrote."""
         return cls(
             state=data.get("state", "Pending"),
+            attempt=data.get("attempt") or 0,
+            lost=data.get("infrastructureFailures") or 0,
             pod_uid=data.get("podUID") or "",
             start_time=data.get("startTime"),
             completion_time=data.get("completionTime"),
+            retry_time=data.get("retryTime"),
             outputs={
                 **(data.get("outputs") or {}),
                 **{name: Reference(to_json(item)) for name, item in (data.get("stored") or {}).items()},
@@ -56,9 +78,12 @@ class StepRecord(FlowStep):
         message = self.message if len(self.message) <= _MAX_MESSAGE else self.message[: _MAX_MESSAGE - 4] + " ..."
         return {
             "state": self.state,
+            "attempt": self.attempt or None,
+            "infrastructureFailures": self.lost or None,
             "podUID": self.pod_uid or None,
             "startTime": self.start_time,
             "completionTime": self.completion_time,
+            "retryTime": self.retry_time,
             "outputs": outputs,
             "stored": stored,
             "reason": self.reason or None,

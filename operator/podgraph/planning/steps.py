@@ -35,12 +35,37 @@ class Steps(Flow[StepRecord]):
             self.move(name, state)
             record.reason, record.message = reason, message
 
+    def begin(self, name: str) -> int:
+        """Begin the next attempt at a step and return its number."""
+        record = self.records[name]
+        record.attempt += 1
+        record.pod_uid = ""
+        record.start_time = record.completion_time = record.retry_time = None
+        self.move(name, "Starting")
+        record.reason = record.message = ""
+        return record.attempt
+
+    def retry(self, name: str, outcome: Outcome, time: str) -> None:
+        """Record how an attempt failed that is followed by another at `time`."""
+        record = self.records[name]
+        record.start_time = outcome.start_time or record.start_time
+        record.completion_time, record.retry_time = outcome.completion_time, time
+        record.reason = outcome.reason
+        record.message = f"{outcome.message}; attempt {record.attempt + 1} follows at {time[:19]}Z"
+        self.move(name, "UpForRetry")
+
+    def cancel(self, name: str, message: str) -> None:
+        """End a step that was not at its end; what waits for it is for the caller to end as well."""
+        record = self.records[name]
+        record.reason, record.message, record.retry_time = "", message, None
+        self.move(name, "Canceled")
+
     def end(self, name: str, outcome: Outcome) -> None:
         """Record how a step ended and let what waits for it go on, be skipped or be given up."""
         record = self.records[name]
         record.outputs, record.reason, record.message = outcome.outputs, outcome.reason, outcome.message
         record.start_time = outcome.start_time or record.start_time
-        record.completion_time = outcome.completion_time
+        record.completion_time, record.retry_time = outcome.completion_time, None
         self.output_bytes += sum(len(text.encode()) for text in outcome.outputs.values())
         self.move(name, "Failed" if outcome.reason else "Succeeded")
         self.spread(name)

@@ -192,11 +192,13 @@ def clean_pod(job: JobRef, image: str, storage: Storage, runtime: str) -> Manife
 
 
 def needs_cleaning(status: Mapping[str, Any]) -> bool:
-    """Whether a Job may have stored anything: a step that did not end well may have, without telling."""
+    """Whether a Job may have stored anything: an attempt that did not end well may have, without telling."""
     steps = (status.get("steps") or {}).values()
     logs = (status.get("storage") or {}).get("logs")
     harmless = ("Pending", "Skipped", "UpstreamFailed") if logs else _HARMLESS
     return any(
-        step.get("state") not in harmless or any("key" in item for item in (step.get("stored") or {}).values())
+        step.get("state") not in harmless
+        or step.get("attempt", 1) > 1
+        or any("key" in item for item in (step.get("stored") or {}).values())
         for step in steps
     )

@@ -20,9 +20,11 @@ from podgraph.cluster.reflector import PodReflector
 from podgraph.definition.errors import DefinitionError
 from podgraph.planning import manifests, names
 from podgraph.planning.actions import Actions, Event, Settings
+from podgraph.planning.execution import read_control
 from podgraph.planning.pods import Pod
 from podgraph.planning.run import Run
 from podgraph.planning.storage import Storage
+from podgraph.reconcile.ended import EndedJobs
 from podgraph.reconcile.queue import KeyedQueue
 from podgraph.reconcile.storing import Storing
 from podgraph.runtime.resolve import MAX_GRAPH, from_log
@@ -31,6 +33,7 @@ __all__ = ["Controller"]
 
 _LOG = logging.getLogger(__name__)
 _WRITE_SECONDS = 1.0
+_DELETES_AT_ONCE = 20
 WORKERS = 16
 
 Object = Mapping[str, Any]
@@ -52,6 +55,7 @@ class _Job:
     urgent: bool = False
     written_at: float = float("-inf")
     version: str = ""
+    generation: int = 0
 
 
 class Controller:
@@ -69,7 +73,7 @@ class Controller:
         self.queue = KeyedQueue()
         self._clock = clock
         self._jobs: dict[str, _Job] = {}
-        self._ended: set[str] = set()
+        self._ended = EndedJobs(client, self.pods, self.queue, clock)
 
     async def run(self) -> None:
         """Work until cancelled."""
@@ -87,23 +91,33 @@ class Controller:
         uid = job["metadata"]["uid"]
         if kind == "DELETED" or job["metadata"].get("deletionTimestamp"):
             self._drop(uid)
-            self._ended.discard(uid)
+            self._ended.forget(uid)
             if kind != "DELETED":
                 self.storing.deleted(job)
             return
-        if uid in self._jobs:
-            return  # its spec cannot change, and its status is ours
-        if uid in self._ended:
-            return  # an event from before its end that comes late, or a change that is not ours
-        if _is_finished(job) and not self.pods.of(uid):
+        generation = int(job["metadata"].get("generation", 1))
+        known = self._jobs.get(uid)
+        if known is not None:
+            if generation > known.generation:  # else it is our own writing of its status
+                known.object, known.generation = job, generation
+                if known.run is not None:
+                    known.run.spec_changed(job)
+                self.queue.add(uid)
             return
-        self._jobs[uid] = _Job(job, version=job["metadata"]["resourceVersion"])
+        finished = _is_finished(job)
+        if uid in self._ended or (finished and not self.pods.of(uid)):
+            if finished:  # else it is an event from before its end that comes late
+                meta, completed = job["metadata"], job["status"].get("completionTime")
+                self._ended.keep(uid, meta["namespace"], meta["name"], completed, read_control(job["spec"]).ttl)
+            return
+        self._jobs[uid] = _Job(job, version=job["metadata"]["resourceVersion"], generation=generation)
         self.queue.add(uid)
 
     def pod_changed(self, job_uid: str, pod_name: str) -> None:
         """Take in that a Job's pod came, changed or went."""
         job = self._jobs.get(job_uid)
         if job is None:
+            self._ended.pod_changed(job_uid, pod_name)
             self.pods.forget_gone(job_uid, pod_name)
             return
         job.changed.add(pod_name)
@@ -127,6 +141,7 @@ class Controller:
     async def _reconcile(self, uid: str) -> None:
         job = self._jobs.get(uid)
         if job is None:
+            await self._ended.tidy(uid)
             return
         pods = self.pods.of(uid)
         if job.run is None:
@@ -152,12 +167,15 @@ class Controller:
             self.queue.add_after(uid, actions.again_at - self._clock())
         if job.run.finished and uid in self._jobs and not (job.status or job.changed):
             self._drop(uid)
-            self._ended.add(uid)
+            ref = job.run.ref
+            self._ended.keep(uid, ref.namespace, ref.name, job.run.completed, job.run.control.ttl)
 
     def _remember(self, job: _Job, actions: Actions) -> None:
         """Keep what is to be done until it is done, whatever fails in between."""
         job.to_create.update({pod["metadata"]["name"]: pod for pod in actions.creates})
         job.to_delete.update(actions.deletes)
+        for name in actions.deletes:  # not made yet, as the API server did not take it so far
+            job.to_create.pop(name, None)
         job.to_confirm.update(actions.confirm)
         job.status.update(actions.status)
         job.events.extend(actions.events)
@@ -250,7 +268,7 @@ class Controller:
 
     def _refused(self, job: _Job, run: Run, name: str, error: ApiError) -> None:
         try:
-            self._remember(job, run.not_created(name, error.reason, error.message))
+            self._remember(job, run.not_created(name, error.reason, error.message, self._clock()))
             self.queue.add(run.ref.uid)
         except DefinitionError as refusal:
             self._remember(job, run.refuse(refusal, self._clock()))
@@ -288,10 +306,16 @@ class Controller:
         job.status, job.urgent, job.written_at = {}, False, now
 
     async def _delete(self, job: _Job, run: Run) -> None:
-        for name in list(job.to_delete):
+        async def delete(name: str) -> None:
             pod = self.pods.of(run.ref.uid).get(name)
             await self.client.delete_pod(run.ref.namespace, name, pod.metadata.uid if pod is not None else "")
             job.to_delete.discard(name)
+
+        while job.to_delete:
+            some = list(job.to_delete)[:_DELETES_AT_ONCE]
+            for trouble in await asyncio.gather(*map(delete, some), return_exceptions=True):
+                if trouble is not None:
+                    raise trouble
 
     async def _post_events(self, job: _Job, run: Run) -> None:
         while job.events:

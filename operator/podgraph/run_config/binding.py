@@ -18,6 +18,9 @@ __all__ = ["Bound", "RunConfigError", "Values", "bind", "merge"]
 
 Values = dict[str, dict[str, str]]
 
+_MOST_TOLD = 50  # problems in one message; a job may have thousands of ops
+_CHOICES = (".execution.config", ".execution.config.multiprocess.start_method")
+
 
 class RunConfigError(DefinitionError):
     """Run config that is not right; `problems` holds all that is wrong with it, each with its path."""
@@ -25,17 +28,19 @@ class RunConfigError(DefinitionError):
     def __init__(self, found: Iterable[Problem]) -> None:
         self.problems = tuple(found)
         texts = [problem.message for problem in self.problems]
-        if len(texts) > 1:
-            texts = [f"{number}) {text}" for number, text in enumerate(texts, 1)]
         head = "run config: " if len(texts) == 1 else f"run config has {len(texts)} problems: "
+        if len(texts) > 1:
+            texts = [f"{number}) {text}" for number, text in enumerate(texts[:_MOST_TOLD], 1)]
+        if len(self.problems) > _MOST_TOLD:
+            texts.append(f"and {len(self.problems) - _MOST_TOLD} more")
         tail = f"; for example: {json.dumps(self.example, ensure_ascii=False)}" if self.example else ""
         super().__init__("InvalidRunConfig", head + "; ".join(texts) + tail)
 
     @cached_property
     def example(self) -> dict[str, Any]:
-        """Run config that has an example of everything that is missing, and nothing else."""
+        """Run config that has an example of what is missing (of the first such things), and nothing else."""
         whole: dict[str, Any] = {}
-        for problem in self.problems:
+        for problem in self.problems[:_MOST_TOLD]:
             if problem.missing and "[" not in problem.path:  # an item of a list has no example of its own
                 *parents, last = problem.path.split(".")
                 level = whole
@@ -80,6 +85,8 @@ def bind(
     found: list[Problem] = []
     own = json.loads(graph.run_config or "{}")
     default = {key: own[key] for key in sections if key in own}
+    if "inputs" in default:
+        default["inputs"] = {key: value for key, value in default["inputs"].items() if key not in given}
     config = _nested(merge(default, {} if run_config is None else run_config), found)
     refused = list(_refused(graph, chosen, config))
     found += refused
@@ -102,27 +109,23 @@ def bind(
     return bound
 
 
-def merge(below: Any, above: Any) -> Any:
+def merge(below: Any, above: Any, path: str = "") -> Any:
     """Lay one run config over another: mappings are merged, all else of `above` goes before `below`.
 
-    An executor named above takes the place of another one below it with all its settings.
+    An executor or a start method named above takes the place of another one below it with all its settings. `path` is
+    where the two stand in run config.
 
     >>> merge({"ops": {"a": {"config": 1}}}, {"ops": {"b": {"config": 2}}})
     {'ops': {'a': {'config': 1}, 'b': {'config': 2}}}
     """
     if not isinstance(below, Mapping) or not isinstance(above, Mapping):
         return above
-    merged = {**below, **{key: merge(below[key], value) if key in below else value for key, value in above.items()}}
-    one, two = _executor(below), _executor(above)
-    if one and two and list(one) != list(two):
-        merged["execution"] = {**merged["execution"], "config": two}
+    if path in _CHOICES and above and set(above) != set(below):
+        return above
+    merged = dict(below)
+    for key, value in above.items():
+        merged[key] = merge(below[key], value, f"{path}.{key}") if key in below else value
     return merged
-
-
-def _executor(config: Mapping[str, Any]) -> Mapping[str, Any] | None:
-    execution = config.get("execution")
-    chosen = execution.get("config") if isinstance(execution, Mapping) else None
-    return chosen if isinstance(chosen, Mapping) else None
 
 
 def _check_fan_ins(graph: Graph, chosen: Collection[str]) -> None:
@@ -156,7 +159,7 @@ def _nested_ops(level: Mapping[str, Any], where: str, found: list[Problem]) -> d
     for name, entry in level.items():
         value = entry
         if isinstance(entry, Mapping):
-            value = {k: v for k, v in entry.items() if v is not None or k not in ("inputs", "ops")}
+            value = {k: v for k, v in entry.items() if v is not None or k not in ("config", "inputs", "ops")}
             if "inputs" in value:
                 value["inputs"] = _bare(value["inputs"])
             if isinstance(value.get("ops"), Mapping):

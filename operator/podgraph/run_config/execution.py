@@ -80,57 +80,62 @@ def _object(description: str = "", **properties: Any) -> dict[str, Any]:
 
 
 def _or_null(schema: dict[str, Any]) -> dict[str, Any]:
-    """A mapping that may also be written with nothing behind its name, which YAML reads as null."""
+    """What may also be written with nothing behind its name, which YAML reads as null."""
     return {**schema, "type": [schema["type"], "null"]}
 
 
 _RETRIES = {
-    **_object("whether retry policies are followed", enabled=_or_null(_object()), disabled=_or_null(_object())),
+    **_or_null(
+        _object("whether retry policies are followed", enabled=_or_null(_object()), disabled=_or_null(_object()))
+    ),
     "maxProperties": 1,
 }
+
+_TAG_LIMIT = {
+    **_object(
+        key={"type": "string"},
+        value={
+            "anyOf": [
+                {"type": "string"},
+                {**_object(applyLimitPerUniqueValue={"type": "boolean"}), "required": ["applyLimitPerUniqueValue"]},
+            ]
+        },
+        limit={"type": "integer", "minimum": 1},
+    ),
+    "required": ["key", "limit"],
+}
+
+_START_METHOD = {
+    **_or_null(
+        _object(
+            "how a step's process is made",
+            forkserver=_or_null(_object("forked from a process that has loaded the code")),
+            spawn=_or_null(_object("a new interpreter for each step")),
+        )
+    ),
+    "minProperties": 1,
+    "maxProperties": 1,
+}
+
+_MULTIPROCESS = _object(
+    "each step in a process of its own",
+    max_concurrent=_or_null({"type": "integer", "minimum": 0, "description": "steps at once; 0: one per CPU"}),
+    start_method=_START_METHOD,
+    tag_concurrency_limits=_or_null(
+        {"type": "array", "description": "limits for steps that have a tag", "items": _TAG_LIMIT}
+    ),
+    retries=_RETRIES,
+)
 
 EXECUTION_SCHEMA: dict[str, Any] = _object(
     "how the steps are run",
     config={
-        **_object(
-            "one executor and its settings",
-            in_process=_or_null(_object("all steps one after the other in one process", retries=_RETRIES)),
-            multiprocess=_or_null(
-                _object(
-                    "each step in a process of its own",
-                    max_concurrent={"type": "integer", "minimum": 0, "description": "steps at once; 0: one per CPU"},
-                    start_method={
-                        **_object(
-                            "how a step's process is made",
-                            forkserver=_or_null(_object("forked from a process that has loaded the code")),
-                            spawn=_or_null(_object("a new interpreter for each step")),
-                        ),
-                        "minProperties": 1,
-                        "maxProperties": 1,
-                    },
-                    tag_concurrency_limits={
-                        "type": "array",
-                        "description": "limits for steps that have a tag",
-                        "items": {
-                            **_object(
-                                key={"type": "string"},
-                                value={
-                                    "anyOf": [
-                                        {"type": "string"},
-                                        {
-                                            **_object(applyLimitPerUniqueValue={"type": "boolean"}),
-                                            "required": ["applyLimitPerUniqueValue"],
-                                        },
-                                    ]
-                                },
-                                limit={"type": "integer", "minimum": 1},
-                            ),
-                            "required": ["key", "limit"],
-                        },
-                    },
-                    retries=_RETRIES,
-                )
-            ),
+        **_or_null(
+            _object(
+                "one executor and its settings",
+                in_process=_or_null(_object("all steps one after the other in one process", retries=_RETRIES)),
+                multiprocess=_or_null(_MULTIPROCESS),
+            )
         ),
         "maxProperties": 1,
     },

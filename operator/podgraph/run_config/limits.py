@@ -28,17 +28,27 @@ class Limits:
         """Whether no step at all can start now."""
         return len(self._running) >= self._most
 
+    def slots(self, tags: Mapping[str, str]) -> tuple[tuple[int, str], ...]:
+        """Return what a step with these tags counts as under the tag limits: steps of equal slots count alike."""
+        return tuple(s for at, limit in enumerate(self._tag_limits) if (s := _slot(at, limit, tags)) is not None)
+
+    def has_room(self, slots: tuple[tuple[int, str], ...]) -> bool:
+        """Whether the tag limits let one more step with these slots run."""
+        return all(self._used.get(slot, 0) < self._tag_limits[slot[0]].limit for slot in slots)
+
     def take(self, name: str, tags: Mapping[str, str]) -> bool:
         """Count the step `name` as running if the limits let it; return whether they do."""
-        if self.is_full:
+        if self.is_full or not self.has_room(self.slots(tags)):
             return False
-        slots = tuple(slot for at, limit in enumerate(self._tag_limits) if (slot := _slot(at, limit, tags)) is not None)
-        if any(self._used.get(slot, 0) >= self._tag_limits[slot[0]].limit for slot in slots):
-            return False
-        for slot in slots:
-            self._used[slot] = self._used.get(slot, 0) + 1
-        self._running[name] = slots
+        self.hold(name, tags)
         return True
+
+    def hold(self, name: str, tags: Mapping[str, str]) -> None:
+        """Count the step `name` as running, once, whatever the limits say."""
+        if name not in self._running:
+            self._running[name] = self.slots(tags)
+            for slot in self._running[name]:
+                self._used[slot] = self._used.get(slot, 0) + 1
 
     def give(self, name: str) -> None:
         """Say that a step runs no more; one that was not counted does not matter."""

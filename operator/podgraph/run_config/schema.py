@@ -14,12 +14,15 @@ from typing import Any
 from podgraph.definition.graph import Graph, Input, Op
 from podgraph.flow import is_connected
 from podgraph.run_config.execution import EXECUTION_SCHEMA
+from podgraph.run_config.validate import problems
 
 __all__ = ["SECTIONS", "needed_resources", "op_path", "run_config_schema", "takes_config"]
 
 SECTIONS = ("ops", "inputs", "resources", "execution")
 
 Schema = dict[str, Any]
+
+_NOTHING: tuple[Any, ...] = ({}, None)  # config that is left out is read as one of these
 
 
 def run_config_schema(
@@ -28,8 +31,9 @@ def run_config_schema(
 ) -> Schema:  # fmt: skip
     """Return the JSON Schema (2020-12) of run config for the `selected` ops (all when None).
 
-    What is set for other ops is not looked at. `given` names job inputs whose values come from elsewhere. With `bare`
-    an input's value can only stand for itself, not also as `{value: ...}` (Dagster's other form).
+    What is set for other ops is not looked at. `given` names job inputs whose values come from elsewhere, so that run
+    config must not give any. With `bare` an input's value can only stand for itself, not also as `{value: ...}`
+    (Dagster's other form).
 
     >>> from podgraph.definition.graph import Op
     >>> run_config_schema(Graph.of("j", [Op("one")]))["properties"]["ops"]["properties"]
@@ -101,10 +105,9 @@ class _Maker:
         return top
 
     def op(self, op: Op) -> Schema:
-        entry = _object({})
+        entry, inputs = _object({}), _object({})
         if op.description:
             entry["description"] = op.description
-        inputs = _object({})
         for item in op.inputs:
             if takes_config(item, self.chosen):
                 inputs["properties"][item.name] = self.value(item, f"ops.{op.name}.{item.name}")
@@ -112,9 +115,16 @@ class _Maker:
                     inputs.setdefault("required", []).append(item.name)
         if inputs["properties"]:
             entry["properties"]["inputs"] = inputs
-        if op.config:
-            entry["properties"]["config"] = self.hoisted(op.config, f"ops.{op.name}")
+        return self.with_config(entry, op.config, f"ops.{op.name}")
+
+    def with_config(self, entry: Schema, text: str, place: str) -> Schema:
+        """Add to what is said about an op or a resource its config, which may be left out if {} or null will do."""
         _require(entry)
+        if text:
+            schema = entry["properties"]["config"] = self.hoisted(text, place)
+            root = {"$defs": self.defs}
+            if "default" not in schema and all(problems(schema, value, "", root) for value in _NOTHING):
+                entry.setdefault("required", []).append("config")
         return entry
 
     def value(self, item: Input, place: str) -> Schema:
@@ -131,28 +141,28 @@ class _Maker:
         return schema
 
     def job_inputs(self) -> Schema | None:
-        inputs = _object({})
+        inputs: Schema = {}
         required: dict[str, None] = {}
-        for name in self.chosen:
-            for item in self.graph.ops[name].inputs:
-                if not item.job_input or item.job_input in self.given or item.ordering:
+        for name, op in self.graph.ops.items():
+            for item in op.inputs:
+                if not item.job_input or item.ordering:
                     continue
-                if not inputs["properties"].get(item.job_input):
-                    inputs["properties"][item.job_input] = self.value(item, f"inputs.{item.job_input}")
+                known = inputs.setdefault(item.job_input, item.job_input not in self.given and {})
+                if known is False or name not in self.chosen:
+                    continue
+                inputs[item.job_input] = known or self.value(item, f"inputs.{item.job_input}")
                 if not item.has_default:
                     required[item.job_input] = None
-        if required:
-            inputs["required"] = list(required)
-        return inputs if inputs["properties"] else None
+        section = {**_object(inputs), **({"required": list(required)} if required else {})}
+        return section if inputs else None
 
     def resources(self) -> Schema | None:
         if not self.graph.resources:
             return None
         section = _object({key: {} for key in self.graph.resources})
         for name in needed_resources(self.graph, self.chosen):
-            schema = self.hoisted(self.graph.resources[name], f"resources.{name}")
-            section["properties"][name] = _object({"config": schema} if schema else {})
-            _require(section["properties"][name])
+            entry = self.with_config(_object({}), self.graph.resources[name], f"resources.{name}")
+            section["properties"][name] = entry
         _require(section)
         return section
 
@@ -184,16 +194,7 @@ def _object(properties: Schema) -> Schema:
 
 
 def _require(schema: Schema) -> None:
-    """Require each property that cannot be left out: one without a default that must say something."""
-    required = [name for name, inner in schema["properties"].items() if _is_needed(inner)]
+    """Require each of a schema's mappings that must say something."""
+    required = [name for name, inner in schema["properties"].items() if inner.get("required")]
     if required:
         schema["required"] = required
-
-
-def _is_needed(schema: Schema) -> bool:
-    if not schema or "default" in schema:
-        return False
-    kinds = [schema.get("type"), *(inner.get("type") for inner in schema.get("anyOf", ()))]
-    if "null" in kinds or any(isinstance(kind, list) and "null" in kind for kind in kinds):
-        return False
-    return bool(schema.get("required")) if schema.get("type") == "object" else True

@@ -10,7 +10,7 @@ from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Callable
 
-from podgraph.definition.config_schema import key_path
+from podgraph.definition.config_types import key_path
 from podgraph.definition.errors import nearest
 from podgraph.definition.typecheck import got, shown
 
@@ -132,7 +132,7 @@ def _wrong(schema: Mapping[str, Any], value: Any, kind: str) -> Iterable[str]:
         if limit is not None and _is_any(kind, [about]):
             size = value if about == "number" else len(value)
             if not is_right(size, limit):
-                yield f"must {text.format(limit)}, not {size}"
+                yield f"must {text.format(limit).rstrip('s' if limit == 1 else '')}, not {size}"
     if kind == "string" and isinstance(pattern := schema.get("pattern"), str) and not _matches(pattern, value):
         yield f"must match {pattern!r}, not {got(value)}"
     if kind == "array" and schema.get("uniqueItems") is True and len(set(map(_frozen, value))) < len(value):
@@ -249,8 +249,11 @@ def _example(schema: Any, root: Any, everything: bool, within: tuple[Any, ...]) 
     known += [*(_of(schema, "examples", (list,)) or ()), *_choices(schema)]
     if (made := _first_right(schema, root, known, _ENDLESS)) is not _ENDLESS:
         return copy.deepcopy(made)
-    for part in _of(schema, "allOf", (list,)) or ():
-        schema = _joined(schema, _resolved(part, root))
+    if parts := _of(schema, "allOf", (list,)):
+        whole = {key: rule for key, rule in schema.items() if key != "allOf"}
+        for part in parts:
+            whole = _joined(whole, _resolved(part, root))
+        return _example(whole, root, everything, within)
     branches = _of(schema, "anyOf", (list,)) or _of(schema, "oneOf", (list,))
     if branches:
         branches = sorted(branches, key=lambda branch: _kinds_of(branch, root) == ["null"])
@@ -272,13 +275,10 @@ def _example(schema: Any, root: Any, everything: bool, within: tuple[Any, ...]) 
     return _first_right(schema, root, texts, text)
 
 
-def _joined(one: Mapping[str, Any], two: Mapping[str, Any]) -> Mapping[str, Any]:
-    made = {key: rule for key, rule in {**two, **one}.items() if key != "allOf"}
-    for word in ("properties", "required"):
-        both = [rules for rules in (one.get(word), two.get(word)) if rules]
-        if len(both) == 2:
-            made[word] = {**both[1], **both[0]} if word == "properties" else [*both[0], *both[1]]
-    return made
+def _joined(one: dict[str, Any], two: Mapping[str, Any]) -> dict[str, Any]:
+    known = {**(_of(two, "properties", (Mapping,)) or {}), **(_of(one, "properties", (Mapping,)) or {})}
+    required = [*_required(one), *_required(two)]
+    return {**two, **one, **({"properties": known} if known else {}), **({"required": required} if required else {})}
 
 
 def _object_example(schema: Any, root: Any, everything: bool, within: tuple[Any, ...]) -> Any:

@@ -11,7 +11,7 @@ from typing import Any, Callable
 from podgraph.definition.jobs import JobDefinition
 from podgraph.runtime.call import Emit, call_op
 from podgraph.runtime.context import HookContext, OpContext, Resources
-from podgraph.runtime.errors import ErrorInfo, error_info, seconds_to_retry
+from podgraph.runtime.errors import ErrorInfo, error_info, said, seconds_to_retry
 
 __all__ = ["Attempt", "RunInfo", "run_attempt"]
 
@@ -42,12 +42,13 @@ class Attempt:
 
 def run_attempt(
     job: JobDefinition, name: str, inputs: Mapping[str, Any], config: Any, resources: Mapping[str, Any], run: RunInfo,
-    number: int, emit: Emit, finish: Callable[[dict[str, Any]], None] | None = None,
+    number: int, emit: Emit, finish: Callable[[dict[str, Any]], None] | None = None, lost: int = 0,
 ) -> Attempt:  # fmt: skip
     """Run the `number`-th attempt (from 1) of the op `name` and return how it ended; only KeyboardInterrupt gets out.
 
     `config` is as its schema's type makes it. `finish` is called with the outputs of an op that succeeded, before its
-    hooks are: what it raises is the op's own failure (a value that cannot be passed on).
+    hooks are: what it raises is the op's own failure (a value that cannot be passed on). `lost` of the attempts before
+    this one ended for reasons that were not the op's; they do not count against its retry policy.
     """
     op = job.ops[name]
     made: list[OpContext] = []
@@ -71,7 +72,7 @@ def run_attempt(
         found = error_info(error)
         attempt = Attempt(error=found, exception=error, start=attempt.start, end=attempt.end)
         if run.retries:
-            attempt.retry_after = seconds_to_retry(job.graph.ops[name], found, number)
+            attempt.retry_after = seconds_to_retry(job.graph.ops[name], found, number - lost)
     if (job.hooks or op.hooks) and attempt.retry_after is None:
         _call_hooks(job, name, made[-1] if made else context(), resources, attempt, emit)
     return attempt
@@ -87,8 +88,10 @@ def _call_hooks(
         own = Resources(resources, f"hook {hook.name!r}", hook.required_resource_keys)
         try:
             hook.fn(HookContext(context, own, attempt.outputs, attempt.exception))
-        except Exception as error:  # a hook of the user's may raise anything; the step has ended all the same
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # a hook of the user's may raise anything; the step has ended all the same
             logging.getLogger(f"podgraph.hook.{hook.name}").exception("failed for op %r", name)
-            emit("HOOK_ERRORED", {"name": hook.name, "error": f"{type(error).__name__}: {error}"})
+            emit("HOOK_ERRORED", {"name": hook.name, "error": said(error)})
         else:
             emit("HOOK_COMPLETED", {"name": hook.name})

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Mapping
+from collections.abc import AsyncGenerator, Coroutine, Mapping
 from typing import Any, Callable
 
 from podgraph.definition.ops import OpDefinition
@@ -30,7 +30,7 @@ def call_op(
     result = op.fn(context(), **given) if op.takes_context else op.fn(**given)
     if inspect.isgenerator(result):
         produced = [_yielded(path, item) for item in result]
-    elif hasattr(result, "__await__") or hasattr(result, "__aiter__"):
+    elif isinstance(result, (Coroutine, AsyncGenerator)):
         produced = _async(op, path, result)
     else:
         produced = _returned(op, path, result)
@@ -80,17 +80,27 @@ def _returned(op: OpDefinition, path: str, result: Any) -> list[Output[Any]]:
 
 def _async(op: OpDefinition, path: str, result: Any) -> list[Output[Any]]:
     """Run an `async def` op in an event loop of its own."""
-    import asyncio  # needed by few ops, and slow to import
 
     async def values() -> list[Any]:
         return [item async for item in result]
 
-    async def value() -> Any:
-        return await result
+    if isinstance(result, AsyncGenerator):
+        return [_yielded(path, item) for item in _run(values())]
+    return _returned(op, path, _run(result))
 
-    if hasattr(result, "__aiter__"):
-        return [_yielded(path, item) for item in asyncio.run(values())]
-    return _returned(op, path, asyncio.run(value()))
+
+def _run(coroutine: Coroutine[Any, Any, Any]) -> Any:
+    """Run a coroutine to its end, in a thread of its own where this one has a running loop, as in a notebook."""
+    import asyncio  # needed by few ops, and slow to import
+
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return asyncio.run(coroutine)
+    from concurrent.futures import ThreadPoolExecutor
+
+    with ThreadPoolExecutor(1) as thread:
+        return thread.submit(asyncio.run, coroutine).result()
 
 
 def _outputs(op: OpDefinition, path: str, produced: list[Output[Any]], emit: Emit) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from podgraph.runtime.in_process import show_logs
 from podgraph.runtime.load import CodeRef
 from podgraph.runtime.worker import serve
 
-__all__ = ["ask_for_fork"]
+__all__ = ["ask_for_fork", "kill_group"]
 
 _TOKEN = b"f"
 
@@ -31,6 +31,12 @@ def ask_for_fork(server: socket.socket, connection: int, output: int) -> None:
     socket.send_fds(server, [_TOKEN], [connection, output])
 
 
+def kill_group(pid: int) -> None:
+    """End what a step's process, which has ended, leaves behind: the processes it made itself."""
+    with contextlib.suppress(OSError):
+        os.killpg(pid, signal.SIGKILL)
+
+
 def main() -> None:
     """Load the code, then fork until the run is over."""
     run = socket.socket(fileno=int(sys.argv[1]))
@@ -38,6 +44,9 @@ def main() -> None:
     code: CodeRef = receive(run)
     show_logs()
     job = code.load()
+    for stream in (sys.stdout, sys.stderr):  # what the code printed meanwhile would else be printed by each child
+        with contextlib.suppress(AttributeError, OSError, ValueError):
+            stream.flush()
     wake, waker = os.pipe()
     os.set_blocking(waker, False)
     signal.signal(signal.SIGCHLD, lambda *_: None)
@@ -58,8 +67,10 @@ def main() -> None:
         pass  # the run is over, and nobody asks any more how its processes ended
     finally:
         for pid in children:
+            kill_group(pid)
+        for pid in children:  # so that none is left to a first process that may not care for it
             with contextlib.suppress(OSError):
-                os.killpg(pid, signal.SIGKILL)
+                os.waitpid(pid, 0)
 
 
 def _fork(job: JobDefinition, run: socket.socket, children: set[int]) -> bool:
@@ -90,7 +101,11 @@ def _become_worker(job: JobDefinition, run: socket.socket, connection: int, outp
         nothing = os.open(os.devnull, os.O_RDONLY)
         for source, target in ((nothing, 0), (output, 1), (output, 2)):
             os.dup2(source, target)
-        sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]
+        os.close(nothing)
+        os.close(output)
+        os.set_inheritable(connection, False)
+        with contextlib.suppress(AttributeError):  # the code has put another stream in its place
+            sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]
         serve(job, socket.socket(fileno=connection))
     finally:
         os._exit(1)
@@ -105,6 +120,7 @@ def _reap(children: set[int], run: socket.socket) -> None:
         if not pid:
             return
         children.discard(pid)
+        kill_group(pid)
         send(run, ("ended", pid, status))
 
 

@@ -18,6 +18,8 @@ from podgraph.runtime.steps import LocalSteps
 
 __all__ = ["execute_in_process", "run_in_process", "show_logs"]
 
+_LONGEST_SLEEP = 3_600.0  # the system refuses much longer ones
+
 
 def execute_in_process(
     job: JobDefinition, run_config: Mapping[str, Any], op_selection: Sequence[str], input_values: Mapping[str, Any],
@@ -75,7 +77,7 @@ def _run_steps(
         if not steps.ready:
             if wait is None:
                 return
-            time.sleep(wait)
+            time.sleep(min(wait, _LONGEST_SLEEP))
             continue
         name = steps.ready.popleft()
         number = steps.start(name).attempt

@@ -7,7 +7,7 @@ import selectors
 import signal
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 from podgraph.definition.graph import Graph
@@ -26,6 +26,7 @@ __all__ = ["run_multiprocess"]
 
 _LOOK_SECONDS = 0.2  # how often ended processes are looked for that say nothing by themselves
 _GRACE_SECONDS = 5.0
+_START_SECONDS = 0.5  # no time for a server to fork, unless it still loads the code
 
 Print = Callable[[str, str], None]
 
@@ -43,10 +44,13 @@ def run_multiprocess(prepared: Prepared, steps: LocalSteps, run: RunInfo, code: 
         try:
             running.to_the_end()
         except KeyboardInterrupt:
-            running.cancel()
-            steps.cancel()
+            try:
+                running.cancel()
+            finally:
+                steps.cancel()
             raise
         finally:
+            running.close()
             makes.close()
     failed = bool(steps.count("Failed"))
     steps.emit("RUN_FAILURE" if failed else "RUN_SUCCESS", "", {})
@@ -65,8 +69,6 @@ class _Run:
         self._workers: dict[str, Worker] = {}
         self._ended: dict[str, Done] = {}
         self._waiting = selectors.DefaultSelector()
-        if isinstance(makes, ForkServer):
-            self._waiting.register(makes.connection, selectors.EVENT_READ)
 
     def to_the_end(self) -> None:
         """Start what is ready and take in what happens until no step can change any more."""
@@ -75,21 +77,35 @@ class _Run:
             self._start_ready()
             if not self._workers and wait is None:
                 return
-            self._waiting.select(_LOOK_SECONDS if self._workers or wait is None else min(wait, _LOOK_SECONDS))
+            self._waiting.select(_LOOK_SECONDS if wait is None else min(wait, _LOOK_SECONDS))
             self._take_in()
 
     def cancel(self) -> None:
-        """End all workers: ask them first, so that they can put their resources away, then kill them."""
-        for number, seconds in ((signal.SIGTERM, _GRACE_SECONDS), (signal.SIGKILL, _GRACE_SECONDS)):
-            self._makes.check()
-            for worker in self._workers.values():
-                worker.signal(number)
-            deadline = time.monotonic() + seconds
+        """End all workers: ask them first, so that they can put their resources away, then kill them.
+
+        A process that is only being made is asked when it is there, or given up when that takes long.
+        """
+        late = time.monotonic() + _START_SECONDS
+        for number in (signal.SIGTERM, signal.SIGKILL):
+            asked: set[str] = set()
+            deadline = time.monotonic() + _GRACE_SECONDS
             while self._workers and time.monotonic() < deadline:
-                self._waiting.select(0.05)
                 self._makes.check()
-                for worker in [w for w in self._workers.values() if w.status is not None]:
-                    self._let_go(worker)
+                for worker in list(self._workers.values()):
+                    gone = worker.status is not None
+                    self._hear(worker)
+                    if gone or (not worker.pid and time.monotonic() > late):
+                        self._let_go(worker)
+                    elif worker.pid and worker.step not in asked:
+                        asked.add(worker.step)
+                        worker.signal(number)
+                self._waiting.select(_LOOK_SECONDS / 10)
+
+    def close(self) -> None:
+        """Let go of all; a process that still runs then ends itself."""
+        for worker in self._workers.values():
+            worker.close()
+        self._waiting.close()
 
     def _start_ready(self) -> None:
         graph, ready = self._prepared.graph, self._steps.ready
@@ -115,6 +131,7 @@ class _Run:
             {key: bound.resources.get(key) for key in self._prepared.graph.ops[name].resources},
         )
         worker = self._makes.start(name)
+        self._watch_server()
         self._workers[name] = worker
         with contextlib.suppress(OSError):  # one that is gone already shows by its status
             send(worker.connection, task)
@@ -124,34 +141,42 @@ class _Run:
 
     def _take_in(self) -> None:
         self._makes.check()
+        self._watch_server()
         for worker in list(self._workers.values()):
             gone = worker.status is not None  # asked first: what it said before is then there to be read
-            for message in self._messages(worker):
-                if isinstance(message, Done):
-                    self._ended[worker.step] = message
-                else:
-                    self._steps.emit(message[0], worker.step, message[1])
-            for line in worker.lines():
-                self._show(worker.step, line)
+            self._hear(worker)
             done = self._ended.pop(worker.step, None)
             if done is not None or gone:
                 self._let_go(worker)
                 self._end(worker.step, done or self._died(worker))
+
+    def _hear(self, worker: Worker) -> None:
+        """Take in what a worker says and prints; what it has closed would always seem to have news."""
+        for message in worker.messages():
+            if isinstance(message, Done):
+                self._ended[worker.step] = message
             else:
-                self._ignore_ended(worker)
+                self._steps.emit(message[0], worker.step, message[1])
+        for line in worker.lines():
+            self._show(worker.step, line)
+        if worker.inbox is not None and worker.inbox.ended:
+            self._ignore(worker.connection)
+        if worker.is_mute:
+            self._ignore(worker.output)
 
-    def _messages(self, worker: Worker) -> Iterator[Any]:
-        return worker.inbox.messages() if worker.inbox is not None else iter(())
+    def _watch_server(self) -> None:
+        """Wait also for what the fork server says, as long as it is there."""
+        if not isinstance(self._makes, ForkServer):
+            return
+        server = self._makes.connection
+        if self._makes.is_gone:
+            self._ignore(server)
+        elif server not in self._waiting.get_map():
+            self._waiting.register(server, selectors.EVENT_READ)
 
-    def _watched(self) -> set[Any]:
-        return {key.fileobj for key in self._waiting.get_map().values()}
-
-    def _ignore_ended(self, worker: Worker) -> None:
-        """Wait no more for what a running process has closed: it would always seem to have news."""
-        watched = self._watched()
-        for thing, ended in ((worker.connection, worker.inbox and worker.inbox.ended), (worker.output, worker.is_mute)):
-            if ended and thing in watched:
-                self._waiting.unregister(thing)
+    def _ignore(self, thing: Any) -> None:
+        with contextlib.suppress(KeyError):
+            self._waiting.unregister(thing)
 
     def _died(self, worker: Worker) -> Done:
         assert worker.status is not None
@@ -172,10 +197,8 @@ class _Run:
     def _let_go(self, worker: Worker) -> None:
         for line in worker.lines(last=True):
             self._show(worker.step, line)
-        watched = self._watched()
-        for thing in (worker.connection, worker.output):
-            if thing in watched:
-                self._waiting.unregister(thing)
+        self._ignore(worker.connection)
+        self._ignore(worker.output)
         worker.close()
         del self._workers[worker.step]
 

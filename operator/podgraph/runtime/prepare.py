@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from podgraph.definition.config_schema import ConfigError, read_config
+from podgraph.definition.config_read import ConfigError, read_config
 from podgraph.definition.errors import DefinitionError, nearest
 from podgraph.definition.graph import Graph, Input
 from podgraph.definition.jobs import JobDefinition
@@ -101,7 +101,11 @@ def _with_resources(job: JobDefinition, given: Mapping[str, Any]) -> tuple[Graph
             )
     resources = with_dependencies({**job.resource_defs, **given})
     schemas = {key: "" if r.schema is None else json.dumps(r.schema) for key, r in resources.items()}
-    return dataclasses.replace(job.graph, resources=schemas), resources
+    ops = {  # what stands in place of a resource need not need the same others
+        name: dataclasses.replace(op, resources=job.resources_of(name, resources)) if op.resources else op
+        for name, op in job.graph.ops.items()
+    }
+    return dataclasses.replace(job.graph, ops=ops, resources=schemas), resources
 
 
 def _check_input_values(graph: Graph, given: Mapping[str, Any]) -> None:

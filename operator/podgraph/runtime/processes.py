@@ -8,16 +8,20 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from podgraph.runtime.channel import Inbox, send
-from podgraph.runtime.forkserver import ask_for_fork
+from podgraph.runtime.forkserver import ask_for_fork, kill_group
 from podgraph.runtime.load import CodeRef
 
 __all__ = ["ForkServer", "Spawner", "Worker", "how_it_ended"]
 
 _GRACE_SECONDS = 5.0
+_READ = 64 * 1024
+_MOST_READS = 16
 
 
 class Worker:
@@ -35,11 +39,18 @@ class Worker:
         self.text = bytearray()
         self.is_mute = False  # it has closed what it prints to
 
+    def messages(self) -> Iterator[Any]:
+        """Yield the messages it has sent since the last call."""
+        return iter(()) if self.inbox is None else self.inbox.messages()
+
     def lines(self, last: bool = False) -> Iterator[str]:
-        """Yield the whole lines it has printed since the last call, and with `last` also an open one."""
-        while True:
+        """Yield the whole lines it has printed since the last call, and with `last` also an open one.
+
+        Not more is read at a time than a pipe can hold, so that one that prints without end keeps nobody waiting.
+        """
+        for _ in range(_MOST_READS):
             try:
-                part = os.read(self.output, 65536)
+                part = os.read(self.output, _READ)
             except OSError:  # nothing there now
                 break
             if not part:
@@ -91,14 +102,17 @@ class Spawner:
         """Learn which processes have ended."""
         for worker, process in self._made:
             worker.status = process.poll()
+            if worker.status is not None:
+                kill_group(process.pid)
         self._made = [(worker, process) for worker, process in self._made if worker.status is None]
 
     def close(self) -> None:
-        """Wait for the last processes to be gone."""
+        """Wait for the last processes to be gone; their connections are closed by now."""
+        deadline = time.monotonic() + _GRACE_SECONDS
         for _, process in self._made:
             with contextlib.suppress(subprocess.TimeoutExpired):
-                process.wait(_GRACE_SECONDS)
-            process.kill()
+                process.wait(max(0.0, deadline - time.monotonic()))
+            kill_group(process.pid)
             process.wait()
 
 
@@ -106,19 +120,27 @@ class ForkServer:
     """Forks a process for each step from one that has loaded the user's code once."""
 
     def __init__(self, code: CodeRef) -> None:
+        self._code = code
+        self._asked: list[Worker] = []  # not yet told their pid, in the order they were asked for
+        self._running: dict[int, Worker] = {}
+        self._open()
+
+    def _open(self) -> None:
         self.connection, theirs = socket.socketpair()
         self._process = subprocess.Popen(
             [sys.executable, "-m", "podgraph.runtime.forkserver", str(theirs.fileno())],
-            pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL, env=_environment(),
+            pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL, start_new_session=True, env=_environment(),
         )  # fmt: skip
         theirs.close()
-        send(self.connection, code)
+        send(self.connection, self._code)
         self._inbox: Inbox | None = None
-        self._asked: list[Worker] = []  # not yet told their pid, in the order they were asked for
-        self._running: dict[int, Worker] = {}
+        self.is_gone = self._has_forked = False
 
     def start(self, step: str) -> Worker:
         """Ask for the process of a step; its pid is known after a later :meth:`check`."""
+        if self.is_gone and self._has_forked:  # something killed it; it has loaded the code, so another can
+            self.connection.close()
+            self._open()
         ours, theirs = socket.socketpair()
         output, printed = os.pipe()
         worker = Worker(step, ours, output)
@@ -133,11 +155,13 @@ class ForkServer:
         self._inbox = self._inbox or Inbox(self.connection)
         for kind, pid, *status in self._inbox.messages():
             if kind == "forked":
+                self._has_forked = True
                 self._running[pid] = self._asked.pop(0)
                 self._running[pid].pid = pid
             elif pid in self._running:
                 self._running.pop(pid).status = os.waitstatus_to_exitcode(status[0])
         if self._inbox.ended:
+            self.is_gone = True
             code = self._process.wait()
             for worker in [*self._asked, *self._running.values()]:
                 worker.status = worker.status if worker.status is not None else code
@@ -146,6 +170,8 @@ class ForkServer:
     def close(self) -> None:
         """End the server, and with it all that it forked."""
         self.connection.close()
+        if not self._has_forked:  # it still loads the code
+            self._process.kill()
         try:
             self._process.wait(_GRACE_SECONDS)
         except subprocess.TimeoutExpired:

@@ -65,9 +65,10 @@ class Assignment:
     `nonce` comes back in the record, so that no other text a container leaves can pass for one. The code is the file
     `file` below the code folder, or the importable `module`; `job` names the @job in it, empty for the only one.
     `config` and `resources` (config by name) are as run config holds them; `configured` names the inputs whose values
-    run config gave. `storage` is the URL where large values lie and `prefix` the key below which this pod's go;
-    `stored` holds the inputs that come as references (see runtime.values). With `keep_log` what the step prints
-    goes there too; with `clean` the pod is to delete all that is below `prefix`, and nothing else.
+    run config gave. `attempt` counts from 1; `lost` of those before it ended for reasons that were not the op's.
+    `storage` is the URL where large values lie and `prefix` the key below which this pod's go; `stored` holds the
+    inputs that come as references (see runtime.values). With `keep_log` what the step prints goes there too; with
+    `clean` the pod is to delete all that is below `prefix`, and nothing else.
     """
 
     op: str
@@ -82,6 +83,7 @@ class Assignment:
     config: Any = None
     resources: dict[str, Any] = field(default_factory=dict)
     tags: dict[str, Any] = field(default_factory=dict)
+    lost: int = 0
     storage: str = ""
     prefix: str = ""
     stored: dict[str, Any] = field(default_factory=dict)
@@ -92,7 +94,7 @@ class Assignment:
         """Return the assignment as compact JSON."""
         always = ("op", "nonce", "run_id")
         data = {key: value for key, value in vars(self).items() if value not in ("", [], {}, None) or key in always}
-        for key in ("clean", "keep_log"):
+        for key in ("clean", "keep_log", "lost"):
             if not data[key]:
                 del data[key]
         return json.dumps(data, ensure_ascii=False, separators=(",", ":"))
@@ -110,7 +112,8 @@ class Record:
     `outcome` is "Succeeded" or "Failed"; times are RFC 3339 in UTC with microseconds; `outputs` maps each output to
     its value, or `stored` to a reference where it is no small JSON value (see runtime.values). A pod that resolves a
     graph answers with `graph`, the packed graph, or with `graph_digest` when the graph is too long for a termination
-    message and stands in the pod's log (see runtime.resolve).
+    message and stands in the pod's log (see runtime.resolve). `retry` is what the op itself said about another attempt:
+    `{"allow": false}`, or `{"max": retries, "seconds": to wait}`.
     """
 
     nonce: str
@@ -123,6 +126,7 @@ class Record:
     graph: str = ""
     graph_digest: str = ""
     stored: dict[str, Any] = field(default_factory=dict)
+    retry: dict[str, Any] = field(default_factory=dict)
 
     def to_text(self) -> str:
         """Return the record as compact JSON of at most 4,096 bytes; a long message loses its middle."""
@@ -143,6 +147,8 @@ class Record:
         for time in (record.start_time, record.completion_time):
             if time and not _is_time(time):
                 raise ProtocolError(f"{time[:80]!r} is no time")
+        if not _is_retry(record.retry):
+            raise ProtocolError(f"{str(record.retry)[:80]} says nothing about another attempt")
         return record
 
 
@@ -201,6 +207,13 @@ def shorten(text: str, most: int) -> str:
 def to_json_text(text: str) -> str:
     """Return the inside of `text` as a JSON string."""
     return to_json(text)[1:-1]
+
+
+def _is_retry(said: dict[str, Any]) -> bool:
+    if not said or said == {"allow": False}:
+        return True
+    most, seconds = said.get("max"), said.get("seconds")
+    return said.keys() == {"max", "seconds"} and isinstance(most, int) and isinstance(seconds, (int, float))
 
 
 def _is_time(text: str) -> bool:

@@ -8,9 +8,10 @@ import logging
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Callable
 
-from podgraph.definition.config_schema import read_config
+from podgraph.definition.config_read import read_config
 from podgraph.definition.resources import ResourceDefinition
 from podgraph.runtime.context import InitResourceContext, Resources
+from podgraph.runtime.errors import said
 from podgraph.runtime.load import where
 from podgraph.runtime.protocol import StepError
 
@@ -38,19 +39,18 @@ def open_resources(
                 continue
             try:
                 values[name] = _make(name, definition, configs.get(name), values, run_id, made)
-            except Exception as error:
-                text = f"{type(error).__name__}: {error}{where(error)}"
+            except KeyboardInterrupt:
+                raise
+            except BaseException as error:  # the user's code may raise anything, SystemExit too
+                text = error.message if isinstance(error, StepError) else f"{said(error)}{where(error)}"
                 emit("RESOURCE_INIT_FAILURE", {"name": name, "error": text})
                 raise StepError("ResourceFailed", f"resource {name!r} cannot be made: {text}") from error
             emit("RESOURCE_INIT_SUCCESS", {"name": name})
         yield values
     finally:
-        for name, generator in reversed(made):
-            try:
-                _put_away(generator)
-            except Exception as error:  # the user's code may raise anything, and the others must still be put away
-                logging.getLogger(f"podgraph.resource.{name}").exception("could not be put away")
-                emit("RESOURCE_TEARDOWN_FAILURE", {"name": name, "error": f"{type(error).__name__}: {error}"})
+        with contextlib.ExitStack() as stack:  # it goes on with the others also after a Ctrl-C
+            for name, generator in made:
+                stack.callback(_put_away, name, generator, emit)
 
 
 def _make(
@@ -75,9 +75,15 @@ def _make(
     return value
 
 
-def _put_away(generator: Any) -> None:
+def _put_away(name: str, generator: Any, emit: Emit) -> None:
     try:
         next(generator)
+        error: BaseException = RuntimeError("its function yields more than once")
     except StopIteration:
         return
-    raise RuntimeError("its function yields more than once")
+    except KeyboardInterrupt:
+        raise
+    except BaseException as raised:  # noqa: BLE001  the user's code may raise anything; the others are put away too
+        error = raised
+    logging.getLogger(f"podgraph.resource.{name}").error("could not be put away", exc_info=error)
+    emit("RESOURCE_TEARDOWN_FAILURE", {"name": name, "error": said(error)})

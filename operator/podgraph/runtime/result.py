@@ -38,8 +38,8 @@ class ExecuteInProcessResult:
 
     @property
     def success(self) -> bool:
-        """Whether no step failed; skipped steps are no failure."""
-        return all(step.state not in ("Failed", "UpstreamFailed") for step in self._steps.values())
+        """Whether every step succeeded or was skipped; none runs where a resource cannot be made."""
+        return all(step.state in ("Succeeded", "Skipped") for step in self._steps.values())
 
     def output_for_node(self, node: str, output_name: str = "result") -> Any:
         """Return the value an op, or a graph in the job, produced.
@@ -82,8 +82,8 @@ class ExecuteInProcessResult:
         return bool(states) and all(state == "Skipped" for state in states)
 
     def is_node_untouched(self, node: str) -> bool:
-        """Whether nothing of a node ran: it was not selected, or what it waits for failed."""
-        return all(state == "UpstreamFailed" for state in self._states(node))
+        """Whether nothing of a node ran: it was not selected, or what it needs failed."""
+        return all(state in ("Pending", "UpstreamFailed") for state in self._states(node))
 
     def failure_data_for_node(self, node: str) -> ErrorInfo | None:
         """Return why an op failed, None when it did not."""

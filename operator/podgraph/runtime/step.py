@@ -8,12 +8,12 @@ from collections.abc import Mapping
 from datetime import datetime, timezone
 from typing import Any
 
-from podgraph.definition.config_schema import ConfigError, read_config
+from podgraph.definition.config_read import ConfigError, read_config
 from podgraph.definition.errors import DefinitionError
 from podgraph.definition.jobs import JobDefinition
 from podgraph.definition.ops import OpDefinition
 from podgraph.runtime.attempt import Attempt, RunInfo, run_attempt
-from podgraph.runtime.errors import error_info
+from podgraph.runtime.errors import error_info, wishes
 from podgraph.runtime.protocol import Assignment, Record, StepError
 from podgraph.runtime.resources import open_resources
 from podgraph.runtime.storage import Storage, open_storage
@@ -45,7 +45,7 @@ def run_step(job: JobDefinition, assignment: Assignment) -> Record:
         return Record(assignment.nonce, "Succeeded", start, end, passed.values, stored=passed.stored)
     reason, message = attempt.error.reason, attempt.error.message
     sys.stderr.write(attempt.error.stack or f"{reason}: {message}\n")
-    return Record(assignment.nonce, "Failed", start, end, reason=reason, message=message)
+    return Record(assignment.nonce, "Failed", start, end, reason=reason, message=message, retry=wishes(attempt.error))
 
 
 def _attempt(
@@ -53,14 +53,16 @@ def _attempt(
     storage: Storage | None, passed: Passed,
 ) -> Attempt:  # fmt: skip
     name = assignment.op
-    run = RunInfo(assignment.run_id, assignment.tags, retries=False)
+    run = RunInfo(assignment.run_id, assignment.tags)
     chosen = {output: out.serializer or "" for output, out in job.ops[name].outs.items()}
 
     def finish(outputs: dict[str, Any]) -> None:
         done = pass_on(name, outputs, chosen, storage, assignment.prefix)
         passed.values, passed.stored = done.values, done.stored
 
-    return run_attempt(job, name, inputs, config, resources, run, assignment.attempt, _ignore, finish)
+    return run_attempt(
+        job, name, inputs, config, resources, run, assignment.attempt, _ignore, finish, assignment.lost
+    )  # fmt: skip
 
 
 def _config(op: OpDefinition, assignment: Assignment) -> Any:

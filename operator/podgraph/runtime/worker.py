@@ -9,13 +9,14 @@ import signal
 import socket
 import sys
 import threading
+import traceback
 from typing import Any
 
-from podgraph.definition.config_schema import read_config
+from podgraph.definition.config_read import read_config
 from podgraph.definition.jobs import JobDefinition
 from podgraph.runtime.attempt import run_attempt
 from podgraph.runtime.channel import Stored, load, receive, send, store
-from podgraph.runtime.errors import ErrorInfo
+from podgraph.runtime.errors import error_info, portable
 from podgraph.runtime.in_process import show_logs
 from podgraph.runtime.load import CodeRef
 from podgraph.runtime.protocol import StepError
@@ -40,9 +41,12 @@ def serve(job: JobDefinition, connection: socket.socket) -> None:
         _flush()
         send(connection, done)
         status = 0
-    except (KeyboardInterrupt, EOFError, BrokenPipeError):
-        _flush()
+    except (KeyboardInterrupt, EOFError, ConnectionError):
+        pass  # the run is over
+    except BaseException:  # noqa: BLE001  all that is left is to say what went wrong
+        traceback.print_exc()
     finally:
+        _flush()
         os._exit(status)
 
 
@@ -67,9 +71,11 @@ def _work(job: JobDefinition, task: Task, connection: socket.socket) -> Done:
         with open_resources(job.resource_defs, needed, task.resources, task.run.run_id, emit) as resources:
             attempt = run_attempt(job, task.op, inputs, config, resources, task.run, task.number, emit, finish)
     except StepError as error:
-        return Done(error=ErrorInfo(error.reason, error.message, type(error).__name__))
+        return Done(error=error_info(error))
+    except KeyboardInterrupt as error:
+        return Done(error=error_info(error))
     if attempt.error is not None:
-        return Done(error=attempt.error, retry_after=attempt.retry_after)
+        return Done(error=portable(attempt.error), retry_after=attempt.retry_after)
     return Done(outputs)
 
 
@@ -81,7 +87,8 @@ def _end_with_the_run(connection: socket.socket) -> None:
 
 
 def _flush() -> None:
-    logging.shutdown()
+    with contextlib.suppress(Exception):  # handlers are the user's code
+        logging.shutdown()
     for stream in (sys.stdout, sys.stderr):
         with contextlib.suppress(AttributeError, OSError, ValueError):
             stream.flush()
@@ -90,6 +97,7 @@ def _flush() -> None:
 def main() -> None:
     """Be the process of one step that was started as a program."""
     connection = socket.socket(fileno=int(sys.argv[1]))
+    connection.set_inheritable(False)
     code: CodeRef = receive(connection)
     show_logs()
     serve(code.load(), connection)

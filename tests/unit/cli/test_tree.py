@@ -85,3 +85,26 @@ def test_a_refused_graph_is_no_trouble() -> None:
     resource["spec"]["ops"][0]["after"] = ["use"]
     assert graph_of_job(resource) is None
     assert "Cycle: the ops wait" in drawn(resource)
+
+
+def test_attempts_and_what_was_ended() -> None:
+    text = drawn(
+        job(
+            "Canceled",
+            {
+                "use": {"state": "Canceled", "message": "not run: the job was canceled"},
+                "src.add": {"state": "Stopping", "attempt": 2, "reason": "Canceled", "message": "the job was canceled"},
+                "src.one": {"state": "UpForRetry", "attempt": 1, "reason": "Evicted", "message": "low on memory"},
+            },
+            "the job was canceled",
+        )
+    )
+    lines = [line.rstrip() for line in text.splitlines()]
+    assert lines == [
+        "nested  Canceled  1/3",
+        "├── the job was canceled",
+        "├── src",
+        "│   ├── ↻ one  UpForRetry  Evicted: low on memory",
+        "│   └── ◍ add ← src.one  Stopping  attempt 2  Canceled: the job was canceled",
+        "└── ⊘ use ← src.add  Canceled  not run: the job was canceled",
+    ]

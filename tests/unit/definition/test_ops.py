@@ -2,14 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import json
+from collections.abc import AsyncIterator, Callable, Generator, Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
 
 import podgraph
-from podgraph import DefinitionError, GraphDefinition, In, JobDefinition, Nothing, OpDefinition, Out, graph, job, op
+from podgraph import (
+    DefinitionError,
+    GraphDefinition,
+    In,
+    JobDefinition,
+    Nothing,
+    OpDefinition,
+    Out,
+    Output,
+    graph,
+    job,
+    op,
+)
 from podgraph.definition.compose import Parameter
+from podgraph.definition.graph import Graph
 
 
 def refusal(make: Callable[[], Any]) -> tuple[str, str]:
@@ -209,3 +224,117 @@ def test_a_job_without_ops() -> None:
 
 def test_the_package_exports_what_its_page_says() -> None:
     assert all(hasattr(podgraph, name) for name in podgraph.__all__)
+
+
+def test_tags_are_texts() -> None:
+    made = op(name="f", tags={"team": "data", "n": 3})(one)  # type: ignore[dict-item]
+    assert made.tags == {"team": "data", "n": "3"}
+    twin = made.tag({"team": "web", "more": "x"})
+    assert twin.tags == {"team": "web", "n": "3", "more": "x"}
+    assert made.tags["team"] == "data"
+    assert refusal(lambda: made.tag({"x": {1}})) == (  # type: ignore[dict-item]
+        "InvalidTags",
+        "op 'f' has the tag 'x', whose value holds a set",
+    )
+
+
+def test_what_is_set_at_a_place_goes_with_an_alias() -> None:
+    hook = podgraph.success_hook(name="h")(lambda context: None)
+    policy = podgraph.RetryPolicy(2)
+    twin = op(one).alias("uno").with_hooks({hook}).with_retry_policy(policy).tag({"a": "b"})
+    made = job(name="j")(lambda: twin())
+    assert list(made.ops) == ["uno"]
+    assert made.ops["uno"].hooks == (hook,)
+    assert made.graph.ops["uno"].retry is policy
+    assert made.graph.ops["uno"].tags == {"a": "b"}
+
+
+@dataclass
+class Settings:
+    factor: int
+    offset: int = 0
+
+
+def test_a_parameter_named_config() -> None:
+    @op
+    def scale(context: Any, x: int, config: Settings) -> int:
+        return x * config.factor
+
+    @op
+    def plain(config: int) -> int:
+        return config
+
+    assert scale.takes_config
+    assert scale.config_schema is Settings
+    assert scale.input_names == ("x",)
+    assert json.loads(scale.config_json_schema)["required"] == ["factor"]
+    assert not plain.takes_config
+    assert plain.input_names == ("config",)
+    assert scale(None, 3, Settings(2)) == 6
+    assert refusal(lambda: op(name="f", config_schema=int)(scale.fn)) == (
+        "InvalidConfigSchema",
+        "op 'f' declares its config twice: as its parameter 'config' and as config_schema",
+    )
+
+
+@pytest.mark.parametrize(
+    ("schema", "json_schema"),
+    [
+        (None, None),
+        (int, {"type": "integer"}),
+        (Settings, {"type": "object"}),
+        ({"factor": int}, {"type": "object"}),
+    ],
+)
+def test_a_config_schema(schema: Any, json_schema: dict[str, Any] | None) -> None:
+    text = op(name="f", config_schema=schema)(lambda context: 1).config_json_schema
+    assert text == "" if json_schema is None else json_schema.items() <= json.loads(text).items()
+
+
+def test_types_of_inputs_and_outputs() -> None:
+    @op(ins={"b": In(str), "c": In(default_value=7)}, out={"x": Out(), "y": Out(list)})
+    def f(a: int, b, c: int = 3) -> tuple[int, str]: ...  # type: ignore[no-untyped-def, empty-body]
+
+    assert f.input_hints == {"a": int, "b": str, "c": int}
+    assert f.output_hints == {"x": int, "y": list}
+    assert f.params[2].default == "7"
+    assert set(f.input_checks) == {"a", "b", "c"}
+
+
+@pytest.mark.parametrize(
+    ("returned", "hint"),
+    [
+        (int, int),
+        (Output[int], int),
+        (Output, Any),
+        (Iterator[Output[int]], Any),
+        (AsyncIterator[int], Any),
+        (Generator[int, None, None], Any),
+        (list[int], list[int]),
+        (None, type(None)),
+    ],
+)
+def test_what_a_return_annotation_says_of_one_output(returned: Any, hint: Any) -> None:
+    def fn(): ...  # type: ignore[no-untyped-def]
+
+    fn.__annotations__ = {"return": returned}
+    assert op(fn).output_hints == {"result": hint}
+
+
+def test_a_timeout_goes_with_the_op_into_the_graph() -> None:
+    @op(timeout=90)
+    def slow() -> None: ...
+
+    @job
+    def j() -> None:
+        slow()
+        slow.alias("again")()
+
+    read = Graph.from_json(j.graph.to_json())
+    assert [read.ops[name].timeout for name in ("slow", "again")] == [90.0, 90.0]
+
+
+@pytest.mark.parametrize("timeout", [0, -1, True, "5", float("inf"), float("nan")])
+def test_a_timeout_must_be_a_number_of_seconds(timeout: Any) -> None:
+    with pytest.raises(DefinitionError, match="it must be a number of seconds above 0"):
+        op(timeout=timeout)(one)

@@ -7,8 +7,9 @@ from typing import Any
 import msgspec
 import pytest
 
-from podgraph.planning.observe import Phase, Seen, describe_exit, observe
+from podgraph.planning.observe import Phase, Seen, describe_exit, grace_of, is_alive, observe
 from podgraph.planning.pods import Pod, Terminated
+from podgraph.planning.retry import Fault
 
 START, END = "2026-11-23T09:00:00Z", "2026-11-23T09:00:03Z"
 
@@ -43,6 +44,9 @@ UNSCHEDULED = [
 ]
 
 
+DELETED = Seen(Phase.GONE, "PodDeleted", "its pod was deleted before it ended", fault=Fault.INFRASTRUCTURE)
+
+
 @pytest.mark.parametrize(
     ("look", "seen"),
     [
@@ -67,12 +71,12 @@ UNSCHEDULED = [
         ),
         (
             pod({"running": {"startedAt": START}}, phase="Running", gone=True),
-            Seen(Phase.GONE, "PodDeleted", "its pod was deleted before it ended"),
+            DELETED,
         ),
-        (pod(phase="Pending", gone=True), Seen(Phase.GONE, "PodDeleted", "its pod was deleted before it ended")),
+        (pod(phase="Pending", gone=True), DELETED),
         (
             pod(waiting("ErrImagePull", "manifest unknown"), gone=True),
-            Seen(Phase.GONE, "PodDeleted", "its pod was deleted before it ended"),
+            DELETED,
         ),
     ],
 )
@@ -81,27 +85,32 @@ def test_before_the_end(look: Pod, seen: Seen) -> None:
 
 
 @pytest.mark.parametrize(
-    ("reason", "message", "hopeless"),
+    ("reason", "message", "grace"),
     [
-        ("InvalidImageName", "couldn't parse", True),
-        ("ErrImageNeverPull", "", True),
-        ("ErrImagePull", 'rpc error: "docker.io/x/y:1": not found', True),
-        ("ErrImagePull", "manifest unknown", True),
-        ("ErrImagePull", "pull access denied, repository does not exist", True),
-        ("ErrImagePull", "dial tcp: lookup registry on 10.0.0.1: no such host", False),
-        ("ErrImagePull", "i/o timeout", False),
-        ("ImagePullBackOff", 'Back-off pulling image "x"', False),
-        ("ImagePullBackOff", 'Back-off pulling image "x": ErrImagePull: x: Not Found', True),
-        ("RegistryUnavailable", "", False),
-        ("CreateContainerConfigError", 'secret "x" not found', False),
-        ("CreateContainerError", "x", False),
-        ("RunContainerError", "x", False),
-        ("ImageInspectError", "x", False),
+        ("InvalidImageName", "couldn't parse", 0),
+        ("ErrImageNeverPull", "", 0),
+        ("ErrImagePull", 'rpc error: "docker.io/x/y:1": not found', 0),
+        ("ErrImagePull", "manifest unknown", 0),
+        ("ErrImagePull", "pull access denied, repository does not exist", 0),
+        ("ErrImagePull", "dial tcp: lookup registry on 10.0.0.1: no such host", 30),
+        ("ErrImagePull", "i/o timeout", 30),
+        ("ImagePullBackOff", 'Back-off pulling image "x"', 30),
+        ("ImagePullBackOff", 'Back-off pulling image "x": ErrImagePull: x: Not Found', 0),
+        ("RegistryUnavailable", "", 30),
+        ("CreateContainerConfigError", 'secret "x" not found', 10),
+        ("CreateContainerConfigError", "couldn't find key a in ConfigMap n/x", 10),
+        ("CreateContainerConfigError", "failed to sync configmap cache", 30),
+        ("CreateContainerError", "x", 30),
+        ("RunContainerError", "x", 30),
+        ("ImageInspectError", "x", 30),
     ],
 )
-def test_containers_that_cannot_start(reason: str, message: str, hopeless: bool) -> None:
+def test_containers_that_cannot_start(reason: str, message: str, grace: int) -> None:
     seen = observe(pod(waiting(reason, message), phase="Pending"))
-    assert seen == Seen(Phase.STUCK, reason, message or reason, hopeless)
+    mends = reason in ("CreateContainerError", "RunContainerError") or "sync" in message
+    fault = Fault.INFRASTRUCTURE if mends else Fault.LASTING
+    assert seen == Seen(Phase.STUCK, reason, message or reason, grace == 0, fault)
+    assert grace_of(seen) == grace
 
 
 TIMES = {"started_at": START, "finished_at": END}
@@ -118,7 +127,12 @@ TIMES = {"started_at": START, "finished_at": END}
         (
             pod(ended(1, "Error", message="log"), phase="Failed"),
             Seen(
-                Phase.ENDED, "ContainerFailed", "its container ended with exit code 1", exit_code=1, text="log", **TIMES
+                Phase.ENDED,
+                "ContainerFailed",
+                "its container 'step' ended with exit code 1",
+                exit_code=1,
+                text="log",
+                **TIMES,
             ),
         ),
         (
@@ -126,7 +140,7 @@ TIMES = {"started_at": START, "finished_at": END}
             Seen(
                 Phase.ENDED,
                 "OOMKilled",
-                "its container ended with exit code 137, SIGKILL, OOMKilled",
+                "its container 'step' ended with exit code 137, SIGKILL, OOMKilled",
                 exit_code=137,
                 **TIMES,
             ),
@@ -136,7 +150,7 @@ TIMES = {"started_at": START, "finished_at": END}
             Seen(
                 Phase.ENDED,
                 "StartError",
-                "its container ended with exit code 128, StartError",
+                "its container 'step' ended with exit code 128, StartError",
                 exit_code=128,
                 text="exec: no such file",
                 **TIMES,
@@ -147,8 +161,9 @@ TIMES = {"started_at": START, "finished_at": END}
             Seen(
                 Phase.ENDED,
                 "Evicted",
-                "its container ended with exit code 137, SIGKILL: low on memory",
+                "its container 'step' ended with exit code 137, SIGKILL: low on memory",
                 exit_code=137,
+                fault=Fault.INFRASTRUCTURE,
                 **TIMES,
             ),
         ),
@@ -158,6 +173,7 @@ TIMES = {"started_at": START, "finished_at": END}
                 Phase.ENDED,
                 "PodDeleted",
                 "its pod was deleted while it ran (exit code 143, SIGTERM)",
+                fault=Fault.INFRASTRUCTURE,
                 exit_code=143,
                 **TIMES,
             ),
@@ -168,17 +184,24 @@ TIMES = {"started_at": START, "finished_at": END}
                 Phase.ENDED,
                 "PodDeleted",
                 "its pod was deleted while it ran (exit code 137, SIGKILL)",
+                fault=Fault.INFRASTRUCTURE,
                 exit_code=137,
                 **TIMES,
             ),
         ),
         (
             pod(phase="Failed", reason="Evicted", message="no disk"),
-            Seen(Phase.ENDED, "Evicted", "no disk", exit_code=-1),
+            Seen(Phase.ENDED, "Evicted", "no disk", exit_code=-1, fault=Fault.INFRASTRUCTURE),
         ),
         (
             pod(waiting("PodInitializing"), phase="Failed"),
-            Seen(Phase.ENDED, "PodFailed", "the pod failed before its container ran", exit_code=-1),
+            Seen(
+                Phase.ENDED,
+                "PodFailed",
+                "the pod failed before its container ran",
+                exit_code=-1,
+                fault=Fault.INFRASTRUCTURE,
+            ),
         ),
         (
             pod(phase="Failed", reason="DeadlineExceeded", message="too long", gone=True),
@@ -188,6 +211,19 @@ TIMES = {"started_at": START, "finished_at": END}
 )
 def test_the_end(look: Pod, seen: Seen) -> None:
     assert observe(look) == seen
+    assert not is_alive(look)
+
+
+def test_a_failure_that_kubernetes_brought_about_is_not_the_op_s() -> None:
+    drained = [{"type": "DisruptionTarget", "status": "True", "reason": "EvictionByEvictionAPI"}]
+    seen = observe(pod(ended(143, "Error"), phase="Failed", conditions=drained))
+    assert (seen.reason, seen.fault) == ("ContainerFailed", Fault.INFRASTRUCTURE)
+    assert observe(pod(ended(143, "Error"), phase="Failed")).fault is Fault.APPLICATION
+
+
+def test_what_is_being_deleted_is_not_alive() -> None:
+    assert is_alive(pod({"running": {}}, phase="Running"))
+    assert not is_alive(pod({"running": {}}, phase="Running", deleted=True))
 
 
 @pytest.mark.parametrize(

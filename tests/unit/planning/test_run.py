@@ -21,6 +21,7 @@ from podgraph.planning.run import Run
 
 SETTINGS = Settings("python:3", "runtime")
 NOW = 1_800_000_000.0
+NO_RETRIES = {"infrastructureRetries": 0}
 Obj = dict[str, Any]
 
 
@@ -128,7 +129,7 @@ def test_a_resolve_pod_that_started_late_leaves_no_wish_to_look_again() -> None:
 
 
 def test_a_missing_pod_is_confirmed_before_its_step_fails() -> None:
-    run = make(op("a"))
+    run = make(op("a"), execution=NO_RETRIES)
     look(run)
     run.created(pod_name("a"), "p1")
     actions = run.advance({}, [pod_name("a")], NOW)
@@ -146,7 +147,7 @@ def test_a_pod_never_created_is_not_missed() -> None:
 
 
 def test_another_pod_of_the_same_name_is_not_taken_for_ours() -> None:
-    run = make(op("a"))
+    run = make(op("a"), execution=NO_RETRIES)
     look(run)
     run.created(pod_name("a"), "p1")
     actions = look(run, ended(pod_name("a"), uid="p2"))
@@ -173,12 +174,12 @@ def test_a_step_whose_create_was_never_told_is_created_again() -> None:
     assert created(look(make(op("a"), status=status))) == ["a"]
 
 
-def test_a_finished_run_only_clears_away_what_has_not_started() -> None:
+def test_a_finished_run_only_clears_away_what_has_not_ended() -> None:
     status = {"conditions": [{"type": "Finished", "status": "True"}], "startTime": "2026-11-23T09:00:00.000000Z"}
     run = make(op("a"), op("b"), status=status)
     running = pod("x", ContainerState(running=Running()))
     actions = look(run, waiting("y"), running, ended("z"))
-    assert actions.deletes == ["y"]
+    assert actions.deletes == ["y", "x"]
     assert not actions.creates
     assert not actions.status
     assert run.patch(NOW) == {}
@@ -221,13 +222,13 @@ def test_outputs_that_would_not_fit_into_the_status_fail_their_step() -> None:
 def test_a_refused_pod_fails_its_step_and_a_refused_resolve_pod_the_job() -> None:
     run = make(op("a"), op("b", "a"))
     look(run)
-    actions = run.not_created(pod_name("a"), "Forbidden", "exceeded quota")
+    actions = run.not_created(pod_name("a"), "Forbidden", "exceeded quota", NOW)
     assert [e.reason for e in actions.events] == ["StepFailed"]
     assert states(run) == {"a": "Failed", "b": "UpstreamFailed"}
     code = make(code={"module": "m"})
     look(code)
     with pytest.raises(DefinitionError, match="exceeded quota"):
-        code.not_created(names.resolve_pod("j", "u1"), "Forbidden", "exceeded quota")
+        code.not_created(names.resolve_pod("j", "u1"), "Forbidden", "exceeded quota", NOW)
 
 
 def test_the_code_is_copied_before_the_resolve_pod_is_made() -> None:

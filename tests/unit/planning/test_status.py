@@ -26,7 +26,10 @@ maybe_time = st.none() | st.floats(0, 4e9).map(utc)
 records = st.builds(
     StepRecord,
     state=st.sampled_from(STATES),
+    attempt=st.integers(0, 100),
+    lost=st.integers(0, 100),
     pod_uid=st.text(max_size=40),
+    retry_time=maybe_time,
     start_time=maybe_time,
     completion_time=maybe_time,
     outputs=st.dictionaries(st.text(max_size=5), st.text(max_size=20), max_size=3),

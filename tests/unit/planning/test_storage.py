@@ -57,6 +57,7 @@ def test_the_pod_that_cleans_outlives_the_collector_and_holds_no_code() -> None:
         ({"a": {"state": "Succeeded", "stored": {"x": SMALL, "y": LARGE}}}, True),
         ({"a": {"state": "Failed"}, "b": {"state": "UpstreamFailed"}}, True),
         ({"a": {"state": "Running"}}, True),
+        ({"a": {"state": "Succeeded", "attempt": 2}}, True),
         ({"a": {"state": "Starting"}}, True),
     ],
 )

@@ -197,6 +197,26 @@ def test_a_list_that_is_missing_is_shown_as_one() -> None:
     assert refusal("d")[1].endswith('for example: {"ops": {"d": {"inputs": {"all": []}}}}')
 
 
+def test_thousands_of_problems_make_no_endless_message() -> None:
+    graph = Graph.of("j", [Op(f"o{at}", (Input("x"),)) for at in range(3_000)])
+    with pytest.raises(RunConfigError) as caught:
+        bind_whole(graph, graph.order)
+    assert len(caught.value.problems) == 3_000
+    assert len(caught.value.message) < 5_000
+    assert "; and 2950 more; for example: " in caught.value.message
+
+
+def test_a_job_input_that_is_given_goes_before_its_default() -> None:
+    graph = Graph.of("j", [Op("a", (Input("x", job_input="n"),))], run_config='{"inputs":{"n":1}}')
+    assert bind_whole(graph, ["a"]).inputs == {"a": {"x": "1"}}
+    assert bind_whole(graph, ["a"], given=["n"]).inputs == {}
+
+
+def test_a_config_that_is_left_empty() -> None:
+    graph = Graph.of("j", [Op("a", config='{"type":"object","properties":{"n":{"type":"integer"}}}')])
+    assert bind_whole(graph, ["a"], {"ops": {"a": {"config": None}}}).configs == {"a": None}
+
+
 def test_what_goes_above_what() -> None:
     below = {
         "ops": {"a": {"config": {"x": 1, "y": 1}}},

@@ -10,7 +10,19 @@ from typing import Any
 
 import pytest
 
-from podgraph import DefinitionError, In, Nothing, Out, Output, job, op
+from podgraph import (
+    DefinitionError,
+    Failure,
+    In,
+    Nothing,
+    Out,
+    Output,
+    RetryPolicy,
+    RetryRequested,
+    failure_hook,
+    job,
+    op,
+)  # fmt: skip
 from podgraph.planning.status import seconds_of
 from podgraph.runtime.context import OpContext
 from podgraph.runtime.protocol import Assignment, Record
@@ -281,3 +293,39 @@ def test_an_op_that_is_not_there() -> None:
     with pytest.raises(DefinitionError, match="the code has no op 'g' any more") as caught:
         run_step(made, Assignment("g", "n", "r"))
     assert caught.value.reason == "UnknownOp"
+
+
+def test_what_an_op_says_about_another_attempt_is_in_its_record() -> None:
+    def asks() -> None:
+        raise RetryRequested(max_retries=3, seconds_to_wait=1.5)
+
+    def refuses() -> None:
+        raise Failure("no use", allow_retries=False)
+
+    assert run(asks).retry == {"max": 3, "seconds": 1.5}
+    assert run(refuses).retry == {"allow": False}
+    assert run(lambda: 1 / 0).retry == {}
+    for record in (run(asks), run(refuses)):
+        assert Record.from_text(record.to_text()) == record
+
+
+def test_the_retry_number_counts_all_attempts_and_the_policy_only_the_op_s_own() -> None:
+    told: list[str] = []
+
+    @failure_hook
+    def tell(context: Any) -> None:
+        told.append("failed for good")
+
+    @op(retry_policy=RetryPolicy(max_retries=1))
+    def f(context: Any) -> None:
+        raise ValueError(context.retry_number)
+
+    @job(hooks={tell})
+    def j() -> None:
+        f()
+
+    record = run_step(j, Assignment("f", "n", "run-1", attempt=3, lost=2))
+    assert record.message.startswith("ValueError: 2")
+    assert told == []
+    run_step(j, Assignment("f", "n", "run-1", attempt=3, lost=1))
+    assert told == ["failed for good"]

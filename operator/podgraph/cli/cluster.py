@@ -1,0 +1,132 @@
+"""The cluster a command speaks to: which one, as kubectl would choose it, and Jobs in one of its namespaces."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import urllib3
+from kubernetes import client, config, watch
+from kubernetes.client.exceptions import ApiException
+from kubernetes.config import ConfigException
+
+from podgraph.definition.errors import DefinitionError
+from podgraph.planning.names import GROUP, JOB_UID_LABEL, OP_ANNOTATION
+
+__all__ = ["Cluster"]
+
+_VERSION, _PLURAL = "v1alpha1", "jobs"
+_SERVICE_ACCOUNT = "/var/run/secrets/kubernetes.io/serviceaccount/namespace"
+_ANSWER_SECONDS = 30
+
+Object = dict[str, Any]
+
+
+class Cluster:
+    """Jobs and their pods in one namespace. All methods raise DefinitionError for what the cluster refuses."""
+
+    def __init__(self, namespace: str = "", context: str = "", kubeconfig: str = "") -> None:
+        self.namespace = namespace or _configure(context, kubeconfig)
+        if namespace:
+            _configure(context, kubeconfig)
+        self._jobs: Any = client.CustomObjectsApi()
+        self._pods: Any = client.CoreV1Api()
+
+    def create(self, job: Mapping[str, Any]) -> Object:
+        """Create a Job and return it."""
+        with _told("create the Job"):
+            return dict(
+                self._jobs.create_namespaced_custom_object(
+                    GROUP, _VERSION, self.namespace, _PLURAL, job, _request_timeout=_ANSWER_SECONDS
+                )
+            )
+
+    def get(self, name: str) -> Object:
+        """Return a Job."""
+        with _told(f"get the Job {name!r}"):
+            return dict(
+                self._jobs.get_namespaced_custom_object(
+                    GROUP, _VERSION, self.namespace, _PLURAL, name, _request_timeout=_ANSWER_SECONDS
+                )
+            )
+
+    def list(self) -> list[Object]:
+        """Return all Jobs of the namespace, the oldest first."""
+        with _told("list the Jobs"):
+            found = self._jobs.list_namespaced_custom_object(
+                GROUP, _VERSION, self.namespace, _PLURAL, _request_timeout=_ANSWER_SECONDS
+            )["items"]
+        return sorted(found, key=lambda job: str(job["metadata"]["creationTimestamp"]))
+
+    def delete(self, name: str) -> None:
+        """Delete a Job, and with it its pods."""
+        with _told(f"delete the Job {name!r}"):
+            self._jobs.delete_namespaced_custom_object(
+                GROUP, _VERSION, self.namespace, _PLURAL, name, propagation_policy="Background",
+                _request_timeout=_ANSWER_SECONDS,
+            )  # fmt: skip
+
+    def step_pods(self, job: Object) -> dict[str, str]:
+        """Return the name of the newest pod of each step that has one."""
+        with _told("list the Job's pods"):
+            found = self._pods.list_namespaced_pod(
+                self.namespace, label_selector=f"{JOB_UID_LABEL}={job['metadata']['uid']}",
+                _request_timeout=_ANSWER_SECONDS,
+            ).items  # fmt: skip
+        found.sort(key=lambda pod: pod.metadata.creation_timestamp)
+        named = [(pod.metadata.annotations or {}).get(OP_ANNOTATION, "") for pod in found]
+        return {step: pod.metadata.name for step, pod in zip(named, found, strict=True) if step}
+
+    def log(self, pod: str, follow: bool) -> Iterator[str]:
+        """Yield the lines of a pod's log, with `follow` until the pod ends."""
+        with _told(f"read the log of pod {pod!r}"):
+            if follow:
+                yield from watch.Watch().stream(self._pods.read_namespaced_pod_log, pod, self.namespace)
+                return
+            text = self._pods.read_namespaced_pod_log(pod, self.namespace, _request_timeout=_ANSWER_SECONDS)
+        yield from text.splitlines()
+
+
+def _configure(context: str, kubeconfig: str) -> str:
+    """Set up the kubernetes package as kubectl would be; return the namespace that stands there."""
+    try:
+        config.load_kube_config(kubeconfig or None, context or None)
+        _, active = config.list_kube_config_contexts(kubeconfig or None)
+        if context:
+            found = config.list_kube_config_contexts(kubeconfig or None)[0]
+            active = next(item for item in found if item["name"] == context)
+        return str(active["context"].get("namespace") or "default")
+    except ConfigException as error:
+        problem = " ".join(str(error).split())
+    except (OSError, StopIteration, KeyError, TypeError) as error:
+        problem = f"{type(error).__name__}: {error}"
+    with contextlib.suppress(ConfigException, OSError):  # in a pod there is a service account instead
+        if not (context or kubeconfig):
+            config.load_incluster_config()
+            with open(_SERVICE_ACCOUNT, encoding="utf-8") as file:
+                return file.read().strip()
+    raise DefinitionError("NoCluster", f"there is no kubeconfig to use: {problem.rstrip('.')}")
+
+
+@contextlib.contextmanager
+def _told(what: str) -> Iterator[None]:
+    """Tell what the cluster refuses, or that it does not answer, in a sentence."""
+    try:
+        yield
+    except ApiException as error:
+        raise DefinitionError(error.reason or "ApiError", f"cannot {what}: {_message(error)}") from None
+    except urllib3.exceptions.HTTPError as error:
+        host = client.Configuration.get_default_copy().host
+        cause = getattr(error, "reason", None) or error
+        raise DefinitionError("NoCluster", f"cannot {what}: the cluster at {host} does not answer: {cause}") from None
+
+
+def _message(error: ApiException) -> str:
+    import json
+
+    with contextlib.suppress(ValueError, TypeError):
+        told = json.loads(error.body or "").get("message")
+        if told:
+            return str(told)
+    return f"{error.status} {error.reason}"

@@ -1,0 +1,76 @@
+"""`podgraph job launch`: send a job to the cluster."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from podgraph.definition.errors import DefinitionError
+from podgraph.definition.jobs import JobDefinition
+from podgraph.planning.names import GROUP
+from podgraph.run_config.binding import bind
+from podgraph.runtime.load import CodeRef
+from podgraph.selection import select
+
+__all__ = ["MAX_SOURCE", "manifest"]
+
+MAX_SOURCE = 524_288
+"""Most bytes of a Python file in a Job, as its schema says."""
+
+
+def manifest(
+    code: CodeRef, image: str, name: str, selection: Sequence[str], run_config: dict[str, Any]
+) -> dict[str, Any]:
+    """Return the Job that runs a Python file as it is, or a module that the image has.
+
+    What can be checked here is checked here: the job, the selection and run config, unless the code needs packages
+    that only the image has. Raises DefinitionError.
+    """
+    spec: dict[str, Any] = {"code": _code(code, image)}
+    job = _loaded(code)
+    if job is not None:
+        bind(job.graph, select(job.graph, selection), run_config, sections=("ops", "inputs", "resources"))
+    if selection:
+        spec["opSelection"] = list(selection)
+    if run_config:
+        spec["runConfig"] = run_config
+    stem = (job.name if job is not None else "") or code.job or Path(code.file).stem or code.module
+    prefix = re.sub(r"[^a-z0-9]+", "-", stem.lower()).strip("-")[:50] or "job"
+    meta = {"name": name} if name else {"generateName": f"{prefix}-"}
+    return {"apiVersion": f"{GROUP}/v1alpha1", "kind": "Job", "metadata": meta, "spec": spec}
+
+
+def _code(code: CodeRef, image: str) -> dict[str, Any]:
+    told: dict[str, Any] = {}
+    if code.file:
+        try:
+            told["source"] = Path(code.file).read_text(encoding="utf-8")
+        except UnicodeDecodeError as error:
+            raise DefinitionError("CodeError", f"{code.file!r} is no UTF-8 text: {error.reason}") from None
+        size = len(told["source"].encode())
+        if size > MAX_SOURCE:
+            raise DefinitionError(
+                "TooLarge",
+                f"{code.file!r} is {size:,} bytes; at most {MAX_SOURCE:,} fit into a Job: build it into an image and "
+                "launch it with --module and --image",
+            )
+    else:
+        told["module"] = code.module
+    if image:
+        told["image"] = image
+    if code.job:
+        told["job"] = code.job
+    return told
+
+
+def _loaded(code: CodeRef) -> JobDefinition | None:
+    """Import the code here; None when it needs what only its image has."""
+    try:
+        return code.load()
+    except DefinitionError as error:
+        cause = error.__cause__
+        if isinstance(cause, ImportError):
+            return None
+        raise

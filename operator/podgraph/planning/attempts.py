@@ -1,0 +1,322 @@
+"""The attempts at a Job's steps: their pods are made, followed, given up and ended here.
+
+A pod's name carries the number of its attempt, and every decision follows from what the status and the pods say, so
+after a restart the same attempts are found, none is made twice and none is forgotten.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+
+from podgraph.flow import TERMINAL
+from podgraph.planning.actions import Actions, Event
+from podgraph.planning.admission import Admission
+from podgraph.planning.deadlines import deadline_of_pod, lost_at
+from podgraph.planning.execution import ExecutionSpec
+from podgraph.planning.making import PodMaker
+from podgraph.planning.observe import Phase, Seen, is_alive, observe
+from podgraph.planning.outcome import Outcome, container_outcome, micro, python_outcome
+from podgraph.planning.pods import Pod
+from podgraph.planning.retry import Fault, chance_of, seconds_until_retry
+from podgraph.planning.status import seconds_of
+from podgraph.planning.steps import Steps
+from podgraph.planning.stopping import Stop
+from podgraph.planning.timers import Timers
+from podgraph.runtime.errors import ErrorInfo
+from podgraph.runtime.step import utc
+
+__all__ = ["Attempts"]
+
+MAX_ASSIGNMENT = 131_072
+
+Pods = Mapping[str, Pod]
+
+
+class Attempts:
+    """The steps of one Job and the pods of their attempts. `output_budget` is the most bytes of outputs the Job has."""
+
+    def __init__(self, steps: Steps, maker: PodMaker, spec: ExecutionSpec, output_budget: int) -> None:
+        self.steps = steps
+        self.timers = Timers()
+        self.stopped: Stop | None = None
+        self._maker = maker
+        self._spec = spec
+        self._output_budget = output_budget
+        self._admission = Admission(steps.graph.ops, spec)
+        self._step_of: dict[str, str] = {}
+        self._pod_of: dict[str, str] = {}
+        self._stuck: dict[str, float] = {}  # steps whose pod cannot start, and since when
+        self._gone: set[str] = set()
+        for step, record in steps.records.items():
+            if record.state == "UpForRetry":
+                self.timers.set(step, seconds_of(record.retry_time) if record.retry_time else 0.0)
+            elif record.state == "Pending":
+                self._name(step, 1)
+            elif record.state not in TERMINAL:
+                record.attempt = record.attempt or 1
+                self._name(step, record.attempt)
+                self._admission.hold(step)
+
+    @property
+    def pod_names(self) -> list[str]:
+        """The names of the pods of the attempts that may be under way."""
+        return list(self._step_of)
+
+    def take_in(self, changed: Iterable[str], pods: Pods, now: float, actions: Actions) -> None:
+        """Look at the pods that changed, and at the steps whose time has come."""
+        for name in changed:
+            if name in self._step_of:
+                self._look(self._step_of[name], name, pods.get(name), now, actions)
+        self._look_at_due(pods, now, actions)
+
+    def start(self, pods: Pods, now: float, actions: Actions) -> None:
+        """Begin an attempt at each step that is ready, as far as the Job's limits have room."""
+        while (step := self._admission.take()) is not None:
+            self._begin(step, pods, now, actions)
+            self._look_at_due(pods, now, actions)
+
+    def stop(self, stop: Stop, pods: Pods, now: float, actions: Actions) -> None:
+        """End all that is not at its end: steps without a pod at once, the others when their pod has gone."""
+        if self.stopped is not None:
+            return
+        self.stopped = stop
+        self._admission.drop()
+        self.steps.ready.clear()
+        for step, record in self.steps.records.items():
+            if record.state in ("Pending", "UpForRetry"):
+                self.timers.clear(step)
+                name = self._maker.name_of(step, record.attempt + 1)
+                if name not in pods:
+                    self.steps.cancel(step, f"not run: {stop.message}" if record.attempt == 0 else stop.message)
+                    continue
+                self._name(step, self.steps.begin(step))  # made before a restart, and to be ended as the others
+            if record.state not in TERMINAL:
+                self._end_pod(step, stop.reason, stop.message, actions)
+                self._look(step, self._pod_of[step], pods.get(self._pod_of[step]), now, actions)
+
+    def created(self, pod_name: str, uid: str) -> None:
+        """Say that a pod exists; its uid goes into the record with the next write."""
+        step = self._step_of.get(pod_name)
+        if step is not None and self._pod_of[step] == pod_name and not self.steps.records[step].pod_uid:
+            self.steps.records[step].pod_uid = uid
+            self.steps.changed.add(step)
+
+    def not_created(self, pod_name: str, reason: str, message: str, now: float) -> Actions:
+        """Say that the API server refuses a pod for good (a quota, an admission policy): its step has failed."""
+        actions = Actions()
+        step = self._step_of[pod_name]
+        if self._pod_of[step] == pod_name and self.steps.records[step].state == "Starting":
+            text = f"the API server refuses its pod: {message}"
+            self._fail(step, Outcome({}, reason, text, fault=Fault.LASTING), now, actions)
+        return actions
+
+    def confirm_gone(self, pod_name: str) -> None:
+        """Say that a pod that `confirm` named is really gone."""
+        self._gone.add(pod_name)
+
+    # --- one pod
+
+    def _look(self, step: str, name: str, pod: Pod | None, now: float, actions: Actions) -> None:
+        record = self.steps.records[step]
+        if record.state == "Pending":
+            return  # made before a restart that lost the write: its step begins with it once its inputs are known
+        if record.state in TERMINAL or record.state == "UpForRetry" or self._pod_of[step] != name:
+            if pod is not None and is_alive(pod):  # a late one, that nobody waits for any more
+                actions.deletes.append(name)
+            return
+        if pod is None:
+            self._missing(step, name, now, actions)
+            return
+        if record.pod_uid and record.pod_uid != pod.metadata.uid:
+            actions.deletes.append(name)
+            self._lost(step, "PodDeleted", "its pod was deleted and another was made under its name", now, actions)
+            return
+        record.pod_uid = pod.metadata.uid
+        seen = observe(pod)
+        if seen.phase is Phase.ENDED:
+            self._finish(step, seen, now, actions)
+        elif seen.phase is Phase.GONE:
+            self._lost(step, seen.reason, seen.message, now, actions)
+        elif record.state == "Stopping":
+            self._wait_for_end(step, pod, now, actions)
+        elif not self._give_up(step, pod, seen, now, actions):
+            self._follow(step, seen)
+
+    def _missing(self, step: str, name: str, now: float, actions: Actions) -> None:
+        record = self.steps.records[step]
+        if name in self._gone and (record.pod_uid or record.state == "Stopping"):
+            self._lost(step, "PodDeleted", "its pod was deleted before it ended", now, actions)
+        elif record.pod_uid or record.state == "Stopping":
+            actions.confirm.append(name)
+
+    def _follow(self, step: str, seen: Seen) -> None:
+        """Take over what a pod on its way says."""
+        if seen.phase is Phase.RUNNING:
+            self.steps.records[step].start_time = micro(seen.started_at)
+            self.steps.set_state(step, "Running")
+        else:
+            self.steps.set_state(step, "Starting", seen.reason, seen.message)
+
+    def _give_up(self, step: str, pod: Pod, seen: Seen, now: float, actions: Actions) -> bool:
+        """End an attempt that has had its time; else remember when it will have had it."""
+        if seen.phase is not Phase.STUCK:
+            self._stuck.pop(step, None)
+        since = self._stuck.setdefault(step, now) if seen.phase is Phase.STUCK else now
+        deadline = deadline_of_pod(self.steps.graph.ops[step], pod, seen, since, self._spec.pending_seconds)
+        if deadline is None:
+            self.timers.clear(step)
+            return False
+        if now < deadline.time:
+            self.timers.set(step, deadline.time)
+            return False
+        if deadline.wait:
+            self._follow(step, seen)  # it tells when the container started
+            self._end_pod(step, deadline.outcome.reason, deadline.outcome.message, actions)
+            return True
+        if deadline.delete:
+            actions.deletes.append(pod.metadata.name)
+            actions.urgent = True
+        self._fail(step, deadline.outcome, now, actions)
+        return True
+
+    def _end_pod(self, step: str, reason: str, message: str, actions: Actions) -> None:
+        """Delete a step's pod; the step ends when the pod has. Why is written first: a restart must not forget it."""
+        self.timers.clear(step)
+        self.steps.set_state(step, "Stopping", reason, message)
+        actions.deletes.append(self._pod_of[step])
+        actions.urgent = True
+
+    def _wait_for_end(self, step: str, pod: Pod, now: float, actions: Actions) -> None:
+        until = lost_at(pod)
+        if until is None:  # the request was lost with the operator that was to send it
+            actions.deletes.append(pod.metadata.name)
+        elif now < until:
+            self.timers.set(step, until)
+        else:
+            self._stopped(step, None, now, actions)
+
+    # --- the end of an attempt
+
+    def _finish(self, step: str, seen: Seen, now: float, actions: Actions) -> None:
+        record = self.steps.records[step]
+        if record.state == "Stopping":
+            self._stopped(step, micro(seen.finished_at), now, actions)
+            return
+        op = self.steps.graph.ops[step]
+        if step in self._maker.containers:
+            outcome = container_outcome(op, seen)
+        else:
+            nonce, prefix = self._maker.nonce_of(step, record.attempt), self._maker.prefix_of(step, record.attempt)
+            outcome = python_outcome(op, seen, nonce, prefix)
+        total = self.steps.output_bytes + sum(len(text.encode()) for text in outcome.outputs.values())
+        if total > self._output_budget:
+            text = (
+                f"with the outputs of op {step!r} the job's outputs would be {total:,} bytes; at most "
+                f"{self._output_budget:,} bytes fit into its status"
+            )
+            times = (outcome.start_time, outcome.completion_time)
+            outcome = Outcome({}, "OutputsFull", text, *times, Fault.LASTING)
+        if outcome.reason:
+            self._fail(step, outcome, now, actions)
+        else:
+            self._leave(step)
+            self.steps.end(step, outcome)
+
+    def _lost(self, step: str, reason: str, message: str, now: float, actions: Actions) -> None:
+        """End an attempt whose pod is not there any more."""
+        if self.steps.records[step].state == "Stopping":
+            self._stopped(step, None, now, actions)
+        else:
+            self._fail(step, Outcome({}, reason, message, fault=Fault.INFRASTRUCTURE), now, actions)
+
+    def _stopped(self, step: str, ended: str | None, now: float, actions: Actions) -> None:
+        """End an attempt that was told to end, for the reason it was told."""
+        record = self.steps.records[step]
+        record.completion_time = ended or (utc(now) if record.start_time else None)
+        if record.reason == "Canceled":
+            self._leave(step)
+            self.steps.cancel(step, record.message)
+            return
+        self._fail(
+            step, Outcome({}, record.reason, record.message, completion_time=record.completion_time), now, actions
+        )
+
+    def _fail(self, step: str, outcome: Outcome, now: float, actions: Actions) -> None:
+        """End an attempt that failed: the step is tried again, or has failed with it."""
+        self._leave(step)
+        record, op = self.steps.records[step], self.steps.graph.ops[step]
+        requested = (outcome.said["max"], outcome.said["seconds"]) if "max" in outcome.said else None
+        error = ErrorInfo(
+            outcome.reason, outcome.message, allow_retries=outcome.said.get("allow", True), requested=requested
+        )
+        seconds = None
+        if self.stopped is None:
+            chance = chance_of(self._maker.ref.uid, step, record.attempt)
+            most = self._spec.infrastructure_retries
+            seconds = seconds_until_retry(op, outcome.fault, error, record.attempt, record.lost, most, chance)
+        record.lost += outcome.fault is Fault.INFRASTRUCTURE
+        said = f"{outcome.reason}: {outcome.message}"
+        if seconds is not None:
+            due = (seconds_of(outcome.completion_time) if outcome.completion_time else now) + seconds
+            self.steps.retry(step, outcome, utc(due))
+            self.timers.set(step, due)
+            text = f"attempt {record.attempt} of op {step!r} failed and is followed by another: {said}"
+            actions.events.append(Event("Warning", "StepRetried", text))
+            return
+        if record.attempt > 1:
+            outcome = replace(outcome, message=f"{outcome.message} (attempt {record.attempt})")
+        self.steps.end(step, outcome)
+        actions.events.append(Event("Warning", "StepFailed", f"op {step!r} failed: {said}"))
+
+    def _leave(self, step: str) -> None:
+        self.timers.clear(step)
+        self._stuck.pop(step, None)
+        self._admission.give(step)
+
+    # --- the begin of an attempt
+
+    def _look_at_due(self, pods: Pods, now: float, actions: Actions) -> None:
+        """Look at the steps whose time has come, and let those that are ready wait for their start."""
+        while True:
+            due = self.timers.pop_due(now)
+            if not due and not self.steps.ready:
+                return
+            for step in due:
+                if self.steps.records[step].state == "UpForRetry":
+                    self._queue(step, pods, now, actions)
+                else:
+                    self._look(step, self._pod_of[step], pods.get(self._pod_of[step]), now, actions)
+            while self.steps.ready:
+                self._queue(self.steps.ready.popleft(), pods, now, actions)
+
+    def _queue(self, step: str, pods: Pods, now: float, actions: Actions) -> None:
+        """Let a step wait for its start, unless its pod is there: it was made before a restart that lost the write."""
+        if self._maker.name_of(step, self.steps.records[step].attempt + 1) in pods:
+            self._admission.hold(step)
+            self._begin(step, pods, now, actions)
+        else:
+            self._admission.add(step)
+
+    def _begin(self, step: str, pods: Pods, now: float, actions: Actions) -> None:
+        inputs = self.steps.inputs_of(step)
+        size = sum(len(text.encode()) for text in inputs.values())
+        if size > MAX_ASSIGNMENT:
+            largest = max(inputs, key=lambda name: len(inputs[name]))
+            message = (
+                f"input {largest!r} of op {step!r} is {len(inputs[largest].encode()):,} bytes of JSON; the inputs "
+                f"of one step may have at most {MAX_ASSIGNMENT:,} bytes together"
+            )
+            self._fail(step, Outcome({}, "InputTooLarge", message, fault=Fault.LASTING), now, actions)
+            return
+        attempt = self.steps.begin(step)
+        name = self._name(step, attempt)
+        if name in pods:
+            self._look(step, name, pods[name], now, actions)
+            return
+        actions.creates.append(self._maker.step_pod(step, attempt, self.steps.records[step].lost, inputs))
+
+    def _name(self, step: str, attempt: int) -> str:
+        name = self._maker.name_of(step, attempt)
+        self._step_of[name], self._pod_of[step] = step, name
+        return name

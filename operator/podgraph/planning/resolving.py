@@ -1,0 +1,142 @@
+"""The resolve pod: it reads the Job's Python code in the user's image and tells its graph."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from podgraph.definition.errors import DefinitionError
+from podgraph.planning import manifests
+from podgraph.planning.actions import Actions, Event
+from podgraph.planning.conditions import Conditions
+from podgraph.planning.deadlines import lost_at, unstarted_at
+from podgraph.planning.execution import ExecutionSpec
+from podgraph.planning.making import PodMaker
+from podgraph.planning.observe import Phase, Seen, grace_of, observe
+from podgraph.planning.outcome import read_record
+from podgraph.planning.pods import Pod
+from podgraph.planning.retry import Fault, chance_of, seconds_after_loss
+from podgraph.runtime.protocol import Record
+
+__all__ = ["Resolver"]
+
+
+class Resolver:
+    """Follows one Job's resolve pod.
+
+    One that the cluster ends is made again under another name, as an attempt at a step is. To learn the graph twice
+    does no harm, so which attempt it is need not be written down: after a restart it is the last that is there.
+    """
+
+    def __init__(self, maker: PodMaker, conditions: Conditions, spec: ExecutionSpec) -> None:
+        self.copied = False
+        self._maker = maker
+        self._conditions = conditions
+        self._spec = spec
+        self._attempt = 0
+        self._due = 0.0
+        self._stuck: float | None = None  # since when its pod cannot start
+
+    @property
+    def pod_name(self) -> str:
+        """The name of the pod of the current attempt."""
+        return self._maker.resolve_name(max(self._attempt, 1))
+
+    def look(self, pods: Mapping[str, Pod], suspended: bool, now: float, actions: Actions) -> str:
+        """Return the packed graph, "" while the pod is not done.
+
+        Raises DefinitionError when there will be none. While the Job is suspended no pod is made.
+        """
+        if not self._attempt:
+            attempts = range(self._spec.infrastructure_retries + 1, 1, -1)
+            self._attempt = next((n for n in attempts if self._maker.resolve_name(n) in pods), 1)
+        pod = pods.get(self.pod_name)
+        if pod is None:
+            self._make(suspended, now, actions)
+            return ""
+        seen = observe(pod)
+        if seen.phase is Phase.GONE:
+            text = "the resolve pod was deleted before it had told the graph"
+            self._lost("PodDeleted", text, seen.fault, now, actions)
+            return ""
+        if seen.phase is not Phase.ENDED:
+            self._wait(pod, seen, now, actions)
+            return ""
+        record = self._record(seen)
+        if record is None:
+            self._lost("ResolveFailed", _no_record(seen), seen.fault, now, actions)
+            return ""
+        if record.outcome == "Failed":
+            raise DefinitionError(record.reason or "CodeError", record.message)
+        if not record.graph:
+            actions.read_log = self.pod_name
+        return record.graph
+
+    def record(self, pods: Mapping[str, Pod]) -> Record | None:
+        """Return the resolve pod's record, for reading its log."""
+        pod = pods.get(self.pod_name)
+        return self._record(observe(pod)) if pod is not None else None
+
+    def _record(self, seen: Seen) -> Record | None:
+        return read_record(seen, self._maker.nonce_of("", self._attempt))
+
+    def _make(self, suspended: bool, now: float, actions: Actions) -> None:
+        if suspended:
+            return
+        if now < self._due:
+            actions.look_again(self._due)
+        elif self._maker.code_map and not self.copied:
+            actions.copy_code = True
+        else:
+            actions.creates.append(self._maker.resolve_pod(self._attempt))
+            self._conditions.resolving("", now, actions)
+
+    def _lost(self, reason: str, message: str, fault: Fault, now: float, actions: Actions) -> None:
+        """Let another attempt follow where the cluster is to blame for the end of this one, else refuse the Job."""
+        if fault is not Fault.INFRASTRUCTURE or self._attempt > self._spec.infrastructure_retries:
+            raise DefinitionError(reason, message)
+        chance = chance_of(self._maker.ref.uid, "", self._attempt)
+        self._due = now + seconds_after_loss(self._attempt - 1, chance)
+        self._attempt += 1
+        self._stuck = None
+        actions.look_again(self._due)
+        actions.events.append(Event("Warning", "ResolveRetried", f"the code is read again: {message}"))
+        self._conditions.resolving(f"again, as {message}", now, actions)
+
+    def _wait(self, pod: Pod, seen: Seen, now: float, actions: Actions) -> None:
+        """Let the pod start and run; give it up, and delete it, when it cannot."""
+        if seen.phase is Phase.STUCK:
+            self._stuck = now if self._stuck is None else self._stuck
+            until = self._stuck + grace_of(seen)
+            if now >= until:
+                actions.deletes.append(pod.metadata.name)
+                reason = "ImagePullFailed" if "Image" in seen.reason else seen.reason
+                text = f"the resolve pod cannot start: {seen.reason}: {seen.message}"
+                self._lost(reason, text, seen.fault, now, actions)
+                return
+            actions.look_again(until)
+        else:
+            self._stuck = None
+        late = unstarted_at(pod, seen, self._spec.pending_seconds)
+        if late is not None:
+            if now >= late:
+                actions.deletes.append(pod.metadata.name)
+                why = f": {seen.reason}: {seen.message}" if seen.reason else ""
+                text = f"the resolve pod was not running within {self._spec.pending_seconds:g} seconds{why}"
+                self._lost("PendingTimeout", text, Fault.INFRASTRUCTURE, now, actions)
+                return
+            actions.look_again(late)
+        lost = lost_at(pod)
+        if lost is not None:
+            if now >= lost:
+                text = "the resolve pod was deleted, and its node does not tell that it ended"
+                self._lost("NodeLost", text, Fault.INFRASTRUCTURE, now, actions)
+                return
+            actions.look_again(lost)
+        self._conditions.resolving(f"{seen.reason}: {seen.message}" if seen.reason else "", now, actions)
+
+
+def _no_record(seen: Seen) -> str:
+    if seen.reason == "DeadlineExceeded":
+        return f"reading the code took longer than {manifests.RESOLVE_SECONDS} seconds"
+    tail = f": {seen.text.strip()[-600:]}" if seen.text.strip() else ""
+    return f"the resolve pod told no graph; {seen.message or 'it exited with code 0'}{tail}"

@@ -1,0 +1,90 @@
+"""Whether a failed attempt is followed by another, and when.
+
+Two budgets, which do not touch each other: what the op itself did wrong counts against its retry policy; what the
+cluster did to it (an eviction, a lost node, a pod that never started) against `spec.execution.infrastructureRetries`.
+All of it follows from the Job and its pods, chance too, so that an operator that comes back decides as it did before.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Callable
+from enum import Enum
+
+from podgraph.definition.graph import Op
+from podgraph.runtime.errors import ErrorInfo, seconds_to_retry
+
+__all__ = ["Fault", "chance_of", "fault_of", "seconds_after_loss", "seconds_until_retry"]
+
+_FIRST_SECONDS, _MOST_SECONDS = 5.0, 300.0
+
+_INFRASTRUCTURE = frozenset(
+    (
+        "ContainerStatusUnknown",
+        "Evicted",
+        "NodeAffinity",
+        "NodeLost",
+        "NodeShutdown",
+        "PendingTimeout",
+        "PodDeleted",
+        "Preempted",
+        "Preempting",
+        "Shutdown",
+        "Terminated",
+        "TopologyAffinityError",
+        "UnexpectedAdmissionError",
+    )
+)
+_OUT_OF = re.compile(r"OutOf[a-z].*")  # the kubelet had no room after all: OutOfcpu, OutOfmemory, OutOfpods
+
+
+class Fault(Enum):
+    """Whose fault a failure is: the op's, the cluster's, or one that no further attempt could mend."""
+
+    APPLICATION = "Application"
+    INFRASTRUCTURE = "Infrastructure"
+    LASTING = "Lasting"
+
+
+def fault_of(reason: str) -> Fault:
+    """Return whose fault a failure with this reason is, where nothing more is known of it.
+
+    >>> fault_of("Evicted"), fault_of("OOMKilled")
+    (<Fault.INFRASTRUCTURE: 'Infrastructure'>, <Fault.APPLICATION: 'Application'>)
+    """
+    if reason in _INFRASTRUCTURE or _OUT_OF.fullmatch(reason):
+        return Fault.INFRASTRUCTURE
+    return Fault.APPLICATION
+
+
+def seconds_until_retry(
+    op: Op, fault: Fault, error: ErrorInfo, attempt: int, lost: int, most_lost: int, chance: Callable[[], float]
+) -> float | None:
+    """Return after how many seconds the failed `attempt`-th attempt is followed by another; None for never.
+
+    `lost` of the attempts, this one not counted, ended by the cluster's fault, of which `most_lost` are made good:
+    after 5, 10, 20, ... seconds and up to a quarter more, so that not all steps of a lost node come back at once.
+    """
+    if fault is Fault.LASTING:
+        return None
+    if fault is Fault.APPLICATION:
+        return seconds_to_retry(op, error, attempt - lost, chance)
+    if lost >= most_lost:
+        return None
+    return seconds_after_loss(lost, chance)
+
+
+def seconds_after_loss(lost: int, chance: Callable[[], float]) -> float:
+    """Return how long the cluster is left alone when `lost` attempts had been lost to it before this one."""
+    return min(_FIRST_SECONDS * 2.0 ** min(lost, 20), _MOST_SECONDS) * (1 + chance() / 4)
+
+
+def chance_of(*parts: object) -> Callable[[], float]:
+    """Return a source of one number in [0, 1) that is always the same for the same parts.
+
+    >>> chance_of("uid", "op", 1)() == chance_of("uid", "op", 1)() != chance_of("uid", "op", 2)()
+    True
+    """
+    digest = hashlib.sha256("/".join(map(str, parts)).encode()).digest()
+    return lambda: int.from_bytes(digest[:6], "big") / 2**48

@@ -1,0 +1,88 @@
+"""When an attempt has had its time."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from podgraph.definition.graph import Op
+from podgraph.planning.deadlines import Deadline, deadline_of_pod, lost_at, unstarted_at
+from podgraph.planning.observe import observe
+from podgraph.planning.pods import ContainerState, ContainerStatus, Meta, Pod, PodStatus, Running, Waiting
+from podgraph.planning.retry import Fault
+from podgraph.runtime.step import utc
+
+NOW = 1_800_000_000.0
+
+
+def time(seconds: float) -> str:
+    return utc(NOW + seconds)
+
+
+def pod(state: ContainerState | None, created: float | None = 0, deleted: float | None = None) -> Pod:
+    meta = Meta(
+        "p",
+        creation_timestamp=None if created is None else time(created),
+        deletion_timestamp=None if deleted is None else time(deleted),
+    )
+    return Pod(meta, PodStatus(container_statuses=[ContainerStatus("step", state)] if state else []))
+
+
+def running(at: float = 10) -> ContainerState:
+    return ContainerState(running=Running(time(at)))
+
+
+def stuck(message: str = "i/o timeout") -> ContainerState:
+    return ContainerState(waiting=Waiting("ErrImagePull", message))
+
+
+def first(made: Pod, timeout: float | None = None, since: float = 0) -> Deadline | None:
+    return deadline_of_pod(Op("a", timeout=timeout), made, observe(made), NOW + since, 600)
+
+
+@pytest.mark.parametrize(
+    ("made", "timeout", "expected"),
+    [
+        (pod(None), 5.0, (600, "PendingTimeout")),
+        (pod(None, created=None), 5.0, None),
+        (pod(running()), None, None),
+        (pod(running()), 5.0, (15, "Timeout")),
+        (pod(stuck()), 5.0, (30, "ErrImagePull")),
+        (pod(stuck("not found")), 5.0, (0, "ErrImagePull")),
+        (pod(stuck(), created=-580), 5.0, (20, "PendingTimeout")),
+        (pod(running(), deleted=20), None, (50, "NodeLost")),
+        (pod(running(), deleted=20), 5.0, (15, "Timeout")),
+        (pod(None, deleted=20), None, (50, "NodeLost")),
+    ],
+)
+def test_the_first_deadline(made: Pod, timeout: float | None, expected: Any) -> None:
+    found = first(made, timeout)
+    assert (found and (found.time - NOW, found.outcome.reason)) == expected
+
+
+def test_how_an_attempt_ends() -> None:
+    ran = first(pod(running()), 5.0)
+    assert ran is not None
+    assert (ran.wait, ran.outcome.fault) == (True, Fault.APPLICATION)
+    lost = first(pod(running(), deleted=0))
+    assert lost is not None
+    assert (lost.wait, lost.delete, lost.outcome.fault) == (False, False, Fault.INFRASTRUCTURE)
+    never = first(pod(None))
+    assert never is not None
+    assert (never.wait, never.delete, never.outcome.fault) == (False, True, Fault.INFRASTRUCTURE)
+    wrong = first(pod(stuck("not found")))
+    assert wrong is not None
+    assert wrong.outcome.fault is Fault.LASTING
+
+
+def test_the_words_for_a_pod_that_does_not_run() -> None:
+    found = first(pod(stuck(), created=-600), since=-10)
+    assert found is not None
+    assert found.outcome.message == "its pod was not running within 600 seconds: ErrImagePull: i/o timeout"
+
+
+def test_single_times() -> None:
+    made = pod(running())
+    assert unstarted_at(made, observe(made), 60) is None
+    assert lost_at(made) is None
