@@ -217,7 +217,8 @@ def apply(place: Place, name: str, source: str, **more: Any) -> str:
     """Apply a Job and return its name."""
     storage = {**place.spec, **more.pop("storage", {})}
     kind = "s3" if "url" in place.spec else "claim"
-    place.kube.create(job_manifest(f"{name}-{kind}", code={"source": source, **more}, storage=storage))
+    keep = {"podRetention": "Always"}  # some tests read what the pods of steps that succeeded have printed
+    place.kube.create(job_manifest(f"{name}-{kind}", code={"source": source, **more}, storage=storage, execution=keep))
     return f"{name}-{kind}"
 
 
