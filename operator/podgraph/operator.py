@@ -1,7 +1,7 @@
 """The operator process: `python3 -m podgraph.operator`.
 
 kopf gives the shell (login, the watch of Jobs, signals, shutdown); the work is the controller's. The image for Python
-ops without one of their own comes from `PODGRAPH_STEP_IMAGE`.
+ops without one of their own comes from `PODGRAPH_STEP_IMAGE`, the storage of Jobs without one from `PODGRAPH_STORAGE`.
 """
 
 from __future__ import annotations
@@ -22,7 +22,9 @@ from aiohttp import web
 from podgraph.cluster.bundle import bundle
 from podgraph.cluster.client import ApiError, Client
 from podgraph.cluster.connection import connect, login
+from podgraph.definition.errors import DefinitionError
 from podgraph.planning.names import GROUP
+from podgraph.planning.storage import Storage, default_storage
 from podgraph.reconcile.controller import Controller
 
 __all__ = ["main", "operate"]
@@ -83,10 +85,12 @@ def lean_settings() -> kopf.OperatorSettings:
 
 
 @contextlib.asynccontextmanager
-async def controlling(info: kopf.ConnectionInfo, image: str, stop: asyncio.Event) -> AsyncIterator[Controller]:
+async def controlling(
+    info: kopf.ConnectionInfo, image: str, stop: asyncio.Event, storage: Storage | None = None
+) -> AsyncIterator[Controller]:
     """Run a controller for as long as the block runs. Should it end by itself, `stop` is set and its error raised."""
     async with connect(info) as session:
-        controller = Controller(Client(session), bundle(), image)
+        controller = Controller(Client(session), bundle(), image, storage=storage)
         task = asyncio.create_task(controller.run())
         task.add_done_callback(lambda _: stop.set())
         try:
@@ -98,8 +102,9 @@ async def controlling(info: kopf.ConnectionInfo, image: str, stop: asyncio.Event
 
 
 async def operate(
-    stop: asyncio.Event, image: str, info: kopf.ConnectionInfo | None = None, port: int | None = None
-) -> None:
+    stop: asyncio.Event, image: str, info: kopf.ConnectionInfo | None = None, port: int | None = None,
+    storage: Storage | None = None,
+) -> None:  # fmt: skip
     """Run the operator until `stop` is set. `port` serves /healthz and /readyz."""
     registry = kopf.OperatorRegistry()
     found = info or login()
@@ -108,7 +113,7 @@ async def operate(
     async def log_in(**_: Any) -> kopf.ConnectionInfo:
         return info or login()
 
-    async with controlling(found, image, stop) as controller:
+    async with controlling(found, image, stop, storage) as controller:
 
         @kopf.on.event(GROUP, "v1alpha1", "jobs", registry=registry)
         async def job_seen(event: Any, **_: Any) -> None:
@@ -186,7 +191,10 @@ def main() -> None:
     image = os.environ.get("PODGRAPH_STEP_IMAGE") or DEFAULT_STEP_IMAGE
     port = int(os.environ.get("PODGRAPH_HEALTH_PORT", "8080"))
     try:
-        asyncio.run(operate(asyncio.Event(), image, port=port))
+        storage = default_storage(os.environ.get("PODGRAPH_STORAGE", ""))
+        asyncio.run(operate(asyncio.Event(), image, port=port, storage=storage))
+    except DefinitionError as error:
+        raise SystemExit(f"error: {error}") from None
     except kopf.LoginError as error:
         raise SystemExit(f"error: {error}") from None
 

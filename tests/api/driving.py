@@ -17,12 +17,14 @@ from podgraph.cluster.client import Client
 from podgraph.definition.errors import DefinitionError
 from podgraph.definition.jobs import JobDefinition
 from podgraph.planning.names import ASSIGNMENT, JOB_UID_LABEL, OP_ANNOTATION
+from podgraph.planning.storage import Storage
 from podgraph.reconcile.controller import Controller
 from podgraph.runtime.group import run_group
 from podgraph.runtime.load import CodeRef, find_job
 from podgraph.runtime.protocol import Assignment, Record
 from podgraph.runtime.resolve import resolve
 from podgraph.runtime.step import run_step
+from podgraph.runtime.storage import open_storage
 
 from .fake import FakeCluster
 
@@ -45,8 +47,11 @@ class Clock:
 class Driver:
     """A fake cluster with a controller that can be stopped and started anew."""
 
-    def __init__(self, fake: FakeCluster, clock: Callable[[], float] | None = None) -> None:
+    def __init__(
+        self, fake: FakeCluster, clock: Callable[[], float] | None = None, storage: Storage | None = None
+    ) -> None:
         self.fake = fake
+        self.storage = storage
         self.clock = clock
         self.controller: Controller | None = None
         self._tasks: list[asyncio.Task[None]] = []
@@ -56,7 +61,7 @@ class Driver:
         """Start a controller that knows nothing yet."""
         self._session = aiohttp.ClientSession(base_url=self.fake.url)
         more = {"clock": self.clock} if self.clock else {}
-        self.controller = Controller(Client(self._session), BUNDLE, IMAGE, **more)
+        self.controller = Controller(Client(self._session), BUNDLE, IMAGE, storage=self.storage, **more)
         self._tasks = [
             asyncio.create_task(self.controller.run()),
             asyncio.create_task(_watch_jobs(self._session, self.controller)),
@@ -145,10 +150,10 @@ class Driver:
 
 
 @contextlib.asynccontextmanager
-async def driving(clock: Clock | None = None) -> AsyncIterator[Driver]:
+async def driving(clock: Clock | None = None, storage: Storage | None = None) -> AsyncIterator[Driver]:
     """Run a fake cluster with a controller; both go by `clock`."""
     async with FakeCluster(clock=(lambda: clock.now) if clock else time.time) as fake:
-        driver = Driver(fake, clock)
+        driver = Driver(fake, clock, storage)
         await driver.start()
         try:
             yield driver
@@ -232,6 +237,9 @@ class PythonPods:
 
     def _work(self, work: Assignment) -> tuple[Record, list[str]]:
         try:
+            if work.clean:
+                open_storage(work.storage).delete(work.prefix)
+                return Record(work.nonce, "Succeeded"), []
             job = self.job(work)
             if work.group:
                 lines: list[str] = []

@@ -155,11 +155,12 @@ def command(folder: Path, other: Path, rounds: int) -> dict[str, Any]:
 
 def starts(rounds: int) -> dict[str, float]:
     """Return the median seconds that `import podgraph` adds to a bare interpreter, and those of `podgraph --help`."""
-    bare, imported, helped = [], [], []
-    for _ in range(rounds):
-        bare.append(timed([sys.executable, "-c", "pass"]))
-        imported.append(timed([sys.executable, "-c", "import podgraph"]))
-        helped.append(timed([*our_command(), "--help"]))
+    bare, imported, helped = in_turn(
+        rounds,
+        lambda: timed([sys.executable, "-c", "pass"]),
+        lambda: timed([sys.executable, "-c", "import podgraph"]),
+        lambda: timed([*our_command(), "--help"]),
+    )
     return {"import": median(imported) - median(bare), "help": median(helped)}
 
 
@@ -250,8 +251,11 @@ def our_command() -> list[str]:
 
 
 def environment(home: Path | None) -> dict[str, str]:
-    """Return this environment without what would steer either side; Dagster keeps its runs in a folder of ours."""
-    env = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
+    """Return this environment without what would steer either side; Dagster keeps its runs in a folder of ours.
+
+    Compiled modules are kept, as they are where a package is installed.
+    """
+    env = {k: v for k, v in os.environ.items() if k not in ("PYTHONPATH", "PYTHONDONTWRITEBYTECODE")}
     return env | {"DAGSTER_HOME": "", "DAGSTER_DISABLE_TELEMETRY": "1"} if home else env
 
 

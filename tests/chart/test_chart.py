@@ -12,6 +12,8 @@ from typing import Any
 import pytest
 import yaml
 
+from podgraph.planning.storage import default_storage
+
 ROOT = Path(__file__).parents[2]
 CHART = ROOT / "charts" / "podgraph"
 
@@ -77,13 +79,60 @@ def test_each_value_has_its_effect(value: str, place: tuple[Any, ...], expected:
     assert found == expected
 
 
+def storage(*values: str) -> dict[str, Any]:
+    env = {item["name"]: item["value"] for item in pod_spec(*values)["containers"][0]["env"]}
+    found: dict[str, Any] = json.loads(env.get("PODGRAPH_STORAGE", "{}"))
+    if found:
+        default_storage(env["PODGRAPH_STORAGE"])
+    return found
+
+
+def test_storage() -> None:
+    assert storage() == {}
+    assert storage('storage.url="s3://b/p"') == {"url": "s3://b/p", "retain": "Delete", "logs": False}
+    assert storage(
+        'storage.url="s3://b/p"', 'storage.secretName="s"', 'storage.retain="Keep"', "storage.logs=true"
+    ) == {
+        "url": "s3://b/p",
+        "secretRef": {"name": "s"},
+        "retain": "Keep",
+        "logs": True,
+    }
+    claim = {"claimRef": {"name": "podgraph-storage"}, "retain": "Delete", "logs": False, "size": "10Gi"}
+    assert storage("storage.createClaim.enabled=true") == {
+        **claim, "storageClassName": "", "accessMode": "ReadWriteOnce"
+    }  # fmt: skip
+    more = ('storage.createClaim.storageClassName="fast"', 'storage.createClaim.accessMode="ReadWriteMany"')
+    assert storage("storage.createClaim.enabled=true", 'storage.createClaim.size="1Gi"', *more) == {
+        **claim, "size": "1Gi", "storageClassName": "fast", "accessMode": "ReadWriteMany"
+    }  # fmt: skip
+
+
+def test_storage_in_two_places_is_refused() -> None:
+    values = ["--set-json", "storage.createClaim.enabled=true", "--set-json", 'storage.url="s3://b"']
+    done = helm("template", "podgraph", str(CHART), "--kube-version", "1.35.0", *values)
+    assert "storage.url and storage.createClaim.enabled are both set" in done.stderr
+
+
 def test_no_value_is_left_untested() -> None:
     values = yaml.safe_load((CHART / "values.yaml").read_text())
     schema = json.loads((CHART / "values.schema.json").read_text())
     assert set(values) == set(schema["properties"]) - {"global"}
 
 
-@pytest.mark.parametrize("value", ['image.pullPolicy="Sometimes"', "stepImage=3", 'replicas="2"', 'stepImage=""'])
+@pytest.mark.parametrize(
+    "value",
+    [
+        'image.pullPolicy="Sometimes"',
+        "stepImage=3",
+        'replicas="2"',
+        'stepImage=""',
+        'storage.url="ftp://x"',
+        'storage.retain="Maybe"',
+        "storage.logs=1",
+        'storage.createClaim={"accessMode":"Often"}',
+    ],
+)
 def test_a_wrong_value_is_refused_by_name(value: str) -> None:
     done = helm("template", "podgraph", str(CHART), "--kube-version", "1.35.0", "--set-json", value)
     assert done.returncode != 0
@@ -94,7 +143,8 @@ def test_the_operator_may_do_what_it_needs_and_no_more() -> None:
     (role,) = [d for d in render() if d["kind"] == "ClusterRole" and d["metadata"]["name"] == "podgraph"]
     granted = {(r, v) for rule in role["rules"] for r in rule["resources"] for v in rule["verbs"]}
     assert granted == {
-        *(("jobs", verb) for verb in ("get", "list", "watch", "delete")),
+        *(("jobs", verb) for verb in ("get", "list", "watch", "patch", "delete")),
+        *(("persistentvolumeclaims", verb) for verb in ("get", "create")),
         ("jobs/status", "patch"),
         *(("pods", verb) for verb in ("get", "list", "watch", "create", "delete")),
         ("pods/log", "get"),

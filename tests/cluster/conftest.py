@@ -30,6 +30,7 @@ class OperatorProcess:
     def __init__(self, kube: Kube, image: str, log: Path) -> None:
         self.kube, self.image, self.log = kube, image, log
         self.process: subprocess.Popen[bytes] | None = None
+        self.settings: dict[str, str] = {}  # more of its environment, for the next start
 
     def start(self) -> None:
         """Start it and wait until it is ready."""
@@ -43,6 +44,7 @@ class OperatorProcess:
             "PYTHONDONTWRITEBYTECODE": "1",
             "PODGRAPH_STEP_IMAGE": self.image,
             "PODGRAPH_HEALTH_PORT": str(port),
+            **self.settings,
         }
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
@@ -123,9 +125,10 @@ def step_image(kube: Kube) -> str:
 @pytest.fixture(scope="session")
 def operator(kube: Kube, step_image: str) -> Iterator[OperatorProcess]:
     """The operator of this checkout, and no other one."""
-    kube.run("apply", "--server-side", "--force-conflicts", "-f", str(CHECKOUT / "crds"))
-    kube.run("wait", "--for=condition=Established", "crd/jobs.podgraph.dev", "--timeout=30s")
     with no_other_operator(kube), tempfile.TemporaryDirectory() as folder:
+        # Only when other runs of tests have ended: theirs may be of a checkout with another CRD.
+        kube.run("apply", "--server-side", "--force-conflicts", "-f", str(CHECKOUT / "crds"))
+        kube.run("wait", "--for=condition=Established", "crd/jobs.podgraph.dev", "--timeout=30s")
         process = OperatorProcess(kube, step_image, Path(folder) / "operator.log")
         process.start()
         _running.append(process)

@@ -65,6 +65,9 @@ OPS: dict[str, Any] = {
 }
 LIMIT = {"key": "db", "limit": 1}
 CODE: dict[str, Any] = {"code": {"source": "from podgraph import job, op\n", "image": "python", "job": "my_job"}}
+CLAIM: dict[str, Any] = {"claimRef": {"name": "c"}}
+A_PLACE = "url or claimRef must be set"
+ONE_PLACE = "a file:// url needs claimRef, and claimRef takes no other url"
 TIME = "2026-01-01T00:00:00Z"
 MICRO = "2026-01-01T00:00:00.123456Z"
 STATUS: dict[str, Any] = {
@@ -79,6 +82,7 @@ STATUS: dict[str, Any] = {
     "progress": "1/2",
     "counts": {"total": 2, "succeeded": 1},
     "graph": "eJw=",
+    "storage": {"url": "file:///x", "claim": "c", "secret": "s", "retain": "Keep", "logs": True},
     "steps": {
         "src.a": {
             "state": "Succeeded",
@@ -89,6 +93,10 @@ STATUS: dict[str, Any] = {
             "startTime": MICRO,
             "completionTime": MICRO,
             "outputs": {"result": '{"k": 1.0}'},
+            "stored": {
+                "rows": {"format": "pickle", "size": 2**40, "sha256": "0" * 64, "key": "ns/j/uid/src.a/1/rows"},
+                "few": {"format": "pickle", "data": "gAVLAS4="},
+            },
             "reason": "R",
             "message": "m",
         },
@@ -172,6 +180,20 @@ def test_a_job_with_code_is_kept_as_it_is_written(jobs: Kube) -> None:
         assert jobs.get(JOBS, f"code-{name}")["spec"] == {"code": where}
 
 
+@pytest.mark.parametrize(
+    "storage",
+    [
+        {"url": "s3://b/p", "secretRef": {"name": "s"}, "retain": "Keep", "logs": True},
+        CLAIM,
+        {**CLAIM, "url": "file:///x"},
+    ],
+    ids=["s3", "claim", "mounted"],
+)
+def test_a_storage_is_kept_as_it_is_written(jobs: Kube, storage: Any) -> None:
+    jobs.create(job(f"storage-{len(storage)}", {**CODE, "storage": storage}))
+    assert jobs.get(JOBS, f"storage-{len(storage)}")["spec"]["storage"] == storage
+
+
 @pytest.mark.parametrize("how", [(), ("--server-side",)], ids=["plain", "server-side"])
 @pytest.mark.parametrize("spec", [OPS, CODE], ids=["ops", "code"])
 def test_applying_the_same_job_again_is_no_error(jobs: Kube, spec: Any, how: tuple[str, ...]) -> None:
@@ -210,6 +232,12 @@ def test_what_the_operator_refuses_with_its_own_words_is_stored(jobs: Kube) -> N
         ({"code": {"source": "x", "configMapRef": {"name": "m", "key": "k"}}}, ONE_OF_THREE),
         (None, "spec: Required value"),
         ({"ops": []}, "spec.ops in body should have at least 1 items"),
+        ({**OPS, "storage": {"url": "s3://b"}}, "storage is for Python ops (spec.code)"),
+        ({**CODE, "storage": {}}, A_PLACE),
+        ({**CODE, "storage": {"url": "file:///x"}}, ONE_PLACE),
+        ({**CODE, "storage": {"url": "s3://b", **CLAIM}}, ONE_PLACE),
+        ({**CODE, "storage": {"url": "ftp://b"}}, "spec.storage.url"),
+        ({**CODE, "storage": {**CLAIM, "retain": "Maybe"}}, "spec.storage.retain: Unsupported value"),
         ({"ops": [{"name": "a"}]}, "spec.ops[0].image: Required value"),
         ({"ops": [{"name": "a", "image": "i", "script": 1}]}, "spec.ops[0].script in body must be of type string"),
         ({**CODE, "execution": {"podRetention": "Sometimes"}}, "spec.execution.podRetention: Unsupported value"),
@@ -279,6 +307,18 @@ def test_code_cannot_be_changed_but_labels_can(jobs: Kube) -> None:
     with pytest.raises(KubeError, match=UNCHANGEABLE):
         jobs.apply(changed)
     assert patch(jobs, "fixed-code", {"metadata": {"labels": {"a": "b"}}})["metadata"]["labels"] == {"a": "b"}
+
+
+def test_the_storage_cannot_be_changed(jobs: Kube) -> None:
+    jobs.create(job("fixed-storage", {**CODE, "storage": CLAIM}))
+    jobs.create(job("no-storage", CODE))
+    for name, change in (
+        ("fixed-storage", {"storage": {**CLAIM, "retain": "Keep"}}),
+        ("fixed-storage", {"storage": None}),
+        ("no-storage", {"storage": CLAIM}),
+    ):
+        with pytest.raises(KubeError, match=UNCHANGEABLE):
+            patch(jobs, name, {"spec": change})
 
 
 # --- the status

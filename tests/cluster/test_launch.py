@@ -68,7 +68,9 @@ def test_launch_wait_apart_logs_and_delete(command: Any, tmp_path: Path) -> None
     assert "two | ValueError: no luck" in out
     status, out, _ = command("wait", name, "--output", "json")
     assert (status, json.loads(out)["status"]["steps"]["two"]["reason"]) == (1, "OpFailed")
-    assert command("logs", name, "--step", "one")[:2] == (0, "said by one ü\n")
+    assert command("logs", name, "--step", "two")[1].startswith("said by two\n")
+    status, out, err = command("logs", name, "--step", "one")
+    assert (status, out, "podRetention: Always keeps pods" in err) == (0, "", True)
     status, _, err = command("logs", name, "--step", "twoo")
     assert (status, err) == (2, f"error: Job {name!r} has no step 'twoo'; did you mean 'two'?\n")
     assert command("delete", name)[0] == 0
@@ -76,9 +78,12 @@ def test_launch_wait_apart_logs_and_delete(command: Any, tmp_path: Path) -> None
     assert (status, "not found" in err) == (2, True)
 
 
-def test_a_wait_has_an_end(command: Any, shared: Kube, tmp_path: Path) -> None:
+def test_a_wait_has_an_end_and_a_job_can_be_canceled(command: Any, shared: Kube, tmp_path: Path) -> None:
     source = TALKING.replace("return 1", "import time; time.sleep(60)")
     name = command("launch", "-f", written(tmp_path, source))[1].strip()
     status, _, err = command("wait", name, "--timeout", "2")
     assert (status, err.splitlines()[-1]) == (2, f"error: after 2 s not finished: {name}")
-    command("delete", name)
+    assert command("cancel", name)[0] == 0
+    status, out, _ = command("wait", name, "--timeout", "90")
+    assert (status, out.split()[1]) == (1, "Canceled")
+    assert command("cancel", name) == (2, "", f"error: Job {name!r} is finished already: Canceled\n")

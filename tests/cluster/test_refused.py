@@ -130,7 +130,11 @@ REFUSED = [
 FAILED = [
     Case(
         "not-json",
-        code(HEAD.replace("return 1", 'return {"a": [1, {2, 3}]}') + "@job\ndef j():\n    add(one())\n"),
+        code(
+            "from podgraph import Out\n"
+            + HEAD.replace("return 1", 'return {"a": [1, {2, 3}]}').replace("@op", '@op(out=Out(serializer="json"))', 1)
+            + "@job\ndef j():\n    add(one())\n"
+        ),
         "OutputNotJson",
         ("output 'result' of op 'one'", "a set at ['a'][1]"),
     ),
@@ -138,7 +142,7 @@ FAILED = [
         "too-large",
         code(HEAD.replace("return 1", 'return "x" * 3998') + "@job\ndef j():\n    add(one())\n"),
         "OutputTooLarge",
-        ("output 'result' of op 'one'", "4,000 bytes", "at most 3,072 bytes"),
+        ("output 'result' of op 'one'", "4,000 bytes", "at most 3,072 bytes", "with spec.storage larger values pass"),
     ),
     Case(
         "too-large-script",

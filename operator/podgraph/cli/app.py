@@ -197,6 +197,25 @@ def job_logs(
     _do(run)
 
 
+@job_app.command("cancel")
+def job_cancel(name: Name, namespace: Namespace = "", context: Context = "", kubeconfig: Kubeconfig = "") -> None:
+    """Cancel a Job in the cluster: what runs is ended, what has not begun is not run; the Job and its state stay."""
+
+    def run() -> int:
+        from podgraph.cli.cluster import Cluster
+        from podgraph.cli.follow import is_finished
+        from podgraph.cli.tree import state_of
+
+        cluster = Cluster(namespace, context, kubeconfig)
+        job = cluster.get(name)
+        if is_finished(job):
+            raise DefinitionError("Finished", f"Job {name!r} is finished already: {state_of(job)}")
+        cluster.change(name, {"cancel": True})
+        return 0
+
+    _do(run)
+
+
 @job_app.command("delete")
 def job_delete(name: Name, namespace: Namespace = "", context: Context = "", kubeconfig: Kubeconfig = "") -> None:
     """Delete a Job in the cluster, and with it its pods."""

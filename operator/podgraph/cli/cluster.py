@@ -67,6 +67,21 @@ class Cluster:
                 _request_timeout=_ANSWER_SECONDS,
             )  # fmt: skip
 
+    def change(self, name: str, spec: Mapping[str, Any]) -> Object:
+        """Change fields of a Job's spec and return the Job."""
+        with _told(f"change the Job {name!r}"):
+            return dict(
+                self._jobs.patch_namespaced_custom_object(
+                    GROUP,
+                    _VERSION,
+                    self.namespace,
+                    _PLURAL,
+                    name,
+                    {"spec": dict(spec)},
+                    _request_timeout=_ANSWER_SECONDS,
+                )
+            )
+
     def step_pods(self, job: Object) -> dict[str, str]:
         """Return the name of the newest pod of each step that has one."""
         with _told("list the Job's pods"):

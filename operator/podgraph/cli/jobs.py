@@ -90,7 +90,15 @@ def print_logs(cluster: Cluster, name: str, step: str, following: bool) -> None:
             break
         time.sleep(_LOOK_SECONDS)
         job = cluster.get(job["metadata"]["name"])
-    if not printed:
+    ended = ("Succeeded", "Failed", "Canceled")
+    gone = [n for n, record in steps.items() if n not in pods and record["state"] in ended and step in ("", n)]
+    if gone:
+        shown = ", ".join(gone[:5]) + (f" and {len(gone) - 5} more" if len(gone) > 5 else "")
+        print(
+            f"gone with their pods: the logs of {shown}; spec.execution.podRetention: Always keeps pods",
+            file=sys.stderr,
+        )
+    elif not printed:
         what = f"step {step!r} of Job {name!r}" if step else f"Job {name!r}"
         print(f"{what} has printed nothing", file=sys.stderr)
 

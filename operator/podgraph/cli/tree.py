@@ -45,7 +45,10 @@ Object = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class StepView:
-    """What a tree shows of a step: its state, how long its op took or takes, its outputs as texts, its error."""
+    """What a tree shows of a step: its state, how long its op took or takes, its outputs as texts, its error.
+
+    `stored` says of outputs that are no small JSON value how large they are and where.
+    """
 
     state: str = "Pending"
     seconds: float | None = None
@@ -53,6 +56,7 @@ class StepView:
     reason: str = ""
     message: str = ""
     attempt: int = 1
+    stored: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
     def of_record(cls, step: Object) -> StepView:
@@ -62,7 +66,7 @@ class StepView:
             seconds = max(0.0, seconds_of(step["completionTime"]) - seconds_of(step["startTime"]))
         return cls(
             step.get("state", "Pending"), seconds, step.get("outputs") or {}, step.get("reason") or "",
-            step.get("message") or "", step.get("attempt", 1),
+            step.get("message") or "", step.get("attempt", 1), _stored(step),
         )  # fmt: skip
 
 
@@ -111,6 +115,8 @@ def step_line(name: str, step: StepView, upstream: tuple[str, ...] = ()) -> Text
         line.append(f"  {step.seconds:.3f}s", "dim")
     for output, text in step.outputs.items():
         line.append(f"  {output} = {text if len(text) <= 60 else text[:57] + '...'}", "bold")
+    for output, text in step.stored.items():
+        line.append(f"  {output} = {text}", "bold")
     if step.reason:
         line.append(f"  {step.reason}: {step.message}", "red" if step.state == "Failed" else "yellow")
     elif step.message:
@@ -139,6 +145,17 @@ def state_of(job: Object) -> str:
 def state_color(state: str) -> str:
     """Return the color a job's state is shown in."""
     return _COLORS.get(state, "cyan")
+
+
+def _stored(step: Object) -> dict[str, str]:
+    """Say of each output that is no small JSON value what it is; nothing here unpickles."""
+    found = {}
+    for name, item in (step.get("stored") or {}).items():
+        if "data" in item:
+            found[name] = f"<{item['format']}, {len(item['data']) * 3 // 4:,} bytes>"
+        else:
+            found[name] = f"<{item['format']}, {item['size']:,} bytes at {item['key']}>"
+    return found
 
 
 def _condition(job: Object, kind: str) -> Object:

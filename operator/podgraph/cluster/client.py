@@ -6,6 +6,7 @@ import asyncio
 import random
 from collections.abc import AsyncIterator
 from typing import Any
+from urllib.parse import quote
 
 import aiohttp
 import msgspec
@@ -50,6 +51,7 @@ class _OwnedMeta(msgspec.Struct, rename="camel"):
     uid: str = ""
     resource_version: str = ""
     owner_references: list[_Owner] = []
+    finalizers: list[str] = []
 
 
 class _Owned(msgspec.Struct):
@@ -87,6 +89,21 @@ class Client:
                 if ours != theirs:
                     raise
                 return existing
+
+    async def exists(self, plural: str, namespace: str, name: str) -> bool:
+        """Whether there is a core object of this name."""
+        try:
+            await self._request("GET", f"/api/v1/namespaces/{namespace}/{plural}/{name}", accept=_METADATA)
+        except ApiError as error:
+            if error.status == 404:
+                return False
+            raise
+        return True
+
+    async def pod_names(self, namespace: str, selector: str) -> list[str]:
+        """Return the names of the pods with these labels, as the cluster itself has them now."""
+        path = f"/api/v1/namespaces/{namespace}/pods?labelSelector={quote(selector)}"
+        return [item["metadata"]["name"] for item in msgspec.json.decode(await self._request("GET", path))["items"]]
 
     async def get_pod(self, namespace: str, name: str) -> Pod | None:
         """Return a pod as it is now, or None when there is none."""
@@ -181,6 +198,26 @@ class Client:
             raise
         meta = msgspec.json.decode(answer, type=_Owned).metadata
         return meta.resource_version if meta.uid == uid else None
+
+    async def set_finalizer(self, namespace: str, name: str, uid: str, finalizer: str, there: bool) -> str:
+        """Put a finalizer on the Job with this uid, or take it off; return the Job's new version, "" if unchanged."""
+        path = f"{_JOBS}/{namespace}/jobs/{name}"
+        for attempt in range(_ATTEMPTS):
+            try:
+                meta = msgspec.json.decode(await self._request("GET", path, accept=_METADATA), type=_Owned).metadata
+                if meta.uid != uid or (finalizer in meta.finalizers) == there:
+                    return ""
+                rest = [item for item in meta.finalizers if item != finalizer]
+                wanted = [*rest, finalizer] if there else rest
+                body = {"metadata": {"resourceVersion": meta.resource_version, "finalizers": wanted or None}}
+                answer = await self._request("PATCH", path, body, accept=_METADATA)
+                return msgspec.json.decode(answer, type=_Owned).metadata.resource_version
+            except ApiError as error:
+                if error.status == 404:
+                    return ""
+                if error.status != 409 or attempt == _ATTEMPTS - 1:
+                    raise
+        raise AssertionError("unreachable")
 
     async def patch_status(self, namespace: str, name: str, version: str, status: dict[str, Any]) -> str:
         """Merge `status` into a Job's status and return the Job's new resource version.

@@ -7,7 +7,9 @@ import math
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
-__all__ = ["NO_DEFAULT", "GraphOut", "In", "NotJsonError", "Nothing", "Out", "Output", "to_json"]
+from podgraph.definition.errors import DefinitionError
+
+__all__ = ["NO_DEFAULT", "GraphOut", "In", "NotJsonError", "Nothing", "Out", "Output", "check_json", "to_json"]
 
 
 _MAX_DEPTH = 200  # far from where any reader's recursion ends, however deep its own stack is
@@ -40,11 +42,20 @@ class Out:
 
     An op may leave out an output with `is_required=False`; the ops that need it are then skipped, which is how a job
     branches (as in Dagster). `type` is the type its value must have; None leaves it to the function's annotation.
+    In a cluster a value passes as JSON where JSON holds it unchanged, else as a pickle; `serializer` "json" refuses
+    what would be a pickle, "pickle" makes one of every value.
     """
 
     type: Any = None
     description: str = ""
     is_required: bool = True
+    serializer: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.serializer not in (None, "json", "pickle"):
+            raise DefinitionError(
+                "InvalidOutput", f"an Out has serializer={self.serializer!r}; it must be 'json', 'pickle' or None"
+            )
 
 
 @dataclass(frozen=True)
@@ -86,9 +97,14 @@ def to_json(value: Any) -> str:
         ...
     podgraph.definition.values.NotJsonError: a set at ['a'][0]
     """
+    check_json(value)
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+
+
+def check_json(value: Any) -> None:
+    """Raise NotJsonError as :func:`to_json` does, without making a text."""
     try:
         _check(value, ())
-        return json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
     except RecursionError:
         raise NotJsonError("a value nested too deep or holding itself") from None
 

@@ -6,16 +6,22 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from podgraph.planning.manifests import Manifest
+from podgraph.planning.storage import Storage
 
 __all__ = ["Actions", "Event", "Settings"]
 
 
 @dataclass(frozen=True)
 class Settings:
-    """What the operator itself brings: the default image for Python ops and the name of the runtime's ConfigMap."""
+    """What the operator itself brings.
+
+    It is the default image for Python ops, the name of the runtime's ConfigMap, and where values of Jobs without
+    `spec.storage` go.
+    """
 
     default_image: str
     runtime: str
+    storage: Storage | None = None
 
 
 @dataclass(frozen=True)

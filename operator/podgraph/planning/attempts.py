@@ -212,7 +212,8 @@ class Attempts:
         if step in self._maker.containers:
             outcome = container_outcome(op, seen)
         else:
-            outcome = python_outcome(op, seen, self._maker.nonce_of(step, record.attempt))
+            nonce, prefix = self._maker.nonce_of(step, record.attempt), self._maker.prefix_of(step, record.attempt)
+            outcome = python_outcome(op, seen, nonce, prefix)
         total = self.steps.output_bytes + sum(len(text.encode()) for text in outcome.outputs.values())
         if total > self._output_budget:
             text = (

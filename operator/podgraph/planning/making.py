@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -10,7 +9,9 @@ from podgraph.definition.graph import Graph
 from podgraph.planning import manifests, names
 from podgraph.planning.actions import Settings
 from podgraph.planning.manifests import JobRef, Manifest
+from podgraph.planning.references import split
 from podgraph.planning.spec import CodeSpec, ContainerSpec
+from podgraph.planning.storage import Storage, equip, prefix
 from podgraph.run_config.binding import Bound
 from podgraph.runtime.protocol import Assignment
 
@@ -20,7 +21,7 @@ __all__ = ["PodMaker"]
 class PodMaker:
     """Makes the manifests of a Job's pods; those of steps once it was told the graph."""
 
-    def __init__(self, ref: JobRef, settings: Settings, code: CodeSpec | None) -> None:
+    def __init__(self, ref: JobRef, settings: Settings, code: CodeSpec | None, storage: Storage | None = None) -> None:
         self.ref = ref
         self.code_map = ""
         if code is not None and not code.module:
@@ -28,6 +29,7 @@ class PodMaker:
         self.containers: Mapping[str, ContainerSpec] = {}
         self._settings = settings
         self._code = code
+        self._storage = storage
         self._graph: Graph | None = None
         self._bound = Bound()
 
@@ -43,6 +45,10 @@ class PodMaker:
         """Return what the record of that pod must repeat."""
         return names.nonce(self.ref.uid, op, attempt)
 
+    def prefix_of(self, op: str, attempt: int) -> str:
+        """Return the key below which that pod's large outputs go; each attempt's apart from the others'."""
+        return f"{prefix(self.ref)}/{op}/{attempt}" if op else prefix(self.ref)
+
     def resolve_name(self, attempt: int) -> str:
         """Return the name of the pod of one attempt to learn the graph of the Job's code."""
         return names.resolve_pod(self.ref.name, self.ref.uid, attempt)
@@ -52,7 +58,7 @@ class PodMaker:
         return self._python_pod(self.resolve_name(attempt), "", attempt, 0, {})
 
     def step_pod(self, op: str, attempt: int, lost: int, inputs: Mapping[str, str]) -> Manifest:
-        """Return the pod of an attempt; `inputs` holds JSON texts, `lost` see Assignment."""
+        """Return the pod of an attempt; `inputs` holds JSON texts and references, `lost` see Assignment."""
         name = self.name_of(op, attempt)
         if op in self.containers:
             return manifests.container_pod(self.ref, name, op, self.containers[op], inputs)
@@ -82,7 +88,8 @@ class PodMaker:
 
     def _python_pod(self, name: str, op: str, attempt: int, lost: int, inputs: Mapping[str, str]) -> Manifest:
         assert self._code is not None
-        code = self._code
+        code, storage = self._code, self._storage
+        values, stored = split(inputs)
         assignment = Assignment(
             op=op,
             nonce=self.nonce_of(op, attempt),
@@ -92,17 +99,24 @@ class PodMaker:
             file="" if code.module else manifests.CODE_FILE,
             module=code.module,
             job=code.job,
-            inputs={key: json.loads(text) for key, text in inputs.items()},
+            inputs=values,
             configured=list(self._bound.from_config.get(op, ())),
             config=self._bound.configs.get(op),
             resources=self._resources(op),
             tags=dict(self._graph.tags) if self._graph is not None else {},
+            storage=storage.url if storage is not None else "",
+            prefix=self.prefix_of(op, attempt) if storage is not None else "",
+            stored=stored,
+            keep_log=bool(op) and storage is not None and storage.logs,
         )
         return self._assigned(name, assignment)
 
     def _assigned(self, name: str, assignment: Assignment) -> Manifest:
         assert self._code is not None
-        return manifests.python_pod(self.ref, name, self._code, assignment, self._settings.runtime, self.code_map)
+        pod = manifests.python_pod(self.ref, name, self._code, assignment, self._settings.runtime, self.code_map)
+        if self._storage is not None:
+            equip(pod, self._storage)
+        return pod
 
     def _resources(self, op: str) -> dict[str, Any]:
         """Return the config of each resource that an op uses."""

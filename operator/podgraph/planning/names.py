@@ -17,6 +17,8 @@ __all__ = [
     "OP_ANNOTATION",
     "OP_LABEL",
     "SCRIPT",
+    "STORAGE_FINALIZER",
+    "clean_pod",
     "code_config_map",
     "label_value",
     "nonce",
@@ -31,6 +33,7 @@ GROUP = "podgraph.dev"
 MANAGED_BY_LABEL, MANAGED_BY = "app.kubernetes.io/managed-by", "podgraph"
 JOB_LABEL, JOB_UID_LABEL, OP_LABEL = f"{GROUP}/job", f"{GROUP}/job-uid", f"{GROUP}/op"
 OP_ANNOTATION, ASSIGNMENT, SCRIPT = f"{GROUP}/op", f"{GROUP}/assignment", f"{GROUP}/script"
+STORAGE_FINALIZER = f"{GROUP}/storage"
 CONTAINER = "step"
 
 _MAX_NAME = 63  # a pod's name becomes its host name
@@ -53,6 +56,11 @@ def resolve_pod(job: str, uid: str, attempt: int = 1) -> str:
 def run_pod(job: str, uid: str) -> str:
     """Return the name of the one pod that runs all steps of a Job."""
     return _name(job, "run", f"{uid}//run")
+
+
+def clean_pod(job: str, uid: str) -> str:
+    """Return the name of the pod that deletes what a Job stored."""
+    return _name(job, "clean", f"{uid}//clean")
 
 
 def code_config_map(job: str, uid: str) -> str:

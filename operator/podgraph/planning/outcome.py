@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from podgraph.definition.graph import Op
 from podgraph.definition.values import NotJsonError, to_json
 from podgraph.planning.observe import Seen
+from podgraph.planning.references import read_stored
 from podgraph.planning.retry import Fault
 from podgraph.runtime.protocol import MAX_OUTPUTS, ProtocolError, Record, StepError, check_outputs
 
@@ -21,7 +22,7 @@ _TAIL_LINES = 3
 
 @dataclass(frozen=True)
 class Outcome:
-    """The end of an attempt. `outputs` holds JSON texts; `reason` is empty when it succeeded.
+    """The end of an attempt. `outputs` holds JSON texts and references; `reason` is empty when it succeeded.
 
     Of a failure `fault` tells whose it is, and `said` what the op itself said about another attempt (see Record).
     """
@@ -44,8 +45,11 @@ def read_record(seen: Seen, nonce: str) -> Record | None:
     return record if record.nonce == nonce else None
 
 
-def python_outcome(op: Op, seen: Seen, nonce: str) -> Outcome:
-    """Read the end of a Python op's pod: success needs exit code 0 and the op's own record of success."""
+def python_outcome(op: Op, seen: Seen, nonce: str, prefix: str = "") -> Outcome:
+    """Read the end of a Python op's pod: success needs exit code 0 and the op's own record of success.
+
+    `prefix` is the key below which it stored what is large.
+    """
     record = read_record(seen, nonce)
     times = (micro(seen.started_at), micro(seen.finished_at))
     if record is None:
@@ -57,7 +61,13 @@ def python_outcome(op: Op, seen: Seen, nonce: str) -> Outcome:
         return Outcome({}, record.reason or "OpFailed", record.message, *times, said=record.retry)
     if seen.exit_code != 0:
         return Outcome({}, seen.reason, f"{seen.message}, after it had left its result", *times, seen.fault)
-    return _checked(op, {name: to_json(value) for name, value in record.outputs.items()}, times)
+    try:
+        references = read_stored(op.name, record.stored, prefix)
+    except StepError as error:
+        return Outcome({}, error.reason, error.message, *times)
+    texts = {name: to_json(value) for name, value in {**record.stored, **record.outputs}.items()}
+    outcome = _checked(op, texts, times)
+    return outcome if outcome.reason else replace(outcome, outputs={**texts, **references})
 
 
 def container_outcome(op: Op, seen: Seen) -> Outcome:

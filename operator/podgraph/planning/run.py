@@ -28,6 +28,7 @@ from podgraph.planning.spec import ContainerSpec, JobSpec, graph_of_ops, read_sp
 from podgraph.planning.status import STATES, StepRecord, duration, seconds_of
 from podgraph.planning.steps import ReportedSteps, Steps
 from podgraph.planning.stopping import Stop, deadline_of, stop_of
+from podgraph.planning.storage import Storage, read_storage
 from podgraph.planning.whole import Whole
 from podgraph.run_config.binding import bind
 from podgraph.runtime.protocol import Record
@@ -58,6 +59,7 @@ class Run:
         self._packed: str = status.get("graph") or ""
         self._told = ""
         self._records = {k: _as_loaded(StepRecord.from_status(v)) for k, v in (status.get("steps") or {}).items()}
+        self.storage = Storage.from_status(status["storage"]) if status.get("storage") else None
         self._maker = PodMaker(self.ref, settings, None)
         self._resolver = Resolver(self._maker, self.conditions, ExecutionSpec())
         self._attempts: Attempts | Whole | None = None
@@ -232,7 +234,11 @@ class Run:
     def _prepare(self, pods: Mapping[str, Pod], now: float, actions: Actions) -> None:
         if self.spec is None:
             self.spec = read_spec(self._object["spec"], self.settings.default_image)
-            self._maker = PodMaker(self.ref, self.settings, self.spec.code)
+            if self.spec.code is not None and self.storage is None:
+                self.storage = read_storage(self.spec.storage) if self.spec.storage else self.settings.storage
+                if self.storage is not None:
+                    actions.status["storage"] = self.storage.to_status()
+            self._maker = PodMaker(self.ref, self.settings, self.spec.code, self.storage)
             self._resolver = Resolver(self._maker, self.conditions, self.spec.execution)
         containers: Mapping[str, ContainerSpec] = {}
         if self.spec.code is None:

@@ -50,6 +50,7 @@ class JobSpec:
     code: CodeSpec | None
     selection: tuple[str, ...]
     run_config: Object
+    storage: Object | None = None
     execution: ExecutionSpec = field(default_factory=ExecutionSpec)
     deadline: int | None = None
 
@@ -75,12 +76,15 @@ def read_spec(spec: Object, default_image: str) -> JobSpec:
             "the modes InProcess and Multiprocess (spec.execution.mode or runConfig.execution.config) are for Python "
             "ops (spec.code); container and script ops have a pod per step",
         )
+    if spec.get("storage") is not None and code is None:
+        raise DefinitionError("InvalidSpec", "spec.storage is for Python ops (spec.code); container ops cannot use it")
     return JobSpec(
         ops=None if ops is None else tuple(ops),
         code=None if code is None else _code(code, default_image),
         selection=tuple(spec.get("opSelection") or ()),
         run_config=run_config,
         execution=execution,
+        storage=spec.get("storage"),
         deadline=spec.get("activeDeadlineSeconds"),
     )
 

@@ -7,7 +7,9 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
+from podgraph.definition.values import to_json
 from podgraph.flow import FlowStep
+from podgraph.planning.references import Reference, to_status
 from podgraph.runtime.step import utc
 
 __all__ = ["CONDITIONS", "STATES", "StepRecord", "condition", "duration", "seconds_of", "set_condition"]
@@ -33,7 +35,7 @@ Object = dict[str, Any]
 
 @dataclass
 class StepRecord(FlowStep):
-    """One entry of `status.steps`.
+    """One entry of `status.steps`. `outputs` holds JSON texts, and references (`stored` in the status).
 
     `attempt` is the number of the last attempt, 0 before the first; `lost` of them, the last included when it was one,
     ended for reasons that were not the op's. `retry_time` is when a step in UpForRetry is tried again. What a step in
@@ -62,13 +64,17 @@ class StepRecord(FlowStep):
             start_time=data.get("startTime"),
             completion_time=data.get("completionTime"),
             retry_time=data.get("retryTime"),
-            outputs=dict(data.get("outputs") or {}),
+            outputs={
+                **(data.get("outputs") or {}),
+                **{name: Reference(to_json(item)) for name, item in (data.get("stored") or {}).items()},
+            },
             reason=data.get("reason") or "",
             message=data.get("message") or "",
         )
 
     def to_patch(self) -> Object:
         """Return the record for a merge patch: what is empty is null, so that an older value goes away."""
+        outputs, stored = to_status(self.outputs)
         message = self.message if len(self.message) <= _MAX_MESSAGE else self.message[: _MAX_MESSAGE - 4] + " ..."
         return {
             "state": self.state,
@@ -78,7 +84,8 @@ class StepRecord(FlowStep):
             "startTime": self.start_time,
             "completionTime": self.completion_time,
             "retryTime": self.retry_time,
-            "outputs": self.outputs or None,
+            "outputs": outputs,
+            "stored": stored,
             "reason": self.reason or None,
             "message": message or None,
         }

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from podgraph.definition.graph import Graph
 from podgraph.flow import Flow, is_connected
 from podgraph.planning.outcome import Outcome
+from podgraph.planning.references import fan_in
 from podgraph.planning.status import StepRecord
 from podgraph.run_config.binding import Values
 
@@ -70,13 +71,16 @@ class Steps(Flow[StepRecord]):
         self.spread(name)
 
     def inputs_of(self, name: str) -> dict[str, str]:
-        """Return the JSON text of each input of a ready step; a default only the function knows is left out."""
+        """Return the text of each input of a ready step: JSON, or a reference (see planning.references).
+
+        A default only the function knows is left out.
+        """
         texts = dict(self.values.get(name, {}))
         for item in self.graph.ops[name].inputs:
             if item.ordering or not is_connected(item, self.records):
                 continue
             found = [t for ref in item.sources if (t := self.records[ref.op].outputs.get(ref.output)) is not None]
-            texts[item.name] = f"[{','.join(found)}]" if item.fan_in else found[0]
+            texts[item.name] = fan_in(found) if item.fan_in else found[0]
         return texts
 
     def move(self, name: str, state: str) -> None:

@@ -24,9 +24,11 @@ from podgraph.planning.actions import Actions, Event, Settings
 from podgraph.planning.execution import read_control
 from podgraph.planning.pods import Pod
 from podgraph.planning.run import Run
+from podgraph.planning.storage import Storage
 from podgraph.reconcile.ended import EndedJobs
 from podgraph.reconcile.following import Logs
 from podgraph.reconcile.queue import KeyedQueue
+from podgraph.reconcile.storing import Storing
 from podgraph.runtime.resolve import MAX_GRAPH, from_log
 
 __all__ = ["Controller"]
@@ -62,11 +64,13 @@ class Controller:
     """All Jobs of the cluster. `clock` gives seconds since the epoch."""
 
     def __init__(
-        self, client: Client, bundle: Bundle, default_image: str, clock: Callable[[], float] = time.time
-    ) -> None:
+        self, client: Client, bundle: Bundle, default_image: str, clock: Callable[[], float] = time.time,
+        storage: Storage | None = None,
+    ) -> None:  # fmt: skip
         self.client = client
         self.bundle = bundle
-        self.settings = Settings(default_image, names.runtime_config_map(bundle.digest))
+        self.settings = Settings(default_image, names.runtime_config_map(bundle.digest), storage)
+        self.storing = Storing(client, self.settings, bundle.archive, clock)
         self.pods = PodReflector(client.session, self.pod_changed)
         self.queue = KeyedQueue()
         self._clock = clock
@@ -84,6 +88,7 @@ class Controller:
                     group.create_task(self._work())
         finally:
             await self._logs.close()
+            self.storing.stop()
 
     def job_changed(self, kind: str | None, job: Object) -> None:
         """Take in an event of a Job; `kind` is ADDED, MODIFIED, DELETED or None for one that was there before."""
@@ -91,6 +96,8 @@ class Controller:
         if kind == "DELETED" or job["metadata"].get("deletionTimestamp"):
             self._drop(uid)
             self._ended.forget(uid)
+            if kind != "DELETED":
+                self.storing.deleted(job)
             return
         generation = int(job["metadata"].get("generation", 1))
         known = self._jobs.get(uid)
@@ -243,6 +250,12 @@ class Controller:
         if run.spec is not None and run.spec.code is not None:
             try:
                 await self._ensure_runtime(job, run)
+                if run.storage is not None and run.steps is None:  # before the resolve pod, the first of all
+                    job.version = await self.storing.ensure(run.ref, run.storage) or job.version
+            except DefinitionError as refusal:
+                self._remember(job, run.refuse(refusal, self._clock()))
+                job.to_create.clear()
+                return
             except ApiError as error:
                 if not error.lasting:
                     raise

@@ -16,12 +16,12 @@ from podgraph.definition.errors import DefinitionError
 from podgraph.runtime import protocol
 from podgraph.runtime.load import CodeRef, find_job, import_file, import_module
 from podgraph.runtime.protocol import Assignment, Record, StepError
+from podgraph.runtime.storage import open_storage, probe
 
 
-def main() -> int:
+def main(assignment: Assignment) -> int:
     """Do the assigned work, write the record, return the exit status."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    assignment = Assignment.from_text(Path(protocol.ASSIGNMENT_FILE).read_text(encoding="utf-8"))
     record = work(assignment)
     _flush()
     # Written last and at once: a record that can be read means that everything before it is done.
@@ -30,8 +30,14 @@ def main() -> int:
 
 
 def work(assignment: Assignment) -> Record:
-    """Import the code and run the op or all steps, or tell the graph when neither is named."""
+    """Import the code and run the op or all steps, or tell the graph when neither is named.
+
+    The pod that tells the graph also tries the storage: it is made as the steps' pods are, and comes before them.
+    """
     try:
+        if assignment.clean:
+            open_storage(assignment.storage).delete(assignment.prefix)
+            return Record(assignment.nonce, "Succeeded")
         if assignment.module:
             sys.path.insert(0, os.getcwd())
             module = import_module(assignment.module)
@@ -50,6 +56,8 @@ def work(assignment: Assignment) -> Record:
             return run_step(job, assignment)
         from podgraph.runtime.resolve import resolve
 
+        if assignment.storage:
+            probe(open_storage(assignment.storage), assignment.prefix)
         record, lines = resolve(job, assignment)
         for line in lines:
             sys.stdout.write(line + "\n")
@@ -61,7 +69,14 @@ def work(assignment: Assignment) -> Record:
 
 def run() -> None:
     """Do :func:`main`, then leave at once: the record is written, so threads of the user's code count no more."""
-    code = main()
+    assignment = Assignment.from_text(Path(protocol.ASSIGNMENT_FILE).read_text(encoding="utf-8"))
+    code = None
+    if assignment.keep_log:
+        from podgraph.runtime.logs import keep_log
+
+        code = keep_log(assignment.storage, assignment.prefix)
+    if code is None:
+        code = main(assignment)
     _flush()
     os._exit(code)
 

@@ -148,7 +148,10 @@ class _Run:
             done = self._ended.pop(worker.step, None)
             if done is not None or gone:
                 self._let_go(worker)
-                self._end(worker.step, done or self._died(worker))
+                late = worker.overdue and (done is None or done.error is not None)
+                self._end(worker.step, self._timed_out(worker) if late else done or self._died(worker))
+            else:
+                self._end_overdue(worker)
 
     def _hear(self, worker: Worker) -> None:
         """Take in what a worker says and prints; what it has closed would always seem to have news."""
@@ -178,9 +181,28 @@ class _Run:
         with contextlib.suppress(KeyError):
             self._waiting.unregister(thing)
 
+    def _end_overdue(self, worker: Worker) -> None:
+        """Ask a process that has had its op's time to end, so that it puts its resources away, and then kill it."""
+        timeout = self._prepared.graph.ops[worker.step].timeout
+        if timeout is None or time.monotonic() < worker.begun + timeout:
+            return
+        if not worker.overdue:
+            worker.overdue = True
+            worker.signal(signal.SIGTERM)
+        elif time.monotonic() > worker.begun + timeout + _GRACE_SECONDS:
+            worker.signal(signal.SIGKILL)
+
+    def _timed_out(self, worker: Worker) -> Done:
+        timeout = self._prepared.graph.ops[worker.step].timeout
+        return self._failed(worker, ErrorInfo("Timeout", f"it ran longer than its timeout of {timeout:g} seconds"))
+
     def _died(self, worker: Worker) -> Done:
         assert worker.status is not None
-        error = ErrorInfo("WorkerDied", f"its process {how_it_ended(worker.status)} before the op was done")
+        text = f"its process {how_it_ended(worker.status)} before the op was done"
+        return self._failed(worker, ErrorInfo("WorkerDied", text))
+
+    def _failed(self, worker: Worker, error: ErrorInfo) -> Done:
+        """Return the end of an attempt that its process could not tell itself."""
         attempt = self._steps.records[worker.step].attempt
         op = self._prepared.graph.ops[worker.step]
         return Done(error=error, retry_after=seconds_to_retry(op, error, attempt) if self._run.retries else None)

@@ -27,7 +27,8 @@ _MOST_READS = 16
 class Worker:
     """The process of one step: the run's end of its connection, what it prints, and its pid once it is known.
 
-    `status` is its exit code, or the negative number of the signal that ended it; None while it runs.
+    `status` is its exit code, or the negative number of the signal that ended it; None while it runs. `begun` is when
+    it was asked for, on the monotonic clock; one that is `overdue` has had its op's time and is to end.
     """
 
     def __init__(self, step: str, connection: socket.socket, output: int) -> None:
@@ -37,6 +38,8 @@ class Worker:
         self.pid = 0
         self.status: int | None = None
         self.text = bytearray()
+        self.begun = time.monotonic()
+        self.overdue = False
         self.is_mute = False  # it has closed what it prints to
 
     def messages(self) -> Iterator[Any]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -20,6 +21,7 @@ __all__ = [
     "CODE_DIR",
     "MAX_OUTPUTS",
     "RUNTIME_FILE",
+    "STORE_HINT",
     "Assignment",
     "ProtocolError",
     "Record",
@@ -64,6 +66,9 @@ class Assignment:
     `file` below the code folder, or the importable `module`; `job` names the @job in it, empty for the only one.
     `config` and `resources` (config by name) are as run config holds them; `configured` names the inputs whose values
     run config gave. `attempt` counts from 1; `lost` of those before it ended for reasons that were not the op's.
+    `storage` is the URL where large values lie and `prefix` the key below which this pod's go; `stored` holds the
+    inputs that come as references (see runtime.values). With `keep_log` what the step prints goes there too; with
+    `clean` the pod is to delete all that is below `prefix`, and nothing else.
     A pod that runs all steps has instead a `group`: `selection`, `runConfig` and `execution` (see runtime.group).
     """
 
@@ -81,13 +86,19 @@ class Assignment:
     tags: dict[str, Any] = field(default_factory=dict)
     lost: int = 0
     group: dict[str, Any] = field(default_factory=dict)
+    storage: str = ""
+    prefix: str = ""
+    stored: dict[str, Any] = field(default_factory=dict)
+    keep_log: bool = False
+    clean: bool = False
 
     def to_text(self) -> str:
         """Return the assignment as compact JSON."""
         always = ("op", "nonce", "run_id")
         data = {key: value for key, value in vars(self).items() if value not in ("", [], {}, None) or key in always}
-        if not self.lost:
-            data.pop("lost", None)
+        for key in ("clean", "keep_log", "lost"):
+            if not data[key]:
+                del data[key]
         return json.dumps(data, ensure_ascii=False, separators=(",", ":"))
 
     @classmethod
@@ -101,10 +112,11 @@ class Record:
     """How one pod's work ended, in its own words.
 
     `outcome` is "Succeeded" or "Failed"; times are RFC 3339 in UTC with microseconds; `outputs` maps each output to
-    its value. A pod that resolves a graph answers with `graph`, the packed graph, or with `graph_digest` when the
-    graph is too long for a termination message and stands in the pod's log (see runtime.resolve). `retry` is what the
-    op itself said about another attempt: `{"allow": false}`, or `{"max": retries, "seconds": to wait}`. A pod that
-    ran all steps tells in `summary` how each ended (see runtime.reports).
+    its value, or `stored` to a reference where it is no small JSON value (see runtime.values). A pod that resolves a
+    graph answers with `graph`, the packed graph, or with `graph_digest` when the graph is too long for a termination
+    message and stands in the pod's log (see runtime.resolve). `retry` is what the op itself said about another attempt:
+    `{"allow": false}`, or `{"max": retries, "seconds": to wait}`. A pod that ran all steps tells in `summary` how each
+    ended (see runtime.reports).
     """
 
     nonce: str
@@ -116,6 +128,7 @@ class Record:
     message: str = ""
     graph: str = ""
     graph_digest: str = ""
+    stored: dict[str, Any] = field(default_factory=dict)
     retry: dict[str, Any] = field(default_factory=dict)
     summary: str = ""
 
@@ -143,8 +156,13 @@ class Record:
         return record
 
 
-def check_outputs(op: str, texts: dict[str, str]) -> None:
-    """Refuse outputs (JSON texts by name) that are together larger than a record can carry.
+STORE_HINT = "; with spec.storage larger values pass"
+
+
+def check_outputs(op: str, texts: Mapping[str, str], hint: str = "", forms: Mapping[str, str] | None = None) -> None:
+    """Refuse outputs (texts by name) that are together larger than a record can carry.
+
+    `hint` says what would help; `forms` says of an output what its text is where it is not the value's JSON.
 
     Raises StepError (`OutputTooLarge`) that names the largest output, its size and the limit, or says that there are
     too many when it is their names that do not fit.
@@ -154,17 +172,18 @@ def check_outputs(op: str, texts: dict[str, str]) -> None:
     if total > MAX_OUTPUTS:
         largest = max(sizes, key=lambda name: sizes[name])
         others = "" if len(sizes) == 1 else f" (all outputs of the step: {total:,} bytes)"
+        form = (forms or {}).get(largest, "of JSON")
         raise StepError(
             "OutputTooLarge",
-            f"output {largest!r} of op {op!r} is {sizes[largest]:,} bytes of JSON{others}; the outputs of one step may "
-            f"have at most {MAX_OUTPUTS:,} bytes together",
+            f"output {largest!r} of op {op!r} is {sizes[largest]:,} bytes {form}{others}; the outputs of one step may "
+            f"have at most {MAX_OUTPUTS:,} bytes together{hint}",
         )
     named = total + sum(len(name.encode()) + 4 for name in texts)  # "name":value,
     if named > _MAX_NAMED_OUTPUTS:
         raise StepError(
             "OutputTooLarge",
             f"the {len(texts)} outputs of op {op!r} are {named:,} bytes of JSON with their names; the outputs of one "
-            f"step may have at most {_MAX_NAMED_OUTPUTS:,} bytes together with their names",
+            f"step may have at most {_MAX_NAMED_OUTPUTS:,} bytes together with their names{hint}",
         )
 
 
@@ -217,7 +236,7 @@ def _fields(cls: type[Any], text: str) -> dict[str, Any]:
         raise ProtocolError(f"no JSON: {text[:80]!r}") from None
     if not isinstance(data, dict):
         raise ProtocolError(f"no JSON object: {text[:80]!r}")
-    kinds = {"int": int, "str": str, "dict[str, Any]": dict, "list[str]": list, "Any": object}
+    kinds = {"bool": bool, "int": int, "str": str, "dict[str, Any]": dict, "list[str]": list, "Any": object}
     known = {name: kinds[item.type] for name, item in cls.__dataclass_fields__.items()}
     for key, value in data.items():
         if key not in known or not isinstance(value, known[key]) or (isinstance(value, bool) and known[key] is int):

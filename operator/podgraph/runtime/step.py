@@ -12,11 +12,12 @@ from podgraph.definition.config_read import ConfigError, read_config
 from podgraph.definition.errors import DefinitionError
 from podgraph.definition.jobs import JobDefinition
 from podgraph.definition.ops import OpDefinition
-from podgraph.definition.values import NotJsonError, to_json
 from podgraph.runtime.attempt import Attempt, RunInfo, run_attempt
 from podgraph.runtime.errors import error_info, wishes
-from podgraph.runtime.protocol import Assignment, Record, StepError, check_outputs
+from podgraph.runtime.protocol import Assignment, Record, StepError
 from podgraph.runtime.resources import open_resources
+from podgraph.runtime.storage import Storage, open_storage
+from podgraph.runtime.values import Passed, load, pass_on
 
 __all__ = ["run_step", "utc"]
 
@@ -29,31 +30,38 @@ def run_step(job: JobDefinition, assignment: Assignment) -> Record:
     name = assignment.op
     if name not in job.ops:
         raise DefinitionError("UnknownOp", f"the code has no op {name!r} any more")
-    begun = time.time()
+    begun, passed = time.time(), Passed()
     try:
         config = _config(job.ops[name], assignment)
-        inputs = _inputs(job.ops[name], assignment)
+        storage = open_storage(assignment.storage) if assignment.storage else None
+        inputs = _inputs(job.ops[name], assignment, storage)
         needed = job.graph.ops[name].resources
         with open_resources(job.resource_defs, needed, assignment.resources, assignment.run_id, _ignore) as resources:
-            attempt = _attempt(job, assignment, inputs, config, resources)
+            attempt = _attempt(job, assignment, inputs, config, resources, storage, passed)
     except (StepError, KeyboardInterrupt) as error:
         attempt = Attempt(error=error_info(error), start=begun, end=time.time())
     start, end = utc(attempt.start), utc(attempt.end)
     if attempt.error is None:
-        return Record(assignment.nonce, "Succeeded", start, end, attempt.outputs)
+        return Record(assignment.nonce, "Succeeded", start, end, passed.values, stored=passed.stored)
     reason, message = attempt.error.reason, attempt.error.message
     sys.stderr.write(attempt.error.stack or f"{reason}: {message}\n")
     return Record(assignment.nonce, "Failed", start, end, reason=reason, message=message, retry=wishes(attempt.error))
 
 
 def _attempt(
-    job: JobDefinition, assignment: Assignment, inputs: Mapping[str, Any], config: Any, resources: Mapping[str, Any]
-) -> Attempt:
+    job: JobDefinition, assignment: Assignment, inputs: Mapping[str, Any], config: Any, resources: Mapping[str, Any],
+    storage: Storage | None, passed: Passed,
+) -> Attempt:  # fmt: skip
     name = assignment.op
     run = RunInfo(assignment.run_id, assignment.tags)
+    chosen = {output: out.serializer or "" for output, out in job.ops[name].outs.items()}
+
+    def finish(outputs: dict[str, Any]) -> None:
+        done = pass_on(name, outputs, chosen, storage, assignment.prefix)
+        passed.values, passed.stored = done.values, done.stored
+
     return run_attempt(
-        job, name, inputs, config, resources, run, assignment.attempt, _ignore,
-        lambda outputs: check_outputs(name, _texts(name, outputs)), assignment.lost,
+        job, name, inputs, config, resources, run, assignment.attempt, _ignore, finish, assignment.lost
     )  # fmt: skip
 
 
@@ -63,8 +71,8 @@ def _config(op: OpDefinition, assignment: Assignment) -> Any:
     return _read(op.config_schema, assignment.config, f"config of op {assignment.op!r}")
 
 
-def _inputs(op: OpDefinition, assignment: Assignment) -> dict[str, Any]:
-    inputs = dict(assignment.inputs)
+def _inputs(op: OpDefinition, assignment: Assignment, storage: Storage | None) -> dict[str, Any]:
+    inputs = {**assignment.inputs, **load(assignment.op, assignment.stored, storage)}
     for name in assignment.configured:
         hint = op.input_hints.get(name, Any)
         try:
@@ -80,17 +88,6 @@ def _read(hint: Any, value: Any, what: str) -> Any:
     except ConfigError as error:
         texts = "; ".join(f"{path}: {text}" if path else text for path, text in error.problems)
         raise StepError("InvalidRunConfig", f"{what}: {texts}") from None
-
-
-def _texts(op: str, outputs: Mapping[str, Any]) -> dict[str, str]:
-    """Return outputs as JSON texts, as a record carries them. Raises StepError (`OutputNotJson`)."""
-    texts = {}
-    for name, value in outputs.items():
-        try:
-            texts[name] = to_json(value)
-        except NotJsonError as error:
-            raise StepError("OutputNotJson", f"output {name!r} of op {op!r} holds what JSON cannot: {error}") from None
-    return texts
 
 
 def utc(seconds: float) -> str:

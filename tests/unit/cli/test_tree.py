@@ -63,6 +63,15 @@ def test_steps_stand_below_their_graph_with_outputs_and_errors() -> None:
     ]
 
 
+def test_what_is_stored_is_told_by_size_and_place() -> None:
+    stored = {
+        "rows": {"format": "pickle", "size": 1234567, "sha256": "0" * 64, "key": "ns/nested/uid/src.one/1/rows"},
+        "when": {"format": "pickle", "data": "gAVLAS4="},
+    }
+    text = drawn(job("Running", {"src.one": {"state": "Succeeded", "outputs": {"n": "1"}, "stored": stored}}))
+    assert "n = 1  rows = <pickle, 1,234,567 bytes at ns/nested/uid/src.one/1/rows>  when = <pickle, 6 bytes>" in text
+
+
 def test_a_job_the_operator_has_not_seen_is_pending() -> None:
     resource = job("", {})
     del resource["status"]

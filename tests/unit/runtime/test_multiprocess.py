@@ -799,3 +799,52 @@ def test_what_the_code_prints_while_it_is_loaded_is_no_ops_line(tmp_path: Path) 
         out, _ = driver.communicate(timeout=60)
     assert out.splitlines().count("loaded") == 2  # by the run and by the fork server
     assert "| loaded" not in out
+
+
+def test_an_op_that_runs_longer_than_its_timeout_is_ended_and_tried_again(run: Runner) -> None:
+    ran = run(
+        """
+@resource
+def db():
+    yield 1
+    with (here / "closed").open("a") as file:
+        file.write("x")
+
+@op(timeout=0.5, retry_policy=RetryPolicy(max_retries=1), required_resource_keys={"db"})
+def slow():
+    time.sleep(60)
+
+@op(timeout=60)
+def quick() -> int:
+    return 1
+
+@op
+def after(x): ...
+
+@job(resource_defs={"db": db})
+def my_job():
+    after(slow())
+    quick()
+"""
+    )
+    assert ran.states == {"slow": "Failed", "after": "UpstreamFailed", "quick": "Succeeded"}
+    assert ran.failure("slow") == ("Timeout", "it ran longer than its timeout of 0.5 seconds")
+    assert ran.events("slow").count("STEP_UP_FOR_RETRY") == 1
+    assert run.text("closed") == "xx"
+
+
+def test_an_op_that_will_not_end_is_killed(run: Runner, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("podgraph.runtime.multiprocess._GRACE_SECONDS", 0.2)
+    ran = run(
+        """
+@op(timeout=0.3)
+def stubborn():
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    time.sleep(60)
+
+@job
+def my_job():
+    stubborn()
+"""
+    )
+    assert ran.failure("stubborn")[0] == "Timeout"

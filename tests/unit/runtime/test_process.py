@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
+import time
 import zipapp
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +24,9 @@ from podgraph.runtime.resolve import from_log, unpack
 PARTS = ("__init__.py", "definition", "flow.py", "run_config", "selection.py", "runtime")
 
 CODE = """
+import os
+import signal
+import subprocess
 import sys
 import threading
 import time
@@ -68,6 +73,56 @@ def main():
     split(add_two(one))
     fail()
     leave("x")
+
+@op
+def few():
+    return {1, 2, 3}
+
+@op
+def many():
+    return list(range(2_000)) + [(i,) for i in range(2_000)]
+
+@op
+def use(x):
+    return len(x)
+
+@op
+def speak():
+    print("to stdout", flush=True)
+    print("to stderr", file=sys.stderr, flush=True)
+    subprocess.run(["echo", "of a child"])
+
+@op
+def crash():
+    print("last words", flush=True)
+    os.kill(os.getpid(), signal.SIGSEGV)
+
+@op
+def leave_behind():
+    print("gone soon", flush=True)
+    subprocess.Popen(["sleep", "30"])
+
+@op
+def wait():
+    def told(*_):
+        print("got SIGTERM", flush=True)
+        os._exit(3)
+    signal.signal(signal.SIGTERM, told)
+    print("waiting", flush=True)
+    time.sleep(30)
+
+@graph
+def values():
+    many()
+    return few()
+
+@job
+def kept():
+    use(values())
+    speak()
+    crash()
+    leave_behind()
+    wait()
 
 @job
 def leaves():
@@ -149,21 +204,24 @@ class Pod:
         (folder / "code").mkdir()
         (folder / "code" / "job.py").write_text(CODE)
 
-    def run(self, op: str = "", *, env: dict[str, str] | None = None, **fields: Any) -> Ended:
+    def start(self, op: str = "", env: dict[str, str] | None = None, **fields: Any) -> subprocess.Popen[str]:
         given = {"file": "job.py", "job": "main", **fields}
         (self.folder / "assignment").write_text(Assignment(op, "nonce", "run-1", **given).to_text(), encoding="utf-8")
         end = self.folder / "end"
         end.write_text("")
-        done = subprocess.run(
+        return subprocess.Popen(
             [self.python, "-c", START, self.archive, self.folder / "assignment", self.folder / "code", end],
-            capture_output=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
             text=True,
-            timeout=60,
             cwd=self.folder / "code",
             env={"PYTHONDONTWRITEBYTECODE": "1", **(env or {})},
-            check=False,
         )
-        return Ended(done.returncode, done.stdout, done.stderr, end.read_text(encoding="utf-8"))
+
+    def run(self, op: str = "", *, env: dict[str, str] | None = None, **fields: Any) -> Ended:
+        with self.start(op, env, **fields) as process:
+            out, err = process.communicate(timeout=60)
+        return Ended(process.returncode, out, err, (self.folder / "end").read_text(encoding="utf-8"))
 
 
 @pytest.fixture
@@ -279,3 +337,55 @@ def test_the_archive_starts_by_itself(python: str, archive: Path) -> None:
     assert done.returncode == 1
     assert "FileNotFoundError" in done.stderr
     assert "/podgraph/in/assignment" in done.stderr
+
+
+def test_values_cross_between_processes_by_pickle_and_storage(pod: Pod) -> None:
+    storage = {"storage": f"file://{pod.folder}/store", "prefix": "ns/j/u/op/1"}
+    for name, inline in (("few", True), ("many", False)):
+        made = pod.run(f"values.{name}", job="kept", **storage).record
+        assert (made.outcome, made.outputs) == ("Succeeded", {})
+        reference = {**made.stored["result"], **({} if inline else {"key": "ns/j/u/op/1/result"})}
+        assert ("data" in reference) == inline
+        found = pod.run("use", job="kept", stored={"x": reference}, **storage).record
+        assert found.outputs == {"result": 3 if inline else 4_000}, found
+
+
+@pytest.mark.parametrize(
+    ("op", "code", "kept"),
+    [
+        ("speak", 0, "to stdout\nto stderr\nof a child\n"),
+        ("crash", 139, "last words\n"),
+        ("leave_behind", 0, "gone soon\n"),
+    ],
+)
+def test_a_log_is_kept_and_passed_on(pod: Pod, op: str, code: int, kept: str) -> None:
+    storage = {"storage": f"file://{pod.folder}/store", "prefix": "ns/j/u/op/1", "keep_log": True}
+    begun = time.monotonic()
+    ended = pod.run(op, job="kept", **storage)
+    assert time.monotonic() - begun < 20  # not until what was left behind ends
+    assert ended.code == code
+    log = (pod.folder / "store" / "ns/j/u/op/1/log.txt").read_text()
+    for line in kept.splitlines():
+        assert line in log
+        assert line in ended.out + ended.err
+    if op == "speak":
+        assert "to stderr" in ended.err
+        assert "to stderr" not in ended.out
+        assert ended.record.outcome == "Succeeded"
+
+
+def test_a_log_that_cannot_be_kept_fails_no_step(pod: Pod) -> None:
+    (pod.folder / "file").write_text("")
+    ended = pod.run("speak", job="kept", storage=f"file://{pod.folder}/file", prefix="x", keep_log=True)
+    assert (ended.code, ended.record.outcome) == (0, "Succeeded")
+    assert "podgraph: the step's log is not kept: storage file://" in ended.err
+
+
+def test_a_signal_reaches_the_step_and_its_log_is_kept(pod: Pod) -> None:
+    process = pod.start("wait", storage=f"file://{pod.folder}/store", prefix="p", job="kept", keep_log=True)
+    assert process.stdout is not None
+    while "waiting" not in process.stdout.readline():
+        assert process.poll() is None
+    process.send_signal(signal.SIGTERM)
+    process.communicate(timeout=20)
+    assert "got SIGTERM" in (pod.folder / "store" / "p" / "log.txt").read_text()

@@ -131,7 +131,11 @@ def test_wrong_outputs(fn: Callable[[], Any], out: Any, message: str | None) -> 
     ],
 )
 def test_outputs_that_are_no_json(value: Any, what: str) -> None:
-    assert failure(lambda: value) == ("OutputNotJson", f"output 'result' of op 'f' holds what JSON cannot: {what}")
+    out = Out(serializer="json")
+    text = f"output 'result' of op 'f' holds what JSON cannot: {what}"
+    assert failure(lambda: value, out=out) == ("OutputNotJson", text)
+    passed = run(lambda: value)
+    assert (passed.outcome, passed.outputs, passed.stored.keys()) == ("Succeeded", {}, {"result"})
 
 
 def test_outputs_that_are_too_large() -> None:
@@ -139,12 +143,12 @@ def test_outputs_that_are_too_large() -> None:
     assert failure(lambda: "x" * 3_071) == (
         "OutputTooLarge",
         "output 'result' of op 'f' is 3,073 bytes of JSON; the outputs of one step may have at most 3,072 bytes "
-        "together",
+        "together; with spec.storage larger values pass",
     )
     assert failure(lambda: ("x" * 1_000, "ü" * 2_000), out=TWO) == (
         "OutputTooLarge",
         "output 'b' of op 'f' is 4,002 bytes of JSON (all outputs of the step: 5,004 bytes); the outputs of one step "
-        "may have at most 3,072 bytes together",
+        "may have at most 3,072 bytes together; with spec.storage larger values pass",
     )
 
 
@@ -272,13 +276,13 @@ def test_the_times_enclose_the_op_alone(monkeypatch: pytest.MonkeyPatch, fails: 
 
     from podgraph.runtime import step
 
-    plain = step.check_outputs
+    plain = step.pass_on
 
     def slow(*args: Any) -> Any:
         clock[0] += 100
         return plain(*args)
 
-    monkeypatch.setattr(step, "check_outputs", slow)
+    monkeypatch.setattr(step, "pass_on", slow)
     record = run(fn)
     assert seconds_of(record.start_time) == 1_000
     assert seconds_of(record.completion_time) == 1_002.5 if fails else 1_003.75

@@ -1,0 +1,81 @@
+"""Values that are no JSON text in a Job's status: pickles, and what lies in the storage.
+
+The operator only hands them on, unread.
+A step's record tells size, digest and format; the key follows from the step, so no record can name another's object.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from podgraph.definition.values import to_json
+from podgraph.runtime.protocol import StepError
+
+__all__ = ["Reference", "fan_in", "read_stored", "split", "to_status"]
+
+_FORMATS = ("json", "pickle")
+_BASE64 = re.compile(r"[A-Za-z0-9+/]*={0,2}")
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+
+
+class Reference(str):
+    """The JSON text of a reference (or of a list with one in it), where else the JSON text of a value stands."""
+
+    __slots__ = ()
+
+
+def read_stored(op: str, stored: Mapping[str, Any], prefix: str) -> dict[str, str]:
+    """Return the references of a step's record as texts. Raises StepError for what no step runtime writes."""
+    texts: dict[str, str] = {}
+    for name, item in stored.items():
+        if not isinstance(item, dict) or not (_is_inline(item) or _is_object(item)):
+            raise StepError("WrongOutputs", f"output {name!r} of op {op!r} came as a reference that cannot be read")
+        texts[name] = Reference(to_json(item if "data" in item else {"key": f"{prefix}/{name}", **item}))
+    return texts
+
+
+def fan_in(texts: Iterable[str]) -> str:
+    """Return the text of a list of values, of which some may be references."""
+    items = list(texts)
+    if not any(isinstance(text, Reference) for text in items):
+        return f"[{','.join(items)}]"
+    parts = (text if isinstance(text, Reference) else f'{{"value":{text}}}' for text in items)
+    return Reference(f"[{','.join(parts)}]")
+
+
+def split(texts: Mapping[str, str]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return the values of the JSON texts, and the references, as an assignment holds them."""
+    values = {name: json.loads(text) for name, text in texts.items() if not isinstance(text, Reference)}
+    return values, {name: json.loads(text) for name, text in texts.items() if isinstance(text, Reference)}
+
+
+def to_status(texts: Mapping[str, str]) -> tuple[dict[str, str] | None, dict[str, Any] | None]:
+    """Return `outputs` and `stored` of a step's status; None where there is none."""
+    _, stored = split({name: text for name, text in texts.items() if isinstance(text, Reference)})
+    outputs = {name: text for name, text in texts.items() if not isinstance(text, Reference)}
+    return outputs or None, stored or None
+
+
+def _is_inline(item: Mapping[str, Any]) -> bool:
+    data = item.get("data")
+    return (
+        item.keys() == {"format", "data"}
+        and item["format"] in _FORMATS
+        and isinstance(data, str)
+        and _BASE64.fullmatch(data) is not None
+    )
+
+
+def _is_object(item: Mapping[str, Any]) -> bool:
+    size, digest = item.get("size"), item.get("sha256")
+    return (
+        item.keys() == {"format", "size", "sha256"}
+        and item["format"] in _FORMATS
+        and type(size) is int
+        and size >= 0
+        and isinstance(digest, str)
+        and _SHA256.fullmatch(digest) is not None
+    )

@@ -1,0 +1,97 @@
+"""Keep what a step prints, for when its pod is gone.
+
+The step runs in a child of the pod's first process, which passes all output on as it comes and, at the end, puts a
+copy into the storage. So the log of a step that crashes, or kills its own process, is kept as well.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import select
+import shutil
+import signal
+import sys
+import tempfile
+import time
+from typing import IO, Any
+
+from podgraph.runtime.protocol import StepError
+from podgraph.runtime.storage import CHUNK, open_storage
+
+__all__ = ["LOG", "keep_log"]
+
+LOG = "log.txt"
+"""The last part of a log's key; no output can be named so."""
+_LOOK_SECONDS = 0.2
+_REST_SECONDS = 1.0
+_PIECE = 1 << 16
+
+
+def keep_log(url: str, prefix: str) -> int | None:
+    """Go on in a child (there this returns None) and keep its output; return the exit status that the pod is to have.
+
+    To be called before there are any threads. A log that cannot be stored is told in the pod's own log, and does not
+    fail the step.
+    """
+    (out, out_end), (err, err_end) = os.pipe(), os.pipe()
+    child = os.fork()
+    if child == 0:
+        for end, number in ((out_end, 1), (err_end, 2)):
+            os.dup2(end, number)
+        for end in (out, out_end, err, err_end):
+            os.close(end)
+        return None
+    os.close(out_end)
+    os.close(err_end)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda number, _: _pass_on(child, number))
+    with tempfile.TemporaryFile() as copy:
+        status = _follow(child, {out: 1, err: 2}, copy)
+        copy.seek(0)
+        try:
+            with open_storage(url).writing(f"{prefix}/{LOG}") as file:
+                shutil.copyfileobj(copy, file, CHUNK)
+        except StepError as error:
+            sys.stderr.write(f"podgraph: the step's log is not kept: {error.message}\n")
+    return status
+
+
+def _follow(child: int, ends: dict[int, int], copy: IO[bytes]) -> int:
+    """Pass on what comes until the child has ended and nothing is left; return its exit status as a shell would."""
+    status: int | None = None
+    until = 0.0
+    while ends:
+        ready, _, _ = select.select(list(ends), [], [], _LOOK_SECONDS if status is None else 0.0)
+        for end in ready:
+            data = os.read(end, _PIECE)
+            if data:
+                copy.write(data)
+                with contextlib.suppress(OSError):
+                    _write(ends[end], data)
+            else:
+                del ends[end]
+        if status is None:
+            status = _ended(child, os.WNOHANG)
+            until = time.monotonic() + _REST_SECONDS
+        elif not ready or time.monotonic() > until:
+            break  # something the step has started holds the pipe; the step itself has ended
+    return _ended(child, 0) or 0 if status is None else status
+
+
+def _ended(child: int, how: int) -> int | None:
+    pid, code = os.waitpid(child, how)
+    if pid == 0:
+        return None
+    return 128 + os.WTERMSIG(code) if os.WIFSIGNALED(code) else os.WEXITSTATUS(code)
+
+
+def _write(to: int, data: bytes) -> None:
+    view = memoryview(data)
+    while view:
+        view = view[os.write(to, view) :]
+
+
+def _pass_on(child: int, number: Any) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(child, number)
