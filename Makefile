@@ -10,7 +10,7 @@ export KUBECONFIG ?= $(CURDIR)/.cluster/kubeconfig
 export PATH := $(CURDIR)/.cluster/bin:$(PATH)
 
 help: ## List these targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "%-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "%-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 up: ## Start a one-node Kubernetes cluster (CLUSTER=kind: with Docker) and write .cluster/kubeconfig
 	@$(NODE) up
@@ -58,8 +58,8 @@ test-fast: lint ## All tests that need no cluster
 test: lint $(if $(OWN),demo) ## The demo and all tests, on a real cluster (its own, or all tests with KUBECONFIG=...)
 	@$(BIN)/pytest --doctest-modules operator tests
 
-bench: setup bench-local $(if $(OWN),up images) ## Measure, and write .bench/ (BENCH=quick: fewer rounds)
-	@PYTHONPATH=operator:tests $(BIN)/python -m bench
+bench: setup $(if $(OWN),up images) ## Measure, and write .bench/ (BENCH=quick: fewer rounds)
+	@PYTHONPATH=tests $(BIN)/python -m bench.local; local=$$?; PYTHONPATH=operator:tests $(BIN)/python -m bench && exit $$local
 
 bench-local: setup ## Measure local execution beside Dagster, without a cluster
 	@PYTHONPATH=tests $(BIN)/python -m bench.local
