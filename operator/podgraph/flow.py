@@ -12,10 +12,12 @@ from typing import Any, Generic, TypeVar
 
 from podgraph.definition.graph import Graph, Input, OutputRef
 
-__all__ = ["FAILED", "TERMINAL", "Flow", "FlowStep", "is_connected"]
+__all__ = ["FAILED", "TERMINAL", "UNDECIDED", "Flow", "FlowStep", "is_connected"]
 
 FAILED = frozenset(("Failed", "UpstreamFailed", "Canceled"))
 TERMINAL = frozenset(("Succeeded", "Skipped")) | FAILED
+UNDECIDED = frozenset(("Pending", "Waiting"))
+"""Steps of which nobody knows yet whether they will run; for one in Waiting a pod is there already."""
 
 
 class FlowStep:
@@ -32,8 +34,8 @@ S = TypeVar("S", bound=FlowStep)
 class Flow(Generic[S]):
     """The selected steps by name (in run order), how many are in which state, and which are `ready` to start.
 
-    States are Pending, any others on the way, and the TERMINAL ones. Steps that are already at their end, as after a
-    restart, count as they are.
+    States are the UNDECIDED ones, any others on the way, and the TERMINAL ones. Steps that are already at their end, as
+    after a restart, count as they are.
     """
 
     def __init__(self, graph: Graph, steps: dict[str, S]) -> None:
@@ -47,7 +49,7 @@ class Flow(Generic[S]):
         for name, record in steps.items():  # in topological order, so all upstream steps are settled before
             ups = [up for up in graph.upstream[name] if up in steps]
             self._open[name] = sum(steps[up].state not in TERMINAL for up in ups)
-            if record.state == "Pending":
+            if record.state in UNDECIDED:
                 self._settle(name)
 
     @property
@@ -58,6 +60,10 @@ class Flow(Generic[S]):
     def count(self, state: str) -> int:
         """How many steps are in `state`."""
         return self.counts.get(state, 0)
+
+    def waits(self, name: str) -> bool:
+        """Whether a step waits for others."""
+        return self._open[name] > 0
 
     def move(self, name: str, state: str) -> None:
         """Put a step into `state`; one that ends thereby is told to what waits for it by :meth:`spread`."""
@@ -77,7 +83,7 @@ class Flow(Generic[S]):
                     continue
                 self._open[down] -= 1
                 decided = failed or not self._open[down]  # so that each is looked at once, however many it waits for
-                if decided and self.records[down].state == "Pending" and self._settle(down):
+                if decided and self.records[down].state in UNDECIDED and self._settle(down):
                     todo.append(down)
 
     def _settle(self, name: str) -> bool:

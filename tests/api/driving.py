@@ -81,7 +81,7 @@ class Driver:
 
     def apply(self, name: str = "j", **spec: Any) -> Obj:
         """Create a Job; its pods stay to be looked at when it is over, unless it says otherwise."""
-        spec["execution"] = {"podRetention": "Always", **spec.get("execution", {})}
+        spec["execution"] = {"podRetention": "Always", "prestart": 0, **spec.get("execution", {})}
         return self.fake.create(
             {"apiVersion": "podgraph.dev/v1alpha1", "kind": "Job", "metadata": {"name": name}, "spec": spec}
         )

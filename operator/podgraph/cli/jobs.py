@@ -14,6 +14,7 @@ from podgraph.cli.follow import follow, is_finished
 from podgraph.cli.tree import StepView, job_tree, state_of, step_line
 from podgraph.definition.errors import DefinitionError, nearest
 from podgraph.planning.status import duration
+from podgraph.runtime.protocol import LINE_MARK
 
 __all__ = ["print_job", "print_jobs", "print_logs", "wait"]
 
@@ -85,6 +86,8 @@ def print_logs(cluster: Cluster, name: str, step: str, following: bool) -> None:
                 continue  # its container has said nothing yet
             printed.add(pod)
             for line in cluster.log(pod, following):
+                if LINE_MARK in line:
+                    continue  # not the op's words, but its pod's to the operator
                 print(line if step else f"{name_of} | {line}", flush=True)
         if finished or not following:
             break

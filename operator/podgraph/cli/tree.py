@@ -19,6 +19,7 @@ __all__ = ["StepView", "graph_of_job", "job_tree", "state_of", "state_color", "s
 
 _MARKS = {
     "Pending": ("·", "dim"),
+    "Waiting": ("·", "dim"),
     "Starting": ("◌", "yellow"),
     "Running": ("●", "cyan"),
     "Stopping": ("◍", "yellow"),

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from typing import Any
 from urllib.parse import quote
 
 import aiohttp
 import msgspec
 
-from podgraph.planning.names import CONTAINER, GROUP
+from podgraph.planning.names import AHEAD_LABEL, CONTAINER, GROUP
 from podgraph.planning.pods import Pod
 
 __all__ = ["ApiError", "Client"]
@@ -115,6 +115,13 @@ class Client:
             raise
         return msgspec.json.decode(answer, type=Pod)
 
+    async def assign_pod(self, namespace: str, name: str, uid: str, annotations: Mapping[str, str], label: str) -> Pod:
+        """Put annotations on the pod of this uid and say by its label that it waits no more; return it as it is now."""
+        labels = {AHEAD_LABEL: label}
+        body = {"metadata": {"uid": uid, "annotations": annotations, "labels": labels}}
+        answer = await self._request("PATCH", f"/api/v1/namespaces/{namespace}/pods/{name}", body)
+        return msgspec.json.decode(answer, type=Pod)
+
     async def delete_pod(self, namespace: str, name: str, uid: str) -> None:
         """Delete the pod of this uid; that it is gone already, or another has its name, is success."""
         body = {"preconditions": {"uid": uid}} if uid else {}
@@ -139,17 +146,19 @@ class Client:
         return (await self._request("GET", path)).decode(errors="replace").splitlines()
 
     async def step_log(
-        self, namespace: str, name: str, mark: str, follow: bool = False, since: str = ""
+        self, namespace: str, name: str, mark: str, follow: bool = False, since: str = "", tail: int = 0
     ) -> AsyncIterator[list[str]]:
         """Yield the lines with `mark` of a pod's step, as they come, each behind its time; raises ApiError.
 
-        With `follow` it goes on until the container has ended. `since` is the time of a line from which to begin. Not
-        more than a part of a line is ever held, however much there is to read.
+        With `follow` it goes on until the container has ended. `since` is the time of a line from which to begin,
+        `tail` how many of those that are there count, 0 for all. Not more than a part of a line is ever held, however
+        much there is to read.
         """
         path = f"/api/v1/namespaces/{namespace}/pods/{name}/log"
         query = {"container": CONTAINER, "timestamps": "true"}
         query |= {"follow": "true"} if follow else {}
         query |= {"sinceTime": since} if since else {}
+        query |= {"tailLines": str(tail)} if tail else {}
         timeout = aiohttp.ClientTimeout(total=None, sock_connect=5, sock_read=_LOG_SILENCE_SECONDS)
         wanted, rest = mark.encode(), b""
         try:

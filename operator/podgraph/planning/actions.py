@@ -8,7 +8,7 @@ from typing import Any
 from podgraph.planning.manifests import Manifest
 from podgraph.planning.storage import Storage
 
-__all__ = ["Actions", "Event", "Settings"]
+__all__ = ["Actions", "Assign", "Event", "Settings"]
 
 
 @dataclass(frozen=True)
@@ -33,6 +33,15 @@ class Event:
     message: str
 
 
+@dataclass(frozen=True)
+class Assign:
+    """What a waiting pod, started ahead, is to do: `text` takes the place of the assignment it was made with."""
+
+    pod: str
+    uid: str
+    text: str
+
+
 @dataclass
 class Actions:
     """What one pass decided. Empty fields ask for nothing.
@@ -40,18 +49,23 @@ class Actions:
     `copy_code` asks for the Job's own copy of its code before anything else (see :meth:`Run.code_source`); `creates`
     are pods; `deletes`, `confirm` (look whether it really is gone), `read_log` (for the graph), `follow_log` (for what
     its steps do) and `read_reports` (once more and whole, as it has ended) are pod names; `status` is a merge patch;
-    `urgent` says that the status should be written at once; `again_at` is a time (seconds since the epoch) to look
-    again.
+    `assigns` tells waiting pods what to do; the logs of the pods `follow` are followed for the record of their step,
+    and those of `leave` no more; `pressed` says that a pod of the Job finds no room; `urgent` says that the status
+    should be written at once; `again_at` is a time (seconds since the epoch) to look again.
     """
 
     copy_code: bool = False
     creates: list[Manifest] = field(default_factory=list)
+    assigns: list[Assign] = field(default_factory=list)
+    follow: list[str] = field(default_factory=list)
+    leave: list[str] = field(default_factory=list)
     deletes: list[str] = field(default_factory=list)
     confirm: list[str] = field(default_factory=list)
     read_log: str = ""
     follow_log: str = ""
     read_reports: str = ""
     status: dict[str, Any] = field(default_factory=dict)
+    pressed: bool = False
     urgent: bool = False
     events: list[Event] = field(default_factory=list)
     again_at: float | None = None
@@ -63,5 +77,5 @@ class Actions:
 
     def drop_creates(self) -> None:
         """Make nothing after all: the Job is at its end."""
-        self.creates, self.copy_code = [], False
+        self.creates, self.assigns, self.follow, self.copy_code = [], [], [], False
         self.read_log = self.follow_log = self.read_reports = ""

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
-from podgraph.flow import TERMINAL
+from podgraph.flow import TERMINAL, UNDECIDED
 from podgraph.planning.actions import Actions, Event
 from podgraph.planning.admission import Admission
 from podgraph.planning.deadlines import deadline_of_pod, lost_at
@@ -23,7 +23,9 @@ from podgraph.planning.status import seconds_of
 from podgraph.planning.steps import Steps
 from podgraph.planning.stopping import Stop
 from podgraph.planning.timers import Timers
+from podgraph.planning.waiting import WaitingPods, is_waiting, was_ahead
 from podgraph.runtime.errors import ErrorInfo
+from podgraph.runtime.protocol import record_text_in
 from podgraph.runtime.step import utc
 
 __all__ = ["Attempts"]
@@ -34,9 +36,14 @@ Pods = Mapping[str, Pod]
 
 
 class Attempts:
-    """The steps of one Job and the pods of their attempts. `output_budget` is the most bytes of outputs the Job has."""
+    """The steps of one Job and the pods of their attempts.
 
-    def __init__(self, steps: Steps, maker: PodMaker, spec: ExecutionSpec, output_budget: int) -> None:
+    `output_budget` is the most bytes of outputs the Job has; `pods` are those that are there after a restart.
+    """
+
+    def __init__(
+        self, steps: Steps, maker: PodMaker, spec: ExecutionSpec, output_budget: int, pods: Pods | None = None
+    ) -> None:
         self.steps = steps
         self.timers = Timers()
         self.stopped: Stop | None = None
@@ -48,11 +55,16 @@ class Attempts:
         self._pod_of: dict[str, str] = {}
         self._stuck: dict[str, float] = {}  # steps whose pod cannot start, and since when
         self._gone: set[str] = set()
+        self._followed: set[str] = set()
+        self._told: dict[str, str] = {}  # records by pod that came by the log
+        self._warned: set[str] = set()
+        self._waiting = WaitingPods(steps, maker, spec)
+        self._waiting.find(pods or {})
         for step, record in steps.records.items():
             if record.state == "UpForRetry":
                 self.timers.set(step, seconds_of(record.retry_time) if record.retry_time else 0.0)
-            elif record.state == "Pending":
-                self._name(step, 1)
+            elif record.state in UNDECIDED:
+                self._name(step, record.attempt + 1)
             elif record.state not in TERMINAL:
                 record.attempt = record.attempt or 1
                 self._name(step, record.attempt)
@@ -70,6 +82,11 @@ class Attempts:
 
     def take_in(self, changed: Iterable[str], pods: Pods, now: float, actions: Actions) -> None:
         """Look at the pods that changed, and at the steps whose time has come."""
+        told, self._told = self._told, {}
+        for name, text in told.items():
+            step = self._step_of[name]
+            if self._pod_of[step] == name and self.steps.records[step].state in ("Starting", "Running"):
+                self._finish(step, Seen(Phase.ENDED, text=text), now, actions)
         for name in changed:
             if name in self._step_of:
                 self._look(self._step_of[name], name, pods.get(name), now, actions)
@@ -80,6 +97,24 @@ class Attempts:
         while (step := self._admission.take()) is not None:
             self._begin(step, pods, now, actions)
             self._look_at_due(pods, now, actions)
+        for step, attempt in self._waiting.plan(now, actions):
+            self._name(step, attempt)
+
+    def rest(self, actions: Actions) -> None:
+        """Begin nothing, and let nothing wait for its begin: the Job is suspended."""
+        self._waiting.let_all_go(actions)
+
+    def pause_ahead(self, now: float) -> bool:
+        """Start no pods ahead for a while, as there is no room for those that would run; return whether any waits."""
+        return self._waiting.pause(now)
+
+    def take_lines(self, pod_name: str, lines: Iterable[str]) -> None:
+        """Take in lines of the log of a step's pod: its record may be among them."""
+        step = self._step_of.get(pod_name)
+        if step is not None and self._pod_of[step] == pod_name:
+            text = record_text_in(lines, self._maker.nonce_of(step, self.steps.records[step].attempt))
+            if text:
+                self._told[pod_name] = text
 
     def stop(self, stop: Stop, pods: Pods, now: float, actions: Actions) -> None:
         """End all that is not at its end: steps without a pod at once, the others when their pod has gone."""
@@ -88,11 +123,12 @@ class Attempts:
         self.stopped = stop
         self._admission.drop()
         self.steps.ready.clear()
+        self._waiting.let_all_go(actions)
         for step, record in self.steps.records.items():
             if record.state in ("Pending", "UpForRetry"):
                 self.timers.clear(step)
-                name = self._maker.name_of(step, record.attempt + 1)
-                if name not in pods:
+                name = self._waiting.name_of(step, record.attempt + 1)
+                if name not in pods or is_waiting(pods[name]):
                     self.steps.cancel(step, f"not run: {stop.message}" if record.attempt == 0 else stop.message)
                     continue
                 self._name(step, self.steps.begin(step))  # made before a restart, and to be ended as the others
@@ -111,6 +147,8 @@ class Attempts:
         """Say that the API server refuses a pod for good (a quota, an admission policy): its step has failed."""
         actions = Actions()
         step = self._step_of[pod_name]
+        if self._waiting.refused(step, now):
+            return actions
         if self._pod_of[step] == pod_name and self.steps.records[step].state == "Starting":
             text = f"the API server refuses its pod: {message}"
             self._fail(step, Outcome({}, reason, text, fault=Fault.LASTING), now, actions)
@@ -124,11 +162,13 @@ class Attempts:
 
     def _look(self, step: str, name: str, pod: Pod | None, now: float, actions: Actions) -> None:
         record = self.steps.records[step]
-        if record.state == "Pending":
-            return  # made before a restart that lost the write: its step begins with it once its inputs are known
+        if record.state in UNDECIDED:  # or made before a restart that lost the write: its step begins with it later
+            self._waiting.look(step, name, pod, actions)
+            self._follow_log(name, actions)
+            return
         if record.state in TERMINAL or record.state == "UpForRetry" or self._pod_of[step] != name:
-            if pod is not None and is_alive(pod):  # a late one, that nobody waits for any more
-                actions.deletes.append(name)
+            if pod is not None:
+                self._look_after(step, pod, actions)
             return
         if pod is None:
             self._missing(step, name, now, actions)
@@ -139,14 +179,36 @@ class Attempts:
             return
         record.pod_uid = pod.metadata.uid
         seen = observe(pod)
+        if was_ahead(pod):
+            seen = replace(seen, started_at=record.start_time or seen.started_at)
         if seen.phase is Phase.ENDED:
             self._finish(step, seen, now, actions)
         elif seen.phase is Phase.GONE:
             self._lost(step, seen.reason, seen.message, now, actions)
         elif record.state == "Stopping":
             self._wait_for_end(step, pod, now, actions)
-        elif not self._give_up(step, pod, seen, now, actions):
-            self._follow(step, seen)
+        else:
+            if is_waiting(pod):
+                seen = replace(seen, started_at=utc(now) if seen.phase is Phase.RUNNING else None)
+                self._waiting.assign(step, pod, actions)
+            if not self._give_up(step, pod, seen, now, actions):
+                self._follow(step, seen, actions)
+
+    def _look_after(self, step: str, pod: Pod, actions: Actions) -> None:
+        """Look at a pod whose attempt is over: it is on its way out, or came late and nobody waits for it."""
+        record, seen = self.steps.records[step], observe(pod)
+        if record.pod_uid != pod.metadata.uid:
+            if is_alive(pod):
+                actions.deletes.append(pod.metadata.name)
+        elif seen.phase is Phase.ENDED and record.state == "Succeeded":
+            self._warn_of_exit(step, seen, actions)
+
+    def _warn_of_exit(self, step: str, seen: Seen, actions: Actions) -> None:
+        """Tell of a pod that failed after it had left its result: the result stands, as all is done by then."""
+        if seen.exit_code and step not in self._warned:
+            self._warned.add(step)
+            text = f"op {step!r} succeeded, then {seen.message}"
+            actions.events.append(Event("Warning", "FailedAfterResult", text))
 
     def _missing(self, step: str, name: str, now: float, actions: Actions) -> None:
         record = self.steps.records[step]
@@ -155,13 +217,24 @@ class Attempts:
         elif record.pod_uid or record.state == "Stopping":
             actions.confirm.append(name)
 
-    def _follow(self, step: str, seen: Seen) -> None:
+    def _follow(self, step: str, seen: Seen, actions: Actions) -> None:
         """Take over what a pod on its way says."""
         if seen.phase is Phase.RUNNING:
             self.steps.records[step].start_time = micro(seen.started_at)
             self.steps.set_state(step, "Running")
+            if step not in self._maker.containers:
+                actions.follow.append(self._pod_of[step])
         else:
+            actions.pressed = actions.pressed or seen.reason == "Unschedulable"
             self.steps.set_state(step, "Starting", seen.reason, seen.message)
+        self._follow_log(self._pod_of[step], actions)
+
+    def _follow_log(self, name: str, actions: Actions) -> None:
+        """See to it that a log is asked for once."""
+        if name in actions.follow:
+            if name in self._followed:
+                actions.follow.remove(name)
+            self._followed.add(name)
 
     def _give_up(self, step: str, pod: Pod, seen: Seen, now: float, actions: Actions) -> bool:
         """End an attempt that has had its time; else remember when it will have had it."""
@@ -176,7 +249,7 @@ class Attempts:
             self.timers.set(step, deadline.time)
             return False
         if deadline.wait:
-            self._follow(step, seen)  # it tells when the container started
+            self._follow(step, seen, actions)  # it tells when the container started
             self._end_pod(step, deadline.outcome.reason, deadline.outcome.message, actions)
             return True
         if deadline.delete:
@@ -225,8 +298,9 @@ class Attempts:
         if outcome.reason:
             self._fail(step, outcome, now, actions)
         else:
-            self._leave(step)
+            self._leave(step, actions)
             self.steps.end(step, outcome)
+            self._warn_of_exit(step, seen, actions)
 
     def _lost(self, step: str, reason: str, message: str, now: float, actions: Actions) -> None:
         """End an attempt whose pod is not there any more."""
@@ -240,7 +314,7 @@ class Attempts:
         record = self.steps.records[step]
         record.completion_time = ended or (utc(now) if record.start_time else None)
         if record.reason == "Canceled":
-            self._leave(step)
+            self._leave(step, actions)
             self.steps.cancel(step, record.message)
             return
         self._fail(
@@ -249,7 +323,7 @@ class Attempts:
 
     def _fail(self, step: str, outcome: Outcome, now: float, actions: Actions) -> None:
         """End an attempt that failed: the step is tried again, or has failed with it."""
-        self._leave(step)
+        self._leave(step, actions)
         record, op = self.steps.records[step], self.steps.graph.ops[step]
         requested = (outcome.said["max"], outcome.said["seconds"]) if "max" in outcome.said else None
         error = ErrorInfo(
@@ -274,7 +348,9 @@ class Attempts:
         self.steps.end(step, outcome)
         actions.events.append(Event("Warning", "StepFailed", f"op {step!r} failed: {said}"))
 
-    def _leave(self, step: str) -> None:
+    def _leave(self, step: str, actions: Actions) -> None:
+        if self._pod_of.get(step) in self._followed:
+            actions.leave.append(self._pod_of[step])
         self.timers.clear(step)
         self._stuck.pop(step, None)
         self._admission.give(step)
@@ -297,7 +373,8 @@ class Attempts:
 
     def _queue(self, step: str, pods: Pods, now: float, actions: Actions) -> None:
         """Let a step wait for its start, unless its pod is there: it was made before a restart that lost the write."""
-        if self._maker.name_of(step, self.steps.records[step].attempt + 1) in pods:
+        pod = pods.get(self._waiting.name_of(step, self.steps.records[step].attempt + 1))
+        if pod is not None and not is_waiting(pod):
             self._admission.hold(step)
             self._begin(step, pods, now, actions)
         else:
@@ -314,14 +391,15 @@ class Attempts:
             )
             self._fail(step, Outcome({}, "InputTooLarge", message, fault=Fault.LASTING), now, actions)
             return
+        self._waiting.take(step, pods, actions)
         attempt = self.steps.begin(step)
         name = self._name(step, attempt)
         if name in pods:
             self._look(step, name, pods[name], now, actions)
             return
-        actions.creates.append(self._maker.step_pod(step, attempt, self.steps.records[step].lost, inputs))
+        actions.creates.append(self._maker.step_pod(name, step, attempt, self.steps.records[step].lost, inputs))
 
     def _name(self, step: str, attempt: int) -> str:
-        name = self._maker.name_of(step, attempt)
+        name = self._waiting.name_of(step, attempt)
         self._step_of[name], self._pod_of[step] = step, name
         return name

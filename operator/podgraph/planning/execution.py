@@ -19,13 +19,19 @@ PENDING_SECONDS = 600
 autoscaler to bring a node and for a large image to come, and short enough that nobody waits for ever (Dagster's
 executor has no such limit at all)."""
 INFRASTRUCTURE_RETRIES = 3
+PRESTART = 1
+MAX_PRESTARTED = 10
 
 _EXECUTORS = {"PodPerStep": "", "InProcess": "in_process", "Multiprocess": "multiprocess"}
 
 
 @dataclass(frozen=True)
 class ExecutionSpec:
-    """How a Job's steps are run. `max_concurrent` is None where there is no limit."""
+    """How a Job's steps are run. `max_concurrent` is None where there is no limit.
+
+    `prestart` is how many levels of steps have pods that wait for their inputs, `max_prestarted` how many there are at
+    most.
+    """
 
     max_concurrent: int | None = None
     tag_limits: tuple[TagLimit, ...] = ()
@@ -34,6 +40,8 @@ class ExecutionSpec:
     retention: str = "OnFailure"
     mode: str = "PodPerStep"
     start_method: str = ""
+    prestart: int = PRESTART
+    max_prestarted: int = MAX_PRESTARTED
 
 
 @dataclass(frozen=True)
@@ -69,6 +77,8 @@ def read_execution_spec(data: Object) -> ExecutionSpec:
         retention=data.get("podRetention", "OnFailure"),
         mode=mode,
         start_method=start_method,
+        prestart=data.get("prestart", PRESTART),
+        max_prestarted=data.get("maxPrestarted", MAX_PRESTARTED),
     )
 
 

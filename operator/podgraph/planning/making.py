@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from podgraph.definition.graph import Graph
@@ -37,9 +38,9 @@ class PodMaker:
         """Say what the steps are, what run config gives them, and which of them run a container of their own."""
         self._graph, self._bound, self.containers = graph, bound, containers
 
-    def name_of(self, op: str, attempt: int) -> str:
-        """Return the name of the pod of one attempt at a step."""
-        return names.step_pod(self.ref.name, self.ref.uid, op, attempt)
+    def name_of(self, op: str, attempt: int, released: int = 0) -> str:
+        """Return the name of the pod of one attempt at a step, after `released` that were started ahead for nothing."""
+        return names.step_pod(self.ref.name, self.ref.uid, op, attempt, released)
 
     def nonce_of(self, op: str, attempt: int) -> str:
         """Return what the record of that pod must repeat."""
@@ -57,12 +58,26 @@ class PodMaker:
         """Return that pod."""
         return self._python_pod(self.resolve_name(attempt), "", attempt, 0, {})
 
-    def step_pod(self, op: str, attempt: int, lost: int, inputs: Mapping[str, str]) -> Manifest:
+    def step_pod(self, name: str, op: str, attempt: int, lost: int, inputs: Mapping[str, str]) -> Manifest:
         """Return the pod of an attempt; `inputs` holds JSON texts and references, `lost` see Assignment."""
-        name = self.name_of(op, attempt)
         if op in self.containers:
             return manifests.container_pod(self.ref, name, op, self.containers[op], inputs)
         return self._python_pod(name, op, attempt, lost, inputs)
+
+    def can_wait(self, op: str) -> bool:
+        """Whether a step's pod can be started before its inputs exist: where our runtime is its process."""
+        return op not in self.containers
+
+    def waiting_pod(self, name: str, op: str, attempt: int, seconds: int) -> Manifest:
+        """Return the pod of an attempt that waits for what it is to do, for at most so many seconds."""
+        assignment = replace(self._assignment(op, attempt, 0, {}), ahead=seconds)
+        pod = self._assigned(name, assignment)
+        pod["metadata"]["labels"][names.AHEAD_LABEL] = names.WAITING
+        return pod
+
+    def assignment(self, op: str, attempt: int, lost: int, inputs: Mapping[str, str]) -> str:
+        """Return the text that tells a waiting pod what to do."""
+        return self._assignment(op, attempt, lost, inputs).to_text()
 
     @property
     def run_name(self) -> str:
@@ -87,10 +102,13 @@ class PodMaker:
         return self._assigned(self.run_name, assignment)
 
     def _python_pod(self, name: str, op: str, attempt: int, lost: int, inputs: Mapping[str, str]) -> Manifest:
+        return self._assigned(name, self._assignment(op, attempt, lost, inputs))
+
+    def _assignment(self, op: str, attempt: int, lost: int, inputs: Mapping[str, str]) -> Assignment:
         assert self._code is not None
         code, storage = self._code, self._storage
         values, stored = split(inputs)
-        assignment = Assignment(
+        return Assignment(
             op=op,
             nonce=self.nonce_of(op, attempt),
             run_id=self.ref.uid,
@@ -109,7 +127,6 @@ class PodMaker:
             stored=stored,
             keep_log=bool(op) and storage is not None and storage.logs,
         )
-        return self._assigned(name, assignment)
 
     def _assigned(self, name: str, assignment: Assignment) -> Manifest:
         assert self._code is not None

@@ -7,6 +7,8 @@ import hashlib
 import re
 
 __all__ = [
+    "AHEAD_LABEL",
+    "ASSIGNED",
     "ASSIGNMENT",
     "CONTAINER",
     "GROUP",
@@ -18,6 +20,7 @@ __all__ = [
     "OP_LABEL",
     "SCRIPT",
     "STORAGE_FINALIZER",
+    "WAITING",
     "clean_pod",
     "code_config_map",
     "label_value",
@@ -35,17 +38,19 @@ JOB_LABEL, JOB_UID_LABEL, OP_LABEL = f"{GROUP}/job", f"{GROUP}/job-uid", f"{GROU
 OP_ANNOTATION, ASSIGNMENT, SCRIPT = f"{GROUP}/op", f"{GROUP}/assignment", f"{GROUP}/script"
 STORAGE_FINALIZER = f"{GROUP}/storage"
 CONTAINER = "step"
+AHEAD_LABEL, WAITING, ASSIGNED = f"{GROUP}/ahead", "waiting", "assigned"
+"""On pods that were started ahead: whether they still wait for what they are to do."""
 
 _MAX_NAME = 63  # a pod's name becomes its host name
 
 
-def step_pod(job: str, uid: str, op: str, attempt: int) -> str:
-    """Return the name of the pod of one attempt at a step.
+def step_pod(job: str, uid: str, op: str, attempt: int, released: int = 0) -> str:
+    """Return the name of the pod of one attempt at a step, after `released` that were started ahead for nothing.
 
     >>> step_pod("arithmetic", "0000", "src.add_two", 1)
     'arithmetic-src-add-two-...'
     """
-    return _name(job, op, f"{uid}/{op}/{attempt}")
+    return _name(job, op, f"{uid}/{op}/{attempt}/{released}" if released else f"{uid}/{op}/{attempt}")
 
 
 def resolve_pod(job: str, uid: str, attempt: int = 1) -> str:

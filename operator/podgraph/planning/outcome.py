@@ -12,7 +12,7 @@ from podgraph.definition.values import NotJsonError, to_json
 from podgraph.planning.observe import Seen
 from podgraph.planning.references import read_stored
 from podgraph.planning.retry import Fault
-from podgraph.runtime.protocol import MAX_OUTPUTS, ProtocolError, Record, StepError, check_outputs
+from podgraph.runtime.protocol import MAX_OUTPUTS, NOT_ASSIGNED, ProtocolError, Record, StepError, check_outputs
 
 __all__ = ["Outcome", "container_outcome", "micro", "python_outcome", "read_record"]
 
@@ -46,9 +46,10 @@ def read_record(seen: Seen, nonce: str) -> Record | None:
 
 
 def python_outcome(op: Op, seen: Seen, nonce: str, prefix: str = "") -> Outcome:
-    """Read the end of a Python op's pod: success needs exit code 0 and the op's own record of success.
+    """Read the end of a Python op's pod: the op's own record decides, and without one there is no success.
 
-    `prefix` is the key below which it stored what is large.
+    What becomes of the process after it has left its record changes nothing: all is done by then, and whoever read the
+    record in its log has gone on already. `prefix` is the key below which it stored what is large.
     """
     record = read_record(seen, nonce)
     times = (micro(seen.started_at), micro(seen.finished_at))
@@ -58,9 +59,8 @@ def python_outcome(op: Op, seen: Seen, nonce: str, prefix: str = "") -> Outcome:
         return Outcome({}, "NoResult", "its process ended with exit code 0 but left no result", *times)
     times = (record.start_time or times[0], record.completion_time or times[1])
     if record.outcome == "Failed":
-        return Outcome({}, record.reason or "OpFailed", record.message, *times, said=record.retry)
-    if seen.exit_code != 0:
-        return Outcome({}, seen.reason, f"{seen.message}, after it had left its result", *times, seen.fault)
+        fault = Fault.INFRASTRUCTURE if record.reason == NOT_ASSIGNED else Fault.APPLICATION
+        return Outcome({}, record.reason or "OpFailed", record.message, *times, fault, record.retry)
     try:
         references = read_stored(op.name, record.stored, prefix)
     except StepError as error:

@@ -7,10 +7,12 @@ Job's status and its pods do not say, so it can be made anew from them at any ti
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from podgraph.definition.errors import DefinitionError
 from podgraph.definition.graph import Graph
+from podgraph.flow import TERMINAL
 from podgraph.planning import manifests, names
 from podgraph.planning.actions import Actions, Settings
 from podgraph.planning.admission import check_priorities
@@ -19,7 +21,7 @@ from podgraph.planning.conditions import Conditions
 from podgraph.planning.execution import ExecutionSpec, one_pod_section, read_control
 from podgraph.planning.making import PodMaker
 from podgraph.planning.manifests import JobRef, Manifest
-from podgraph.planning.observe import observe
+from podgraph.planning.observe import is_alive, observe
 from podgraph.planning.pods import Pod
 from podgraph.planning.resolving import Resolver
 from podgraph.planning.retention import pods_to_delete
@@ -37,6 +39,9 @@ from podgraph.runtime.step import utc
 from podgraph.selection import select
 
 __all__ = ["Run"]
+
+EXIT_SECONDS = 60
+"""How long the pod of an ended step may take to exit once the Job is over."""
 
 _SUSPENDED = ("Suspended", "nothing further is started while spec.suspend is true")
 
@@ -64,6 +69,7 @@ class Run:
         self._resolver = Resolver(self._maker, self.conditions, ExecutionSpec())
         self._attempts: Attempts | Whole | None = None
         self._told_generation = True
+        self.waits_for_exit = False
 
     @property
     def finished(self) -> bool:
@@ -105,7 +111,14 @@ class Run:
                 self.conditions.refuse(error, self.started, now, actions)
         if self.finished:
             actions.again_at = None
-            actions.deletes += self._no_longer_needed(pods)
+            leaving = self._leaving(pods)
+            actions.deletes += [name for name in self._no_longer_needed(pods) if name not in leaving]
+            self.waits_for_exit = any(now < until for until in leaving.values())
+            for name, until in leaving.items():
+                if now < until:
+                    actions.look_again(until)
+                else:
+                    actions.deletes.append(name)
         actions.deletes = list(dict.fromkeys(actions.deletes))
         return actions
 
@@ -127,10 +140,16 @@ class Run:
         """Give the packed graph that `read_log` asked for."""
         self._told = packed
 
-    def take_lines(self, lines: Iterable[str], whole: bool = False) -> None:
-        """Give lines of the log that was asked for; `whole` says that the pod has ended and there are no others."""
+    def take_lines(self, pod_name: str, lines: Iterable[str], whole: bool = False) -> None:
+        """Give lines of a log that was asked for; `whole` says that the pod has ended and there are no others."""
         if isinstance(self._attempts, Whole):
-            self._attempts.take_lines(lines, whole)
+            self._attempts.take_lines(pod_name, lines, whole)
+        elif self._attempts is not None:
+            self._attempts.take_lines(pod_name, lines)
+
+    def pause_ahead(self, now: float) -> bool:
+        """Start no pods ahead for a while, as pods find no room; return whether any waits and is to go."""
+        return self._attempts is not None and self._attempts.pause_ahead(now)
 
     def resolve_record(self, pods: Mapping[str, Pod]) -> Record | None:
         """Return the resolve pod's record, for reading its log."""
@@ -195,7 +214,9 @@ class Run:
         stop = None if attempts.done else self._stop(now)
         if stop is not None:
             attempts.stop(stop, pods, now, actions)
-        elif not self.control.suspend:
+        elif self.control.suspend:
+            attempts.rest(actions)
+        else:
             attempts.start(pods, now, actions)
         if attempts.done:
             self.conditions.conclude(steps, attempts.stopped, self.started, now, actions)
@@ -229,6 +250,20 @@ class Run:
             done |= {pod.metadata.uid for pod in others if not observe(pod).reason}
         return pods_to_delete(retention, pods, done)
 
+    def _leaving(self, pods: Mapping[str, Pod]) -> dict[str, float]:
+        """Return the pods that have told their result and have yet to exit, with the time until which they may.
+
+        To delete one before would cost what it still does: it may be storing what the step has printed.
+        """
+        records = self.steps.records if self.steps is not None else self._records
+        ended = {r.pod_uid: r.completion_time for r in records.values() if r.state in TERMINAL and r.pod_uid}
+        found = {}
+        for name, pod in pods.items():
+            completed = ended.get(pod.metadata.uid)
+            if completed is not None and is_alive(pod):
+                found[name] = seconds_of(completed) + EXIT_SECONDS
+        return found
+
     # --- from the spec to steps
 
     def _prepare(self, pods: Mapping[str, Pod], now: float, actions: Actions) -> None:
@@ -252,7 +287,7 @@ class Run:
             self._packed = packed
             actions.status["graph"] = packed
             graph = unpack(packed)
-        self._accept(graph, containers, now, actions)
+        self._accept(graph, containers, pods, now, actions)
 
     def _resolve(self, pods: Mapping[str, Pod], now: float, actions: Actions) -> str:
         """Return the packed graph, "" while it is not known or when the Job has to end before it is."""
@@ -267,7 +302,10 @@ class Run:
         self._look_at_deadline(actions)
         return packed
 
-    def _accept(self, graph: Graph, containers: Mapping[str, ContainerSpec], now: float, actions: Actions) -> None:
+    def _accept(
+        self, graph: Graph, containers: Mapping[str, ContainerSpec], pods: Mapping[str, Pod], now: float,
+        actions: Actions,
+    ) -> None:  # fmt: skip
         assert self.spec is not None
         check_ops(graph)
         selected = select(graph, self.spec.selection)
@@ -280,7 +318,7 @@ class Run:
         if isinstance(steps, ReportedSteps):
             self._attempts = Whole(steps, self._maker, self.spec.execution, budget, self.spec.group(section))
         else:
-            self._attempts = Attempts(steps, self._maker, self.spec.execution, budget)
+            self._attempts = Attempts(steps, self._maker, self.spec.execution, budget, pods)
         if not self.conditions.holds("Accepted", "True"):
             steps.changed.update(selected)
             chosen, total = len(selected), len(graph.ops)
@@ -290,6 +328,8 @@ class Run:
 
 def _as_loaded(record: StepRecord) -> StepRecord:
     """Take an attempt whose pod was never seen for one that is still to begin: making the pod again makes it once."""
+    if record.state == "Waiting":
+        return replace(record, state="Pending", pod_uid="")
     if record.state != "Starting" or record.pod_uid:
         return record
     before = record.attempt - 1

@@ -17,6 +17,7 @@ __all__ = ["CONDITIONS", "STATES", "StepRecord", "condition", "duration", "secon
 CONDITIONS = ("Accepted", "Succeeded", "Finished")
 STATES = (
     "Pending",
+    "Waiting",
     "Starting",
     "Running",
     "Stopping",

@@ -25,6 +25,7 @@ class Steps(Flow[StepRecord]):
     ) -> None:
         self.values = values
         self.changed: set[str] = set()
+        self.moved: dict[str, None] = {}  # those that went to another state, for planning.ahead
         super().__init__(graph, {name: (records or {}).get(name) or StepRecord() for name in selected})
         self.output_bytes = sum(len(t.encode()) for r in self.records.values() for t in r.outputs.values())
 
@@ -87,6 +88,7 @@ class Steps(Flow[StepRecord]):
         """Put a step into `state` and remember that its record is to be written."""
         super().move(name, state)
         self.changed.add(name)
+        self.moved[name] = None
 
 
 class ReportedSteps(Steps):

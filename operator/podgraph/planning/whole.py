@@ -81,7 +81,14 @@ class Whole:
         """Whether nothing can change any more: the pod has ended and all that it said is taken in."""
         return self._over and self.steps.done
 
-    def take_lines(self, lines: Iterable[str], whole: bool = False) -> None:
+    def rest(self, actions: Actions) -> None:
+        """Begin nothing: the Job is suspended."""
+
+    def pause_ahead(self, now: float) -> bool:
+        """Start no pods ahead; here none ever is."""
+        return False
+
+    def take_lines(self, pod_name: str, lines: Iterable[str], whole: bool = False) -> None:
         """Take in lines of the pod's log; `whole` says that there are no others, as the pod has ended."""
         self._reports += reports_in(lines, self._maker.run_nonce)
         self._log_read = self._log_read or whole

@@ -20,7 +20,7 @@ from podgraph.cluster.events import event_manifest
 from podgraph.cluster.reflector import PodReflector
 from podgraph.definition.errors import DefinitionError
 from podgraph.planning import manifests, names
-from podgraph.planning.actions import Actions, Event, Settings
+from podgraph.planning.actions import Actions, Assign, Event, Settings
 from podgraph.planning.execution import read_control
 from podgraph.planning.pods import Pod
 from podgraph.planning.run import Run
@@ -36,6 +36,7 @@ __all__ = ["Controller"]
 _LOG = logging.getLogger(__name__)
 _WRITE_SECONDS = 1.0
 _DELETES_AT_ONCE = 20
+_TAIL = 20  # a step's record is the last that its pod says
 WORKERS = 16
 
 Object = Mapping[str, Any]
@@ -49,6 +50,7 @@ class _Job:
     run: Run | None = None
     changed: set[str] = field(default_factory=set)
     to_create: dict[str, dict[str, Any]] = field(default_factory=dict)
+    to_assign: dict[str, Assign] = field(default_factory=dict)
     to_delete: set[str] = field(default_factory=set)
     to_confirm: set[str] = field(default_factory=set)
     has_runtime: bool = False
@@ -160,10 +162,13 @@ class Controller:
                 return  # and come again; there is nothing to tell yet
         if actions.read_log:
             await self._read_graph(job, job.run, actions.read_log)
-        if actions.follow_log:
-            self._logs.follow(uid, job.run.ref.namespace, actions.follow_log, partial(self._lines_came, job.run))
+        await self._assign(job, job.run)
+        self._look_into_logs(job.run, actions)
+        if actions.pressed:
+            self._make_room()
         if actions.read_reports:
-            job.run.take_lines(await self._logs.read(uid, job.run.ref.namespace, actions.read_reports), whole=True)
+            pod = actions.read_reports
+            job.run.take_lines(pod, await self._logs.read(uid, job.run.ref.namespace, pod), whole=True)
             self._logs.leave(uid)
             self.queue.add(uid)
         for name in list(job.to_confirm):
@@ -175,14 +180,30 @@ class Controller:
         await self._post_events(job, job.run)
         if actions.again_at is not None:
             self.queue.add_after(uid, actions.again_at - self._clock())
-        if job.run.finished and uid in self._jobs and not (job.status or job.changed):
+        if job.run.finished and uid in self._jobs and not (job.status or job.changed or job.run.waits_for_exit):
             self._drop(uid)
             ref = job.run.ref
             self._ended.keep(uid, ref.namespace, ref.name, job.run.completed, job.run.control.ttl)
 
-    def _lines_came(self, run: Run, lines: list[str]) -> None:
-        run.take_lines(lines)
+    def _look_into_logs(self, run: Run, actions: Actions) -> None:
+        uid, namespace = run.ref.uid, run.ref.namespace
+        for pod in actions.leave:
+            self._logs.leave(uid, pod)
+        for pod in actions.follow:
+            self._logs.follow(uid, namespace, pod, partial(self._lines_came, run, pod), _TAIL)
+        if actions.follow_log:
+            pod = actions.follow_log
+            self._logs.follow(uid, namespace, pod, partial(self._lines_came, run, pod))
+
+    def _lines_came(self, run: Run, pod: str, lines: list[str]) -> None:
+        run.take_lines(pod, lines)
         self.queue.add(run.ref.uid)
+
+    def _make_room(self) -> None:
+        """Let no pod of any Job wait for its inputs while one that could run finds no node."""
+        for uid, job in self._jobs.items():
+            if job.run is not None and job.run.pause_ahead(self._clock()):
+                self.queue.add(uid)
 
     def _remember(self, job: _Job, actions: Actions) -> None:
         """Keep what is to be done until it is done, whatever fails in between."""
@@ -190,10 +211,31 @@ class Controller:
         job.to_delete.update(actions.deletes)
         for name in actions.deletes:  # not made yet, as the API server did not take it so far
             job.to_create.pop(name, None)
+            job.to_assign.pop(name, None)
+        job.to_assign.update({item.pod: item for item in actions.assigns})
         job.to_confirm.update(actions.confirm)
         job.status.update(actions.status)
         job.events.extend(actions.events)
         job.urgent = job.urgent or actions.urgent
+
+    async def _assign(self, job: _Job, run: Run) -> None:
+        """Tell waiting pods what to do."""
+
+        async def assign(item: Assign) -> None:
+            try:
+                texts = {names.ASSIGNMENT: item.text}
+                pod = await self.client.assign_pod(run.ref.namespace, item.pod, item.uid, texts, names.ASSIGNED)
+            except ApiError as error:
+                if not error.lasting:
+                    raise
+                job.to_confirm.add(item.pod)  # it has gone: how its step goes on is decided when that is sure
+            else:
+                self.pods.put(pod)
+            job.to_assign.pop(item.pod, None)
+
+        for trouble in await asyncio.gather(*map(assign, list(job.to_assign.values())), return_exceptions=True):
+            if trouble is not None:
+                raise trouble
 
     async def _copy_code(self, job: _Job, run: Run) -> None:
         source, config_map = run.code_source()

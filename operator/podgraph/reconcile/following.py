@@ -1,4 +1,4 @@
-"""Follows the logs of the pods that run all steps of a Job, so that the status shows each step as it happens.
+"""Follows the logs of pods: for the records of steps, and for what a pod that runs all steps of a Job tells of them.
 
 A log that breaks is taken up again where it broke. What is missed all the same does no harm: when a pod has ended its
 log is read once more. That is also how Jobs go whose logs would be too many to follow.
@@ -13,7 +13,7 @@ from collections.abc import Callable
 
 from podgraph.cluster.client import ApiError, Client
 from podgraph.cluster.connection import MOST_FOLLOWED
-from podgraph.runtime.reports import MARK
+from podgraph.runtime.protocol import LINE_MARK
 
 __all__ = ["Logs"]
 
@@ -28,30 +28,42 @@ Take = Callable[[list[str]], None]
 
 
 class Logs:
-    """The logs that are followed, by the uid of their Job; `most` of them at once."""
+    """The logs that are followed, by the uid of their Job and the name of the pod; `most` of them at once."""
 
     def __init__(self, client: Client, most: int = MOST_FOLLOWED) -> None:
         self._client = client
         self._most = most
-        self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._tasks: dict[str, dict[str, asyncio.Task[None]]] = {}
+        self._count = 0
         self._failures: dict[str, int] = {}
         self._reading = asyncio.Semaphore(_READS_AT_ONCE)
 
-    def follow(self, uid: str, namespace: str, pod: str, take: Take) -> None:
-        """Follow a Job's log, if it is not followed and there is room; `take` is called with lines as they come."""
-        if uid not in self._tasks and len(self._tasks) < self._most:
-            self._tasks[uid] = asyncio.create_task(self._follow(namespace, pod, take), name=f"log of {pod}")
+    def follow(self, uid: str, namespace: str, pod: str, take: Take, tail: int = 0) -> None:
+        """Follow a pod's log, if it is not followed and there is room; `take` is called with lines as they come.
 
-    def leave(self, uid: str) -> None:
-        """Follow it no more."""
+        Of what is there already the last `tail` lines count, 0 for all.
+        """
+        tasks = self._tasks.setdefault(uid, {})
+        if pod not in tasks and self._count < self._most:
+            tasks[pod] = asyncio.create_task(self._follow(namespace, pod, take, tail), name=f"log of {pod}")
+            self._count += 1
+
+    def leave(self, uid: str, pod: str = "") -> None:
+        """Follow a pod's log no more, or none of the Job's."""
         self._failures.pop(uid, None)
-        task = self._tasks.pop(uid, None)
-        if task is not None:
-            task.cancel()
+        tasks = self._tasks.get(uid, {})
+        for name in [pod] if pod else list(tasks):
+            task = tasks.pop(name, None)
+            if task is not None:
+                task.cancel()
+                self._count -= 1
+        if not tasks:
+            self._tasks.pop(uid, None)
 
     async def close(self) -> None:
         """Follow none any more."""
-        tasks, self._tasks = list(self._tasks.values()), {}
+        tasks = [task for some in self._tasks.values() for task in some.values()]
+        self._tasks, self._count = {}, 0
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
@@ -64,7 +76,7 @@ class Logs:
         lines: list[str] = []
         try:
             async with self._reading:
-                async for some in self._client.step_log(namespace, pod, MARK):
+                async for some in self._client.step_log(namespace, pod, LINE_MARK):
                     lines += some
         except ApiError as error:
             failures = self._failures[uid] = self._failures.get(uid, 0) + (error.status > 0)
@@ -73,11 +85,12 @@ class Logs:
             _LOG.warning("the log of pod %s/%s cannot be read: %s", namespace, pod, error)
         return lines
 
-    async def _follow(self, namespace: str, pod: str, take: Take) -> None:
+    async def _follow(self, namespace: str, pod: str, take: Take, tail: int) -> None:
         since, pause = "", _PAUSE_SECONDS
         while True:
             try:
-                async for lines in self._client.step_log(namespace, pod, MARK, follow=True, since=since):
+                log = self._client.step_log(namespace, pod, LINE_MARK, follow=True, since=since, tail=tail)
+                async for lines in log:
                     take(lines)
                     pause = _PAUSE_SECONDS
                     if time := _TIME.match(lines[-1]):

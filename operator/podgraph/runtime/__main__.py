@@ -1,7 +1,7 @@
 """The process of a step's or resolve pod: `python3 runtime.pyz`.
 
-It reads the assignment file, does what it says, and leaves a record in the termination message. Exit status: 0 when
-the record says Succeeded, 1 when it says Failed.
+It reads the assignment file, does what it says, and leaves a record in the termination message; a step's record also
+goes to standard output. Exit status: 0 when the record says Succeeded, 1 when it says Failed.
 """
 
 from __future__ import annotations
@@ -13,8 +13,10 @@ import sys
 from pathlib import Path
 
 from podgraph.definition.errors import DefinitionError
+from podgraph.definition.jobs import JobDefinition
 from podgraph.runtime import protocol
 from podgraph.runtime.load import CodeRef, find_job, import_file, import_module
+from podgraph.runtime.out import Out
 from podgraph.runtime.protocol import Assignment, Record, StepError
 from podgraph.runtime.storage import open_storage, probe
 
@@ -22,10 +24,13 @@ from podgraph.runtime.storage import open_storage, probe
 def main(assignment: Assignment) -> int:
     """Do the assigned work, write the record, return the exit status."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    out = Out()
     record = work(assignment)
     _flush()
     # Written last and at once: a record that can be read means that everything before it is done.
     Path(protocol.TERMINATION_FILE).write_text(record.to_text(), encoding="utf-8")
+    if assignment.op:
+        out(record.to_line())
     return 0 if record.outcome == "Succeeded" else 1
 
 
@@ -38,33 +43,59 @@ def work(assignment: Assignment) -> Record:
         if assignment.clean:
             open_storage(assignment.storage).delete(assignment.prefix)
             return Record(assignment.nonce, "Succeeded")
-        if assignment.module:
-            sys.path.insert(0, os.getcwd())
-            module = import_module(assignment.module)
-        else:
-            sys.path.insert(0, protocol.CODE_DIR)
-            module = import_file(f"{protocol.CODE_DIR}/{assignment.file}")
-        job = find_job(module, assignment.job)
-        if assignment.group:
-            from podgraph.runtime.group import run_group
-
-            file = f"{protocol.CODE_DIR}/{assignment.file}" if assignment.file else ""
-            return run_group(job, CodeRef(file, assignment.module, assignment.job), assignment)
-        if assignment.op:
-            from podgraph.runtime.step import run_step
-
-            return run_step(job, assignment)
-        from podgraph.runtime.resolve import resolve
-
-        if assignment.storage:
-            probe(open_storage(assignment.storage), assignment.prefix)
-        record, lines = resolve(job, assignment)
-        for line in lines:
-            sys.stdout.write(line + "\n")
-        return record
+        if assignment.ahead:
+            return _work_ahead(assignment)
+        return _work(_load(assignment), assignment)
     except (DefinitionError, StepError) as error:
         print(f"{error.reason}: {error.message}", file=sys.stderr)
         return Record(assignment.nonce, "Failed", reason=error.reason, message=error.message)
+
+
+def _work_ahead(assignment: Assignment) -> Record:
+    """Do all that needs no inputs, and the rest when they are there."""
+    from podgraph.runtime.ahead import ended_at_once, whole_assignment
+
+    with ended_at_once():
+        job = _load(assignment)
+        import podgraph.runtime.step  # noqa: F401  takes its time, and is needed in any case
+
+        if assignment.storage:
+            open_storage(assignment.storage)
+        whole = whole_assignment(assignment)
+    if whole is None:
+        text = f"nothing was assigned to it within {assignment.ahead} seconds"
+        return Record(assignment.nonce, "Failed", reason=protocol.NOT_ASSIGNED, message=text)
+    return _work(job, whole)
+
+
+def _load(assignment: Assignment) -> JobDefinition:
+    if assignment.module:
+        sys.path.insert(0, os.getcwd())
+        module = import_module(assignment.module)
+    else:
+        sys.path.insert(0, protocol.CODE_DIR)
+        module = import_file(f"{protocol.CODE_DIR}/{assignment.file}")
+    return find_job(module, assignment.job)
+
+
+def _work(job: JobDefinition, assignment: Assignment) -> Record:
+    if assignment.group:
+        from podgraph.runtime.group import run_group
+
+        file = f"{protocol.CODE_DIR}/{assignment.file}" if assignment.file else ""
+        return run_group(job, CodeRef(file, assignment.module, assignment.job), assignment)
+    if assignment.op:
+        from podgraph.runtime.step import run_step
+
+        return run_step(job, assignment)
+    from podgraph.runtime.resolve import resolve
+
+    if assignment.storage:
+        probe(open_storage(assignment.storage), assignment.prefix)
+    record, lines = resolve(job, assignment)
+    for line in lines:
+        sys.stdout.write(line + "\n")
+    return record
 
 
 def run() -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import signal
 import sys
 import threading
@@ -19,6 +18,7 @@ from podgraph.runtime.errors import ErrorInfo
 from podgraph.runtime.in_process import run_in_process
 from podgraph.runtime.load import CodeRef
 from podgraph.runtime.multiprocess import run_multiprocess
+from podgraph.runtime.out import Out
 from podgraph.runtime.prepare import Prepared, prepare
 from podgraph.runtime.protocol import MAX_OUTPUTS, Assignment, Record, StepError
 from podgraph.runtime.reports import INTERRUPTED, STEPS_FAILED, StepReport, fitting, pack_states
@@ -42,7 +42,7 @@ def run_group(job: JobDefinition, code: CodeRef, assignment: Assignment, say: Sa
     group = assignment.group
     config = {**(group.get("runConfig") or {}), "execution": group["execution"]}
     prepared = prepare(job, config, group.get("selection") or ())
-    steps = _ReportedSteps(prepared, assignment.nonce, say or _Out())
+    steps = _ReportedSteps(prepared, assignment.nonce, say or Out())
     run = RunInfo(assignment.run_id, prepared.tags, prepared.execution.retries)
     started, reason, message = time.time(), "", ""
     try:
@@ -115,19 +115,6 @@ class _ReportedSteps(LocalSteps):
         for name, step in self.records.items():
             if step.state == "Pending":
                 self.fail(name, why)
-
-
-class _Out:
-    """Writes lines to what is standard output now, whatever ops do to it and to `sys.stdout` later."""
-
-    def __init__(self) -> None:
-        self._file = os.dup(1)
-
-    def __call__(self, line: str) -> None:
-        data = f"{line}\n".encode(errors="replace")
-        with contextlib.suppress(OSError):  # then the operator learns from the record how the steps ended
-            while data:
-                data = data[os.write(self._file, data) :]
 
 
 @contextlib.contextmanager

@@ -2,14 +2,15 @@
 
 The operator writes the step's **assignment** (which op, with which inputs) as an annotation on its pod; the pod reads
 it as a file. The step answers with one **record** in its container's termination message, which Kubernetes keeps in
-the pod's status (at most 4,096 bytes).
+the pod's status (at most 4,096 bytes). The kubelet tells of that a second or two later, so the record also goes to
+standard output as one marked line, which is there at once for whoever follows the log.
 """
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -19,7 +20,10 @@ from podgraph.definition.values import to_json
 __all__ = [
     "ASSIGNMENT_FILE",
     "CODE_DIR",
+    "LINE_MARK",
     "MAX_OUTPUTS",
+    "NOT_ASSIGNED",
+    "RECORD_MARK",
     "RUNTIME_FILE",
     "STORE_HINT",
     "Assignment",
@@ -28,6 +32,7 @@ __all__ = [
     "StepError",
     "TERMINATION_FILE",
     "check_outputs",
+    "record_text_in",
 ]
 
 MOUNT = "/podgraph"
@@ -39,6 +44,14 @@ TERMINATION_FILE = "/dev/termination-log"
 MAX_OUTPUTS = 3_072
 """Most bytes of JSON that all outputs of one step may have together: with the rest of the record they must fit into
 a termination message."""
+
+NOT_ASSIGNED = "NotAssigned"
+"""The reason in the record of a pod that was started ahead and has waited for nothing."""
+
+LINE_MARK = "::podgraph-"
+"""What all lines hold that a pod of ours writes for the operator."""
+RECORD_MARK = f"{LINE_MARK}record "
+"""What the line holds by which a step's pod also tells its record on standard output."""
 
 _MAX_RECORD = 4_096
 _MAX_MESSAGE, _MAX_REASON = 1_500, 100
@@ -69,6 +82,8 @@ class Assignment:
     `storage` is the URL where large values lie and `prefix` the key below which this pod's go; `stored` holds the
     inputs that come as references (see runtime.values). With `keep_log` what the step prints goes there too; with
     `clean` the pod is to delete all that is below `prefix`, and nothing else.
+    `ahead` is set for a pod that is started before its inputs exist: it loads the code, and waits for at most so many
+    seconds for the whole assignment to take this one's place.
     A pod that runs all steps has instead a `group`: `selection`, `runConfig` and `execution` (see runtime.group).
     """
 
@@ -91,12 +106,13 @@ class Assignment:
     stored: dict[str, Any] = field(default_factory=dict)
     keep_log: bool = False
     clean: bool = False
+    ahead: int = 0
 
     def to_text(self) -> str:
         """Return the assignment as compact JSON."""
         always = ("op", "nonce", "run_id")
         data = {key: value for key, value in vars(self).items() if value not in ("", [], {}, None) or key in always}
-        for key in ("clean", "keep_log", "lost"):
+        for key in ("ahead", "clean", "keep_log", "lost"):
             if not data[key]:
                 del data[key]
         return json.dumps(data, ensure_ascii=False, separators=(",", ":"))
@@ -140,6 +156,10 @@ class Record:
         data["message"] = shorten(self.message, min(room, _MAX_MESSAGE))
         return json.dumps(data, ensure_ascii=False, separators=(",", ":"))
 
+    def to_line(self) -> str:
+        """Return the line for standard output, without its end."""
+        return f"{RECORD_MARK}{self.nonce}::{self.to_text()}"
+
     @classmethod
     def from_text(cls, text: str) -> Record:
         """Read :meth:`to_text`. Raises ProtocolError."""
@@ -154,6 +174,25 @@ class Record:
         if not _is_retry(record.retry):
             raise ProtocolError(f"{str(record.retry)[:80]} says nothing about another attempt")
         return record
+
+
+def record_text_in(lines: Iterable[str], nonce: str) -> str:
+    """Return the text of the record that a log's lines hold, "" when there is none that is whole and has this nonce.
+
+    >>> record_text_in(["hello", "open line" + Record("n", "Succeeded").to_line()], "n")
+    '{"nonce":"n","outcome":"Succeeded","reason":"","message":""}'
+    """
+    for line in lines:
+        # What was printed before may have left the line open.
+        _, found, text = line.rpartition(f"{RECORD_MARK}{nonce}::")
+        if not found:
+            continue
+        try:
+            if Record.from_text(text).nonce == nonce:
+                return text
+        except ProtocolError:
+            continue
+    return ""
 
 
 STORE_HINT = "; with spec.storage larger values pass"

@@ -13,7 +13,7 @@ import zlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
-from podgraph.runtime.protocol import MAX_OUTPUTS, shorten
+from podgraph.runtime.protocol import LINE_MARK, MAX_OUTPUTS, shorten
 
 __all__ = [
     "INTERRUPTED",
@@ -31,7 +31,7 @@ INTERRUPTED = "Interrupted"
 STEPS_FAILED = "StepsFailed"
 """The reason of the record of a pod that came to its end with steps that failed."""
 
-MARK = "::podgraph-step "
+MARK = f"{LINE_MARK}step "
 """What every line of a report holds."""
 
 _MAX_MESSAGE = 1_500  # with the outputs well below the 16 KiB at which a container's runtime splits a line
