@@ -62,8 +62,8 @@ async def test_a_chain_passes_values_by_environment_and_tells_its_status(drive: 
     assert condition(status, "Succeeded")["message"] == "all 3 steps are done"
     assert status["progress"] == "3/3"
     assert status["counts"] == {
-        "total": 3, "pending": 0, "starting": 0, "running": 0, "stopping": 0, "upForRetry": 0, "succeeded": 3,
-        "failed": 0, "skipped": 0, "upstreamFailed": 0, "canceled": 0,
+        "total": 3, "pending": 0, "waiting": 0, "starting": 0, "running": 0, "stopping": 0, "upForRetry": 0,
+        "succeeded": 3, "failed": 0, "skipped": 0, "upstreamFailed": 0, "canceled": 0,
     }  # fmt: skip
     assert status["observedGeneration"] == 1
     assert MICRO.fullmatch(status["startTime"])

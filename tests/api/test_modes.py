@@ -298,10 +298,17 @@ async def test_no_more_logs_are_followed_than_may_be() -> None:
             yield []
 
     logs = Logs(Never(), most=2)  # type: ignore[arg-type]
-    for uid in ("a", "b", "a", "c"):
-        logs.follow(uid, "default", "pod", lambda _: None)
-    assert set(logs._tasks) == {"a", "b"}
+
+    def followed() -> set[tuple[str, str]]:
+        return {(uid, pod) for uid, tasks in logs._tasks.items() for pod in tasks}
+
+    for uid, pod in (("a", "p"), ("b", "p"), ("a", "p"), ("b", "q"), ("c", "p")):
+        logs.follow(uid, "default", pod, lambda _: None)
+    assert followed() == {("a", "p"), ("b", "p")}
     logs.leave("a")
-    logs.follow("c", "default", "pod", lambda _: None)
-    assert set(logs._tasks) == {"b", "c"}
+    logs.follow("b", "default", "q", lambda _: None)
+    assert followed() == {("b", "p"), ("b", "q")}
+    logs.leave("b", "p")
+    logs.follow("c", "default", "p", lambda _: None)
+    assert followed() == {("b", "q"), ("c", "p")}
     await logs.close()

@@ -1,14 +1,13 @@
-"""The gap between the steps of a chain of Python ops, a pod each: `python -m bench.gap [WORK] [STEPS] [PRESTART...]`."""
+"""The gap between steps of a chain of Python ops: `python -m bench.gap [WORK] [STEPS] [PRESTART...]`."""
 
 from __future__ import annotations
 
 import asyncio
+import itertools
 import sys
 from datetime import datetime
-from statistics import median, quantiles
+from statistics import median
 from typing import Any
-
-import kopf
 
 from cluster.kube import Kube, find_kube, job_manifest, new_namespace, no_other_operator
 
@@ -38,7 +37,7 @@ WAIT_SECONDS = 300
 def gaps(steps: dict[str, Any]) -> list[float]:
     """Return the seconds between each step's end and the next one's begin, by the records of the ops themselves."""
     times = sorted((_seconds(s["startTime"]), _seconds(s["completionTime"])) for s in steps.values())
-    return [after[0] - before[1] for before, after in zip(times, times[1:], strict=False)]
+    return [after[0] - before[1] for before, after in itertools.pairwise(times)]
 
 
 def _seconds(text: str) -> float:
@@ -51,15 +50,21 @@ def chain(kube: Kube, name: str, work: float, steps: int, prestart: int) -> list
         name, code={"source": CODE.format(work=work, steps=steps)}, execution={"prestart": prestart}
     )
     kube.create(manifest)
-    kube.run("wait", "--for=condition=Finished", f"jobs.podgraph.dev/{name}", f"--timeout={WAIT_SECONDS}s",
-             seconds=WAIT_SECONDS + 10)
+    kube.run(
+        "wait",
+        "--for=condition=Finished",
+        f"jobs.podgraph.dev/{name}",
+        f"--timeout={WAIT_SECONDS}s",
+        seconds=WAIT_SECONDS + 10,
+    )
     return gaps(kube.get("jobs.podgraph.dev", name)["status"]["steps"])
 
 
 def main() -> None:
+    import os
+
     from bench.watched import operator
     from podgraph.cluster.connection import login
-    import os
 
     work, steps = float(sys.argv[1]), int(sys.argv[2])
     kube = find_kube()
@@ -70,8 +75,11 @@ def main() -> None:
             await asyncio.to_thread(chain, made, "warm", 0, 2, 1)
             for prestart in map(int, sys.argv[3:]):
                 found = await asyncio.to_thread(chain, made, f"p{prestart}", work, steps, prestart)
-                print(f"work {work} prestart {prestart}: p50 {median(found):.3f} max {max(found):.3f}",
-                      [round(g, 2) for g in found], flush=True)
+                print(
+                    f"work {work} prestart {prestart}: p50 {median(found):.3f} max {max(found):.3f}",
+                    [round(g, 2) for g in found],
+                    flush=True,
+                )
 
     with no_other_operator(kube), new_namespace(kube) as made:
         kube.run("apply", "--server-side", "--force-conflicts", "-f", "crds")

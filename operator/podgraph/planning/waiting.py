@@ -89,8 +89,9 @@ class WaitingPods:
 
     def let_go(self, now: float, actions: Actions) -> None:
         """Delete the pods that wait for what will not come soon."""
-        for step in self._ahead.to_release(now):
-            self.release(step, actions)
+        while steps := self._ahead.to_release(now):  # with one goes what waits further ahead
+            for step in steps:
+                self.release(step, actions)
 
     def let_all_go(self, actions: Actions) -> None:
         """Delete all waiting pods."""

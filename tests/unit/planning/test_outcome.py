@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from podgraph.definition.graph import Op, Output
 from podgraph.planning.observe import Phase, Seen
 from podgraph.planning.outcome import Outcome, container_outcome, micro, python_outcome, read_record
+from podgraph.planning.retry import Fault
 from podgraph.runtime.protocol import Record
 
 steady = settings(deadline=None, derandomize=True, max_examples=150)
@@ -46,18 +47,22 @@ def test_a_python_op_that_succeeds() -> None:
     assert python_outcome(Op("f", outputs=()), good(record()), "n") == Outcome({}, "", "", *OWN_TIMES)
 
 
+def test_what_becomes_of_the_process_after_its_record_changes_nothing() -> None:
+    seen = bad(record(outputs={"a": 1}), "OOMKilled", 137)
+    assert python_outcome(OP, seen, "n") == Outcome({"a": "1"}, "", "", *OWN_TIMES)
+
+
+def test_that_nothing_was_assigned_is_not_the_op_s_fault() -> None:
+    outcome = python_outcome(OP, bad(record("Failed", reason="NotAssigned", message="x")), "n")
+    assert (outcome.reason, outcome.fault) == ("NotAssigned", Fault.INFRASTRUCTURE)
+
+
 @pytest.mark.parametrize(
     ("seen", "reason", "message", "times"),
     [
         (bad(record("Failed", reason="OpFailed", message="ValueError: x")), "OpFailed", "ValueError: x", OWN_TIMES),
         (good(record("Failed", reason="Odd", message="x")), "Odd", "x", OWN_TIMES),
         (good(record("Failed", message="x")), "OpFailed", "x", OWN_TIMES),
-        (
-            bad(record(outputs={"a": 1}), "OOMKilled", 137),
-            "OOMKilled",
-            "it ended badly, after it had left its result",
-            OWN_TIMES,
-        ),
         (good(), "NoResult", "its process ended with exit code 0 but left no result", TIMES),
         (good("{}"), "NoResult", "its process ended with exit code 0 but left no result", TIMES),
         (
