@@ -15,9 +15,20 @@ from podgraph.cli.tree import StepView, job_tree, state_of, step_line
 from podgraph.definition.errors import DefinitionError, nearest
 from podgraph.planning.status import duration
 
-__all__ = ["print_job", "print_jobs", "print_logs", "wait"]
+__all__ = ["create", "print_job", "print_jobs", "print_logs", "wait"]
 
 _LOOK_SECONDS = 0.5
+
+
+def create(cluster: Cluster, wanted: dict[str, Any], waits: bool, seconds: float, output: str) -> int:
+    """Make a Job and print its name; with `waits` show it until it is finished, as :func:`wait`."""
+    made = cluster.create(wanted)
+    if waits:
+        return wait(cluster, made["metadata"]["name"], seconds, output)
+    print_job(made, output, tree=False)
+    if output == "text":
+        print(made["metadata"]["name"])
+    return 0
 
 
 def wait(cluster: Cluster, name: str, seconds: float, output: str) -> int:
