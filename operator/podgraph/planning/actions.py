@@ -37,14 +37,15 @@ class Event:
 class Actions:
     """What one pass decided. Empty fields ask for nothing.
 
-    `copy_code` asks for the Job's own copy of its code before anything else (see :meth:`Run.code_source`); `creates`
-    are pods; `deletes`, `confirm` (look whether it really is gone), `read_log` (for the graph), `follow_log` (for what
-    its steps do) and `read_reports` (once more and whole, as it has ended) are pod names; `status` is a merge patch;
-    `urgent` says that the status should be written at once; `again_at` is a time (seconds since the epoch) to look
-    again.
+    `copy_code` asks for the Job's own copy of its code before anything else (see :meth:`Run.code_source`), `read_jobs`
+    for Jobs by name (see :meth:`Run.jobs_found`); `creates` are pods; `deletes`, `confirm` (look whether it really is
+    gone), `read_log` (for the graph), `follow_log` (for what its steps do) and `read_reports` (once more and whole, as
+    it has ended) are pod names; `status` is a merge patch; `urgent` says that the status should be written at once;
+    `again_at` is a time (seconds since the epoch) to look again.
     """
 
     copy_code: bool = False
+    read_jobs: list[str] = field(default_factory=list)
     creates: list[Manifest] = field(default_factory=list)
     deletes: list[str] = field(default_factory=list)
     confirm: list[str] = field(default_factory=list)
@@ -63,5 +64,5 @@ class Actions:
 
     def drop_creates(self) -> None:
         """Make nothing after all: the Job is at its end."""
-        self.creates, self.copy_code = [], False
+        self.creates, self.read_jobs, self.copy_code = [], [], False
         self.read_log = self.follow_log = self.read_reports = ""

@@ -201,4 +201,5 @@ def needs_cleaning(status: Mapping[str, Any]) -> bool:
         or step.get("attempt", 1) > 1
         or any("key" in item for item in (step.get("stored") or {}).values())
         for step in steps
+        if not step.get("takenFrom")  # what it gave belongs to another Job
     )
