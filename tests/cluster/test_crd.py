@@ -83,7 +83,7 @@ STATUS: dict[str, Any] = {
     "progress": "1/2",
     "counts": {"total": 2, "succeeded": 1},
     "graph": "eJw=",
-    "storage": {"url": "file:///x", "claim": "c", "secret": "s", "retain": "Keep", "logs": True},
+    "storage": {"url": "file:///x", "claim": "c", "secret": "s", "retain": "Keep", "logs": True, "image": "i"},
     "steps": {
         "src.a": {
             "state": "Succeeded",

@@ -59,6 +59,40 @@ def job_launch(
     return create(target.open(), wanted, waits, timeout, output.value)
 
 
+@remote.command("rerun")
+@on_cluster
+def job_rerun(
+    target: Target,
+    name: Name,
+    from_failure: Annotated[
+        bool, typer.Option("--from-failure", help="what did not succeed, and what depends on it; the default")
+    ] = False,
+    everything: Annotated[bool, typer.Option("--all", help="all its steps")] = False,
+    selection: Selection = "",
+    new_name: Annotated[str, typer.Option("--name", help="of the new Job; made from the old one's when absent")] = "",
+    config: ConfigFiles = None,
+    config_json: ConfigJson = "",
+    waits: Annotated[bool, typer.Option("--wait", help="follow it until it is finished")] = False,
+    timeout: Seconds = 3600,
+    output: Annotated[Output, typer.Option("--output", help="json: the new Job itself")] = Output.TEXT,
+) -> int:
+    """Run steps of a finished Job again, as a new Job; outputs of steps that are not run are taken from the old one.
+
+    Run config is laid over that of the old Job. Exit status as of launch.
+    """
+    from podgraph.cli.execute import read_config_files
+    from podgraph.cli.jobs import create
+    from podgraph.cli.rerun import one_way, rerun_manifest
+    from podgraph.selection import split_clauses
+
+    clauses = split_clauses(selection)
+    one_way(from_failure, everything, clauses)
+    run_config = read_config_files(config or [], config_json)
+    cluster = target.open()
+    wanted = rerun_manifest(cluster.get(name), everything, clauses, new_name, run_config)
+    return create(cluster, wanted, waits, timeout, output.value)
+
+
 @remote.command("wait")
 @on_cluster
 def job_wait(
@@ -95,7 +129,10 @@ def job_logs(
     step: Annotated[str, typer.Option("--step", help="of this step alone")] = "",
     follow: Annotated[bool, typer.Option("--follow", "-f", help="go on until the Job is finished")] = False,
 ) -> int:
-    """Print what the steps of a Job in the cluster printed."""
+    """Print what the steps of a Job in the cluster printed: from their pods, and from its storage when those are gone.
+
+    The storage has it with spec.storage.logs. Standard error says which logs came from there, and which are lost.
+    """
     from podgraph.cli.jobs import print_logs
 
     print_logs(target.open(), name, step, follow)

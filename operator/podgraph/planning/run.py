@@ -247,7 +247,7 @@ class Run:
             if self.spec.code is not None and self.storage is None:
                 self.storage = read_storage(self.spec.storage) if self.spec.storage else self.settings.storage
                 if self.storage is not None:
-                    actions.status["storage"] = self.storage.to_status()
+                    actions.status["storage"] = {**self.storage.to_status(), "image": self.spec.code.image}
             self._maker = PodMaker(self.ref, self.settings, self.spec.code, self.storage)
             self._resolver = Resolver(self._maker, self.conditions, self.spec.execution)
         if self._rerun is not None and (wanted := self._rerun.wanted()):

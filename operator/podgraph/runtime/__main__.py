@@ -38,6 +38,11 @@ def work(assignment: Assignment) -> Record:
         if assignment.clean:
             open_storage(assignment.storage).delete(assignment.prefix)
             return Record(assignment.nonce, "Succeeded")
+        if assignment.show:
+            from podgraph.runtime.logs import show_logs
+
+            show_logs(open_storage(assignment.storage), assignment.prefix, assignment.show, assignment.nonce)
+            return Record(assignment.nonce, "Succeeded")
         if assignment.module:
             sys.path.insert(0, os.getcwd())
             module = import_module(assignment.module)
