@@ -234,7 +234,7 @@ async def test_the_operators_own_storage_makes_its_claim_in_the_jobs_namespace(t
         assert "ownerReferences" not in claim["metadata"]
         drive.apply("other", code={"source": PLAIN}, storage={"url": "s3://b"})
         await drive.fake.until(lambda: drive.status("other").get("storage"), what="a status")
-        assert drive.status("other")["storage"] == {"url": "s3://b"}
+        assert drive.status("other")["storage"] == {"url": "s3://b", "image": IMAGE}
         await deleted(drive)
     assert files(tmp_path) == []
 

@@ -1,4 +1,4 @@
-"""Jobs that run another one's steps again, logs that outlive their pods, and the plugin of kubectl, on a real cluster."""
+"""Jobs that run steps of another one again, logs that outlive their pods, and kubectl podgraph, on a real cluster."""
 
 from __future__ import annotations
 
