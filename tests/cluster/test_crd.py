@@ -101,7 +101,8 @@ STATUS: dict[str, Any] = {
             "reason": "R",
             "message": "m",
         },
-        "b": {"state": "Succeeded", "takenFrom": "parent"},
+        "b": {"state": "Pending"},
+        "c": {"state": "Succeeded", "takenFrom": "parent"},
     },
 }
 
