@@ -100,7 +100,9 @@ def test_stored_values_and_logs_outlive_their_pods(command: Any, shared: Kube, c
     assert "use | ValueError: no luck" in out
     assert "from the storage file:///podgraph-storage, as their pods are gone: make, use" in err
     assert command("logs", "stored", "--step", "make")[1] == "made it\n"
-    shared.wait_for("the reading pods' end", lambda: not shared.find("pods"))
+    shared.wait_for(
+        "the reading pods' end", lambda: not [p for p in shared.find("pods") if "-logs-" in p["metadata"]["name"]]
+    )
 
     shared.create(job_manifest("mended", **spec(False), rerunOf={"name": "stored"}))
     job = shared.wait_finished("mended")
