@@ -108,6 +108,7 @@ def test_stored_values_and_logs_outlive_their_pods(command: Any, shared: Kube, c
     job = shared.wait_finished("mended")
     assert outputs_of(job, "use") == {"result": 100_000}
     assert job["status"]["steps"]["make"]["takenFrom"] == "stored"
+    shared.wait_for("no pod left", lambda: not shared.pods_of("mended"))
     status, out, err = command("logs", "mended", "--step", "use")
     assert (status, out, "spec.storage.logs: true would have kept them" in err) == (0, "", True)
 
