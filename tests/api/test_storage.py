@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from api.driving import Driver, PythonPods, assignment_of, condition, driving, op_of
+from api.driving import IMAGE, Driver, PythonPods, assignment_of, condition, driving, op_of
 from api.fake import AutoKubelet
 from podgraph.planning.names import STORAGE_FINALIZER, clean_pod
 from podgraph.planning.storage import Storage
@@ -92,7 +92,7 @@ async def test_large_values_pass_through_the_storage_and_go_with_the_job(drive: 
         assert steps["small"]["stored"]["result"].keys() == {"format", "data"}
         assert "outputs" not in steps["make"]
         assert files(tmp_path) == [f"{prefix}/make/1/result", f"{prefix}/text/1/result"]
-        assert drive.status()["storage"] == {"url": f"file://{tmp_path}", "claim": "mine"}
+        assert drive.status()["storage"] == {"url": f"file://{tmp_path}", "claim": "mine", "image": IMAGE}
         assert finalizers(drive) == [STORAGE_FINALIZER]
         await deleted(drive)
         assert files(tmp_path) == []
@@ -234,7 +234,7 @@ async def test_the_operators_own_storage_makes_its_claim_in_the_jobs_namespace(t
         assert "ownerReferences" not in claim["metadata"]
         drive.apply("other", code={"source": PLAIN}, storage={"url": "s3://b"})
         await drive.fake.until(lambda: drive.status("other").get("storage"), what="a status")
-        assert drive.status("other")["storage"] == {"url": "s3://b"}
+        assert drive.status("other")["storage"] == {"url": "s3://b", "image": IMAGE}
         await deleted(drive)
     assert files(tmp_path) == []
 

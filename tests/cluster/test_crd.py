@@ -62,6 +62,7 @@ OPS: dict[str, Any] = {
         "podRetention": "Never",
     },
     "activeDeadlineSeconds": 600,
+    "rerunOf": {"name": "parent", "uid": "u", "steps": "All"},
 }
 LIMIT = {"key": "db", "limit": 1}
 CODE: dict[str, Any] = {"code": {"source": "from podgraph import job, op\n", "image": "python", "job": "my_job"}}
@@ -82,7 +83,7 @@ STATUS: dict[str, Any] = {
     "progress": "1/2",
     "counts": {"total": 2, "succeeded": 1},
     "graph": "eJw=",
-    "storage": {"url": "file:///x", "claim": "c", "secret": "s", "retain": "Keep", "logs": True},
+    "storage": {"url": "file:///x", "claim": "c", "secret": "s", "retain": "Keep", "logs": True, "image": "i"},
     "steps": {
         "src.a": {
             "state": "Succeeded",
@@ -101,6 +102,7 @@ STATUS: dict[str, Any] = {
             "message": "m",
         },
         "b": {"state": "Pending"},
+        "c": {"state": "Succeeded", "takenFrom": "parent"},
     },
 }
 
@@ -246,6 +248,8 @@ def test_what_the_operator_refuses_with_its_own_words_is_stored(jobs: Kube) -> N
             {**CODE, "execution": {"tagConcurrencyLimits": [{**LIMIT, "value": "x", "perValue": True}]}},
             "value and perValue cannot be set both",
         ),
+        ({**CODE, "rerunOf": {"steps": "All"}}, "spec.rerunOf.name: Required value"),
+        ({**CODE, "rerunOf": {"name": "p", "steps": "Some"}}, "spec.rerunOf.steps: Unsupported value"),
         ({**CODE, "activeDeadlineSeconds": 0}, "spec.activeDeadlineSeconds in body should be greater than"),
     ],
 )
@@ -280,6 +284,8 @@ def test_every_unknown_field_is_named(jobs: Kube) -> None:
         {"op": "replace", "path": "/spec/execution/maxConcurrent", "value": 4},
         {"op": "replace", "path": "/spec/activeDeadlineSeconds", "value": 900},
         {"op": "remove", "path": "/spec/activeDeadlineSeconds"},
+        {"op": "replace", "path": "/spec/rerunOf/name", "value": "other"},
+        {"op": "remove", "path": "/spec/rerunOf"},
     ],
     ids=lambda change: f"{change['op']}{change['path']}",
 )

@@ -1,8 +1,9 @@
-"""The command line, `podgraph`."""
+"""The command line, `podgraph`, which is also `kubectl podgraph`."""
 
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 
 __all__ = ["main"]
 
@@ -12,7 +13,8 @@ def main() -> None:
     try:
         from podgraph.cli.app import app
 
-        app()
+        # As a plugin of kubectl (`kubectl podgraph`) it is a script of another name.
+        app(prog_name="kubectl podgraph" if Path(sys.argv[0]).name.startswith("kubectl-") else None)
     except ModuleNotFoundError as error:
         if error.name not in ("typer", "yaml", "rich"):
             raise

@@ -93,6 +93,35 @@ class Cluster:
         named = [(pod.metadata.annotations or {}).get(OP_ANNOTATION, "") for pod in found]
         return {step: pod.metadata.name for step, pod in zip(named, found, strict=True) if step}
 
+    def create_config_map(self, manifest: Mapping[str, Any]) -> None:
+        """Create a ConfigMap whose name tells its content; that it is there already is success."""
+        with _told("create a ConfigMap"):
+            try:
+                self._pods.create_namespaced_config_map(self.namespace, manifest, _request_timeout=_ANSWER_SECONDS)
+            except ApiException as error:
+                if error.status != 409:
+                    raise
+
+    def create_pod(self, manifest: Mapping[str, Any]) -> None:
+        """Create a pod."""
+        with _told("create a pod"):
+            self._pods.create_namespaced_pod(self.namespace, manifest, _request_timeout=_ANSWER_SECONDS)
+
+    def pod_state(self, name: str) -> tuple[str, str, str]:
+        """Return a pod's phase, what it waits for, and the message its container ended with."""
+        with _told(f"get the pod {name!r}"):
+            status = self._pods.read_namespaced_pod(name, self.namespace, _request_timeout=_ANSWER_SECONDS).status
+        state = status.container_statuses[0].state if status.container_statuses else None
+        waiting, ended = (state.waiting, state.terminated) if state is not None else (None, None)
+        unscheduled = next((c.message for c in status.conditions or () if c.status == "False" and c.message), "")
+        why = ": ".join(part for part in (waiting.reason, waiting.message) if part) if waiting else unscheduled
+        return status.phase or "Pending", why, (ended.message or "").strip() if ended else status.message or ""
+
+    def delete_pod(self, name: str) -> None:
+        """Delete a pod."""
+        with _told(f"delete the pod {name!r}"):
+            self._pods.delete_namespaced_pod(name, self.namespace, _request_timeout=_ANSWER_SECONDS)
+
     def log(self, pod: str, follow: bool) -> Iterator[str]:
         """Yield the lines of a pod's log, with `follow` until the pod ends."""
         with _told(f"read the log of pod {pod!r}"):

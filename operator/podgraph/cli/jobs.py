@@ -16,9 +16,20 @@ from podgraph.definition.errors import DefinitionError, nearest
 from podgraph.planning.status import duration
 from podgraph.runtime.protocol import LINE_MARK
 
-__all__ = ["print_job", "print_jobs", "print_logs", "wait"]
+__all__ = ["create", "print_job", "print_jobs", "print_logs", "wait"]
 
 _LOOK_SECONDS = 0.5
+
+
+def create(cluster: Cluster, wanted: dict[str, Any], waits: bool, seconds: float, output: str) -> int:
+    """Make a Job and print its name; with `waits` show it until it is finished, as :func:`wait`."""
+    made = cluster.create(wanted)
+    if waits:
+        return wait(cluster, made["metadata"]["name"], seconds, output)
+    print_job(made, output, tree=False)
+    if output == "text":
+        print(made["metadata"]["name"])
+    return 0
 
 
 def wait(cluster: Cluster, name: str, seconds: float, output: str) -> int:
@@ -93,17 +104,45 @@ def print_logs(cluster: Cluster, name: str, step: str, following: bool) -> None:
             break
         time.sleep(_LOOK_SECONDS)
         job = cluster.get(job["metadata"]["name"])
-    ended = ("Succeeded", "Failed", "Canceled")
-    gone = [n for n, record in steps.items() if n not in pods and record["state"] in ended and step in ("", n)]
+    gone = [n for n, record in steps.items() if n not in pods and _has_run(record) and step in ("", n)]
+    taken = [n for n, record in steps.items() if record.get("takenFrom") and step in ("", n)]
+    for name_of in taken:
+        print(f"{name_of} was not run here but taken from Job {steps[name_of]['takenFrom']!r}", file=sys.stderr)
     if gone:
-        shown = ", ".join(gone[:5]) + (f" and {len(gone) - 5} more" if len(gone) > 5 else "")
-        print(
-            f"gone with their pods: the logs of {shown}; spec.execution.podRetention: Always keeps pods",
-            file=sys.stderr,
-        )
-    elif not printed:
+        _print_kept(cluster, job, gone, step)
+    elif not (printed or taken):
         what = f"step {step!r} of Job {name!r}" if step else f"Job {name!r}"
         print(f"{what} has printed nothing", file=sys.stderr)
+
+
+def _print_kept(cluster: Cluster, job: dict[str, Any], gone: list[str], step: str) -> None:
+    """Print the logs of steps whose pods are gone, if they were kept; say on standard error where they are from."""
+    storage = job["status"].get("storage") or {}
+    kept: dict[str, list[str]] = {}
+    if storage.get("logs"):
+        from podgraph.cli.stored_logs import stored_logs
+
+        kept = stored_logs(cluster, job, gone)
+        if kept:
+            print(f"from the storage {storage['url']}, as their pods are gone: {_some(list(kept))}", file=sys.stderr)
+    for name, lines in kept.items():
+        for line in lines:
+            print(line if step else f"{name} | {line}", flush=True)
+    if lost := [name for name in gone if name not in kept]:
+        how = (
+            "the storage has none (a container that is killed whole keeps none, nor do steps that share a pod)"
+            if storage.get("logs")
+            else "spec.storage.logs: true would have kept them; spec.execution.podRetention: Always keeps pods"
+        )
+        print(f"gone with their pods: the logs of {_some(lost)}; {how}", file=sys.stderr)
+
+
+def _has_run(record: dict[str, Any]) -> bool:
+    return record["state"] in ("Succeeded", "Failed", "Canceled") and record.get("attempt", 0) > 0
+
+
+def _some(names: list[str]) -> str:
+    return ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
 
 
 def _drawn(changes: Iterator[dict[str, Any]]) -> Iterator[dict[str, Any]]:

@@ -31,6 +31,8 @@ _MARKS = {
     "Canceled": ("⊘", "magenta"),
 }
 
+_TAKEN = ("↩", "dim green")  # done by another job that this one reruns
+
 _COLORS = {
     "Succeeded": "green",
     "Failed": "bold red",
@@ -48,7 +50,8 @@ Object = Mapping[str, Any]
 class StepView:
     """What a tree shows of a step: its state, how long its op took or takes, its outputs as texts, its error.
 
-    `stored` says of outputs that are no small JSON value how large they are and where.
+    `stored` says of outputs that are no small JSON value how large they are and where, `taken_from` which Job did a
+    step that this one did not run.
     """
 
     state: str = "Pending"
@@ -58,6 +61,7 @@ class StepView:
     message: str = ""
     attempt: int = 1
     stored: Mapping[str, str] = field(default_factory=dict)
+    taken_from: str = ""
 
     @classmethod
     def of_record(cls, step: Object) -> StepView:
@@ -67,7 +71,7 @@ class StepView:
             seconds = max(0.0, seconds_of(step["completionTime"]) - seconds_of(step["startTime"]))
         return cls(
             step.get("state", "Pending"), seconds, step.get("outputs") or {}, step.get("reason") or "",
-            step.get("message") or "", step.get("attempt", 1), _stored(step),
+            step.get("message") or "", step.get("attempt", 1), _stored(step), step.get("takenFrom") or "",
         )  # fmt: skip
 
 
@@ -105,11 +109,13 @@ def steps_tree(tree: Tree, names: Sequence[str], steps: Mapping[str, StepView], 
 
 def step_line(name: str, step: StepView, upstream: tuple[str, ...] = ()) -> Text:
     """Return one step's line: its state, name, what it waits for, how long its op took, and its outputs or error."""
-    mark, color = _MARKS.get(step.state, ("?", ""))
+    mark, color = _TAKEN if step.taken_from else _MARKS.get(step.state, ("?", ""))
     line = Text.assemble((f"{mark} ", color), (name, "" if step.state != "Pending" else "dim"))
     if upstream:
         line.append(f" ← {', '.join(upstream[:3])}{', ...' if len(upstream) > 3 else ''}", "dim")
     line.append(f"  {step.state}", color)
+    if step.taken_from:
+        line.append(f"  taken from {step.taken_from}", "dim")
     if step.attempt > 1:
         line.append(f"  attempt {step.attempt}", "dim")
     if step.seconds is not None:

@@ -197,6 +197,16 @@ class Client:
             raise
         return any(r["name"] == "jobs" for r in msgspec.json.decode(answer)["resources"])
 
+    async def get_job(self, namespace: str, name: str) -> dict[str, Any] | None:
+        """Return a Job as it is now, or None when there is none."""
+        try:
+            found: dict[str, Any] = msgspec.json.decode(await self._request("GET", f"{_JOBS}/{namespace}/jobs/{name}"))
+        except ApiError as error:
+            if error.status == 404:
+                return None
+            raise
+        return found
+
     async def job_version(self, namespace: str, name: str, uid: str) -> str | None:
         """Return the resource version of the Job with this uid; None when there is none."""
         try:

@@ -46,15 +46,17 @@ class Assign:
 class Actions:
     """What one pass decided. Empty fields ask for nothing.
 
-    `copy_code` asks for the Job's own copy of its code before anything else (see :meth:`Run.code_source`); `creates`
-    are pods; `deletes`, `confirm` (look whether it really is gone), `read_log` (for the graph), `follow_log` (for what
-    its steps do) and `read_reports` (once more and whole, as it has ended) are pod names; `status` is a merge patch;
-    `assigns` tells waiting pods what to do; the logs of the pods `follow` are followed for the record of their step,
-    and those of `leave` no more; `pressed` says that a pod of the Job finds no room; `urgent` says that the status
-    should be written at once; `again_at` is a time (seconds since the epoch) to look again.
+    `copy_code` asks for the Job's own copy of its code before anything else (see :meth:`Run.code_source`), `read_jobs`
+    for Jobs by name (see :meth:`Run.jobs_found`); `creates` are pods; `deletes`, `confirm` (look whether it really is
+    gone), `read_log` (for the graph), `follow_log` (for what its steps do) and `read_reports` (once more and whole, as
+    it has ended) are pod names; `status` is a merge patch; `assigns` tells waiting pods what to do; the logs of the
+    pods `follow` are followed for the record of their step, and those of `leave` no more; `pressed` says that a pod of
+    the Job finds no room; `urgent` says that the status should be written at once; `again_at` is a time (seconds since
+    the epoch) to look again.
     """
 
     copy_code: bool = False
+    read_jobs: list[str] = field(default_factory=list)
     creates: list[Manifest] = field(default_factory=list)
     assigns: list[Assign] = field(default_factory=list)
     follow: list[str] = field(default_factory=list)
@@ -77,5 +79,5 @@ class Actions:
 
     def drop_creates(self) -> None:
         """Make nothing after all: the Job is at its end."""
-        self.creates, self.assigns, self.follow, self.copy_code = [], [], [], False
+        self.creates, self.assigns, self.follow, self.read_jobs, self.copy_code = [], [], [], [], False
         self.read_log = self.follow_log = self.read_reports = ""

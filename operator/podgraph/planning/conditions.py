@@ -73,6 +73,7 @@ class Conditions:
             self._progress("False", "Failed", _failure(steps), now, actions)
         else:
             message = f"all {total} steps are done" if total > 1 else "the step is done"
+            message += f", {steps.taken} of them as another job did them" if steps.taken else ""
             self._progress("True", "Succeeded", message, now, actions)
         self._finish(started, now, actions)
 

@@ -24,6 +24,7 @@ __all__ = [
     "clean_pod",
     "code_config_map",
     "label_value",
+    "log_pod",
     "nonce",
     "resolve_pod",
     "run_nonce",
@@ -66,6 +67,11 @@ def run_pod(job: str, uid: str) -> str:
 def clean_pod(job: str, uid: str) -> str:
     """Return the name of the pod that deletes what a Job stored."""
     return _name(job, "clean", f"{uid}//clean")
+
+
+def log_pod(job: str, uid: str, nonce: str) -> str:
+    """Return the name of a pod that prints what a Job's steps have printed."""
+    return _name(job, "logs", f"{uid}//logs/{nonce}")
 
 
 def code_config_map(job: str, uid: str) -> str:

@@ -23,6 +23,7 @@ from podgraph.planning.making import PodMaker
 from podgraph.planning.manifests import JobRef, Manifest
 from podgraph.planning.observe import is_alive, observe
 from podgraph.planning.pods import Pod
+from podgraph.planning.rerun import Rerun, json_values, read_rerun, taken_before
 from podgraph.planning.resolving import Resolver
 from podgraph.planning.retention import pods_to_delete
 from podgraph.planning.sizes import check_ops, output_budget
@@ -70,6 +71,8 @@ class Run:
         self._attempts: Attempts | Whole | None = None
         self._told_generation = True
         self.waits_for_exit = False
+        again = read_rerun(job["spec"])
+        self._rerun = Rerun(again, self.ref.uid) if again and not self.conditions.holds("Accepted", "True") else None
 
     @property
     def finished(self) -> bool:
@@ -136,6 +139,11 @@ class Run:
         """Say that the copy exists."""
         self._resolver.copied = True
 
+    def jobs_found(self, jobs: Mapping[str, Object | None]) -> None:
+        """Give the Jobs that `read_jobs` asked for, None where there is none."""
+        if self._rerun is not None:
+            self._rerun.found(jobs)
+
     def graph_from_log(self, packed: str) -> None:
         """Give the packed graph that `read_log` asked for."""
         self._told = packed
@@ -191,6 +199,8 @@ class Run:
             return {}
         changed, self.steps.changed = self.steps.changed, set()
         counts = {state[0].lower() + state[1:]: self.steps.count(state) for state in STATES}
+        if self.steps.taken:
+            counts["taken"] = self.steps.taken
         done = self.steps.count("Succeeded") + self.steps.count("Skipped")
         status: dict[str, Any] = {
             "steps": {name: self.steps.records[name].to_patch() for name in changed},
@@ -272,9 +282,12 @@ class Run:
             if self.spec.code is not None and self.storage is None:
                 self.storage = read_storage(self.spec.storage) if self.spec.storage else self.settings.storage
                 if self.storage is not None:
-                    actions.status["storage"] = self.storage.to_status()
+                    actions.status["storage"] = {**self.storage.to_status(), "image": self.spec.code.image}
             self._maker = PodMaker(self.ref, self.settings, self.spec.code, self.storage)
             self._resolver = Resolver(self._maker, self.conditions, self.spec.execution)
+        if self._rerun is not None and (wanted := self._rerun.wanted()):
+            actions.read_jobs = wanted
+            return
         containers: Mapping[str, ContainerSpec] = {}
         if self.spec.code is None:
             graph, containers = graph_of_ops(self.ref.name, self.spec.ops or ())
@@ -310,20 +323,29 @@ class Run:
         check_ops(graph)
         selected = select(graph, self.spec.selection)
         check_priorities(graph.ops[name] for name in selected)
-        bound = bind(graph, selected, self.spec.run_config)
-        budget = output_budget(self._object, len(self._packed), len(selected))
+        taken = taken_before(graph, selected, self._records)
+        if self._rerun is not None:
+            taken = self._rerun.take(graph, selected, self.storage)
+        bound = bind(graph, taken.run, self.spec.run_config, taken=taken.records)
+        names_ = taken.names(graph)
+        budget = output_budget(self._object, len(self._packed), len(names_))
         self._maker.set_graph(graph, bound, containers)
         section = one_pod_section(self.spec.execution, self.spec.run_config)
-        steps = (ReportedSteps if section else Steps)(graph, selected, bound.inputs, self._records)
+        steps = (ReportedSteps if section else Steps)(graph, names_, bound.inputs, {**self._records, **taken.records})
         if isinstance(steps, ReportedSteps):
-            self._attempts = Whole(steps, self._maker, self.spec.execution, budget, self.spec.group(section))
+            group = self.spec.group(section)
+            if taken.records:
+                group |= {"selection": list(taken.run), "taken": json_values(graph, taken)}
+            self._attempts = Whole(steps, self._maker, self.spec.execution, budget, group)
         else:
             self._attempts = Attempts(steps, self._maker, self.spec.execution, budget, pods)
         if not self.conditions.holds("Accepted", "True"):
-            steps.changed.update(selected)
-            chosen, total = len(selected), len(graph.ops)
+            steps.changed.update(steps.records)
+            chosen, total = len(taken.run), len(graph.ops)
             count = f"{chosen} of {total} ops" if chosen < total else f"{total} op{'s' if total != 1 else ''}"
-            self.conditions.accept(f"{count} will run", now, actions)
+            rest = f"; {steps.taken} taken from Job {self._rerun.name!r}" if self._rerun and steps.taken else ""
+            self.conditions.accept(f"{count} will run{rest}", now, actions)
+            self._rerun = None
 
 
 def _as_loaded(record: StepRecord) -> StepRecord:

@@ -40,7 +40,8 @@ class StepRecord(FlowStep):
 
     `attempt` is the number of the last attempt, 0 before the first; `lost` of them, the last included when it was one,
     ended for reasons that were not the op's. `retry_time` is when a step in UpForRetry is tried again. What a step in
-    Stopping will have ended for stands in `reason` and `message` already.
+    Stopping will have ended for stands in `reason` and `message` already. `taken_from` names the Job that ran a step
+    that is not run here, but taken as it succeeded there (see planning.rerun).
     """
 
     state: str = "Pending"
@@ -53,6 +54,7 @@ class StepRecord(FlowStep):
     outputs: dict[str, str] = field(default_factory=dict)
     reason: str = ""
     message: str = ""
+    taken_from: str = ""
 
     @classmethod
     def from_status(cls, data: Mapping[str, Any]) -> StepRecord:
@@ -71,6 +73,7 @@ class StepRecord(FlowStep):
             },
             reason=data.get("reason") or "",
             message=data.get("message") or "",
+            taken_from=data.get("takenFrom") or "",
         )
 
     def to_patch(self) -> Object:
@@ -89,6 +92,7 @@ class StepRecord(FlowStep):
             "stored": stored,
             "reason": self.reason or None,
             "message": message or None,
+            "takenFrom": self.taken_from or None,
         }
 
 

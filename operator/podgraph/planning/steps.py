@@ -17,6 +17,7 @@ __all__ = ["ReportedSteps", "Steps"]
 class Steps(Flow[StepRecord]):
     """The records of the selected ops, which of them are ready to start, and which changed since last asked.
 
+    Of a rerun they have those with them that it has taken from its parent, done as they are; `taken` counts these.
     `values` holds the inputs that run config, literals and defaults give (see run_config.binding).
     """
 
@@ -27,6 +28,7 @@ class Steps(Flow[StepRecord]):
         self.changed: set[str] = set()
         self.moved: dict[str, None] = {}  # those that went to another state, for planning.ahead
         super().__init__(graph, {name: (records or {}).get(name) or StepRecord() for name in selected})
+        self.taken = sum(bool(record.taken_from) for record in self.records.values())
         self.output_bytes = sum(len(t.encode()) for r in self.records.values() for t in r.outputs.values())
 
     def set_state(self, name: str, state: str, reason: str = "", message: str = "") -> None:

@@ -20,11 +20,13 @@ from podgraph.runtime.protocol import Assignment
 
 __all__ = [
     "MOUNT_PATH",
+    "SHOW_SECONDS",
     "Storage",
     "claim_manifest",
     "clean_pod",
     "default_storage",
     "equip",
+    "log_pod",
     "needs_cleaning",
     "prefix",
     "read_storage",
@@ -34,6 +36,8 @@ MOUNT_PATH = "/podgraph-storage"
 """Where a claim is mounted when no URL says otherwise."""
 CLEAN_SECONDS = 300
 """How long a pod that deletes what a Job stored may run."""
+SHOW_SECONDS = 120
+"""How long a pod that prints stored logs may take."""
 
 _HARMLESS = ("Pending", "Succeeded", "Skipped", "UpstreamFailed")
 _URL = re.compile(r"([a-z][a-z0-9+.-]*)://(\S+)")
@@ -191,6 +195,28 @@ def clean_pod(job: JobRef, image: str, storage: Storage, runtime: str) -> Manife
     return pod
 
 
+def log_pod(
+    job: JobRef, image: str, storage: Storage, runtime: str, nonce: str, attempts: Mapping[str, int]
+) -> Manifest:
+    """Return the pod that prints the kept logs of these attempts, by step.
+
+    It goes with its Job, but without the Job's labels: it is no pod for the operator to look at.
+    """
+    assignment = Assignment(
+        op="",
+        nonce=nonce,
+        run_id=job.uid,
+        storage=storage.url,
+        prefix=prefix(job),
+        show=dict(attempts),
+    )
+    pod = manifests.python_pod(job, names.log_pod(job.name, job.uid, nonce), CodeSpec(image), assignment, runtime, "")
+    equip(pod, storage)
+    pod["metadata"]["labels"] = {names.MANAGED_BY_LABEL: names.MANAGED_BY}
+    pod["spec"]["activeDeadlineSeconds"] = SHOW_SECONDS
+    return pod
+
+
 def needs_cleaning(status: Mapping[str, Any]) -> bool:
     """Whether a Job may have stored anything: an attempt that did not end well may have, without telling."""
     steps = (status.get("steps") or {}).values()
@@ -201,4 +227,5 @@ def needs_cleaning(status: Mapping[str, Any]) -> bool:
         or step.get("attempt", 1) > 1
         or any("key" in item for item in (step.get("stored") or {}).values())
         for step in steps
+        if not step.get("takenFrom")  # what it gave belongs to another Job
     )

@@ -156,6 +156,10 @@ class Controller:
         changed, job.changed = job.changed, set()
         actions = job.run.advance(pods, changed, self._clock())
         self._remember(job, actions)
+        if actions.read_jobs:
+            namespace = job.run.ref.namespace
+            job.run.jobs_found({name: await self.client.get_job(namespace, name) for name in actions.read_jobs})
+            self.queue.add(uid)
         if actions.copy_code:
             await self._copy_code(job, job.run)
             if not job.run.finished:

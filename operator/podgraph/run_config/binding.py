@@ -68,29 +68,30 @@ class Bound:
 
 def bind(
     graph: Graph, selected: Iterable[str], run_config: Mapping[str, Any] | None = None, given: Collection[str] = (),
-    sections: Collection[str] = SECTIONS,
+    sections: Collection[str] = SECTIONS, taken: Collection[str] = (),
 ) -> Bound:  # fmt: skip
     """Check run config for the `selected` ops and return what it gives to each of them.
 
     The job's own default run config is merged below it, as far as it is about one of the `sections`. An input whose
     source op is selected is left out: its value comes at run time. So is one that falls back on a default only its
     function knows, and one from a job input in `given`. An input connected to ops that are not selected takes run
-    config, else its default (as in Dagster).
+    config, else its default (as in Dagster). `taken` names ops that are not run either, but whose outputs are there.
 
     Raises RunConfigError with all problems at once, and DefinitionError (`PartialFanIn`) when only some of a fan-in's
     ops are selected (Dagster would run on what is there and give another result without a word).
     """
     chosen = dict.fromkeys(selected)
-    _check_fan_ins(graph, chosen)
+    giving = {*chosen, *taken}
+    _check_fan_ins(graph, chosen, giving)
     found: list[Problem] = []
     own = json.loads(graph.run_config or "{}")
     default = {key: own[key] for key in sections if key in own}
     if "inputs" in default:
         default["inputs"] = {key: value for key, value in default["inputs"].items() if key not in given}
     config = _nested(merge(default, {} if run_config is None else run_config), found)
-    refused = list(_refused(graph, chosen, config))
+    refused = list(_refused(graph, chosen, giving, config))
     found += refused
-    schema = run_config_schema(graph, chosen, given, sections, bare=True)
+    schema = run_config_schema(graph, chosen, given, sections, True, taken)
     paths = {problem.path for problem in refused}
     found += [problem for problem in problems(schema, config, "") if problem.path not in paths]
     if found:
@@ -103,7 +104,7 @@ def bind(
         if op.config:
             bound.configs[name] = entry.get("config")
         if op.inputs:
-            _bind_inputs(op, chosen, entry, config.get("inputs") or {}, bound, found)
+            _bind_inputs(op, giving, entry, config.get("inputs") or {}, bound, found)
     if found:
         raise RunConfigError(found)
     return bound
@@ -128,12 +129,12 @@ def merge(below: Any, above: Any, path: str = "") -> Any:
     return merged
 
 
-def _check_fan_ins(graph: Graph, chosen: Collection[str]) -> None:
+def _check_fan_ins(graph: Graph, chosen: Collection[str], giving: Collection[str]) -> None:
     for name in chosen:
         for item in graph.ops[name].inputs:
             if item.ordering or len(item.sources) < 2:
                 continue
-            out = sorted({ref.op for ref in item.sources if ref.op not in chosen})
+            out = sorted({ref.op for ref in item.sources if ref.op not in giving})
             if out and len(out) < len({ref.op for ref in item.sources}):
                 raise DefinitionError(
                     "PartialFanIn",
@@ -184,7 +185,7 @@ def _nested_ops(level: Mapping[str, Any], where: str, found: list[Problem]) -> d
     return made
 
 
-def _refused(graph: Graph, chosen: Collection[str], config: Any) -> Iterable[Problem]:
+def _refused(graph: Graph, chosen: Collection[str], giving: Collection[str], config: Any) -> Iterable[Problem]:
     """Find inputs that exist but that run config may not set, to say why rather than that they are unknown."""
     if not isinstance(config, Mapping):
         return
@@ -192,9 +193,9 @@ def _refused(graph: Graph, chosen: Collection[str], config: Any) -> Iterable[Pro
         if path[0] not in chosen:
             continue
         for item in graph.ops[path[0]].inputs:
-            if item.name in inputs and not takes_config(item, chosen):
+            if item.name in inputs and not takes_config(item, giving):
                 where = f"{path[1]}.inputs.{item.name}"
-                yield Problem(where, f"{where} {_why_not(item, chosen)}")
+                yield Problem(where, f"{where} {_why_not(item, giving)}")
 
 
 def _set_inputs(level: Any, prefix: str, where: str) -> Iterable[tuple[tuple[str, str], Mapping[str, Any]]]:
@@ -206,18 +207,18 @@ def _set_inputs(level: Any, prefix: str, where: str) -> Iterable[tuple[tuple[str
         yield from _set_inputs(entry.get("ops"), f"{prefix}{name}.", f"{where}.{name}.ops")
 
 
-def _why_not(item: Input, chosen: Collection[str]) -> str:
+def _why_not(item: Input, giving: Collection[str]) -> str:
     if item.ordering:
         return "only waits and takes no value; remove it"
     if item.job_input:
         return f"gets its value from the job's input {item.job_input!r}; set inputs.{item.job_input} instead"
     if item.literal is not None:
         return "is set by the job itself; remove it"
-    return f"gets its value from op {next(ref.op for ref in item.sources if ref.op in chosen)!r}; remove it"
+    return f"gets its value from op {next(ref.op for ref in item.sources if ref.op in giving)!r}; remove it"
 
 
 def _bind_inputs(
-    op: Op, chosen: Collection[str], entry: Mapping[str, Any], job_inputs: Mapping[str, Any], bound: Bound,
+    op: Op, giving: Collection[str], entry: Mapping[str, Any], job_inputs: Mapping[str, Any], bound: Bound,
     found: list[Problem],
 ) -> None:  # fmt: skip
     values: dict[str, str] = {}
@@ -229,7 +230,7 @@ def _bind_inputs(
         key = item.name
         if item.job_input:
             place, given, key = f"inputs.{item.job_input}", job_inputs, item.job_input
-        if item.ordering or any(ref.op in chosen for ref in item.sources):
+        if item.ordering or any(ref.op in giving for ref in item.sources):
             continue
         if key in given:
             configured.append(item.name)

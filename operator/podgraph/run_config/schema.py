@@ -27,19 +27,19 @@ _NOTHING: tuple[Any, ...] = ({}, None)  # config that is left out is read as one
 
 def run_config_schema(
     graph: Graph, selected: Iterable[str] | None = None, given: Collection[str] = (),
-    sections: Collection[str] = SECTIONS, bare: bool = False,
+    sections: Collection[str] = SECTIONS, bare: bool = False, taken: Collection[str] = (),
 ) -> Schema:  # fmt: skip
     """Return the JSON Schema (2020-12) of run config for the `selected` ops (all when None).
 
     What is set for other ops is not looked at. `given` names job inputs whose values come from elsewhere, so that run
-    config must not give any. With `bare` an input's value can only stand for itself, not also as `{value: ...}`
-    (Dagster's other form).
+    config must not give any; `taken` names ops that are not run but whose outputs are there. With `bare` an input's
+    value can only stand for itself, not also as `{value: ...}` (Dagster's other form).
 
     >>> from podgraph.definition.graph import Op
     >>> run_config_schema(Graph.of("j", [Op("one")]))["properties"]["ops"]["properties"]
     {'one': {'type': 'object', 'properties': {}, 'additionalProperties': False}}
     """
-    return _Maker(graph, selected, given, bare).whole(sections)
+    return _Maker(graph, selected, given, bare, taken).whole(sections)
 
 
 def op_path(name: str) -> str:
@@ -64,9 +64,12 @@ def needed_resources(graph: Graph, chosen: Iterable[str]) -> list[str]:
 class _Maker:
     """Makes the schema of one graph and selection; definitions that schemas bring along are gathered in `defs`."""
 
-    def __init__(self, graph: Graph, selected: Iterable[str] | None, given: Collection[str], bare: bool) -> None:
+    def __init__(
+        self, graph: Graph, selected: Iterable[str] | None, given: Collection[str], bare: bool, taken: Collection[str]
+    ) -> None:
         self.graph, self.given, self.bare = graph, given, bare
         self.chosen = dict.fromkeys(graph.ops if selected is None else selected)
+        self.giving = {*self.chosen, *taken}
         self.defs: Schema = {}
 
     def whole(self, sections: Collection[str]) -> Schema:
@@ -109,7 +112,7 @@ class _Maker:
         if op.description:
             entry["description"] = op.description
         for item in op.inputs:
-            if takes_config(item, self.chosen):
+            if takes_config(item, self.giving):
                 inputs["properties"][item.name] = self.value(item, f"ops.{op.name}.{item.name}")
                 if not item.has_default:
                     inputs.setdefault("required", []).append(item.name)

@@ -43,6 +43,11 @@ def work(assignment: Assignment) -> Record:
         if assignment.clean:
             open_storage(assignment.storage).delete(assignment.prefix)
             return Record(assignment.nonce, "Succeeded")
+        if assignment.show:
+            from podgraph.runtime.logs import show_logs
+
+            show_logs(open_storage(assignment.storage), assignment.prefix, assignment.show, assignment.nonce)
+            return Record(assignment.nonce, "Succeeded")
         if assignment.ahead:
             return _work_ahead(assignment)
         return _work(_load(assignment), assignment)

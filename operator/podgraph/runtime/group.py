@@ -13,7 +13,7 @@ from typing import Any, Callable
 from podgraph.definition.jobs import JobDefinition
 from podgraph.definition.values import NotJsonError, to_json
 from podgraph.runtime.attempt import RunInfo
-from podgraph.runtime.channel import Stored, load
+from podgraph.runtime.channel import Stored, load, store
 from podgraph.runtime.errors import ErrorInfo
 from podgraph.runtime.in_process import run_in_process
 from podgraph.runtime.load import CodeRef
@@ -35,19 +35,24 @@ Say = Callable[[str], None]
 def run_group(job: JobDefinition, code: CodeRef, assignment: Assignment, say: Say | None = None) -> Record:
     """Run the steps of `assignment.group`; each change of one is a line that `say` takes (standard output).
 
-    The group has the job's `selection` and `runConfig`, and the `execution` section to run by. The record says that
+    The group has the job's `selection` and `runConfig`, and the `execution` section to run by; `taken` holds, by op and
+    output, the values of ops that are not run as they were in another run. The record says that
     the pod came to its end, and how its steps did; all else of a step stands in its lines. Raises DefinitionError
     before any step when something is not right.
     """
     group = assignment.group
     config = {**(group.get("runConfig") or {}), "execution": group["execution"]}
-    prepared = prepare(job, config, group.get("selection") or ())
-    steps = _ReportedSteps(prepared, assignment.nonce, say or Out())
+    taken = group.get("taken") or {}
+    prepared = prepare(job, config, group.get("selection") or (), taken=taken)
+    multiprocess = prepared.execution.executor == "multiprocess"
+    if multiprocess:
+        taken = {op: {out: store(value, "", "") for out, value in outs.items()} for op, outs in taken.items()}
+    steps = _ReportedSteps(prepared, assignment.nonce, say or Out(), taken)
     run = RunInfo(assignment.run_id, prepared.tags, prepared.execution.retries)
     started, reason, message = time.time(), "", ""
     try:
         with _ended_by_sigterm():
-            if prepared.execution.executor == "multiprocess":
+            if multiprocess:
                 run_multiprocess(prepared, steps, run, code, _print_line)
             else:
                 run_in_process(prepared, steps, run)
@@ -65,11 +70,11 @@ def run_group(job: JobDefinition, code: CodeRef, assignment: Assignment, say: Sa
 class _ReportedSteps(LocalSteps):
     """The steps of a pod, each of whose changes is told."""
 
-    def __init__(self, prepared: Prepared, nonce: str, say: Say) -> None:
+    def __init__(self, prepared: Prepared, nonce: str, say: Say, taken: dict[str, dict[str, Any]]) -> None:
         self._nonce, self._say = nonce, say
         self._retry_time = ""
         self._resource_failure = ""
-        super().__init__(prepared.graph, prepared.selected)
+        super().__init__(prepared.graph, prepared.selected, taken=taken)
 
     def emit(self, kind: str, step: str, data: dict[str, Any]) -> None:
         """Keep of all events only what no step's state says."""

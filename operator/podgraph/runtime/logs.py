@@ -14,15 +14,17 @@ import signal
 import sys
 import tempfile
 import time
+from collections.abc import Iterable, Mapping
 from typing import IO, Any
 
 from podgraph.runtime.protocol import StepError
-from podgraph.runtime.storage import CHUNK, open_storage
+from podgraph.runtime.storage import CHUNK, Storage, open_storage
 
-__all__ = ["LOG", "keep_log"]
+__all__ = ["LOG", "keep_log", "read_shown", "show_logs"]
 
 LOG = "log.txt"
 """The last part of a log's key; no output can be named so."""
+_SHOWN = 8 << 20  # the kubelet cuts a pod's log at 10 MiB
 _LOOK_SECONDS = 0.2
 _REST_SECONDS = 1.0
 _PIECE = 1 << 16
@@ -55,6 +57,41 @@ def keep_log(url: str, prefix: str) -> int | None:
         except StepError as error:
             sys.stderr.write(f"podgraph: the step's log is not kept: {error.message}\n")
     return status
+
+
+def show_logs(storage: Storage, prefix: str, attempts: Mapping[str, int], nonce: str) -> None:
+    """Print the kept logs of these attempts, by op, in the form that :func:`read_shown` reads.
+
+    Of logs that are too long together only the ends are printed. Raises StepError (`StorageFailed`).
+    """
+    most = _SHOWN // max(1, len(attempts))
+    out = sys.stdout.buffer
+    for op, attempt in attempts.items():
+        with contextlib.suppress(FileNotFoundError), storage.reading(f"{prefix}/{op}/{attempt}/{LOG}") as file:
+            size = file.seek(0, os.SEEK_END)
+            file.seek(max(0, size - most))
+            out.write(f"{nonce} {op}\n".encode())
+            if size > most:
+                out.write(f"... ({size - most:,} bytes before this are not shown)\n".encode())
+            data = file.read()
+            out.write(data if not data or data.endswith(b"\n") else data + b"\n")
+    out.flush()
+
+
+def read_shown(lines: Iterable[str], nonce: str) -> dict[str, list[str]]:
+    """Return the lines of each op's log out of what :func:`show_logs` printed; an op without a log is left out.
+
+    >>> read_shown(["n one", "hello", "n two", "n three", "x"], "n")
+    {'one': ['hello'], 'two': [], 'three': ['x']}
+    """
+    found: dict[str, list[str]] = {}
+    into: list[str] = []
+    for line in lines:
+        if line.startswith(f"{nonce} "):
+            into = found.setdefault(line[len(nonce) + 1 :], [])
+        else:
+            into.append(line)
+    return found
 
 
 def _follow(child: int, ends: dict[int, int], copy: IO[bytes]) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -50,13 +50,17 @@ def prepare(
     resources: Mapping[str, Any] | None = None,
     tags: Mapping[str, str] | None = None,
     default_executor: str = "in_process",
+    taken: Collection[str] = (),
 ) -> Prepared:
-    """Check everything and return the run. Raises DefinitionError; RunConfigError with all problems of run config."""
+    """Check everything and return the run. Raises DefinitionError; RunConfigError with all problems of run config.
+
+    `taken` names ops that are not run, but whose outputs are there.
+    """
     graph, resource_defs = _with_resources(job, resources or {})
     selected = select(graph, op_selection)
     given = input_values or {}
     _check_input_values(graph, given)
-    bound = bind(graph, selected, run_config, given)
+    bound = bind(graph, selected, run_config, given, taken=taken)
     prepared = Prepared(
         job, graph, selected, bound, resource_defs,
         {**graph.tags, **check_tags("the run", tags)}, read_execution(bound.execution, default_executor),

@@ -81,9 +81,9 @@ class Assignment:
     run config gave. `attempt` counts from 1; `lost` of those before it ended for reasons that were not the op's.
     `storage` is the URL where large values lie and `prefix` the key below which this pod's go; `stored` holds the
     inputs that come as references (see runtime.values). With `keep_log` what the step prints goes there too; with
-    `clean` the pod is to delete all that is below `prefix`, and nothing else.
-    `ahead` is set for a pod that is started before its inputs exist: it loads the code, and waits for at most so many
-    seconds for the whole assignment to take this one's place.
+    `clean` the pod is to delete all that is below `prefix`, and nothing else; with `show` to print the kept logs of
+    these attempts, by op, and nothing else. `ahead` is set for a pod that is started before its inputs exist: it loads
+    the code, and waits for at most so many seconds for the whole assignment to take this one's place.
     A pod that runs all steps has instead a `group`: `selection`, `runConfig` and `execution` (see runtime.group).
     """
 
@@ -107,6 +107,7 @@ class Assignment:
     keep_log: bool = False
     clean: bool = False
     ahead: int = 0
+    show: dict[str, Any] = field(default_factory=dict)
 
     def to_text(self) -> str:
         """Return the assignment as compact JSON."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import heapq
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Callable
 
 from podgraph.definition.graph import Graph
@@ -33,14 +33,23 @@ class LocalStep(FlowStep):
 class LocalSteps(Flow[LocalStep]):
     """The steps of one run, its events so far, and those steps that wait for their next attempt.
 
-    `watch` is called with each event as it happens.
+    `watch` is called with each event as it happens. `taken` holds the outputs of ops that are not run, but count as
+    done.
     """
 
-    def __init__(self, graph: Graph, selected: Sequence[str], watch: Callable[[Event], None] | None = None) -> None:
+    def __init__(
+        self, graph: Graph, selected: Sequence[str], watch: Callable[[Event], None] | None = None,
+        taken: Mapping[str, dict[str, Any]] | None = None,
+    ) -> None:  # fmt: skip
         self.events: list[Event] = []
         self._watch = watch
         self._retries: list[tuple[float, str]] = []  # a heap of when which step is tried again
-        super().__init__(graph, {name: LocalStep() for name in selected})
+        steps = {name: LocalStep() for name in selected}
+        if taken:
+            steps = {name: steps.get(name) or LocalStep() for name in graph.order if name in steps or name in taken}
+        for name, outputs in (taken or {}).items():
+            steps[name].state, steps[name].outputs = "Succeeded", outputs
+        super().__init__(graph, steps)
 
     def emit(self, kind: str, step: str, data: dict[str, Any]) -> None:
         """Add an event."""

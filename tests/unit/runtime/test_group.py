@@ -243,3 +243,17 @@ def test_a_thousand_ops_in_one_process(tmp_path: Path) -> None:
     assert len(reports) == 2_000
     assert reports[-1].outputs == {"result": "1000"}
     assert unpack_states(record.summary) == ["Succeeded"] * 1_000
+
+
+@BOTH
+def test_taken_outputs_stand_where_those_of_steps_would(tmp_path: Path, executor: dict[str, Any]) -> None:
+    file = tmp_path / "job.py"
+    file.write_text(CODE)
+    code = CodeRef(file=str(file))
+    group = {"selection": ["split", "skipped"], "taken": {"one": {"result": 41}}, "execution": {"config": executor}}
+    lines: list[str] = []
+    record = run_group(code.load(), code, Assignment("", "n", "r", group=group), lines.append)
+    ended = {r.step: r for r in reports_in(lines, "n")}
+    assert (record.outcome, ended.keys()) == ("Succeeded", {"split", "skipped"})
+    assert ended["split"].outputs == {"a": "42"}
+    assert list(unpack_states(record.summary)) == ["Succeeded", "Succeeded", "Skipped"]
