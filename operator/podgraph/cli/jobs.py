@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from typing import Any
 
@@ -93,13 +93,10 @@ def print_logs(cluster: Cluster, name: str, step: str, following: bool) -> None:
         for name_of, pod in pods.items():
             if pod in printed or (step and step != name_of):
                 continue
-            if steps.get(name_of, {}).get("state", "Pending") in ("Pending", "Starting"):
+            if steps.get(name_of, {}).get("state", "Pending") in ("Pending", "Waiting", "Starting"):
                 continue  # its container has said nothing yet
             printed.add(pod)
-            for line in cluster.log(pod, following):
-                if LINE_MARK in line:
-                    continue  # not the op's words, but its pod's to the operator
-                print(line if step else f"{name_of} | {line}", flush=True)
+            _print_lines(cluster.log(pod, following), name_of, step)
         if finished or not following:
             break
         time.sleep(_LOOK_SECONDS)
@@ -126,8 +123,7 @@ def _print_kept(cluster: Cluster, job: dict[str, Any], gone: list[str], step: st
         if kept:
             print(f"from the storage {storage['url']}, as their pods are gone: {_some(list(kept))}", file=sys.stderr)
     for name, lines in kept.items():
-        for line in lines:
-            print(line if step else f"{name} | {line}", flush=True)
+        _print_lines(lines, name, step)
     if lost := [name for name in gone if name not in kept]:
         how = (
             "the storage has none (a container that is killed whole keeps none, nor do steps that share a pod)"
@@ -135,6 +131,13 @@ def _print_kept(cluster: Cluster, job: dict[str, Any], gone: list[str], step: st
             else "spec.storage.logs: true would have kept them; spec.execution.podRetention: Always keeps pods"
         )
         print(f"gone with their pods: the logs of {_some(lost)}; {how}", file=sys.stderr)
+
+
+def _print_lines(lines: Iterable[str], name: str, step: str) -> None:
+    """Print a log, each line behind its step's name unless one `step` was asked for."""
+    for line in lines:
+        if LINE_MARK not in line:  # else it is not the op's words, but its pod's to the operator
+            print(line if step else f"{name} | {line}", flush=True)
 
 
 def _has_run(record: dict[str, Any]) -> bool:
@@ -160,7 +163,7 @@ def _lines(changes: Iterator[dict[str, Any]]) -> Iterator[dict[str, Any]]:
     for job in changes:
         for name, step in ((job.get("status") or {}).get("steps") or {}).items():
             line = step_line(name, StepView.of_record(step)).plain
-            if step["state"] != "Pending" and line not in said:
+            if step["state"] not in ("Pending", "Waiting") and line not in said:
                 said.add(line)
                 print(line, file=sys.stderr, flush=True)
         yield job
