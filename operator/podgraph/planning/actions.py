@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -35,11 +36,11 @@ class Event:
 
 @dataclass(frozen=True)
 class Assign:
-    """What a waiting pod, started ahead, is to do: `text` takes the place of the assignment it was made with."""
+    """What a waiting pod, started ahead, is to do: `annotations` tell it, or take the place of those it has."""
 
     pod: str
     uid: str
-    text: str
+    annotations: Mapping[str, str]
 
 
 @dataclass

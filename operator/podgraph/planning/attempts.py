@@ -19,13 +19,14 @@ from podgraph.planning.observe import Phase, Seen, is_alive, observe
 from podgraph.planning.outcome import Outcome, container_outcome, micro, python_outcome
 from podgraph.planning.pods import Pod
 from podgraph.planning.retry import Fault, chance_of, seconds_until_retry
+from podgraph.planning.scripts import ended_in
 from podgraph.planning.status import seconds_of
 from podgraph.planning.steps import Steps
 from podgraph.planning.stopping import Stop
 from podgraph.planning.timers import Timers
 from podgraph.planning.waiting import WaitingPods, is_waiting, was_ahead
 from podgraph.runtime.errors import ErrorInfo
-from podgraph.runtime.protocol import record_text_in
+from podgraph.runtime.protocol import NOT_ASSIGNED, record_text_in
 from podgraph.runtime.step import utc
 
 __all__ = ["Attempts"]
@@ -56,7 +57,8 @@ class Attempts:
         self._stuck: dict[str, float] = {}  # steps whose pod cannot start, and since when
         self._gone: set[str] = set()
         self._followed: set[str] = set()
-        self._told: dict[str, str] = {}  # records by pod that came by the log
+        self._told: dict[str, str] = {}  # results by pod that came by the log
+        self._lines: dict[str, list[str]] = {}  # of script ops, until all are there
         self._warned: set[str] = set()
         self._waiting = WaitingPods(steps, maker, spec)
         self._waiting.find(pods or {})
@@ -85,8 +87,10 @@ class Attempts:
         told, self._told = self._told, {}
         for name, text in told.items():
             step = self._step_of[name]
-            if self._pod_of[step] == name and self.steps.records[step].state in ("Starting", "Running"):
-                self._finish(step, Seen(Phase.ENDED, text=text), now, actions)
+            record = self.steps.records[step]
+            if self._pod_of[step] == name and record.state in ("Starting", "Running"):
+                seen = Seen(Phase.ENDED, started_at=record.start_time, finished_at=utc(now), text=text)
+                self._finish(step, seen, now, actions)
         for name in changed:
             if name in self._step_of:
                 self._look(self._step_of[name], name, pods.get(name), now, actions)
@@ -112,8 +116,13 @@ class Attempts:
         """Take in lines of the log of a step's pod: its record may be among them."""
         step = self._step_of.get(pod_name)
         if step is not None and self._pod_of[step] == pod_name:
-            text = record_text_in(lines, self._maker.nonce_of(step, self.steps.records[step].attempt))
-            if text:
+            nonce = self._maker.nonce_of(step, self.steps.records[step].attempt)
+            if step in self._maker.containers:
+                self._lines.setdefault(pod_name, []).extend(lines)
+                text = ended_in(self._lines[pod_name], nonce)
+            else:
+                text = record_text_in(lines, nonce)
+            if text is not None:
                 self._told[pod_name] = text
 
     def stop(self, stop: Stop, pods: Pods, now: float, actions: Actions) -> None:
@@ -179,7 +188,9 @@ class Attempts:
             return
         record.pod_uid = pod.metadata.uid
         seen = observe(pod)
-        if was_ahead(pod):
+        if is_waiting(pod) and seen.phase is Phase.ENDED:
+            seen = replace(seen, reason=NOT_ASSIGNED, fault=Fault.INFRASTRUCTURE)
+        elif was_ahead(pod):
             seen = replace(seen, started_at=record.start_time or seen.started_at)
         if seen.phase is Phase.ENDED:
             self._finish(step, seen, now, actions)
@@ -222,7 +233,7 @@ class Attempts:
         if seen.phase is Phase.RUNNING:
             self.steps.records[step].start_time = micro(seen.started_at)
             self.steps.set_state(step, "Running")
-            if step not in self._maker.containers:
+            if self._maker.tells(step):
                 actions.follow.append(self._pod_of[step])
         else:
             actions.pressed = actions.pressed or seen.reason == "Unschedulable"
@@ -351,6 +362,7 @@ class Attempts:
     def _leave(self, step: str, actions: Actions) -> None:
         if self._pod_of.get(step) in self._followed:
             actions.leave.append(self._pod_of[step])
+            self._lines.pop(self._pod_of[step], None)
         self.timers.clear(step)
         self._stuck.pop(step, None)
         self._admission.give(step)

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from podgraph.definition.graph import Graph
-from podgraph.planning import manifests, names
+from podgraph.planning import manifests, names, scripts
 from podgraph.planning.actions import Settings
 from podgraph.planning.manifests import JobRef, Manifest
 from podgraph.planning.references import split
@@ -61,23 +61,40 @@ class PodMaker:
     def step_pod(self, name: str, op: str, attempt: int, lost: int, inputs: Mapping[str, str]) -> Manifest:
         """Return the pod of an attempt; `inputs` holds JSON texts and references, `lost` see Assignment."""
         if op in self.containers:
-            return manifests.container_pod(self.ref, name, op, self.containers[op], inputs)
+            nonce = self.nonce_of(op, attempt)
+            return manifests.container_pod(self.ref, name, op, self.containers[op], inputs, nonce)
         return self._python_pod(name, op, attempt, lost, inputs)
 
+    def tells(self, op: str) -> bool:
+        """Whether a step's pod tells its result in its log: Python ops do, and scripts for a shell."""
+        return op not in self.containers or scripts.is_shell(self.containers[op])
+
     def can_wait(self, op: str) -> bool:
-        """Whether a step's pod can be started before its inputs exist: where our runtime is its process."""
-        return op not in self.containers
+        """Whether a step's pod can be started before its inputs exist.
+
+        Those cannot whose container is not ours to begin, or for which Kubernetes puts inputs into args or variables.
+        """
+        spec = self.containers.get(op)
+        if spec is None:
+            return True
+        texts = (*spec.args, *(value for _, value in spec.env))
+        return scripts.is_shell(spec) and not any("$(INPUT_" in text for text in texts)
 
     def waiting_pod(self, name: str, op: str, attempt: int, seconds: int) -> Manifest:
         """Return the pod of an attempt that waits for what it is to do, for at most so many seconds."""
-        assignment = replace(self._assignment(op, attempt, 0, {}), ahead=seconds)
-        pod = self._assigned(name, assignment)
+        if op in self.containers:
+            nonce = self.nonce_of(op, attempt)
+            pod = manifests.container_pod(self.ref, name, op, self.containers[op], {}, nonce, seconds)
+        else:
+            pod = self._assigned(name, replace(self._assignment(op, attempt, 0, {}), ahead=seconds))
         pod["metadata"]["labels"][names.AHEAD_LABEL] = names.WAITING
         return pod
 
-    def assignment(self, op: str, attempt: int, lost: int, inputs: Mapping[str, str]) -> str:
-        """Return the text that tells a waiting pod what to do."""
-        return self._assignment(op, attempt, lost, inputs).to_text()
+    def assignment(self, op: str, attempt: int, lost: int, inputs: Mapping[str, str]) -> dict[str, str]:
+        """Return the annotation that tells a waiting pod what to do."""
+        if op in self.containers:
+            return {names.INPUTS: scripts.exports(manifests.input_texts(inputs))}
+        return {names.ASSIGNMENT: self._assignment(op, attempt, lost, inputs).to_text()}
 
     @property
     def run_name(self) -> str:

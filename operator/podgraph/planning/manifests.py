@@ -10,11 +10,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from podgraph.planning import names
+from podgraph.planning import names, scripts
 from podgraph.planning.spec import CodeSpec, ContainerSpec
 from podgraph.runtime.protocol import MOUNT, TERMINATION_FILE, Assignment
 
-__all__ = ["JobRef", "code_config_map", "container_pod", "python_pod", "runtime_config_map"]
+__all__ = ["JobRef", "code_config_map", "container_pod", "input_texts", "python_pod", "runtime_config_map"]
 
 Manifest = dict[str, Any]
 
@@ -52,14 +52,17 @@ def python_pod(job: JobRef, name: str, code: CodeSpec, assignment: Assignment, r
     return pod
 
 
-def container_pod(job: JobRef, name: str, op: str, spec: ContainerSpec, inputs: Mapping[str, str]) -> Manifest:
+def container_pod(
+    job: JobRef, name: str, op: str, spec: ContainerSpec, inputs: Mapping[str, str], nonce: str, wait: int = 0
+) -> Manifest:
     """Return the pod of a container or script op; `inputs` holds JSON texts.
 
-    Inputs are environment variables, so that `$(INPUT_X)` works in command and args by Kubernetes' own rule.
+    Inputs are environment variables, so that `$(INPUT_X)` works in command and args by Kubernetes' own rule. With
+    `wait` the pod of a shell script waits for so many seconds for :func:`input_texts` in an annotation. `nonce` is
+    what the lines repeat by which such a pod tells its end.
     """
     env = {"HOME": "/tmp", "PODGRAPH_OUTPUT": TERMINATION_FILE}
-    for key, text in inputs.items():
-        env[f"INPUT_{key.upper()}"] = _env_text(text)
+    env |= {key: text.replace("$", "$$") for key, text in input_texts(inputs).items()}  # nothing for it to expand
     container: Manifest = {"image": spec.image, "env": _env(env) + _env(dict(spec.env))}
     if spec.args:
         container["args"] = list(spec.args)
@@ -70,7 +73,21 @@ def container_pod(job: JobRef, name: str, op: str, spec: ContainerSpec, inputs: 
     # The kernel runs the mounted file itself, so its first line may name any interpreter the image has.
     container["command"] = [f"{MOUNT}/in/script"]
     script = spec.script if spec.script.startswith("#!") else f"#!/bin/sh -e\n{spec.script}"
-    return _pod(job, name, op, container, {names.SCRIPT: script}, [_downward("in/script", names.SCRIPT, 0o555)])
+    notes, sources = {names.SCRIPT: script}, [_downward("in/script", names.SCRIPT, 0o555)]
+    if scripts.is_shell(spec):
+        container["command"] = [scripts.START_FILE]
+        notes[names.START] = scripts.runner(nonce, wait)
+        sources += [_downward("in/start", names.START, 0o555), _downward("in/inputs", names.INPUTS)]
+    return _pod(job, name, op, container, notes, sources)
+
+
+def input_texts(inputs: Mapping[str, str]) -> dict[str, str]:
+    """Return the inputs of a container or script op as its environment has them: text as it is, all else as JSON."""
+    texts = {}
+    for key, text in inputs.items():
+        value = json.loads(text)
+        texts[f"INPUT_{key.upper()}"] = value if isinstance(value, str) else text
+    return texts
 
 
 def code_config_map(job: JobRef, name: str, source: str) -> Manifest:
@@ -172,9 +189,3 @@ def _downward(path: str, annotation: str, mode: int | None = None) -> Manifest:
 
 def _env(values: Mapping[str, str]) -> list[Manifest]:
     return [{"name": key, "value": value} for key, value in values.items()]
-
-
-def _env_text(text: str) -> str:
-    """Return a JSON text as an environment value: text as it is, and no `$(...)` in it for Kubernetes to expand."""
-    value = json.loads(text)
-    return (value if isinstance(value, str) else text).replace("$", "$$")

@@ -12,6 +12,7 @@ __all__ = [
     "ASSIGNMENT",
     "CONTAINER",
     "GROUP",
+    "INPUTS",
     "JOB_LABEL",
     "JOB_UID_LABEL",
     "MANAGED_BY",
@@ -19,6 +20,7 @@ __all__ = [
     "OP_ANNOTATION",
     "OP_LABEL",
     "SCRIPT",
+    "START",
     "STORAGE_FINALIZER",
     "WAITING",
     "clean_pod",
@@ -37,6 +39,7 @@ GROUP = "podgraph.dev"
 MANAGED_BY_LABEL, MANAGED_BY = "app.kubernetes.io/managed-by", "podgraph"
 JOB_LABEL, JOB_UID_LABEL, OP_LABEL = f"{GROUP}/job", f"{GROUP}/job-uid", f"{GROUP}/op"
 OP_ANNOTATION, ASSIGNMENT, SCRIPT = f"{GROUP}/op", f"{GROUP}/assignment", f"{GROUP}/script"
+START, INPUTS = f"{GROUP}/start", f"{GROUP}/inputs"
 STORAGE_FINALIZER = f"{GROUP}/storage"
 CONTAINER = "step"
 AHEAD_LABEL, WAITING, ASSIGNED = f"{GROUP}/ahead", "waiting", "assigned"

@@ -118,8 +118,8 @@ class WaitingPods:
     def assign(self, step: str, pod: Pod, actions: Actions) -> None:
         """Tell the pod of a step that has begun what to do; said again until the pod's label tells that it was."""
         record = self._steps.records[step]
-        text = self._maker.assignment(step, record.attempt, record.lost, self._steps.inputs_of(step))
-        actions.assigns.append(Assign(pod.metadata.name, pod.metadata.uid, text))
+        told = self._maker.assignment(step, record.attempt, record.lost, self._steps.inputs_of(step))
+        actions.assigns.append(Assign(pod.metadata.name, pod.metadata.uid, told))
 
     def pause(self, now: float) -> bool:
         """Start none ahead for a while, as pods that are to run find no room; return whether any waits."""

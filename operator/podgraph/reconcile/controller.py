@@ -227,8 +227,8 @@ class Controller:
 
         async def assign(item: Assign) -> None:
             try:
-                texts = {names.ASSIGNMENT: item.text}
-                pod = await self.client.assign_pod(run.ref.namespace, item.pod, item.uid, texts, names.ASSIGNED)
+                namespace = run.ref.namespace
+                pod = await self.client.assign_pod(namespace, item.pod, item.uid, item.annotations, names.ASSIGNED)
             except ApiError as error:
                 if not error.lasting:
                     raise

@@ -177,8 +177,8 @@ class Record:
         return record
 
 
-def record_text_in(lines: Iterable[str], nonce: str) -> str:
-    """Return the text of the record that a log's lines hold, "" when there is none that is whole and has this nonce.
+def record_text_in(lines: Iterable[str], nonce: str) -> str | None:
+    """Return the text of the record that a log's lines hold; None when none is whole and has this nonce.
 
     >>> record_text_in(["hello", "open line" + Record("n", "Succeeded").to_line()], "n")
     '{"nonce":"n","outcome":"Succeeded","reason":"","message":""}'
@@ -193,7 +193,7 @@ def record_text_in(lines: Iterable[str], nonce: str) -> str:
                 return text
         except ProtocolError:
             continue
-    return ""
+    return None
 
 
 STORE_HINT = "; with spec.storage larger values pass"

@@ -11,6 +11,8 @@ from podgraph.runtime.reports import StepReport
 
 @pytest.mark.parametrize("step", ["", "add"])
 def test_what_a_pod_says_to_the_operator_is_left_out(step: str, capsys: pytest.CaptureFixture[str]) -> None:
-    lines = ["one", Record("n", "Succeeded").to_line(), StepReport("add", "Running").to_line("n"), "two"]
+    lines = ["one", Record("n", "Succeeded").to_line(), StepReport("add", "Running").to_line("n"), ""]
+    lines.append("two, and no end of line" + Record("n", "Succeeded").to_line())
     _print_lines(lines, "add", step)
-    assert capsys.readouterr().out.splitlines() == (["one", "two"] if step else ["add | one", "add | two"])
+    printed = ["one", "", "two, and no end of line"]
+    assert capsys.readouterr().out.splitlines() == (printed if step else [f"add | {line}" for line in printed])

@@ -15,7 +15,7 @@ CODE = CodeSpec(image="mine:1", source="x")
 
 
 def container(spec: ContainerSpec, **inputs: str) -> dict[str, Any]:
-    return container_pod(JOB, "p", "src.add", spec, inputs)
+    return container_pod(JOB, "p", "src.add", spec, inputs, "n")
 
 
 def python(op: str = "src.add", code_map: str = "code") -> dict[str, Any]:
@@ -108,14 +108,17 @@ def test_env_of_the_spec_may_refer_to_inputs() -> None:
 
 
 @pytest.mark.parametrize(
-    ("script", "text"),
-    [("echo hi\n", "#!/bin/sh -e\necho hi\n"), ("#!/usr/bin/env python3\n1", "#!/usr/bin/env python3\n1")],
+    ("script", "text", "command"),
+    [
+        ("echo hi\n", "#!/bin/sh -e\necho hi\n", "/podgraph/in/start"),
+        ("#!/usr/bin/env python3\n1", "#!/usr/bin/env python3\n1", "/podgraph/in/script"),
+    ],
 )
-def test_a_script_is_a_file_that_runs_itself(script: str, text: str) -> None:
+def test_a_script_is_a_file_that_runs_itself_or_is_run_by_its_shell(script: str, text: str, command: str) -> None:
     pod = container(ContainerSpec("busybox:1", script=script, args=("x",)))
     assert pod["metadata"]["annotations"][names.SCRIPT] == text
     [only] = pod["spec"]["containers"]
-    assert only["command"] == ["/podgraph/in/script"]
+    assert only["command"] == [command]
     assert only["args"] == ["x"]
     [item] = pod["spec"]["volumes"][0]["projected"]["sources"][0]["downwardAPI"]["items"]
     assert item["mode"] == 0o555
