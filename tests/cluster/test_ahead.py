@@ -85,3 +85,30 @@ def test_retries_and_failures_leave_no_pod_waiting(namespace: Kube) -> None:
         return not any(p["metadata"]["labels"].get(LABEL) == "waiting" for p in pods)
 
     namespace.wait_for("no waiting pod", none_waits)
+
+
+SCRIPTS = [
+    {
+        "name": "one", "image": "busybox:1", "outputs": [{"name": "result"}],
+        "script": "sleep 3; echo result=1 > $PODGRAPH_OUTPUT",
+    },
+    {
+        "name": "two", "image": "busybox:1", "inputs": [{"name": "x", "from": {"op": "one"}}], "args": ["an arg"],
+        "script": "sleep 3; echo \"result=$INPUT_X $1 it's\" > $PODGRAPH_OUTPUT", "outputs": [{"name": "result"}],
+    },
+    {
+        "name": "three", "image": "busybox:1", "inputs": [{"name": "x", "from": {"op": "two"}}],
+        "script": "echo \"result=$INPUT_X\" > $PODGRAPH_OUTPUT", "outputs": [{"name": "result"}],
+    },
+    {"name": "own", "image": "busybox:1", "command": ["true"], "after": ["two"]},
+]  # fmt: skip
+
+
+@pytest.mark.usefixtures("operator")
+def test_shell_scripts_are_started_ahead_and_other_containers_in_the_ordinary_way(namespace: Kube) -> None:
+    namespace.create(job_manifest("s", ops=SCRIPTS, execution={"podRetention": "Always"}))
+    job = namespace.wait_finished("s")
+    assert set(states_of(job).values()) == {"Succeeded"}
+    assert outputs_of(job, "three") == {"result": "1 an arg it's"}
+    labels = {op: pods[0]["metadata"]["labels"].get(LABEL) for op, pods in namespace.pods_of("s").items()}
+    assert labels == {"one": None, "two": "assigned", "three": "assigned", "own": None}

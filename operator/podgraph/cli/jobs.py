@@ -136,9 +136,7 @@ def _print_kept(cluster: Cluster, job: dict[str, Any], gone: list[str], step: st
 def _print_lines(lines: Iterable[str], name: str, step: str) -> None:
     """Print a log, each line behind its step's name unless one `step` was asked for."""
     for line in lines:
-        words, mark, _ = line.partition(
-            LINE_MARK
-        )  # behind a mark are not the op's words, but its pod's to the operator
+        words, mark, _ = line.partition(LINE_MARK)  # what is behind a mark is the pod's word to the operator
         if words or not mark:
             print(words if step else f"{name} | {words}", flush=True)
 
