@@ -42,6 +42,7 @@ ConfigFiles = Annotated[
     typer.Option("--config", "-c", help="run config as YAML; may be repeated, later files are laid over earlier"),
 ]
 ConfigJson = Annotated[str, typer.Option("--config-json", help="run config as JSON, laid over the files")]
+Tags = Annotated[str, typer.Option("--tags", help="of the run: key=value,key=value or a JSON object")]
 Namespace = Annotated[str, typer.Option("--namespace", "-n", help="default: that of the kubeconfig's context")]
 Context = Annotated[str, typer.Option("--context", help="a context of the kubeconfig")]
 Kubeconfig = Annotated[str, typer.Option("--kubeconfig", help="default: $KUBECONFIG, else ~/.kube/config")]
@@ -67,7 +68,7 @@ def job_execute(
     config: ConfigFiles = None,
     config_json: ConfigJson = "",
     selection: Selection = "",
-    tags: Annotated[str, typer.Option("--tags", help="key=value,key=value or a JSON object")] = "",
+    tags: Tags = "",
     executor: Annotated[
         str, typer.Option("--executor", help="in_process or multiprocess, whatever run config says")
     ] = "",
@@ -102,6 +103,7 @@ def job_launch(
     config: ConfigFiles = None,
     config_json: ConfigJson = "",
     selection: Selection = "",
+    tags: Tags = "",
     waits: Annotated[bool, typer.Option("--wait", help="follow it until it is finished")] = False,
     timeout: Seconds = 3600,
     output: Annotated[Output, typer.Option("--output", help="json: the Job itself")] = Output.TEXT,
@@ -116,14 +118,15 @@ def job_launch(
 
     def run() -> int:
         from podgraph.cli.cluster import Cluster
-        from podgraph.cli.execute import read_config_files
+        from podgraph.cli.execute import read_config_files, read_tags
         from podgraph.cli.files import code_ref
         from podgraph.cli.jobs import print_job, wait
         from podgraph.cli.launch import manifest
         from podgraph.selection import split_clauses
 
         run_config = read_config_files(config or [], config_json)
-        wanted = manifest(code_ref(file, module, job), image, name, split_clauses(selection), run_config)
+        clauses, run_tags = split_clauses(selection), read_tags(tags)
+        wanted = manifest(code_ref(file, module, job), image, name, clauses, run_config, run_tags)
         cluster = Cluster(namespace, context, kubeconfig)
         made = cluster.create(wanted)
         if waits:

@@ -69,6 +69,12 @@ class Client:
         """Create a pod as :meth:`create` does and return it as it is now."""
         return msgspec.json.decode(await self.create("pods", manifest), type=Pod)
 
+    async def try_pod(self, manifest: dict[str, Any]) -> None:
+        """Let the API server do all that creating a pod takes but for the creation. Unknown fields are errors too."""
+        path = f"/api/v1/namespaces/{manifest['metadata']['namespace']}/pods?dryRun=All&fieldValidation=Strict"
+        async with self._creating:
+            await self._request("POST", path, manifest)
+
     async def create(self, plural: str, manifest: dict[str, Any]) -> bytes:
         """Create a core object and return it as JSON. That it exists already is success when its owner is the same.
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from podgraph.planning.manifests import Manifest
 from podgraph.planning.storage import Storage
+from podgraph.planning.templates import PodCheck
 
 __all__ = ["Actions", "Event", "Settings"]
 
@@ -37,7 +38,8 @@ class Event:
 class Actions:
     """What one pass decided. Empty fields ask for nothing.
 
-    `copy_code` asks for the Job's own copy of its code before anything else (see :meth:`Run.code_source`); `creates`
+    `copy_code` asks for the Job's own copy of its code before anything else (see :meth:`Run.code_source`), and
+    `check_pods` whether the API server would take these pods (then :meth:`Run.pods_checked` is to be called); `creates`
     are pods; `deletes`, `confirm` (look whether it really is gone), `read_log` (for the graph), `follow_log` (for what
     its steps do) and `read_reports` (once more and whole, as it has ended) are pod names; `status` is a merge patch;
     `urgent` says that the status should be written at once; `again_at` is a time (seconds since the epoch) to look
@@ -45,6 +47,7 @@ class Actions:
     """
 
     copy_code: bool = False
+    check_pods: list[PodCheck] = field(default_factory=list)
     creates: list[Manifest] = field(default_factory=list)
     deletes: list[str] = field(default_factory=list)
     confirm: list[str] = field(default_factory=list)
@@ -63,5 +66,5 @@ class Actions:
 
     def drop_creates(self) -> None:
         """Make nothing after all: the Job is at its end."""
-        self.creates, self.copy_code = [], False
+        self.creates, self.copy_code, self.check_pods = [], False, []
         self.read_log = self.follow_log = self.read_reports = ""

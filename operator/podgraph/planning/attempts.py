@@ -14,8 +14,9 @@ from podgraph.planning.actions import Actions, Event
 from podgraph.planning.admission import Admission
 from podgraph.planning.deadlines import deadline_of_pod, lost_at
 from podgraph.planning.execution import ExecutionSpec
+from podgraph.planning.gates import Gates
 from podgraph.planning.making import PodMaker
-from podgraph.planning.observe import Phase, Seen, is_alive, observe
+from podgraph.planning.observe import Phase, Seen, is_alive, lingers, observe
 from podgraph.planning.outcome import Outcome, container_outcome, micro, python_outcome
 from podgraph.planning.pods import Pod
 from podgraph.planning.retry import Fault, chance_of, seconds_until_retry
@@ -48,6 +49,7 @@ class Attempts:
         self._pod_of: dict[str, str] = {}
         self._stuck: dict[str, float] = {}  # steps whose pod cannot start, and since when
         self._gone: set[str] = set()
+        self._gates = Gates()
         for step, record in steps.records.items():
             if record.state == "UpForRetry":
                 self.timers.set(step, seconds_of(record.retry_time) if record.retry_time else 0.0)
@@ -140,6 +142,8 @@ class Attempts:
         record.pod_uid = pod.metadata.uid
         seen = observe(pod)
         if seen.phase is Phase.ENDED:
+            if lingers(pod):
+                actions.deletes.append(name)
             self._finish(step, seen, now, actions)
         elif seen.phase is Phase.GONE:
             self._lost(step, seen.reason, seen.message, now, actions)
@@ -168,7 +172,8 @@ class Attempts:
         if seen.phase is not Phase.STUCK:
             self._stuck.pop(step, None)
         since = self._stuck.setdefault(step, now) if seen.phase is Phase.STUCK else now
-        deadline = deadline_of_pod(self.steps.graph.ops[step], pod, seen, since, self._spec.pending_seconds)
+        let_go = self._gates.look(pod.metadata.name, seen, now, self.steps.records[step].reason)
+        deadline = deadline_of_pod(self.steps.graph.ops[step], pod, seen, since, self._spec.pending_seconds, let_go)
         if deadline is None:
             self.timers.clear(step)
             return False

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from podgraph.definition.graph import Graph
@@ -12,6 +12,7 @@ from podgraph.planning.manifests import JobRef, Manifest
 from podgraph.planning.references import split
 from podgraph.planning.spec import CodeSpec, ContainerSpec
 from podgraph.planning.storage import Storage, equip, prefix
+from podgraph.planning.templates import JOB_TEMPLATE, PodCheck, Templates
 from podgraph.run_config.binding import Bound
 from podgraph.runtime.protocol import Assignment
 
@@ -21,7 +22,10 @@ __all__ = ["PodMaker"]
 class PodMaker:
     """Makes the manifests of a Job's pods; those of steps once it was told the graph."""
 
-    def __init__(self, ref: JobRef, settings: Settings, code: CodeSpec | None, storage: Storage | None = None) -> None:
+    def __init__(
+        self, ref: JobRef, settings: Settings, code: CodeSpec | None, storage: Storage | None = None,
+        templates: Templates | None = None, tags: Mapping[str, str] | None = None,
+    ) -> None:  # fmt: skip
         self.ref = ref
         self.code_map = ""
         if code is not None and not code.module:
@@ -30,12 +34,15 @@ class PodMaker:
         self._settings = settings
         self._code = code
         self._storage = storage
+        self._templates = templates or Templates()
+        self._tags = dict(tags or {})
         self._graph: Graph | None = None
         self._bound = Bound()
 
     def set_graph(self, graph: Graph, bound: Bound, containers: Mapping[str, ContainerSpec]) -> None:
         """Say what the steps are, what run config gives them, and which of them run a container of their own."""
         self._graph, self._bound, self.containers = graph, bound, containers
+        self._templates.set_ops({name: op.pod_template for name, op in graph.ops.items()}, bound.pods, containers)
 
     def name_of(self, op: str, attempt: int) -> str:
         """Return the name of the pod of one attempt at a step."""
@@ -55,14 +62,43 @@ class PodMaker:
 
     def resolve_pod(self, attempt: int) -> Manifest:
         """Return that pod."""
-        return self._python_pod(self.resolve_name(attempt), "", attempt, 0, {})
+        return self._stored(self._templates.on_helper(self._python_pod(self.resolve_name(attempt), "", attempt, 0, {})))
 
     def step_pod(self, op: str, attempt: int, lost: int, inputs: Mapping[str, str]) -> Manifest:
         """Return the pod of an attempt; `inputs` holds JSON texts and references, `lost` see Assignment."""
         name = self.name_of(op, attempt)
         if op in self.containers:
-            return manifests.container_pod(self.ref, name, op, self.containers[op], inputs)
-        return self._python_pod(name, op, attempt, lost, inputs)
+            pod = manifests.container_pod(self.ref, name, op, self.containers[op], inputs)
+            return self._templates.on_step(pod, op)
+        return self._stored(self._templates.on_step(self._python_pod(name, op, attempt, lost, inputs), op))
+
+    def resolve_checks(self) -> list[PodCheck]:
+        """Return what the API server is to be asked before there is a resolve pod."""
+        if not self._templates.has_job:
+            return []
+        return [PodCheck(f"the pods of the job with {JOB_TEMPLATE}", self.resolve_pod(1))]
+
+    def step_checks(self, selected: Iterable[str]) -> list[PodCheck]:
+        """Return what the API server is to be asked before the first step: one pod for all of which the same is said.
+
+        What :meth:`resolve_checks` asks is not asked again. Raises DefinitionError for what a template cannot touch.
+        """
+        assert self._graph is not None
+        asked: set[tuple[str, str]] = {("", "")} if self._code is not None else set()
+        checks = []
+        for op in selected:
+            kind = self._templates.kind_of(op)
+            if kind is None:
+                continue
+            pod = self.step_pod(op, 1, 0, {i.name: "null" for i in self._graph.ops[op].inputs if not i.ordering})
+            if kind not in asked:
+                asked.add(kind)
+                checks.append(PodCheck(self._templates.wishes_of(op), pod))
+        return checks
+
+    def refuse_overrides(self) -> None:
+        """Refuse what run config says of the pods of single ops: one pod runs all steps."""
+        self._templates.refuse_overrides()
 
     @property
     def run_name(self) -> str:
@@ -84,7 +120,7 @@ class PodMaker:
 
     def run_pod(self, assignment: Assignment) -> Manifest:
         """Return that pod."""
-        return self._assigned(self.run_name, assignment)
+        return self._stored(self._templates.on_run(self._assigned(self.run_name, assignment)))
 
     def _python_pod(self, name: str, op: str, attempt: int, lost: int, inputs: Mapping[str, str]) -> Manifest:
         assert self._code is not None
@@ -103,7 +139,7 @@ class PodMaker:
             configured=list(self._bound.from_config.get(op, ())),
             config=self._bound.configs.get(op),
             resources=self._resources(op),
-            tags=dict(self._graph.tags) if self._graph is not None else {},
+            tags={**(self._graph.tags if self._graph is not None else {}), **self._tags},
             storage=storage.url if storage is not None else "",
             prefix=self.prefix_of(op, attempt) if storage is not None else "",
             stored=stored,
@@ -113,7 +149,10 @@ class PodMaker:
 
     def _assigned(self, name: str, assignment: Assignment) -> Manifest:
         assert self._code is not None
-        pod = manifests.python_pod(self.ref, name, self._code, assignment, self._settings.runtime, self.code_map)
+        return manifests.python_pod(self.ref, name, self._code, assignment, self._settings.runtime, self.code_map)
+
+    def _stored(self, pod: Manifest) -> Manifest:
+        """Give a pod what it needs for the storage, whatever templates say."""
         if self._storage is not None:
             equip(pod, self._storage)
         return pod

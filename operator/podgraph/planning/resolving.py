@@ -10,6 +10,7 @@ from podgraph.planning.actions import Actions, Event
 from podgraph.planning.conditions import Conditions
 from podgraph.planning.deadlines import lost_at, unstarted_at
 from podgraph.planning.execution import ExecutionSpec
+from podgraph.planning.gates import Gates
 from podgraph.planning.making import PodMaker
 from podgraph.planning.observe import Phase, Seen, grace_of, observe
 from podgraph.planning.outcome import read_record
@@ -35,6 +36,7 @@ class Resolver:
         self._attempt = 0
         self._due = 0.0
         self._stuck: float | None = None  # since when its pod cannot start
+        self._gates = Gates()
 
     @property
     def pod_name(self) -> str:
@@ -116,7 +118,8 @@ class Resolver:
             actions.look_again(until)
         else:
             self._stuck = None
-        late = unstarted_at(pod, seen, self._spec.pending_seconds)
+        let_go = self._gates.look(pod.metadata.name, seen, now)
+        late = unstarted_at(pod, seen, self._spec.pending_seconds, let_go)
         if late is not None:
             if now >= late:
                 actions.deletes.append(pod.metadata.name)

@@ -29,6 +29,7 @@ from podgraph.planning.status import STATES, StepRecord, duration, seconds_of
 from podgraph.planning.steps import ReportedSteps, Steps
 from podgraph.planning.stopping import Stop, deadline_of, stop_of
 from podgraph.planning.storage import Storage, read_storage
+from podgraph.planning.templates import PodCheck, Templates, queue_labels
 from podgraph.planning.whole import Whole
 from podgraph.run_config.binding import bind
 from podgraph.runtime.protocol import Record
@@ -63,6 +64,7 @@ class Run:
         self._maker = PodMaker(self.ref, settings, None)
         self._resolver = Resolver(self._maker, self.conditions, ExecutionSpec())
         self._attempts: Attempts | Whole | None = None
+        self._checked: set[str] = set()
         self._told_generation = True
 
     @property
@@ -122,6 +124,10 @@ class Run:
     def code_copied(self) -> None:
         """Say that the copy exists."""
         self._resolver.copied = True
+
+    def pods_checked(self, checks: Iterable[PodCheck]) -> None:
+        """Say that the API server would take the pods that `check_pods` named."""
+        self._checked.update(check.what for check in checks)
 
     def graph_from_log(self, packed: str) -> None:
         """Give the packed graph that `read_log` asked for."""
@@ -203,7 +209,9 @@ class Run:
         if attempts.stopped is not None:
             told = ("Stopping", f"{attempts.stopped.message}; its pods are coming to their end")
         else:
-            told = _SUSPENDED if self.control.suspend else ("Running", "its steps are running")
+            waiting = attempts.waiting if isinstance(attempts, Whole) else ""
+            running = f"its pod is waited for ({waiting})" if waiting else "its steps are running"
+            told = _SUSPENDED if self.control.suspend else ("Running", running)
         self.conditions.on_the_way(*told, now, actions)
         actions.look_again(attempts.timers.next())
         self._look_at_deadline(actions)
@@ -238,7 +246,8 @@ class Run:
                 self.storage = read_storage(self.spec.storage) if self.spec.storage else self.settings.storage
                 if self.storage is not None:
                     actions.status["storage"] = self.storage.to_status()
-            self._maker = PodMaker(self.ref, self.settings, self.spec.code, self.storage)
+            templates = Templates(self.spec.pod_template, queue_labels(self._object["metadata"].get("labels") or {}))
+            self._maker = PodMaker(self.ref, self.settings, self.spec.code, self.storage, templates, self.spec.tags)
             self._resolver = Resolver(self._maker, self.conditions, self.spec.execution)
         containers: Mapping[str, ContainerSpec] = {}
         if self.spec.code is None:
@@ -261,6 +270,8 @@ class Run:
             actions.deletes.append(self._resolver.pod_name)  # also one that was asked for and has not been seen
             self.conditions.stop(stop.reason, stop.message, self.started, now, actions)
             return ""
+        if self._must_check(self._maker.resolve_checks(), actions):
+            return ""
         packed = self._resolver.look(pods, self.control.suspend, now, actions)
         if self.control.suspend and self._resolver.pod_name not in pods:
             self.conditions.on_the_way(*_SUSPENDED, now, actions)
@@ -276,6 +287,12 @@ class Run:
         budget = output_budget(self._object, len(self._packed), len(selected))
         self._maker.set_graph(graph, bound, containers)
         section = one_pod_section(self.spec.execution, self.spec.run_config)
+        if section:
+            self._maker.refuse_overrides()
+        elif not self.conditions.holds("Accepted", "True") and self._must_check(
+            self._maker.step_checks(selected), actions
+        ):
+            return
         steps = (ReportedSteps if section else Steps)(graph, selected, bound.inputs, self._records)
         if isinstance(steps, ReportedSteps):
             self._attempts = Whole(steps, self._maker, self.spec.execution, budget, self.spec.group(section))
@@ -286,6 +303,11 @@ class Run:
             chosen, total = len(selected), len(graph.ops)
             count = f"{chosen} of {total} ops" if chosen < total else f"{total} op{'s' if total != 1 else ''}"
             self.conditions.accept(f"{count} will run", now, actions)
+
+    def _must_check(self, checks: Iterable[PodCheck], actions: Actions) -> bool:
+        """Ask for those of the checks that have not been made; whether there are any."""
+        actions.check_pods = [check for check in checks if check.what not in self._checked]
+        return bool(actions.check_pods)
 
 
 def _as_loaded(record: StepRecord) -> StepRecord:

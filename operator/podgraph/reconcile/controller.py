@@ -25,6 +25,7 @@ from podgraph.planning.execution import read_control
 from podgraph.planning.pods import Pod
 from podgraph.planning.run import Run
 from podgraph.planning.storage import Storage
+from podgraph.reconcile.checking import refusal_of
 from podgraph.reconcile.ended import EndedJobs
 from podgraph.reconcile.following import Logs
 from podgraph.reconcile.queue import KeyedQueue
@@ -154,6 +155,13 @@ class Controller:
         changed, job.changed = job.changed, set()
         actions = job.run.advance(pods, changed, self._clock())
         self._remember(job, actions)
+        if actions.check_pods:
+            refusal = await refusal_of(self.client, actions.check_pods)
+            if refusal is None:
+                job.run.pods_checked(actions.check_pods)
+                self.queue.add(uid)
+                return  # and come again; there is nothing to tell yet
+            self._remember(job, job.run.refuse(refusal, self._clock()))
         if actions.copy_code:
             await self._copy_code(job, job.run)
             if not job.run.finished:

@@ -14,6 +14,7 @@ from typing import Any
 from podgraph.definition.graph import Graph, Input, Op
 from podgraph.flow import is_connected
 from podgraph.run_config.execution import EXECUTION_SCHEMA
+from podgraph.run_config.pods import POD_SCHEMA
 from podgraph.run_config.validate import problems
 
 __all__ = ["SECTIONS", "needed_resources", "op_path", "run_config_schema", "takes_config"]
@@ -106,6 +107,8 @@ class _Maker:
 
     def op(self, op: Op) -> Schema:
         entry, inputs = _object({}), _object({})
+        entry["properties"]["pod"] = {"$ref": "#/$defs/pod"}
+        self.defs["pod"] = POD_SCHEMA
         if op.description:
             entry["description"] = op.description
         for item in op.inputs:

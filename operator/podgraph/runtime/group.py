@@ -41,7 +41,7 @@ def run_group(job: JobDefinition, code: CodeRef, assignment: Assignment, say: Sa
     """
     group = assignment.group
     config = {**(group.get("runConfig") or {}), "execution": group["execution"]}
-    prepared = prepare(job, config, group.get("selection") or ())
+    prepared = prepare(job, config, group.get("selection") or (), tags=group.get("tags"))
     steps = _ReportedSteps(prepared, assignment.nonce, say or _Out())
     run = RunInfo(assignment.run_id, prepared.tags, prepared.execution.retries)
     started, reason, message = time.time(), "", ""
