@@ -2,7 +2,7 @@
 
 Run config has Dagster's form: `ops` maps each op to its `config` and `inputs` (each graph to `ops` of its own),
 `inputs` gives the values of the job's own parameters, `resources` maps each resource to its `config`, and
-`execution.config` chooses the executor.
+`execution.config` chooses the executor. It also knows `pod` of each op (see run_config.pods).
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ def run_config_schema(
 
     >>> from podgraph.definition.graph import Op
     >>> run_config_schema(Graph.of("j", [Op("one")]))["properties"]["ops"]["properties"]
-    {'one': {'type': 'object', 'properties': {}, 'additionalProperties': False}}
+    {'one': {'type': 'object', 'properties': {'pod': {'$ref': '#/$defs/pod'}}, 'additionalProperties': False}}
     """
     return _Maker(graph, selected, given, bare).whole(sections)
 
@@ -79,6 +79,8 @@ class _Maker:
         }
         whole = _object({name: made[name] for name in sections if made[name] is not None})
         _require(whole)
+        if self.chosen and "ops" in sections:
+            self.defs["pod"] = POD_SCHEMA
         if self.defs:
             whole["$defs"] = self.defs
         whole["$schema"] = "https://json-schema.org/draft/2020-12/schema"
@@ -107,8 +109,6 @@ class _Maker:
 
     def op(self, op: Op) -> Schema:
         entry, inputs = _object({}), _object({})
-        entry["properties"]["pod"] = {"$ref": "#/$defs/pod"}
-        self.defs["pod"] = POD_SCHEMA
         if op.description:
             entry["description"] = op.description
         for item in op.inputs:
@@ -118,7 +118,9 @@ class _Maker:
                     inputs.setdefault("required", []).append(item.name)
         if inputs["properties"]:
             entry["properties"]["inputs"] = inputs
-        return self.with_config(entry, op.config, f"ops.{op.name}")
+        self.with_config(entry, op.config, f"ops.{op.name}")
+        entry["properties"]["pod"] = {"$ref": "#/$defs/pod"}
+        return entry
 
     def with_config(self, entry: Schema, text: str, place: str) -> Schema:
         """Add to what is said about an op or a resource its config, which may be left out if {} or null will do."""
