@@ -103,7 +103,7 @@ def test_the_example_in_yaml(namespace: Kube, step_image: str) -> None:
     name = transform["metadata"]["name"]
     namespace.wait_for("the pod's end", lambda: namespace.get("pod", name)["status"]["phase"] == "Succeeded", 45)
     status, out, err = podgraph("job", "get", "etl", "-n", namespace.namespace, "--kubeconfig", namespace.kubeconfig)
-    assert (status, "team=data  run=nightly" in out.splitlines()[0]) == (0, True), err
+    assert (status, "run=nightly  team=data" in out.splitlines()[0]) == (0, True), err
 
 
 def test_the_example_in_python(namespace: Kube, step_image: str) -> None:
