@@ -255,3 +255,23 @@ async def test_the_one_pod_waits_at_a_gate_and_the_job_says_so(drive: Driver) ->
         )
         change(drive, cancel=True)
         await said(drive, "Canceled")
+
+
+async def test_a_large_graph_is_read_from_the_steps_container_and_the_pod_beside_it_goes(drive: Driver) -> None:
+    source = SOURCE + "    for i in range(1000):\n        two.alias(f'n{i}')(one.alias(f'm{i}')())\n"
+    drive.apply(
+        code={"source": source}, opSelection=["one"], podTemplate=wish(containers=[{"name": "proxy", "image": "p:1"}])
+    )
+    name = (await drive.pod_of(""))["metadata"]["name"]
+    running = drive.fake.run_pod("default", name)
+    code, message = PythonPods(drive.fake, source)(running)
+    [own, other] = running["status"]["containerStatuses"]
+    done = {"terminated": {"exitCode": code, "message": message, "startedAt": None, "finishedAt": None}}
+    drive.fake.patch(
+        "pods", "default", name, {"status": {"containerStatuses": [{**own, "state": done}, other]}}, status=True
+    )
+    await drive.pod_of("one")
+    [read] = drive.fake.calls("GET", "/log$")
+    assert (read.query["container"], read.status) == ("step", 200)
+    await drive.fake.until(lambda: drive.fake.find("pods", "default", name) is None, 5.0, "the resolve pod's end")
+    assert drive.created_ops() == ["", "one"]

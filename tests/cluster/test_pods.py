@@ -220,8 +220,13 @@ def test_a_plain_sidecar_that_never_ends_keeps_no_pod(namespace: Kube, step_imag
     beside = {"name": "beside", "image": step_image, "command": ["sleep", "600"], "securityContext": UNPRIVILEGED}
     template = {"spec": {"containers": [beside], "terminationGracePeriodSeconds": 1}}
     namespace.create(job_manifest("beside", ops=[{**OP, "image": step_image}], podTemplate=template, execution=KEEP))
-    succeeded(namespace, "beside")
-    namespace.wait_for("the pod to go", lambda: namespace.pods_of("beside") == {}, 60)
+    code = {"image": step_image, "source": (EXAMPLES / "train.py").read_text()}
+    namespace.create(job_manifest("python", code=code, podTemplate=template, execution=KEEP))
+    one_pod = {**KEEP, "mode": "InProcess"}
+    namespace.create(job_manifest("one-pod", code=code, podTemplate=template, execution=one_pod))
+    for name in ("beside", "python", "one-pod"):
+        succeeded(namespace, name)
+        namespace.wait_for("the pods to go", lambda name=name: namespace.pods_of(name) == {}, 60)
 
 
 def test_init_containers_that_fail_are_named(namespace: Kube, step_image: str) -> None:

@@ -140,8 +140,8 @@ class Client:
                 raise
 
     async def pod_log(self, namespace: str, name: str, most: int) -> list[str]:
-        """Return the lines of a pod's log, at most `most` bytes of it."""
-        path = f"/api/v1/namespaces/{namespace}/pods/{name}/log?limitBytes={most}"
+        """Return the lines of the log of a pod's step, at most `most` bytes of it."""
+        path = f"/api/v1/namespaces/{namespace}/pods/{name}/log?container={CONTAINER}&limitBytes={most}"
         return (await self._request("GET", path)).decode(errors="replace").splitlines()
 
     async def step_log(

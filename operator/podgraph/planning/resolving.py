@@ -12,7 +12,7 @@ from podgraph.planning.deadlines import lost_at, unstarted_at
 from podgraph.planning.execution import ExecutionSpec
 from podgraph.planning.gates import Gates
 from podgraph.planning.making import PodMaker
-from podgraph.planning.observe import Phase, Seen, grace_of, observe
+from podgraph.planning.observe import Phase, Seen, grace_of, lingers, observe
 from podgraph.planning.outcome import read_record
 from podgraph.planning.pods import Pod
 from podgraph.planning.retry import Fault, chance_of, seconds_after_loss
@@ -71,6 +71,8 @@ class Resolver:
             raise DefinitionError(record.reason or "CodeError", record.message)
         if not record.graph:
             actions.read_log = self.pod_name
+        if lingers(pod):
+            actions.deletes.append(self.pod_name)
         return record.graph
 
     def record(self, pods: Mapping[str, Pod]) -> Record | None:
