@@ -136,13 +136,20 @@ class Driver:
 
     def creates(self) -> list[str]:
         """The names of the pods that were created, in order, answers lost or not."""
-        made = [r for r in self.fake.calls("POST", "/pods$") if r.status == 201 or r.dropped]
+        made = [r for r in self._posts() if r.status == 201 or r.dropped]
         return [r.body["metadata"]["name"] for r in made]
 
     def created_ops(self) -> list[str]:
         """The ops whose pods were created, in order; "" is the resolve pod."""
-        made = [r for r in self.fake.calls("POST", "/pods$") if r.status == 201]
+        made = [r for r in self._posts() if r.status == 201]
         return [op_of(r.body) for r in made]
+
+    def tried_pods(self) -> list[Obj]:
+        """The pods that the API server was asked about, in order, without any being made."""
+        return [r.body for r in self.fake.calls("POST", "/pods$") if r.query.get("dryRun") == "All"]
+
+    def _posts(self) -> list[Any]:
+        return [r for r in self.fake.calls("POST", "/pods$") if "dryRun" not in r.query]
 
     def status_writes(self) -> int:
         """How often the status was written."""

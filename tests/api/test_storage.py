@@ -112,6 +112,18 @@ async def test_every_pod_mounts_the_claim_and_takes_the_secret(drive: Driver, tm
         assert pod["spec"]["securityContext"]["fsGroup"] == 65532
 
 
+async def test_the_pod_that_cleans_is_made_by_the_jobs_template_too(drive: Driver, tmp_path: Path) -> None:
+    async with AutoKubelet(drive.fake, PythonPods(drive.fake, CODE)):
+        make_claim(drive)
+        template = {"spec": {"nodeSelector": {"disk": "ssd"}, "imagePullSecrets": [{"name": "pull"}]}}
+        drive.apply(code={"source": CODE}, storage=on_claim(tmp_path), podTemplate=template)
+        await drive.finished()
+        await deleted(drive)
+    cleaner = drive.fake.calls("POST", "/pods$")[-1].body
+    assert assignment_of(cleaner).clean
+    assert cleaner["spec"].items() >= template["spec"].items()
+
+
 async def test_only_steps_keep_their_logs(drive: Driver, tmp_path: Path) -> None:
     async with AutoKubelet(drive.fake, PythonPods(drive.fake, PLAIN)):
         await ran(drive, tmp_path, PLAIN, logs=True)

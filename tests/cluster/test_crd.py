@@ -36,6 +36,7 @@ OPS: dict[str, Any] = {
             "outputs": [{"name": "result", "optional": True}],
             "tags": {"db": "x", "podgraph/priority": "3"},
             "timeoutSeconds": 5,
+            "podTemplate": {"spec": {"containers": [{"name": "step", "resources": {"limits": {"cpu": 1}}}]}},
             "retryPolicy": {"maxRetries": 2, "delaySeconds": 0.5, "backoff": "Linear", "jitter": "PlusMinus"},
         },
         {
@@ -63,6 +64,11 @@ OPS: dict[str, Any] = {
     },
     "activeDeadlineSeconds": 600,
     "rerunOf": {"name": "parent", "uid": "u", "steps": "All"},
+    "podTemplate": {
+        "metadata": {"labels": {"a": "b", "c": None}, "annotations": {"d": "e"}, "name": "for the operator to refuse"},
+        "spec": {"nodeSelector": {"disk": "ssd"}, "tolerations": [{"key": "gpu"}], "affinity": None},
+    },
+    "tags": {"team": "data"},
 }
 LIMIT = {"key": "db", "limit": 1}
 CODE: dict[str, Any] = {"code": {"source": "from podgraph import job, op\n", "image": "python", "job": "my_job"}}
@@ -250,6 +256,14 @@ def test_what_the_operator_refuses_with_its_own_words_is_stored(jobs: Kube) -> N
         ),
         ({**CODE, "rerunOf": {"steps": "All"}}, "spec.rerunOf.name: Required value"),
         ({**CODE, "rerunOf": {"name": "p", "steps": "Some"}}, "spec.rerunOf.steps: Unsupported value"),
+        ({**CODE, "podTemplate": []}, "spec.podTemplate in body must be of type object"),
+        (
+            {**CODE, "podTemplate": {"metadata": {"labels": {"a": 1}}}},
+            "spec.podTemplate.metadata.labels.a in body must",
+        ),
+        ({**CODE, "podTemplate": {"spec": "x"}}, "spec.podTemplate.spec in body must be of type object"),
+        ({**CODE, "tags": {"a": 1}}, "spec.tags.a in body must be of type string"),
+        ({**CODE, "tags": {"a": "x" * 257}}, "spec.tags.a: Too long: may not be more than 256 bytes"),
         ({**CODE, "activeDeadlineSeconds": 0}, "spec.activeDeadlineSeconds in body should be greater than"),
     ],
 )
@@ -286,6 +300,13 @@ def test_every_unknown_field_is_named(jobs: Kube) -> None:
         {"op": "remove", "path": "/spec/activeDeadlineSeconds"},
         {"op": "replace", "path": "/spec/rerunOf/name", "value": "other"},
         {"op": "remove", "path": "/spec/rerunOf"},
+        {"op": "replace", "path": "/spec/podTemplate/spec/nodeSelector/disk", "value": "hdd"},
+        {"op": "replace", "path": "/spec/podTemplate/metadata/labels/a", "value": "x"},
+        {"op": "remove", "path": "/spec/podTemplate"},
+        {"op": "add", "path": "/spec/ops/1/podTemplate", "value": {}},
+        {"op": "replace", "path": "/spec/ops/0/podTemplate/spec/containers/0/resources/limits/cpu", "value": 2},
+        {"op": "replace", "path": "/spec/tags/team", "value": "x"},
+        {"op": "remove", "path": "/spec/tags"},
     ],
     ids=lambda change: f"{change['op']}{change['path']}",
 )

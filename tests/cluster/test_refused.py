@@ -98,7 +98,7 @@ REFUSED = [
         "config-unknown-input",
         {"ops": [op("a")], "runConfig": {"ops": {"a": {"inputs": {"x": 1}}}}},
         "InvalidRunConfig",
-        ("ops.a.inputs is unknown; there are none",),
+        ("ops.a.inputs is unknown; there are: pod",),
     ),
     Case("no-compile", code("def broken(:\n    pass\n"), "CodeError", ("does not compile", "job.py line 1")),
     Case(

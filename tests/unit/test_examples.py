@@ -46,6 +46,12 @@ def test_orders(executor: str) -> None:
     assert (steps["totals.large"]["state"], steps["load"]["attempts"]) == ("Skipped", 2)
 
 
+def test_what_pods_need_is_no_matter_on_this_machine() -> None:
+    arguments = ["-f", "pods/train.py", "-c", "pods/train.yaml", "--tags", "run=here"]
+    status, out, err = podgraph("job", "execute", *arguments, cwd=EXAMPLES)
+    assert (status, out.splitlines()[-1]) == (0, 'train.result = "here: 1 thread(s), scratch False"'), err
+
+
 def test_orders_needs_config() -> None:
     status, _, err = podgraph("job", "execute", "-f", "orders.py", cwd=EXAMPLES)
     assert status == 2

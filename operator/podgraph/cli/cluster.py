@@ -12,7 +12,7 @@ from kubernetes.client.exceptions import ApiException
 from kubernetes.config import ConfigException
 
 from podgraph.definition.errors import DefinitionError
-from podgraph.planning.names import GROUP, JOB_UID_LABEL, OP_ANNOTATION
+from podgraph.planning.names import CONTAINER, GROUP, JOB_UID_LABEL, OP_ANNOTATION
 
 __all__ = ["Cluster"]
 
@@ -123,12 +123,16 @@ class Cluster:
             self._pods.delete_namespaced_pod(name, self.namespace, _request_timeout=_ANSWER_SECONDS)
 
     def log(self, pod: str, follow: bool) -> Iterator[str]:
-        """Yield the lines of a pod's log, with `follow` until the pod ends."""
+        """Yield the lines of the log of a pod's step, with `follow` until the pod ends."""
         with _told(f"read the log of pod {pod!r}"):
             if follow:
-                yield from watch.Watch().stream(self._pods.read_namespaced_pod_log, pod, self.namespace)
+                yield from watch.Watch().stream(
+                    self._pods.read_namespaced_pod_log, pod, self.namespace, container=CONTAINER
+                )
                 return
-            text = self._pods.read_namespaced_pod_log(pod, self.namespace, _request_timeout=_ANSWER_SECONDS)
+            text = self._pods.read_namespaced_pod_log(
+                pod, self.namespace, container=CONTAINER, _request_timeout=_ANSWER_SECONDS
+            )
         yield from text.splitlines()
 
 

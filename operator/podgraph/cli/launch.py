@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from podgraph.definition.errors import DefinitionError
 from podgraph.definition.jobs import JobDefinition
+from podgraph.definition.ops import check_tags
 from podgraph.planning.names import GROUP
 from podgraph.run_config.binding import bind
 from podgraph.runtime.load import CodeRef
@@ -21,8 +22,9 @@ MAX_SOURCE = 524_288
 
 
 def manifest(
-    code: CodeRef, image: str, name: str, selection: Sequence[str], run_config: dict[str, Any]
-) -> dict[str, Any]:
+    code: CodeRef, image: str, name: str, selection: Sequence[str], run_config: dict[str, Any],
+    tags: Mapping[str, Any] | None = None,
+) -> dict[str, Any]:  # fmt: skip
     """Return the Job that runs a Python file as it is, or a module that the image has.
 
     What can be checked here is checked here: the job, the selection and run config, unless the code needs packages
@@ -36,6 +38,8 @@ def manifest(
         spec["opSelection"] = list(selection)
     if run_config:
         spec["runConfig"] = run_config
+    if run_tags := check_tags("the run", tags):
+        spec["tags"] = run_tags
     stem = (job.name if job is not None else "") or code.job or Path(code.file).stem or code.module
     prefix = re.sub(r"[^a-z0-9]+", "-", stem.lower()).strip("-")[:50] or "job"
     meta = {"name": name} if name else {"generateName": f"{prefix}-"}

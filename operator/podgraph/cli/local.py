@@ -15,6 +15,7 @@ from podgraph.cli.options import (
     Module,
     Output,
     Selection,
+    Tags,
     command,
 )
 
@@ -32,7 +33,7 @@ def job_execute(
     config: ConfigFiles = None,
     config_json: ConfigJson = "",
     selection: Selection = "",
-    tags: Annotated[str, typer.Option("--tags", help="key=value,key=value or a JSON object")] = "",
+    tags: Tags = "",
     executor: Annotated[
         str, typer.Option("--executor", help="in_process or multiprocess, whatever run config says")
     ] = "",

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "ConfigFiles", "ConfigJson", "File", "FileOrYaml", "Job", "Module", "Name", "Output", "Seconds", "Selection",
-    "Target", "command", "on_cluster",
+    "Tags", "Target", "command", "on_cluster",
 ]  # fmt: skip
 
 REFUSED = 2
@@ -45,6 +45,7 @@ ConfigFiles = Annotated[
     list[str] | None,
     typer.Option("--config", "-c", help="run config as YAML; may be repeated, later files are laid over earlier"),
 ]
+Tags = Annotated[str, typer.Option("--tags", help="of the run: key=value,key=value or a JSON object")]
 ConfigJson = Annotated[str, typer.Option("--config-json", help="run config as JSON, laid over the files")]
 Name = Annotated[str, typer.Argument(help="a Job in the cluster")]
 Seconds = Annotated[float, typer.Option("--timeout", min=0, help="seconds to wait at most")]

@@ -16,6 +16,7 @@ from podgraph.cli.options import (
     Output,
     Seconds,
     Selection,
+    Tags,
     Target,
     on_cluster,
 )
@@ -40,6 +41,7 @@ def job_launch(
     config: ConfigFiles = None,
     config_json: ConfigJson = "",
     selection: Selection = "",
+    tags: Tags = "",
     waits: Annotated[bool, typer.Option("--wait", help="follow it until it is finished")] = False,
     timeout: Seconds = 3600,
     output: Annotated[Output, typer.Option("--output", help="json: the Job itself")] = Output.TEXT,
@@ -48,14 +50,15 @@ def job_launch(
 
     Exit status: 0 when the Job was made (with --wait: succeeded), 1 when it failed, 2 when it is refused.
     """
-    from podgraph.cli.execute import read_config_files
+    from podgraph.cli.execute import read_config_files, read_tags
     from podgraph.cli.files import code_ref
     from podgraph.cli.jobs import create
     from podgraph.cli.launch import manifest
     from podgraph.selection import split_clauses
 
     run_config = read_config_files(config or [], config_json)
-    wanted = manifest(code_ref(file, module, job), image, name, split_clauses(selection), run_config)
+    clauses, run_tags = split_clauses(selection), read_tags(tags)
+    wanted = manifest(code_ref(file, module, job), image, name, clauses, run_config, run_tags)
     return create(target.open(), wanted, waits, timeout, output.value)
 
 

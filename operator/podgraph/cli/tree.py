@@ -83,6 +83,8 @@ def job_tree(job: Object) -> Tree:
     for figure in ("progress", "duration"):
         if status.get(figure):
             head.append(f"  {status[figure]}", "dim")
+    for key, value in (job["spec"].get("tags") or {}).items():
+        head.append(f"  {key}={value}", "dim")
     tree = Tree(head)
     if state in ("Refused", "Failed", "Canceled", "DeadlineExceeded", "Suspended", "Stopping"):
         tree.add(Text(_condition(job, "Succeeded").get("message", ""), state_color(state).removeprefix("bold ")))

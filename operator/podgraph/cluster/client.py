@@ -69,6 +69,12 @@ class Client:
         """Create a pod as :meth:`create` does and return it as it is now."""
         return msgspec.json.decode(await self.create("pods", manifest), type=Pod)
 
+    async def try_pod(self, manifest: dict[str, Any]) -> None:
+        """Let the API server do all that creating a pod takes but for the creation. Unknown fields are errors too."""
+        path = f"/api/v1/namespaces/{manifest['metadata']['namespace']}/pods?dryRun=All&fieldValidation=Strict"
+        async with self._creating:
+            await self._request("POST", path, manifest)
+
     async def create(self, plural: str, manifest: dict[str, Any]) -> bytes:
         """Create a core object and return it as JSON. That it exists already is success when its owner is the same.
 
@@ -141,8 +147,8 @@ class Client:
                 raise
 
     async def pod_log(self, namespace: str, name: str, most: int) -> list[str]:
-        """Return the lines of a pod's log, at most `most` bytes of it."""
-        path = f"/api/v1/namespaces/{namespace}/pods/{name}/log?limitBytes={most}"
+        """Return the lines of the log of a pod's step, at most `most` bytes of it."""
+        path = f"/api/v1/namespaces/{namespace}/pods/{name}/log?container={CONTAINER}&limitBytes={most}"
         return (await self._request("GET", path)).decode(errors="replace").splitlines()
 
     async def step_log(

@@ -16,6 +16,7 @@ from functools import cached_property
 from typing import Any
 
 from podgraph.definition.errors import DefinitionError, nearest
+from podgraph.definition.pod_templates import check_pod_template
 from podgraph.definition.retry import RetryPolicy
 from podgraph.definition.values import NotJsonError, to_json
 
@@ -72,7 +73,8 @@ class Op:
     """One node of the graph: its path, inputs, outputs, and ops it only waits for (`after`).
 
     `config` is the JSON Schema of its config as JSON text, "" when it takes none; `resources` names the job's
-    resources that it uses; `retry` says when it is tried again; `timeout` is how many seconds one attempt may run.
+    resources that it uses; `retry` says when it is tried again; `timeout` is how many seconds one attempt may run;
+    `pod_template` is what is laid over its pods, as JSON text (see definition.pod_templates).
     """
 
     name: str
@@ -85,6 +87,7 @@ class Op:
     tags: Mapping[str, str] = field(default_factory=dict)
     retry: RetryPolicy | None = None
     timeout: float | None = None
+    pod_template: str = ""
 
     @cached_property
     def upstream(self) -> tuple[str, ...]:
@@ -300,6 +303,9 @@ def _check_texts(op: Op) -> None:
     if op.timeout is not None and not 0 < op.timeout < math.inf:
         raise DefinitionError("InvalidTimeout", f"op {op.name!r} has the timeout {op.timeout!r}; it must be above 0")
     _check_tags(f"op {op.name!r}", op.tags)
+    if op.pod_template:
+        _check_json(f"the podTemplate of op {op.name!r}", op.pod_template)
+        check_pod_template(f"podTemplate of op {op.name!r}", json.loads(op.pod_template))
 
 
 def _check_json(what: str, text: str | None) -> None:
@@ -358,7 +364,7 @@ def _op_to_dict(op: Op) -> dict[str, Any]:
         data["outputs"] = [{"name": o.name} if o.required else {"name": o.name, "required": False} for o in op.outputs]
     if op.after:
         data["after"] = list(op.after)
-    for key in ("description", "config", "tags"):
+    for key in ("description", "config", "tags", "pod_template"):
         if getattr(op, key):
             data[key] = getattr(op, key)
     if op.resources:
@@ -396,6 +402,7 @@ def _op_from_dict(data: dict[str, Any]) -> Op:
         tags=_texts(data.get("tags", {})),
         retry=RetryPolicy.from_dict(data["retry"]) if "retry" in data else None,
         timeout=float(data["timeout"]) if "timeout" in data else None,
+        pod_template=_is(str, data.get("pod_template", "")),
     )
 
 

@@ -17,6 +17,7 @@ from podgraph.definition.errors import DefinitionError
 from podgraph.definition.graph import check_name, check_node_name
 from podgraph.definition.hints import hints_of, type_name
 from podgraph.definition.hooks import HookDefinition, check_hooks
+from podgraph.definition.pod_templates import check_pod_template
 from podgraph.definition.resources import check_keys
 from podgraph.definition.retry import RetryPolicy, check_retry_policy
 from podgraph.definition.typecheck import checker
@@ -52,6 +53,7 @@ class OpDefinition:
         retry_policy: RetryPolicy | None = None,
         tags: Mapping[str, str] | None = None,
         timeout: float | None = None,
+        pod_template: Mapping[str, Any] | None = None,
     ) -> None:
         self.fn = fn
         self.name = name or fn.__name__
@@ -63,6 +65,7 @@ class OpDefinition:
         self.retry_policy = check_retry_policy(f"op {self.name!r}", retry_policy)
         self.tags = check_tags(f"op {self.name!r}", tags)
         self.timeout = _check_timeout(self.name, timeout)
+        self.pod_template = check_pod_template(f"pod_template of op {self.name!r}", pod_template)
         self.hooks: tuple[HookDefinition, ...] = ()
         self._alias: str | None = None
         refuse_variable_arguments("op", self.name, fn)
@@ -164,6 +167,7 @@ def op(
     retry_policy: RetryPolicy | None = ...,
     tags: Mapping[str, str] | None = ...,
     timeout: float | None = ...,
+    pod_template: Mapping[str, Any] | None = ...,
 ) -> Callable[[Callable[..., Any]], OpDefinition]: ...
 
 
@@ -178,6 +182,7 @@ def op(
     retry_policy: RetryPolicy | None = None,
     tags: Mapping[str, str] | None = None,
     timeout: float | None = None,
+    pod_template: Mapping[str, Any] | None = None,
 ) -> Any:
     """Make a function an op.
 
@@ -187,6 +192,8 @@ def op(
     `Output(value, "a")`. `ins={"start": In(Nothing)}` adds an input that only waits. `config_schema` is the type of
     `context.config`: a class as above, a dict of names and types, or a plain type. `tags` are texts by name.
     `timeout` is how many seconds one attempt may run in a cluster; then its pod is ended, and its retry policy counts.
+    `pod_template` is a part of a Kubernetes Pod that is laid over the pods of this op in a cluster, its container being
+    `step`: `{"spec": {"containers": [{"name": "step", "resources": {"requests": {"memory": "2Gi"}}}]}}`.
 
     Raises DefinitionError for a name that breaks the rules or a function with `*args` or `**kwargs`.
 
@@ -198,7 +205,8 @@ def op(
 
     def make(fn: Callable[..., Any], own: str | None) -> OpDefinition:
         return OpDefinition(
-            fn, own, ins, outs, description, config_schema, required_resource_keys, retry_policy, tags, timeout
+            fn, own, ins, outs, description, config_schema, required_resource_keys, retry_policy, tags, timeout,
+            pod_template,
         )  # fmt: skip
 
     return make(name, None) if callable(name) else lambda fn: make(fn, name)

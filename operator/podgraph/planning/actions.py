@@ -8,6 +8,7 @@ from typing import Any
 
 from podgraph.planning.manifests import Manifest
 from podgraph.planning.storage import Storage
+from podgraph.planning.templates import PodCheck
 
 __all__ = ["Actions", "Assign", "Event", "Settings"]
 
@@ -48,7 +49,8 @@ class Actions:
     """What one pass decided. Empty fields ask for nothing.
 
     `copy_code` asks for the Job's own copy of its code before anything else (see :meth:`Run.code_source`), `read_jobs`
-    for Jobs by name (see :meth:`Run.jobs_found`); `creates` are pods; `deletes`, `confirm` (look whether it really is
+    for Jobs by name (see :meth:`Run.jobs_found`), and `check_pods` whether the API server would take these pods (then
+    :meth:`Run.pods_checked` is to be called); `creates` are pods; `deletes`, `confirm` (look whether it really is
     gone), `read_log` (for the graph), `follow_log` (for what its steps do) and `read_reports` (once more and whole, as
     it has ended) are pod names; `status` is a merge patch; `assigns` tells waiting pods what to do; the logs of the
     pods `follow` are followed for the record of their step, and those of `leave` no more; `pressed` says that a pod of
@@ -58,6 +60,7 @@ class Actions:
 
     copy_code: bool = False
     read_jobs: list[str] = field(default_factory=list)
+    check_pods: list[PodCheck] = field(default_factory=list)
     creates: list[Manifest] = field(default_factory=list)
     assigns: list[Assign] = field(default_factory=list)
     follow: list[str] = field(default_factory=list)
@@ -80,5 +83,6 @@ class Actions:
 
     def drop_creates(self) -> None:
         """Make nothing after all: the Job is at its end."""
-        self.creates, self.assigns, self.follow, self.read_jobs, self.copy_code = [], [], [], [], False
+        self.creates, self.assigns, self.follow, self.copy_code = [], [], [], False
+        self.read_jobs, self.check_pods = [], []
         self.read_log = self.follow_log = self.read_reports = ""

@@ -14,8 +14,9 @@ from podgraph.planning.actions import Actions, Event
 from podgraph.planning.admission import Admission
 from podgraph.planning.deadlines import deadline_of_pod, lost_at
 from podgraph.planning.execution import ExecutionSpec
+from podgraph.planning.gates import Gates
 from podgraph.planning.making import PodMaker
-from podgraph.planning.observe import Phase, Seen, is_alive, observe
+from podgraph.planning.observe import Phase, Seen, is_alive, lingers, observe
 from podgraph.planning.outcome import Outcome, container_outcome, micro, python_outcome
 from podgraph.planning.pods import Pod
 from podgraph.planning.retry import Fault, chance_of, seconds_until_retry
@@ -62,6 +63,7 @@ class Attempts:
         self._warned: set[str] = set()
         self._waiting = WaitingPods(steps, maker, spec)
         self._waiting.find(pods or {})
+        self._gates = Gates()
         for step, record in steps.records.items():
             if record.state == "UpForRetry":
                 self.timers.set(step, seconds_of(record.retry_time) if record.retry_time else 0.0)
@@ -193,6 +195,8 @@ class Attempts:
         elif was_ahead(pod):
             seen = replace(seen, started_at=record.start_time or seen.started_at)
         if seen.phase is Phase.ENDED:
+            if lingers(pod):
+                actions.deletes.append(name)
             self._finish(step, seen, now, actions)
         elif seen.phase is Phase.GONE:
             self._lost(step, seen.reason, seen.message, now, actions)
@@ -211,8 +215,11 @@ class Attempts:
         if record.pod_uid != pod.metadata.uid:
             if is_alive(pod):
                 actions.deletes.append(pod.metadata.name)
-        elif seen.phase is Phase.ENDED and record.state == "Succeeded":
-            self._warn_of_exit(step, seen, actions)
+        elif seen.phase is Phase.ENDED:
+            if lingers(pod):
+                actions.deletes.append(pod.metadata.name)
+            if record.state == "Succeeded":
+                self._warn_of_exit(step, seen, actions)
 
     def _warn_of_exit(self, step: str, seen: Seen, actions: Actions) -> None:
         """Tell of a pod that failed after it had left its result: the result stands, as all is done by then."""
@@ -252,7 +259,8 @@ class Attempts:
         if seen.phase is not Phase.STUCK:
             self._stuck.pop(step, None)
         since = self._stuck.setdefault(step, now) if seen.phase is Phase.STUCK else now
-        deadline = deadline_of_pod(self.steps.graph.ops[step], pod, seen, since, self._spec.pending_seconds)
+        let_go = self._gates.look(pod.metadata.name, seen, now, self.steps.records[step].reason)
+        deadline = deadline_of_pod(self.steps.graph.ops[step], pod, seen, since, self._spec.pending_seconds, let_go)
         if deadline is None:
             self.timers.clear(step)
             return False

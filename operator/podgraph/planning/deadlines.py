@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from podgraph.definition.graph import Op
+from podgraph.planning.gates import is_gated
 from podgraph.planning.observe import Phase, Seen, grace_of
 from podgraph.planning.outcome import Outcome
 from podgraph.planning.pods import Pod
@@ -31,13 +32,18 @@ class Deadline:
     wait: bool = False
 
 
-def deadline_of_pod(op: Op, pod: Pod, seen: Seen, stuck_since: float, pending_seconds: float) -> Deadline | None:
-    """Return the first deadline of a pod on its way; `stuck_since` counts only while its container cannot start."""
+def deadline_of_pod(
+    op: Op, pod: Pod, seen: Seen, stuck_since: float, pending_seconds: float, let_go: float = 0.0
+) -> Deadline | None:
+    """Return the first deadline of a pod on its way; `stuck_since` counts only while its container cannot start.
+
+    `let_go` is when a scheduling gate let go of it, 0 when none ever held it.
+    """
     found: list[Deadline] = []
     if seen.phase is Phase.STUCK:
         given_up = Outcome({}, seen.reason, seen.message, fault=seen.fault)
         found.append(Deadline(stuck_since + grace_of(seen), given_up))
-    until = unstarted_at(pod, seen, pending_seconds)
+    until = unstarted_at(pod, seen, pending_seconds, let_go)
     if until is not None:
         why = f": {seen.reason}: {seen.message}" if seen.reason else ""
         text = f"its pod was not running within {pending_seconds:g} seconds{why}"
@@ -52,11 +58,14 @@ def deadline_of_pod(op: Op, pod: Pod, seen: Seen, stuck_since: float, pending_se
     return min(found, key=lambda deadline: deadline.time, default=None)
 
 
-def unstarted_at(pod: Pod, seen: Seen, pending_seconds: float) -> float | None:
-    """Return when a pod that does not run yet has been there for too long; None for one that runs."""
-    if seen.phase is Phase.RUNNING or pod.metadata.creation_timestamp is None:
+def unstarted_at(pod: Pod, seen: Seen, pending_seconds: float, let_go: float = 0.0) -> float | None:
+    """Return when a pod that does not run yet has been there for too long; None for one that runs or that a gate holds.
+
+    `let_go` see :func:`deadline_of_pod`.
+    """
+    if seen.phase is Phase.RUNNING or pod.metadata.creation_timestamp is None or is_gated(seen):
         return None
-    return seconds_of(pod.metadata.creation_timestamp) + pending_seconds
+    return max(seconds_of(pod.metadata.creation_timestamp), let_go) + pending_seconds
 
 
 def lost_at(pod: Pod) -> float | None:

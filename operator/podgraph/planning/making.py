@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -13,6 +13,7 @@ from podgraph.planning.manifests import JobRef, Manifest
 from podgraph.planning.references import split
 from podgraph.planning.spec import CodeSpec, ContainerSpec
 from podgraph.planning.storage import Storage, equip, prefix
+from podgraph.planning.templates import JOB_TEMPLATE, PodCheck, Templates
 from podgraph.run_config.binding import Bound
 from podgraph.runtime.protocol import Assignment
 
@@ -22,7 +23,10 @@ __all__ = ["PodMaker"]
 class PodMaker:
     """Makes the manifests of a Job's pods; those of steps once it was told the graph."""
 
-    def __init__(self, ref: JobRef, settings: Settings, code: CodeSpec | None, storage: Storage | None = None) -> None:
+    def __init__(
+        self, ref: JobRef, settings: Settings, code: CodeSpec | None, storage: Storage | None = None,
+        templates: Templates | None = None, tags: Mapping[str, str] | None = None,
+    ) -> None:  # fmt: skip
         self.ref = ref
         self.code_map = ""
         if code is not None and not code.module:
@@ -31,12 +35,15 @@ class PodMaker:
         self._settings = settings
         self._code = code
         self._storage = storage
+        self._templates = templates or Templates()
+        self._tags = dict(tags or {})
         self._graph: Graph | None = None
         self._bound = Bound()
 
     def set_graph(self, graph: Graph, bound: Bound, containers: Mapping[str, ContainerSpec]) -> None:
         """Say what the steps are, what run config gives them, and which of them run a container of their own."""
         self._graph, self._bound, self.containers = graph, bound, containers
+        self._templates.set_ops({name: op.pod_template for name, op in graph.ops.items()}, bound.pods, containers)
 
     def name_of(self, op: str, attempt: int, released: int = 0) -> str:
         """Return the name of the pod of one attempt at a step, after `released` that were started ahead for nothing."""
@@ -56,14 +63,44 @@ class PodMaker:
 
     def resolve_pod(self, attempt: int) -> Manifest:
         """Return that pod."""
-        return self._python_pod(self.resolve_name(attempt), "", attempt, 0, {})
+        return self._stored(self._templates.on_helper(self._python_pod(self.resolve_name(attempt), "", attempt, 0, {})))
 
     def step_pod(self, name: str, op: str, attempt: int, lost: int, inputs: Mapping[str, str]) -> Manifest:
         """Return the pod of an attempt; `inputs` holds JSON texts and references, `lost` see Assignment."""
         if op in self.containers:
             nonce = self.nonce_of(op, attempt)
-            return manifests.container_pod(self.ref, name, op, self.containers[op], inputs, nonce)
-        return self._python_pod(name, op, attempt, lost, inputs)
+            pod = manifests.container_pod(self.ref, name, op, self.containers[op], inputs, nonce)
+            return self._templates.on_step(pod, op)
+        return self._stored(self._templates.on_step(self._python_pod(name, op, attempt, lost, inputs), op))
+
+    def resolve_checks(self) -> list[PodCheck]:
+        """Return what the API server is to be asked before there is a resolve pod."""
+        if not self._templates.has_job:
+            return []
+        return [PodCheck(f"the pods of the job with {JOB_TEMPLATE}", self.resolve_pod(1))]
+
+    def step_checks(self, selected: Iterable[str]) -> list[PodCheck]:
+        """Return what the API server is to be asked before the first step: one pod for all of which the same is said.
+
+        What :meth:`resolve_checks` asks is not asked again. Raises DefinitionError for what a template cannot touch.
+        """
+        assert self._graph is not None
+        asked: set[tuple[str, str]] = {("", "")} if self._code is not None else set()
+        checks = []
+        for op in selected:
+            kind = self._templates.kind_of(op)
+            if kind is None:
+                continue
+            inputs = {item.name: "null" for item in self._graph.ops[op].inputs if not item.ordering}
+            pod = self.step_pod(self.name_of(op, 1), op, 1, 0, inputs)
+            if kind not in asked:
+                asked.add(kind)
+                checks.append(PodCheck(self._templates.wishes_of(op), pod))
+        return checks
+
+    def refuse_overrides(self) -> None:
+        """Refuse what run config says of the pods of single ops: one pod runs all steps."""
+        self._templates.refuse_overrides()
 
     def tells(self, op: str) -> bool:
         """Whether a step's pod tells its result in its log: Python ops do, and scripts for a shell."""
@@ -72,8 +109,11 @@ class PodMaker:
     def can_wait(self, op: str) -> bool:
         """Whether a step's pod can be started before its inputs exist.
 
-        Those cannot whose container is not ours to begin, or for which Kubernetes puts inputs into args or variables.
+        Those cannot whose container is not ours to begin, or for which Kubernetes puts inputs into args or variables;
+        and none may that has its place in a queue (Kueue), where it would take the place of one that can run.
         """
+        if self._templates.is_queued:
+            return False
         spec = self.containers.get(op)
         if spec is None:
             return True
@@ -85,8 +125,10 @@ class PodMaker:
         if op in self.containers:
             nonce = self.nonce_of(op, attempt)
             pod = manifests.container_pod(self.ref, name, op, self.containers[op], {}, nonce, seconds)
+            pod = self._templates.on_step(pod, op)
         else:
             pod = self._assigned(name, replace(self._assignment(op, attempt, 0, {}), ahead=seconds))
+            pod = self._stored(self._templates.on_step(pod, op))
         pod["metadata"]["labels"][names.AHEAD_LABEL] = names.WAITING
         return pod
 
@@ -116,7 +158,7 @@ class PodMaker:
 
     def run_pod(self, assignment: Assignment) -> Manifest:
         """Return that pod."""
-        return self._assigned(self.run_name, assignment)
+        return self._stored(self._templates.on_run(self._assigned(self.run_name, assignment)))
 
     def _python_pod(self, name: str, op: str, attempt: int, lost: int, inputs: Mapping[str, str]) -> Manifest:
         return self._assigned(name, self._assignment(op, attempt, lost, inputs))
@@ -138,7 +180,7 @@ class PodMaker:
             configured=list(self._bound.from_config.get(op, ())),
             config=self._bound.configs.get(op),
             resources=self._resources(op),
-            tags=dict(self._graph.tags) if self._graph is not None else {},
+            tags={**(self._graph.tags if self._graph is not None else {}), **self._tags},
             storage=storage.url if storage is not None else "",
             prefix=self.prefix_of(op, attempt) if storage is not None else "",
             stored=stored,
@@ -147,7 +189,10 @@ class PodMaker:
 
     def _assigned(self, name: str, assignment: Assignment) -> Manifest:
         assert self._code is not None
-        pod = manifests.python_pod(self.ref, name, self._code, assignment, self._settings.runtime, self.code_map)
+        return manifests.python_pod(self.ref, name, self._code, assignment, self._settings.runtime, self.code_map)
+
+    def _stored(self, pod: Manifest) -> Manifest:
+        """Give a pod what it needs for the storage, whatever templates say."""
         if self._storage is not None:
             equip(pod, self._storage)
         return pod

@@ -19,6 +19,7 @@ __all__ = ["JobRef", "code_config_map", "container_pod", "input_texts", "python_
 Manifest = dict[str, Any]
 
 USER_ID = 65532
+VOLUME = "podgraph"
 CODE_FILE = "job.py"
 RESOLVE_SECONDS = 600
 """How long a resolve pod may take, its image pull included: a module that hangs while it is imported ends there."""
@@ -145,8 +146,8 @@ def _pod(
         ],
     }
     if sources:
-        spec["volumes"] = [{"name": "podgraph", "projected": {"sources": sources}}]
-        spec["containers"][0]["volumeMounts"] = [{"name": "podgraph", "mountPath": MOUNT, "readOnly": True}]
+        spec["volumes"] = [{"name": VOLUME, "projected": {"sources": sources}}]
+        spec["containers"][0]["volumeMounts"] = [{"name": VOLUME, "mountPath": MOUNT, "readOnly": True}]
     return {
         "apiVersion": "v1",
         "kind": "Pod",

@@ -19,6 +19,7 @@ __all__ = [
     "describe_exit",
     "grace_of",
     "is_alive",
+    "lingers",
     "observe",
 ]
 
@@ -44,6 +45,7 @@ _UNSTARTED = (
     "CreateContainerError",
     "RunContainerError",
 )
+_USUAL = ("", "PodInitializing", "ContainerCreating")
 _NO_SUCH_IMAGE = re.compile(
     r"not found|manifest unknown|does not exist|pull access denied|invalid reference", re.IGNORECASE
 )
@@ -85,12 +87,15 @@ def observe(pod: Pod) -> Seen:
 
     A sidecar that somebody's cluster injects keeps the pod's phase at Running after the step has ended.
     """
-    state = next((c.state for c in pod.status.container_statuses if c.name == CONTAINER), ContainerState())
+    state = _step_state(pod)
     if state.terminated is not None:
         return _ended(pod, state.terminated)
     if pod.status.phase == "Failed":
         reason = pod.status.reason or "PodFailed"
         message = pod.status.message or "the pod failed before its container ran"
+        failed = None if pod.status.reason else _failed_init(pod)
+        if failed is not None:
+            return failed
         # Whatever kept the container from running, the op had no part in it; a deadline was somebody's wish.
         fault = Fault.APPLICATION if reason == "DeadlineExceeded" else Fault.INFRASTRUCTURE
         return Seen(Phase.ENDED, reason, message, fault=fault, exit_code=-1)
@@ -99,16 +104,23 @@ def observe(pod: Pod) -> Seen:
     if state.running is not None:
         return Seen(Phase.RUNNING, started_at=state.running.started_at)
     if state.waiting is not None and state.waiting.reason in _UNSTARTED:
-        reason, message = state.waiting.reason, state.waiting.message
-        hopeless = reason in _NEVER or ("Pull" in reason and bool(_NO_SUCH_IMAGE.search(message)))
-        missing = reason == "CreateContainerConfigError" and bool(_NO_SUCH_CONFIG.search(message))
-        # The kubelet has tried an image several times when its grace is over, and another pod would fare no better.
-        fault = Fault.LASTING if reason in _IMAGE or missing else Fault.INFRASTRUCTURE
-        return Seen(Phase.STUCK, reason, message or reason, hopeless, fault)
+        return _stuck(state.waiting.reason, state.waiting.message)
+    for init in pod.status.init_container_statuses:
+        waiting = init.state.waiting
+        if waiting is not None and waiting.reason in _UNSTARTED:
+            return _stuck(waiting.reason, waiting.message, f"init container {init.name!r}: ")
+        if waiting is not None and waiting.reason not in _USUAL:
+            return Seen(Phase.STARTING, waiting.reason, f"init container {init.name!r}: {waiting.message}")
     for condition in pod.status.conditions:
         if condition.type == "PodScheduled" and condition.status == "False":
             return Seen(Phase.STARTING, condition.reason, condition.message)
     return Seen(Phase.STARTING)
+
+
+def lingers(pod: Pod) -> bool:
+    """Whether a pod whose step has ended goes on for another container's sake; native sidecars end by themselves."""
+    others = [c for c in pod.status.container_statuses if c.name != CONTAINER and c.state.terminated is None]
+    return bool(others) and _step_state(pod).terminated is not None and not pod.metadata.deletion_timestamp
 
 
 def is_alive(pod: Pod) -> bool:
@@ -140,6 +152,28 @@ def describe_exit(state: Terminated) -> str:
     if state.reason not in ("", "Error", "Completed"):
         parts.append(state.reason)
     return ", ".join(parts)
+
+
+def _step_state(pod: Pod) -> ContainerState:
+    return next((c.state for c in pod.status.container_statuses if c.name == CONTAINER), ContainerState())
+
+
+def _stuck(reason: str, message: str, who: str = "") -> Seen:
+    hopeless = reason in _NEVER or ("Pull" in reason and bool(_NO_SUCH_IMAGE.search(message)))
+    missing = reason == "CreateContainerConfigError" and bool(_NO_SUCH_CONFIG.search(message))
+    # The kubelet has tried an image several times when its grace is over, and another pod would fare no better.
+    fault = Fault.LASTING if reason in _IMAGE or missing else Fault.INFRASTRUCTURE
+    return Seen(Phase.STUCK, reason, who + (message or reason), hopeless, fault)
+
+
+def _failed_init(pod: Pod) -> Seen | None:
+    """Return the end of a pod whose own init container failed: that is no fault of the cluster."""
+    for init in pod.status.init_container_statuses:
+        state = init.state.terminated
+        if state is not None and state.exit_code != 0:
+            text = f"its init container {init.name!r} ended with {describe_exit(state)}"
+            return Seen(Phase.ENDED, "InitContainerFailed", text, exit_code=state.exit_code, text=state.message)
+    return None
 
 
 def _ended(pod: Pod, state: Terminated) -> Seen:

@@ -89,6 +89,7 @@ class PodStatus(_Part, frozen=True):
     message: str = ""
     conditions: list[Condition] = []
     container_statuses: list[ContainerStatus] = []
+    init_container_statuses: list[ContainerStatus] = []
 
 
 class Pod(_Part, frozen=True):

@@ -10,8 +10,9 @@ from podgraph.planning.actions import Actions, Event
 from podgraph.planning.conditions import Conditions
 from podgraph.planning.deadlines import lost_at, unstarted_at
 from podgraph.planning.execution import ExecutionSpec
+from podgraph.planning.gates import Gates
 from podgraph.planning.making import PodMaker
-from podgraph.planning.observe import Phase, Seen, grace_of, observe
+from podgraph.planning.observe import Phase, Seen, grace_of, lingers, observe
 from podgraph.planning.outcome import read_record
 from podgraph.planning.pods import Pod
 from podgraph.planning.retry import Fault, chance_of, seconds_after_loss
@@ -35,6 +36,7 @@ class Resolver:
         self._attempt = 0
         self._due = 0.0
         self._stuck: float | None = None  # since when its pod cannot start
+        self._gates = Gates()
 
     @property
     def pod_name(self) -> str:
@@ -69,6 +71,8 @@ class Resolver:
             raise DefinitionError(record.reason or "CodeError", record.message)
         if not record.graph:
             actions.read_log = self.pod_name
+        if lingers(pod):
+            actions.deletes.append(self.pod_name)
         return record.graph
 
     def record(self, pods: Mapping[str, Pod]) -> Record | None:
@@ -116,7 +120,8 @@ class Resolver:
             actions.look_again(until)
         else:
             self._stuck = None
-        late = unstarted_at(pod, seen, self._spec.pending_seconds)
+        let_go = self._gates.look(pod.metadata.name, seen, now)
+        late = unstarted_at(pod, seen, self._spec.pending_seconds, let_go)
         if late is not None:
             if now >= late:
                 actions.deletes.append(pod.metadata.name)

@@ -32,6 +32,7 @@ from podgraph.planning.status import STATES, StepRecord, duration, seconds_of
 from podgraph.planning.steps import ReportedSteps, Steps
 from podgraph.planning.stopping import Stop, deadline_of, stop_of
 from podgraph.planning.storage import Storage, read_storage
+from podgraph.planning.templates import PodCheck, Templates, queue_labels
 from podgraph.planning.whole import Whole
 from podgraph.run_config.binding import bind
 from podgraph.runtime.protocol import Record
@@ -69,6 +70,7 @@ class Run:
         self._maker = PodMaker(self.ref, settings, None)
         self._resolver = Resolver(self._maker, self.conditions, ExecutionSpec())
         self._attempts: Attempts | Whole | None = None
+        self._checked: set[str] = set()
         self._told_generation = True
         self.waits_for_exit = False
         again = read_rerun(job["spec"])
@@ -143,6 +145,10 @@ class Run:
         """Give the Jobs that `read_jobs` asked for, None where there is none."""
         if self._rerun is not None:
             self._rerun.found(jobs)
+
+    def pods_checked(self, checks: Iterable[PodCheck]) -> None:
+        """Say that the API server would take the pods that `check_pods` named."""
+        self._checked.update(check.what for check in checks)
 
     def graph_from_log(self, packed: str) -> None:
         """Give the packed graph that `read_log` asked for."""
@@ -234,7 +240,9 @@ class Run:
         if attempts.stopped is not None:
             told = ("Stopping", f"{attempts.stopped.message}; its pods are coming to their end")
         else:
-            told = _SUSPENDED if self.control.suspend else ("Running", "its steps are running")
+            waiting = attempts.waiting if isinstance(attempts, Whole) else ""
+            running = f"its pod is waited for ({waiting})" if waiting else "its steps are running"
+            told = _SUSPENDED if self.control.suspend else ("Running", running)
         self.conditions.on_the_way(*told, now, actions)
         actions.look_again(attempts.timers.next())
         self._look_at_deadline(actions)
@@ -283,7 +291,8 @@ class Run:
                 self.storage = read_storage(self.spec.storage) if self.spec.storage else self.settings.storage
                 if self.storage is not None:
                     actions.status["storage"] = {**self.storage.to_status(), "image": self.spec.code.image}
-            self._maker = PodMaker(self.ref, self.settings, self.spec.code, self.storage)
+            templates = Templates(self.spec.pod_template, queue_labels(self._object["metadata"].get("labels") or {}))
+            self._maker = PodMaker(self.ref, self.settings, self.spec.code, self.storage, templates, self.spec.tags)
             self._resolver = Resolver(self._maker, self.conditions, self.spec.execution)
         if self._rerun is not None and (wanted := self._rerun.wanted()):
             actions.read_jobs = wanted
@@ -309,6 +318,8 @@ class Run:
             actions.deletes.append(self._resolver.pod_name)  # also one that was asked for and has not been seen
             self.conditions.stop(stop.reason, stop.message, self.started, now, actions)
             return ""
+        if self._must_check(self._maker.resolve_checks(), actions):
+            return ""
         packed = self._resolver.look(pods, self.control.suspend, now, actions)
         if self.control.suspend and self._resolver.pod_name not in pods:
             self.conditions.on_the_way(*_SUSPENDED, now, actions)
@@ -331,6 +342,12 @@ class Run:
         budget = output_budget(self._object, len(self._packed), len(names_))
         self._maker.set_graph(graph, bound, containers)
         section = one_pod_section(self.spec.execution, self.spec.run_config)
+        if section:
+            self._maker.refuse_overrides()
+        elif not self.conditions.holds("Accepted", "True") and self._must_check(
+            self._maker.step_checks(taken.run), actions
+        ):
+            return
         steps = (ReportedSteps if section else Steps)(graph, names_, bound.inputs, {**self._records, **taken.records})
         if isinstance(steps, ReportedSteps):
             group = self.spec.group(section)
@@ -346,6 +363,11 @@ class Run:
             rest = f"; {steps.taken} taken from Job {self._rerun.name!r}" if self._rerun and steps.taken else ""
             self.conditions.accept(f"{count} will run{rest}", now, actions)
             self._rerun = None
+
+    def _must_check(self, checks: Iterable[PodCheck], actions: Actions) -> bool:
+        """Ask for those of the checks that have not been made; whether there are any."""
+        actions.check_pods = [check for check in checks if check.what not in self._checked]
+        return bool(actions.check_pods)
 
 
 def _as_loaded(record: StepRecord) -> StepRecord:

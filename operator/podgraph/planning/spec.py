@@ -8,6 +8,8 @@ from typing import Any
 
 from podgraph.definition.errors import DefinitionError
 from podgraph.definition.graph import Graph, Input, Op, Output, OutputRef
+from podgraph.definition.ops import check_tags
+from podgraph.definition.pod_templates import check_pod_template
 from podgraph.definition.retry import Backoff, Jitter, RetryPolicy
 from podgraph.definition.values import NotJsonError, to_json
 from podgraph.planning.execution import ExecutionSpec, one_pod_section, read_execution_spec
@@ -44,7 +46,10 @@ class CodeSpec:
 
 @dataclass(frozen=True)
 class JobSpec:
-    """A Job's spec, but for what may change. Exactly one of `ops` and `code` is set; `deadline` is in seconds."""
+    """A Job's spec, but for what may change. Exactly one of `ops` and `code` is set; `deadline` is in seconds.
+
+    `pod_template` is JSON text (see definition.pod_templates); `tags` are laid over the job's own.
+    """
 
     ops: tuple[Object, ...] | None
     code: CodeSpec | None
@@ -53,11 +58,14 @@ class JobSpec:
     storage: Object | None = None
     execution: ExecutionSpec = field(default_factory=ExecutionSpec)
     deadline: int | None = None
+    pod_template: str = ""
+    tags: Mapping[str, str] = field(default_factory=dict)
 
     def group(self, section: Mapping[str, Any]) -> dict[str, Any]:
         """Return what one pod that runs all steps is told, by the `section` of run config that says how."""
         config = {key: value for key, value in self.run_config.items() if key != "execution"}
         group = {"selection": list(self.selection), "runConfig": config, "execution": dict(section)}
+        group["tags"] = dict(self.tags)
         return {key: value for key, value in group.items() if value}
 
 
@@ -86,6 +94,8 @@ def read_spec(spec: Object, default_image: str) -> JobSpec:
         execution=execution,
         storage=spec.get("storage"),
         deadline=spec.get("activeDeadlineSeconds"),
+        pod_template=check_pod_template("spec.podTemplate", spec.get("podTemplate")),
+        tags=check_tags("spec.tags", spec.get("tags")),
     )
 
 
@@ -117,6 +127,7 @@ def _op(item: Object) -> Op:
         tags=item.get("tags") or {},
         retry=_retry(item["name"], item["retryPolicy"]) if "retryPolicy" in item else None,
         timeout=float(item["timeoutSeconds"]) if "timeoutSeconds" in item else None,
+        pod_template=check_pod_template(f"podTemplate of op {item['name']!r}", item.get("podTemplate")),
     )
 
 

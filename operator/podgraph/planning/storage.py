@@ -16,6 +16,7 @@ from podgraph.definition.errors import DefinitionError
 from podgraph.planning import manifests, names
 from podgraph.planning.manifests import JobRef, Manifest
 from podgraph.planning.spec import CodeSpec
+from podgraph.planning.templates import JOB_TEMPLATE, lay_over
 from podgraph.runtime.protocol import Assignment
 
 __all__ = [
@@ -143,15 +144,16 @@ def equip(pod: Manifest, storage: Storage) -> None:
     spec = pod["spec"]
     container = spec["containers"][0]
     if storage.secret:
-        container["envFrom"] = [*container.get("envFrom", ()), {"secretRef": {"name": storage.secret}}]
+        container["envFrom"] = [*(container.get("envFrom") or ()), {"secretRef": {"name": storage.secret}}]
     if storage.claim:
         path = storage.url.removeprefix("file://")
         claim = {"name": "storage", "persistentVolumeClaim": {"claimName": storage.claim}}
-        spec["volumes"] = [*spec.get("volumes", ()), claim]
+        spec["volumes"] = [*(spec.get("volumes") or ()), claim]
         mount = {"name": "storage", "mountPath": path}
-        container["volumeMounts"] = [*container.get("volumeMounts", ()), mount]
+        container["volumeMounts"] = [*(container.get("volumeMounts") or ()), mount]
         # New volumes belong to root; this lets the step's user write where the volume's kind knows of owners.
-        spec["securityContext"].update({"fsGroup": manifests.USER_ID, "fsGroupChangePolicy": "OnRootMismatch"})
+        own = {"fsGroup": manifests.USER_ID, "fsGroupChangePolicy": "OnRootMismatch"}
+        spec["securityContext"] = {**own, **spec.get("securityContext", {})}
 
 
 def claim_manifest(job: JobRef, storage: Storage) -> Manifest:
@@ -174,8 +176,10 @@ def claim_manifest(job: JobRef, storage: Storage) -> Manifest:
     }
 
 
-def clean_pod(job: JobRef, image: str, storage: Storage, runtime: str) -> Manifest:
-    """Return the pod that deletes all that a Job stored.
+def clean_pod(
+    job: JobRef, image: str, storage: Storage, runtime: str, template: Mapping[str, Any] | None = None
+) -> Manifest:
+    """Return the pod that deletes all that a Job stored, with the Job's pod template laid over it.
 
     It has no owner: the collector would delete it with the Job, before it had done its work.
     """
@@ -189,6 +193,8 @@ def clean_pod(job: JobRef, image: str, storage: Storage, runtime: str) -> Manife
         clean=True,
     )
     pod = manifests.python_pod(job, name, CodeSpec(image), assignment, runtime, "")
+    if template:
+        pod = lay_over(pod, JOB_TEMPLATE, template)
     equip(pod, storage)
     del pod["metadata"]["ownerReferences"]
     pod["spec"]["activeDeadlineSeconds"] = CLEAN_SECONDS

@@ -18,6 +18,7 @@ from podgraph.flow import FAILED, TERMINAL
 from podgraph.planning.actions import Actions, Event
 from podgraph.planning.deadlines import deadline_of_pod, lost_at
 from podgraph.planning.execution import ExecutionSpec
+from podgraph.planning.gates import Gates
 from podgraph.planning.making import PodMaker
 from podgraph.planning.observe import Phase, Seen, is_alive, observe
 from podgraph.planning.outcome import Outcome, micro, read_record
@@ -70,6 +71,8 @@ class Whole:
         self._gone = self._log_read = self._over = False
         self._stuck: float | None = None
         self._reports: list[StepReport] = []
+        self._gates = Gates()
+        self.waiting = ""  # why its pod has not started yet
 
     @property
     def pod_names(self) -> list[str]:
@@ -161,6 +164,9 @@ class Whole:
             return
         self.created(self._name, pod.metadata.uid)
         seen = observe(pod)
+        self.waiting = (
+            f"{seen.reason}: {seen.message}" if seen.phase in (Phase.STARTING, Phase.STUCK) and seen.reason else ""
+        )
         if seen.phase is Phase.GONE:
             self._end(Outcome({}, seen.reason, seen.message), now, actions)
         elif seen.phase is Phase.ENDED:
@@ -179,7 +185,8 @@ class Whole:
             self._stuck = None
         elif self._stuck is None:
             self._stuck = now
-        deadline = deadline_of_pod(Op(""), pod, seen, self._stuck or now, self._spec.pending_seconds)
+        let_go = self._gates.look(self._name, seen, now)
+        deadline = deadline_of_pod(Op(""), pod, seen, self._stuck or now, self._spec.pending_seconds, let_go)
         if deadline is None:
             return False
         if now < deadline.time:

@@ -25,6 +25,7 @@ from podgraph.planning.execution import read_control
 from podgraph.planning.pods import Pod
 from podgraph.planning.run import Run
 from podgraph.planning.storage import Storage
+from podgraph.reconcile.checking import refusal_of
 from podgraph.reconcile.ended import EndedJobs
 from podgraph.reconcile.following import Logs
 from podgraph.reconcile.queue import KeyedQueue
@@ -160,6 +161,13 @@ class Controller:
             namespace = job.run.ref.namespace
             job.run.jobs_found({name: await self.client.get_job(namespace, name) for name in actions.read_jobs})
             self.queue.add(uid)
+        if actions.check_pods:
+            refusal = await refusal_of(self.client, actions.check_pods)
+            if refusal is None:
+                job.run.pods_checked(actions.check_pods)
+                self.queue.add(uid)
+                return  # and come again; there is nothing to tell yet
+            self._remember(job, job.run.refuse(refusal, self._clock()))
         if actions.copy_code:
             await self._copy_code(job, job.run)
             if not job.run.finished:

@@ -100,7 +100,11 @@ class Storing:
         try:
             runtime = manifests.runtime_config_map(ref.namespace, self.settings.runtime, self.archive)
             await self.client.create("configmaps", runtime)
-            await self.client.create_pod(clean_pod(ref, self._image_of(job), storage, self.settings.runtime))
+            template = job["spec"].get("podTemplate")
+            cleaner = clean_pod(ref, self._image_of(job), storage, self.settings.runtime, template)
+            await self.client.create_pod(cleaner)
+        except DefinitionError as error:  # of a Job from before this operator's rules
+            return error.message
         except ApiError as error:
             if not error.lasting:
                 raise

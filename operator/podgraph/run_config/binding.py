@@ -56,7 +56,8 @@ class Bound:
 
     `inputs` holds by op and input the JSON text of each value that no selected op will give; `from_config` names, by
     op, those of them that run config gave. `configs` holds the config of each selected op that takes one (None when
-    nothing is set), `resources` that of each resource that is used, `execution` that section as it stands.
+    nothing is set), `resources` that of each resource that is used, `execution` that section as it stands; `pods`
+    says what the pods of selected ops have, where ops have pods.
     """
 
     inputs: Values = field(default_factory=dict)
@@ -64,6 +65,7 @@ class Bound:
     configs: dict[str, Any] = field(default_factory=dict)
     resources: dict[str, Any] = field(default_factory=dict)
     execution: Mapping[str, Any] = field(default_factory=dict)
+    pods: dict[str, Any] = field(default_factory=dict)
 
 
 def bind(
@@ -103,6 +105,8 @@ def bind(
         op, entry = graph.ops[name], _op_entry(config, name)
         if op.config:
             bound.configs[name] = entry.get("config")
+        if entry.get("pod"):
+            bound.pods[name] = entry["pod"]
         if op.inputs:
             _bind_inputs(op, giving, entry, config.get("inputs") or {}, bound, found)
     if found:
@@ -160,7 +164,7 @@ def _nested_ops(level: Mapping[str, Any], where: str, found: list[Problem]) -> d
     for name, entry in level.items():
         value = entry
         if isinstance(entry, Mapping):
-            value = {k: v for k, v in entry.items() if v is not None or k not in ("config", "inputs", "ops")}
+            value = {k: v for k, v in entry.items() if v is not None or k not in ("config", "inputs", "ops", "pod")}
             if "inputs" in value:
                 value["inputs"] = _bare(value["inputs"])
             if isinstance(value.get("ops"), Mapping):

@@ -2,7 +2,7 @@
 
 Run config has Dagster's form: `ops` maps each op to its `config` and `inputs` (each graph to `ops` of its own),
 `inputs` gives the values of the job's own parameters, `resources` maps each resource to its `config`, and
-`execution.config` chooses the executor.
+`execution.config` chooses the executor. It also knows `pod` of each op (see run_config.pods).
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from typing import Any
 from podgraph.definition.graph import Graph, Input, Op
 from podgraph.flow import is_connected
 from podgraph.run_config.execution import EXECUTION_SCHEMA
+from podgraph.run_config.pods import POD_SCHEMA
 from podgraph.run_config.validate import problems
 
 __all__ = ["SECTIONS", "needed_resources", "op_path", "run_config_schema", "takes_config"]
@@ -37,7 +38,7 @@ def run_config_schema(
 
     >>> from podgraph.definition.graph import Op
     >>> run_config_schema(Graph.of("j", [Op("one")]))["properties"]["ops"]["properties"]
-    {'one': {'type': 'object', 'properties': {}, 'additionalProperties': False}}
+    {'one': {'type': 'object', 'properties': {'pod': {'$ref': '#/$defs/pod'}}, 'additionalProperties': False}}
     """
     return _Maker(graph, selected, given, bare, taken).whole(sections)
 
@@ -81,6 +82,8 @@ class _Maker:
         }
         whole = _object({name: made[name] for name in sections if made[name] is not None})
         _require(whole)
+        if self.chosen and "ops" in sections:
+            self.defs["pod"] = POD_SCHEMA
         if self.defs:
             whole["$defs"] = self.defs
         whole["$schema"] = "https://json-schema.org/draft/2020-12/schema"
@@ -118,7 +121,9 @@ class _Maker:
                     inputs.setdefault("required", []).append(item.name)
         if inputs["properties"]:
             entry["properties"]["inputs"] = inputs
-        return self.with_config(entry, op.config, f"ops.{op.name}")
+        self.with_config(entry, op.config, f"ops.{op.name}")
+        entry["properties"]["pod"] = {"$ref": "#/$defs/pod"}
+        return entry
 
     def with_config(self, entry: Schema, text: str, place: str) -> Schema:
         """Add to what is said about an op or a resource its config, which may be left out if {} or null will do."""

@@ -46,8 +46,9 @@ _LIMITS: dict[str, tuple[str, Callable[[Any, Any], bool], str]] = {
 _FORMATS = {
     "date-time": "2026-01-31T12:00:00Z", "date": "2026-01-31", "time": "12:00:00Z", "duration": "PT1H",
     "uuid": "00000000-0000-4000-8000-000000000000", "uri": "https://example.com/", "email": "me@example.com",
-    "ipv4": "127.0.0.1", "ipv6": "::1",
+    "ipv4": "127.0.0.1", "ipv6": "::1", "quantity": "500m",
 }  # fmt: skip
+_MEANT = {"quantity": "be a Kubernetes quantity such as 500m, 2 or 1.5Gi"}  # what a pattern says in words
 
 
 @dataclass(frozen=True)
@@ -134,7 +135,7 @@ def _wrong(schema: Mapping[str, Any], value: Any, kind: str) -> Iterable[str]:
             if not is_right(size, limit):
                 yield f"must {text.format(limit).rstrip('s' if limit == 1 else '')}, not {size}"
     if kind == "string" and isinstance(pattern := schema.get("pattern"), str) and not _matches(pattern, value):
-        yield f"must match {pattern!r}, not {got(value)}"
+        yield f"must {_MEANT.get(str(schema.get('format'))) or f'match {pattern!r}'}, not {got(value)}"
     if kind == "array" and schema.get("uniqueItems") is True and len(set(map(_frozen, value))) < len(value):
         yield "must not hold the same item twice"
     if kind == "object":

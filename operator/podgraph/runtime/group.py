@@ -43,7 +43,7 @@ def run_group(job: JobDefinition, code: CodeRef, assignment: Assignment, say: Sa
     group = assignment.group
     config = {**(group.get("runConfig") or {}), "execution": group["execution"]}
     taken = group.get("taken") or {}
-    prepared = prepare(job, config, group.get("selection") or (), taken=taken)
+    prepared = prepare(job, config, group.get("selection") or (), taken=taken, tags=group.get("tags"))
     multiprocess = prepared.execution.executor == "multiprocess"
     if multiprocess:
         taken = {op: {out: store(value, "", "") for out, value in outs.items()} for op, outs in taken.items()}

@@ -34,7 +34,11 @@ def with_defaults(pod: Obj) -> Obj:
     for field in ("containers", "initContainers"):
         if spec.get(field):
             spec[field] = [_container(container) for container in spec[field]]
-    status = {"phase": "Pending", "qosClass": qos_class(spec)}
+    status: Obj = {"phase": "Pending", "qosClass": qos_class(spec)}
+    if spec.get("schedulingGates"):
+        why = {"reason": "SchedulingGated", "message": "Scheduling is blocked due to non-empty scheduling gates"}
+        why["lastTransitionTime"] = pod["metadata"]["creationTimestamp"]
+        status["conditions"] = [{"type": "PodScheduled", "status": "False", **why}]
     return {**pod, "spec": spec, "status": status}
 
 

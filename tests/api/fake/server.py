@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -18,6 +19,7 @@ from .registry import Registry
 from .resources import Resource, discover
 from .selectors import selector
 from .store import Entry, Key, Obj, dumps
+from .validation import check_fields
 from .watches import View, Watch, Watches
 
 BODY_LIMIT = 3145728
@@ -52,13 +54,17 @@ class Target(NamedTuple):
 
 
 class ApiServer:
-    """Handles requests. With `watch_gone`, a too old watch gets HTTP 410 instead of an ERROR event."""
+    """Handles requests. With `watch_gone`, a too old watch gets HTTP 410 instead of an ERROR event.
+
+    `refuse_pod` is an admission policy: it answers why a pod is forbidden, or nothing.
+    """
 
     def __init__(self, registry: Registry, watches: Watches, faults: Faults, logs: Logs) -> None:
         self.registry, self.watches, self.faults, self.logs = registry, watches, faults, logs
         self.store = registry.store
         self.requests: list[Request] = []
         self.watch_gone = False
+        self.refuse_pod: Callable[[Obj], str] | None = None
         self._resources = {(r.prefix, r.plural): r for r in self.store.tables}
 
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
@@ -148,7 +154,12 @@ class ApiServer:
     def _write(self, request: web.BaseRequest, record: Request, target: Target) -> web.Response:
         resource, key, body = target.resource, target.key, record.body
         if request.method == "POST" and not target.name:
-            return self._json(self.registry.create(resource, target.namespace, body).json, 201)
+            if request.query.get("fieldValidation") == "Strict":
+                check_fields(resource, body)
+            if self.refuse_pod is not None and resource.plural == "pods" and (why := self.refuse_pod(body)):
+                raise ApiError(403, f'pods "{body["metadata"]["name"]}" is forbidden: {why}')
+            dry_run = request.query.get("dryRun") == "All"
+            return self._json(self.registry.create(resource, target.namespace, body, dry_run).json, 201)
         if request.method == "DELETE" and not target.subresource:
             return self._delete(request, target, body)
         if not target.name:

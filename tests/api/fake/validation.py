@@ -6,12 +6,23 @@ import json
 import re
 from typing import Any
 
-from .errors import invalid
+from .errors import bad_request, invalid
 from .resources import Resource
 
 Obj = dict[str, Any]
 Causes = list[tuple[str, str]]
 
+_POD_FIELDS = frozenset({
+    "activeDeadlineSeconds", "affinity", "automountServiceAccountToken", "containers", "enableServiceLinks",
+    "imagePullSecrets", "initContainers", "nodeSelector", "priorityClassName", "restartPolicy", "runtimeClassName",
+    "schedulingGates", "securityContext", "serviceAccountName", "terminationGracePeriodSeconds", "tolerations",
+    "volumes",
+})  # fmt: skip
+_CONTAINER_FIELDS = frozenset({
+    "args", "command", "env", "envFrom", "image", "imagePullPolicy", "lifecycle", "name", "ports", "resources",
+    "restartPolicy", "securityContext", "terminationMessagePath", "terminationMessagePolicy", "tty", "volumeMounts",
+    "workingDir",
+})  # fmt: skip
 ANNOTATIONS_LIMIT = 262144
 CONFIG_MAP_LIMIT = 1048576
 
@@ -46,6 +57,19 @@ def check(resource: Resource, obj: Obj, old: Obj | None) -> None:
             causes.append(("metadata.finalizers", f"Forbidden: {text}"))
     if causes:
         raise invalid(resource, meta["name"], *causes)
+
+
+def check_fields(resource: Resource, body: Obj) -> None:
+    """Refuse unknown fields of a pod, as strict field validation does; only those at the places that tests use."""
+    if resource.plural != "pods":
+        return
+    spec = body.get("spec") or {}
+    unknown = [f"spec.{key}" for key in spec if key not in _POD_FIELDS]
+    for at, container in enumerate(spec.get("containers") or ()):
+        unknown += [f"spec.containers[{at}].{key}" for key in container if key not in _CONTAINER_FIELDS]
+    if unknown:
+        listed = ", ".join(f'unknown field "{field}"' for field in unknown)
+        raise bad_request(f'Pod in version "v1" cannot be handled as a Pod: strict decoding error: {listed}')
 
 
 def _name(resource: Resource, name: str) -> Causes:

@@ -33,6 +33,14 @@ def test_a_module_that_only_the_image_has() -> None:
     }
 
 
+def test_tags_of_the_run_are_texts(tmp_path: Path) -> None:
+    file = written(tmp_path, ARITHMETIC)
+    job = manifest(CodeRef(file=str(file)), "", "", [], {}, {"team": "data", "n": 1})
+    assert job["spec"]["tags"] == {"team": "data", "n": "1"}
+    status, _, err = podgraph("job", "launch", "-f", file, "--tags", "team", "--kubeconfig", tmp_path / "none")
+    assert (status, err) == (2, "error: --tags is 'team'; it must be key=value,key=value or a JSON object\n")
+
+
 def test_code_whose_packages_only_the_image_has_is_not_checked_here(tmp_path: Path) -> None:
     file = written(tmp_path, "import pandas_of_the_image\n" + ARITHMETIC, "Daily Load.py")
     assert manifest(CodeRef(file=str(file)), "", "", ["nonsense"], {})["metadata"] == {"generateName": "daily-load-"}

@@ -108,3 +108,9 @@ def test_attempts_and_what_was_ended() -> None:
         "│   └── ◍ add ← src.one  Stopping  attempt 2  Canceled: the job was canceled",
         "└── ⊘ use ← src.add  Canceled  not run: the job was canceled",
     ]
+
+
+def test_tags_of_the_run_stand_behind_its_state() -> None:
+    made = job("Running", {})
+    made["spec"]["tags"] = {"team": "data", "on": "2026-11-24"}
+    assert drawn(made).splitlines()[0].rstrip() == "nested  Running  1/3  team=data  on=2026-11-24"

@@ -8,8 +8,9 @@ import pytest
 
 from podgraph.definition.graph import Op
 from podgraph.planning.deadlines import Deadline, deadline_of_pod, lost_at, unstarted_at
+from podgraph.planning.gates import Gates
 from podgraph.planning.observe import observe
-from podgraph.planning.pods import ContainerState, ContainerStatus, Meta, Pod, PodStatus, Running, Waiting
+from podgraph.planning.pods import Condition, ContainerState, ContainerStatus, Meta, Pod, PodStatus, Running, Waiting
 from podgraph.planning.retry import Fault
 from podgraph.runtime.step import utc
 
@@ -80,6 +81,30 @@ def test_the_words_for_a_pod_that_does_not_run() -> None:
     found = first(pod(stuck(), created=-600), since=-10)
     assert found is not None
     assert found.outcome.message == "its pod was not running within 600 seconds: ErrImagePull: i/o timeout"
+
+
+def gated(created: float = 0) -> Pod:
+    held = Condition("PodScheduled", "False", "SchedulingGated", "Scheduling is blocked")
+    return Pod(Meta("p", creation_timestamp=time(created)), PodStatus(conditions=[held]))
+
+
+def test_a_gate_holds_the_clock() -> None:
+    assert first(gated(created=-10_000)) is None
+    made = pod(None, created=-10_000)
+    late = deadline_of_pod(Op("a"), made, observe(made), NOW, 600, let_go=NOW - 100)
+    assert late is not None
+    assert late.time == NOW + 500
+
+
+def test_a_gate_is_known_by_what_was_seen_and_after_a_restart_by_what_was_told() -> None:
+    held, free = observe(gated()), observe(pod(None))
+    gates = Gates()
+    assert gates.look("p", free, 1.0) == 0.0
+    assert gates.look("p", held, 2.0) == 0.0
+    assert gates.look("p", free, 3.0) == 3.0
+    assert gates.look("p", free, 4.0) == 3.0
+    assert gates.look("other", free, 4.0) == 0.0
+    assert Gates().look("p", free, 5.0, before="SchedulingGated") == 5.0
 
 
 def test_single_times() -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from podgraph.planning.observe import Phase, Seen, describe_exit, grace_of, is_alive, observe
+from podgraph.planning.observe import Phase, Seen, describe_exit, grace_of, is_alive, lingers, observe
 from podgraph.planning.pods import Pod, Terminated
 from podgraph.planning.retry import Fault
 
@@ -242,3 +242,50 @@ def test_what_is_being_deleted_is_not_alive() -> None:
 )
 def test_how_a_container_ended(state: Terminated, words: str) -> None:
     assert describe_exit(state) == words
+
+
+def beside(state: dict[str, Any], step: dict[str, Any] | None = None, **status: Any) -> Pod:
+    """Return a pod whose init container `setup` is in a state, and whose step waits for it."""
+    told = [{"name": "step", "state": step or waiting("PodInitializing")}]
+    status = {"phase": "Pending", **status}
+    more = {"initContainerStatuses": [{"name": "setup", "state": state}], "containerStatuses": told}
+    return msgspec.convert({"metadata": {"name": "p"}, "status": {**status, **more}}, Pod)
+
+
+@pytest.mark.parametrize(
+    ("look", "seen"),
+    [
+        (beside({"running": {}}), Seen(Phase.STARTING)),
+        (beside(waiting("PodInitializing")), Seen(Phase.STARTING)),
+        (
+            beside(waiting("CrashLoopBackOff", "back-off 10s")),
+            Seen(Phase.STARTING, "CrashLoopBackOff", "init container 'setup': back-off 10s"),
+        ),
+        (
+            beside(waiting("ErrImagePull", "x: not found")),
+            Seen(Phase.STUCK, "ErrImagePull", "init container 'setup': x: not found", True, Fault.LASTING),
+        ),
+        (
+            beside(ended(3, "Error", message="no disk"), phase="Failed"),
+            Seen(
+                Phase.ENDED, "InitContainerFailed", "its init container 'setup' ended with exit code 3", exit_code=3,
+                text="no disk",
+            ),
+        ),
+        (
+            beside(ended(137, "Error"), phase="Failed", reason="Evicted", message="no memory"),
+            Seen(Phase.ENDED, "Evicted", "no memory", fault=Fault.INFRASTRUCTURE, exit_code=-1),
+        ),
+        (beside(waiting("ErrImagePull"), {"running": {"startedAt": START}}), Seen(Phase.RUNNING, started_at=START)),
+    ],
+)  # fmt: skip
+def test_init_containers(look: Pod, seen: Seen) -> None:
+    assert observe(look) == seen
+
+
+def test_a_pod_lingers_for_a_container_that_does_not_end() -> None:
+    assert lingers(pod(ended(0)))
+    assert not lingers(pod(ended(0), deleted=True))
+    assert not lingers(pod({"running": {"startedAt": START}}))
+    assert not lingers(pod())
+    assert not lingers(beside({"running": {}}, ended(0)))  # a native sidecar, which the kubelet ends

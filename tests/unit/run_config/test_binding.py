@@ -125,7 +125,7 @@ def test_a_path_may_be_written_with_dots() -> None:
         ({"op": {}}, ["op is unknown; did you mean 'ops'?"]),
         ({"ops": [1]}, ["ops must be object, not [1]"]),
         ({"ops": {"a": 3}}, ["ops.a must be object, not 3"]),
-        ({"ops": {"a": {"x": 1}}}, ["ops.a.x is unknown; there are: inputs"]),
+        ({"ops": {"a": {"x": 1}}}, ["ops.a.x is unknown; there are: inputs, pod"]),
         ({"ops": {"src": {"inputs": {}}}}, ["ops.src.inputs is unknown; there are: ops"]),
         (ops(a="n"), ["ops.a.inputs must be object, not 'n'"]),
         ({"ops": {"aa": {}}}, ["ops.aa is unknown; "]),
