@@ -37,7 +37,8 @@ class Event:
 class Actions:
     """What one pass decided. Empty fields ask for nothing.
 
-    `copy_code` asks for the Job's own copy of its code before anything else (see :meth:`Run.code_source`); `creates`
+    `copy_code` asks for the Job's own copy of its code before anything else (see :meth:`Run.code_source`), `freeze` for
+    that of its definition (see :class:`~podgraph.planning.defined.Defined`); `creates`
     are pods; `deletes`, `confirm` (look whether it really is gone), `read_log` (for the graph), `follow_log` (for what
     its steps do) and `read_reports` (once more and whole, as it has ended) are pod names; `status` is a merge patch;
     `urgent` says that the status should be written at once; `again_at` is a time (seconds since the epoch) to look
@@ -45,6 +46,7 @@ class Actions:
     """
 
     copy_code: bool = False
+    freeze: bool = False
     creates: list[Manifest] = field(default_factory=list)
     deletes: list[str] = field(default_factory=list)
     confirm: list[str] = field(default_factory=list)
@@ -63,5 +65,5 @@ class Actions:
 
     def drop_creates(self) -> None:
         """Make nothing after all: the Job is at its end."""
-        self.creates, self.copy_code = [], False
+        self.creates, self.copy_code, self.freeze = [], False, False
         self.read_log = self.follow_log = self.read_reports = ""

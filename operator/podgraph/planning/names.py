@@ -9,6 +9,7 @@ import re
 __all__ = [
     "ASSIGNMENT",
     "CONTAINER",
+    "DEFINITION_LABEL",
     "GROUP",
     "JOB_LABEL",
     "JOB_UID_LABEL",
@@ -32,6 +33,7 @@ __all__ = [
 GROUP = "podgraph.dev"
 MANAGED_BY_LABEL, MANAGED_BY = "app.kubernetes.io/managed-by", "podgraph"
 JOB_LABEL, JOB_UID_LABEL, OP_LABEL = f"{GROUP}/job", f"{GROUP}/job-uid", f"{GROUP}/op"
+DEFINITION_LABEL = f"{GROUP}/definition"
 OP_ANNOTATION, ASSIGNMENT, SCRIPT = f"{GROUP}/op", f"{GROUP}/assignment", f"{GROUP}/script"
 STORAGE_FINALIZER = f"{GROUP}/storage"
 CONTAINER = "step"

@@ -43,15 +43,17 @@ class Storing:
     async def ensure(self, ref: JobRef, storage: Storage) -> str:
         """See to a Job's claim and finalizer before its first pod; return the Job's version if it was changed.
 
+        A JobDefinition needs no finalizer: its one pod deletes what it writes.
+
         Raises DefinitionError (`ClaimNotFound`) and ApiError.
         """
         if storage.claim and storage.size:
             await self.client.create("persistentvolumeclaims", claim_manifest(ref, storage))
         elif storage.claim and not await self.client.exists("persistentvolumeclaims", ref.namespace, storage.claim):
             raise DefinitionError(
-                "ClaimNotFound", f"there is no PersistentVolumeClaim {storage.claim!r} in the job's namespace"
+                "ClaimNotFound", f"there is no PersistentVolumeClaim {storage.claim!r} in the {ref.noun}'s namespace"
             )
-        if storage.keep:
+        if storage.keep or ref.kind != "Job":
             return ""
         return await self.client.set_finalizer(ref.namespace, ref.name, ref.uid, names.STORAGE_FINALIZER, True)
 
@@ -153,7 +155,8 @@ class Storing:
             return None
 
     def _image_of(self, job: Object) -> str:
-        return str((job["spec"].get("code") or {}).get("image") or self.settings.default_image)
+        told = ((job.get("status") or {}).get("storage") or {}).get("image")
+        return str(told or (job["spec"].get("code") or {}).get("image") or self.settings.default_image)
 
     async def _tell(self, ref: JobRef, trouble: str) -> None:
         message = f"what the job stored was not deleted: {trouble}"
