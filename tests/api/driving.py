@@ -178,7 +178,8 @@ async def _watch(
             for item in listed["items"]:
                 tell(None, item)
             params = {"watch": "1", "resourceVersion": listed["metadata"]["resourceVersion"]}
-            async with session.get(path, params=params, timeout=aiohttp.ClientTimeout(total=None)) as answer:
+            more = {"timeout": aiohttp.ClientTimeout(total=None), "read_bufsize": 4 * 1024 * 1024}
+            async with session.get(path, params=params, **more) as answer:
                 while line := await answer.content.readuntil(b"\n"):
                     event = json.loads(line)
                     if event["type"] == "ERROR":
