@@ -11,7 +11,9 @@ def main() -> None:
     """Run the command line. Without its extra installed, say how to install it."""
     try:
         from podgraph.cli.app import app
+        from podgraph.cli.definition_app import definition_app
 
+        app.add_typer(definition_app, name="definition")
         app()
     except ModuleNotFoundError as error:
         if error.name not in ("typer", "yaml", "rich"):

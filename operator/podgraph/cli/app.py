@@ -99,6 +99,9 @@ def job_launch(
         str, typer.Option("--image", help="the image to run it in; the operator's default when absent")
     ] = "",
     name: Annotated[str, typer.Option("--name", help="of the Job; made from the job's name when absent")] = "",
+    definition: Annotated[
+        str, typer.Option("--definition", "-d", help="a JobDefinition in the cluster, in place of a file")
+    ] = "",
     config: ConfigFiles = None,
     config_json: ConfigJson = "",
     selection: Selection = "",
@@ -110,6 +113,8 @@ def job_launch(
     kubeconfig: Kubeconfig = "",
 ) -> None:
     """Send a job to the cluster, where each step runs as a pod; the file goes as it is, no image is built.
+
+    With --definition the cluster has the job already; what you set goes before what the definition does.
 
     Exit status: 0 when the Job was made (with --wait: succeeded), 1 when it failed, 2 when it is refused.
     """
@@ -123,7 +128,16 @@ def job_launch(
         from podgraph.selection import split_clauses
 
         run_config = read_config_files(config or [], config_json)
-        wanted = manifest(code_ref(file, module, job), image, name, split_clauses(selection), run_config)
+        if definition:
+            from podgraph.cli.definitions import Definitions, job_of
+
+            given = {"--file": file, "--module": module, "--job": job, "--image": image}
+            if wrong := [option for option, value in given.items() if value]:
+                raise DefinitionError("NoFile", f"--definition takes no {wrong[0]}; the definition says what to run")
+            found = Definitions(namespace, context, kubeconfig).get(definition)
+            wanted = job_of(found, name, split_clauses(selection), run_config)
+        else:
+            wanted = manifest(code_ref(file, module, job), image, name, split_clauses(selection), run_config)
         cluster = Cluster(namespace, context, kubeconfig)
         made = cluster.create(wanted)
         if waits:
