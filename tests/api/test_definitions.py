@@ -15,6 +15,7 @@ from api.steering import Moving
 from podgraph.planning import defined, definitions
 from podgraph.planning.names import JOB_LABEL
 from podgraph.planning.storage import Storage
+from podgraph.reconcile.defining import SURE_SECONDS
 from podgraph.runtime.resolve import unpack
 
 Obj = dict[str, Any]
@@ -334,6 +335,29 @@ async def test_a_definition_that_does_not_exist_refuses_the_job(drive: Driver) -
         "there is no JobDefinition 'daily-laod' in the job's namespace; did you mean 'daily-load'?",
     )
     assert drive.creates() == []
+
+
+async def test_a_definition_is_looked_for_in_the_cluster_before_the_job_is_refused(drive: Driver) -> None:
+    """The watch of definitions may come later than that of Jobs, however long it takes."""
+    await drive.fake.until(lambda: drive.fake.watch_count("jobdefinitions"), what="a watch")
+    with drive.fake.held_events("jobdefinitions"):
+        define(drive, ops=CHAIN)
+        launch(drive)
+        await drive.fake.until(lambda: len(drive.fake.calls("GET", "jobdefinitions/d$")) > 1, what="two looks")
+        assert condition(drive.status(), "Accepted")["status"] == "Unknown"
+    async with AutoKubelet(drive.fake, adding):
+        await drive.finished()
+
+
+async def test_a_definition_whose_deletion_was_not_told_is_missed_after_a_while() -> None:
+    clock = Moving()
+    async with driving(clock) as drive:
+        define(drive, ops=CHAIN)
+        await settled(drive)
+        drive.fake.lose_events("jobdefinitions", lambda: drive.fake.delete("jobdefinitions", "default", "d"))
+        clock.now += SURE_SECONDS
+        launch(drive)
+        assert refusal(await drive.finished())[0] == "DefinitionNotFound"
 
 
 async def test_one_that_was_mended_just_before_does_not_refuse_the_job(

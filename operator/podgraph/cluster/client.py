@@ -209,7 +209,7 @@ class Client:
         return {"jobs", "jobdefinitions"} <= {r["name"] for r in msgspec.json.decode(answer)["resources"]}
 
     async def job_version(self, namespace: str, name: str, uid: str, kind: str = "Job") -> str | None:
-        """Return the resource version of the Job (or JobDefinition) with this uid; None when there is none."""
+        """Return the resource version of the Job or JobDefinition with this uid ("" for any); None if there is none."""
         try:
             answer = await self._request("GET", f"{_JOBS}/{namespace}/{_PLURALS[kind]}/{name}", accept=_METADATA)
         except ApiError as error:
@@ -217,7 +217,7 @@ class Client:
                 return None
             raise
         meta = msgspec.json.decode(answer, type=_Owned).metadata
-        return meta.resource_version if meta.uid == uid else None
+        return meta.resource_version if uid in ("", meta.uid) else None
 
     async def set_finalizer(self, namespace: str, name: str, uid: str, finalizer: str, there: bool) -> str:
         """Put a finalizer on the Job with this uid, or take it off; return the Job's new version, "" if unchanged."""

@@ -122,8 +122,9 @@ class Defined:
         self.recorded: dict[str, Any] = (job.get("status") or {}).get("definition") or {}
         self._conditions = conditions
         self._since: float | None = None
-        self._no_copy = False
-        self._names: tuple[str, ...] | None = None
+        self.overdue = False  # the definition is not known, and it is time to ask the cluster itself
+        self._no_copy = self._is_absent = False
+        self._names: tuple[str, ...] = ()
 
     @property
     def reference(self) -> dict[str, Any]:
@@ -135,17 +136,19 @@ class Defined:
         """Whether the definition can be run now."""
         return self.seen is not None and self.seen.ready is True
 
-    def no_copy(self, known: Iterable[str]) -> None:
-        """Say that no copy was frozen before and there is no such definition, or it is not ready.
+    def no_copy(self, known: Iterable[str], exists: bool = True) -> None:
+        """Say that no copy was frozen before, and which definitions there are; of one `overdue`, whether it `exists`.
 
-        `known` names the definitions that there are. Raises DefinitionError when the status tells of a copy.
+        Raises DefinitionError when the status tells of a copy.
         """
         if self.recorded:
             raise DefinitionError(
                 "CopyDeleted",
                 f"the job's own copy of JobDefinition {self.name!r} (a ConfigMap) was deleted, so it cannot go on",
             )
-        self._no_copy, self._names = True, tuple(known)
+        self._no_copy, self._names, self._is_absent = True, tuple(known), not exists
+        if self.overdue:
+            self._since, self.overdue = None, False  # the watch will tell of it
 
     def look(self, now: float, actions: Actions) -> None:
         """Say what is to be done to know what the Job runs.
@@ -155,13 +158,15 @@ class Defined:
         since = self._since = now if self._since is None else self._since
         if self.recorded or self.is_ready or not self._no_copy:
             actions.freeze = True
-            return
-        if self.seen is None:
-            if now >= since + MISSING_SECONDS:
-                hint = nearest(self.name, self._names or ())
+        elif self.seen is None:
+            if self._is_absent:
+                hint = nearest(self.name, self._names)
                 raise DefinitionError(
                     "DefinitionNotFound", f"there is no JobDefinition {self.name!r} in the job's namespace{hint}"
                 )
+            if now >= since + MISSING_SECONDS:
+                actions.freeze = self.overdue = True
+                return
             self._await(f"JobDefinition {self.name!r} does not exist yet", now, actions)
             actions.look_again(since + MISSING_SECONDS)
         elif self.seen.ready is False:

@@ -84,7 +84,7 @@ class Controller:
         self._jobs: dict[str, _Job] = {}
         self._ended = EndedJobs(client, self.pods, self.queue, clock)
         self._logs = Logs(client)
-        self._definitions = Definitions(client, self.storing, self.queue.add)
+        self._definitions = Definitions(client, self.storing, clock, self.queue.add)
 
     async def run(self) -> None:
         """Work until cancelled."""

@@ -10,13 +10,16 @@ import msgspec
 from podgraph.cluster.client import Client
 from podgraph.definition.errors import DefinitionError
 from podgraph.planning import names
-from podgraph.planning.defined import Frozen, storage_of
+from podgraph.planning.defined import Defined, Frozen, storage_of
 from podgraph.planning.definitions import DefinitionRun
-from podgraph.planning.manifests import CODE_FILE
+from podgraph.planning.manifests import CODE_FILE, JobRef
 from podgraph.planning.run import Run
 from podgraph.reconcile.storing import Storing
 
-__all__ = ["Definitions"]
+__all__ = ["SURE_SECONDS", "Definitions"]
+
+SURE_SECONDS = 60.0
+"""How long a definition is taken to be there without asking: kopf tells of no deletion while its watch is broken."""
 
 Object = Mapping[str, Any]
 Name = tuple[str, str]  # namespace and name
@@ -25,21 +28,25 @@ Name = tuple[str, str]  # namespace and name
 class Definitions:
     """Which definitions there are, and which Jobs wait for one. `wake(uid)` has a waiting Job looked at again."""
 
-    def __init__(self, client: Client, storing: Storing, wake: Callable[[str], None]) -> None:
-        self._client, self._storing, self._wake = client, storing, wake
+    def __init__(
+        self, client: Client, storing: Storing, clock: Callable[[], float], wake: Callable[[str], None]
+    ) -> None:
+        self._client, self._storing, self._clock, self._wake = client, storing, clock, wake
         self._runs: dict[Name, DefinitionRun] = {}
+        self._sure: dict[Name, float] = {}  # until when
         self._waiting: dict[Name, set[str]] = {}
 
     def put(self, run: DefinitionRun) -> None:
         """Take in a definition, or another generation of one."""
-        self._runs[run.ref.namespace, run.ref.name] = run
+        key = (run.ref.namespace, run.ref.name)
+        self._runs[key], self._sure[key] = run, self._clock() + SURE_SECONDS
         self.tell(run)
 
     def drop(self, namespace: str, name: str, uid: str) -> None:
         """Take in that a definition is gone; another one may have its name already."""
         run = self._runs.get((namespace, name))
         if run is not None and run.ref.uid == uid:
-            del self._runs[namespace, name]
+            del self._runs[namespace, name], self._sure[namespace, name]
 
     def tell(self, run: DefinitionRun) -> None:
         """Have the Jobs that wait for a definition looked at again."""
@@ -70,10 +77,10 @@ class Definitions:
         """
         defined, ref, version = job.defined, job.ref, ""
         assert defined is not None
-        if defined.recorded or not defined.is_ready:
+        if defined.recorded or not defined.is_ready or not await self._is_there(defined):
             found = await self._client.config_map(ref.namespace, names.code_config_map(ref.name, ref.key), ref.uid)
             if found is None:
-                defined.no_copy(self._names(ref.namespace))
+                defined.no_copy(self._names(ref.namespace), not defined.overdue or await self._exists(ref, defined))
                 return ""
         else:
             assert defined.seen is not None
@@ -85,6 +92,22 @@ class Definitions:
         job.freeze(Frozen.from_config_map(found))
         self.forget(job)
         return version
+
+    async def _is_there(self, defined: Defined) -> bool:
+        """Whether a definition that is known is really there; asked for now and then, however many Jobs it has."""
+        assert defined.seen is not None
+        ref = defined.seen.ref
+        key = (ref.namespace, ref.name)
+        if self._clock() < self._sure.get(key, 0.0):
+            return True
+        if await self._client.job_version(ref.namespace, ref.name, ref.uid, ref.kind) is None:
+            self.drop(ref.namespace, ref.name, ref.uid)
+            return False
+        self._sure[key] = self._clock() + SURE_SECONDS
+        return True
+
+    async def _exists(self, ref: JobRef, defined: Defined) -> bool:
+        return await self._client.job_version(ref.namespace, defined.name, "", "JobDefinition") is not None
 
     async def _source(self, definition: DefinitionRun) -> str | None:
         """Return the text of a definition's code, None where it has no such text; it is read once, if ever."""
