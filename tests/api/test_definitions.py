@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import AsyncIterator
+from pathlib import Path
 from random import Random
 from typing import Any
 
@@ -13,7 +14,7 @@ from api.driving import Driver, PythonPods, adding, assignment_of, condition, dr
 from api.fake import AutoKubelet
 from api.steering import Moving
 from podgraph.planning import defined, definitions
-from podgraph.planning.names import JOB_LABEL
+from podgraph.planning.names import JOB_LABEL, clean_pod
 from podgraph.planning.storage import Storage
 from podgraph.reconcile.defining import SURE_SECONDS
 from podgraph.runtime.resolve import unpack
@@ -522,6 +523,30 @@ async def test_storage_is_tried_once_for_the_definition_and_by_a_job_that_has_an
     }  # fmt: skip
     assert "finalizers" not in drive.fake.get("jobdefinitions", "default", "d")["metadata"]
     assert found["same"]["storage"]["image"] == "python:3.13-slim"
+
+
+async def test_a_job_deleted_before_its_status_was_written_leaves_nothing_stored(drive: Driver, tmp_path: Path) -> None:
+    drive.fake.create({"apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": {"name": "c"}, "spec": {}})
+    place = {"url": f"file://{tmp_path}", "claimRef": {"name": "c"}}
+    define(drive, code={"source": CODE}, runConfig=WORD, storage=place)
+    async with AutoKubelet(drive.fake, Pods(drive)):
+        await settled(drive)
+    drive.fake.fault("PATCH", "/jobs/j/status$", status=500)
+    job = launch(drive)
+    step = await drive.pod_of("say")
+    assert "storage" not in drive.status()
+    stored = tmp_path / "default" / "j" / job["metadata"]["uid"] / "say"
+    stored.mkdir(parents=True)
+    (stored / "result").write_text("left by the step")
+    drive.fake.delete("jobs", "default", "j")
+    cleaning = await drive.fake.until(
+        lambda: drive.fake.find("pods", "default", clean_pod("j", job["metadata"]["uid"])), what="the pod that cleans"
+    )
+    assert drive.fake.find("pods", "default", step["metadata"]["name"]) is None
+    async with AutoKubelet(drive.fake, PythonPods(drive.fake, CODE)):
+        await drive.fake.until(lambda: drive.fake.find("jobs", "default", "j") is None, what="the job is gone")
+    assert assignment_of(cleaning).storage == place["url"]
+    assert not stored.exists()
 
 
 async def test_the_operator_s_own_storage_is_tried_once_too() -> None:
