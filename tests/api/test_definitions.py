@@ -316,6 +316,16 @@ async def test_a_job_waits_for_a_definition_that_is_being_resolved(drive: Driver
         assert condition(await drive.finished(), "Succeeded")["status"] == "True"
 
 
+async def test_a_job_is_refused_whose_definition_is_deleted_while_it_waits(drive: Driver) -> None:
+    define(drive, code={"source": CODE})
+    await drive.pod_of("")
+    launch(drive)
+    await drive.fake.until(lambda: condition(drive.status(), "Accepted"), what="a status")
+    drive.fake.delete("jobdefinitions", "default", "d")
+    assert refusal(await drive.finished())[0] == "DefinitionNotFound"
+    await drive.fake.until(lambda: not drive.fake.objects("pods"), what="the resolve pod goes with its owner")
+
+
 async def test_a_job_that_comes_before_its_definition_waits(drive: Driver, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(defined, "MISSING_SECONDS", 30.0)
     launch(drive)

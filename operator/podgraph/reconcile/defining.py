@@ -47,6 +47,7 @@ class Definitions:
         run = self._runs.get((namespace, name))
         if run is not None and run.ref.uid == uid:
             del self._runs[namespace, name], self._sure[namespace, name]
+            self.tell(run)
 
     def tell(self, run: DefinitionRun) -> None:
         """Have the Jobs that wait for a definition looked at again."""
