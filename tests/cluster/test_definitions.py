@@ -195,7 +195,7 @@ def test_the_command_line(image: str, namespace: Kube, tmp_path: Path) -> None:
     assert (status, 'result = "zażółć 日本 🐍"' in out) == (0, True), err
     big = written(tmp_path, json.dumps({"ops": {"say": {"config": {"word": "ü" * 1_000_000}}}}), "big.json")
     status, _, err = run("job", "launch", "-d", "talk", "-c", big)
-    assert (status, err) == (2, "error: cannot create the Job: etcdserver: request is too large\n")
+    assert (status, err) == (2, "error: cannot create the Job: Request entity too large: limit is 3145728\n")
     (job,) = namespace.find("pgj", "podgraph.dev/definition=talk")
     assert job["spec"]["definitionRef"] == {"name": "talk"}
     status, out, err = run(
