@@ -1,7 +1,8 @@
 """The operator process: `python3 -m podgraph.operator`.
 
-kopf gives the shell (login, the watch of Jobs, signals, shutdown); the work is the controller's. The image for Python
-ops without one of their own comes from `PODGRAPH_STEP_IMAGE`, the storage of Jobs without one from `PODGRAPH_STORAGE`.
+kopf gives the shell (login, the watch of Jobs and JobDefinitions, signals, shutdown); the work is the controller's. The
+image for Python ops without one of their own comes from `PODGRAPH_STEP_IMAGE`, the storage of Jobs without one from
+`PODGRAPH_STORAGE`.
 """
 
 from __future__ import annotations
@@ -119,6 +120,10 @@ async def operate(
         async def job_seen(event: Any, **_: Any) -> None:
             controller.job_changed(event["type"], event["object"])
 
+        @kopf.on.event(GROUP, "v1alpha1", "jobdefinitions", registry=registry)
+        async def definition_seen(event: Any, **_: Any) -> None:
+            controller.definition_changed(event["type"], event["object"])
+
         async with _serving(controller, port):
             _LOG.info("podgraph runs; steps without an image use %s", image)
             gc.collect()
@@ -137,16 +142,16 @@ async def operate(
 
 
 async def _jobs_served(client: Client, stop: asyncio.Event) -> bool:
-    """Wait until the cluster knows our Job resource; False when told to stop before.
+    """Wait until the cluster knows our resources; False when told to stop before.
 
-    kopf looks for it once and would stay deaf if the CRD came a moment later, as it does in `helm install`.
+    kopf looks for them once and would stay deaf if a CRD came a moment later, as it does in `helm install`.
     """
     said = ""
     while True:
         try:
             if await client.serves_jobs():
                 return True
-            trouble = f"the cluster has no resource jobs.{GROUP} yet"
+            trouble = f"the cluster has not both resources jobs.{GROUP} and jobdefinitions.{GROUP} yet"
         except ApiError as error:
             trouble = str(error)
         if trouble != said:

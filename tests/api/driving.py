@@ -31,7 +31,7 @@ from .fake import FakeCluster
 Obj = dict[str, Any]
 BUNDLE = bundle()
 IMAGE = "python:3.13-slim"
-_JOBS = "/apis/podgraph.dev/v1alpha1/jobs"
+_OURS = "/apis/podgraph.dev/v1alpha1"
 
 
 class Clock:
@@ -64,7 +64,10 @@ class Driver:
         self.controller = Controller(Client(self._session), BUNDLE, IMAGE, storage=self.storage, **more)
         self._tasks = [
             asyncio.create_task(self.controller.run()),
-            asyncio.create_task(_watch_jobs(self._session, self.controller)),
+            asyncio.create_task(_watch(self._session, self.controller, "jobs", self.controller.job_changed)),
+            asyncio.create_task(
+                _watch(self._session, self.controller, "jobdefinitions", self.controller.definition_changed)
+            ),
         ]
 
     async def stop(self) -> None:
@@ -168,23 +171,27 @@ async def driving(clock: Clock | None = None, storage: Storage | None = None) ->
             await driver.stop()
 
 
-async def _watch_jobs(session: aiohttp.ClientSession, controller: Controller) -> None:
-    """List and watch Jobs as kopf does, starting again after every break."""
+async def _watch(
+    session: aiohttp.ClientSession, controller: Controller, plural: str, tell: Callable[[str | None, Any], None]
+) -> None:
+    """List and watch one of our resources as kopf does, starting again after every break."""
+    path = f"{_OURS}/{plural}"
     await controller.pods.synced.wait()
     while True:
         try:
-            async with session.get(_JOBS) as answer:
+            async with session.get(path) as answer:
                 answer.raise_for_status()
                 listed = await answer.json()
             for item in listed["items"]:
-                controller.job_changed(None, item)
+                tell(None, item)
             params = {"watch": "1", "resourceVersion": listed["metadata"]["resourceVersion"]}
-            async with session.get(_JOBS, params=params, timeout=aiohttp.ClientTimeout(total=None)) as answer:
+            more = {"timeout": aiohttp.ClientTimeout(total=None), "read_bufsize": 4 * 1024 * 1024}
+            async with session.get(path, params=params, **more) as answer:
                 while line := await answer.content.readuntil(b"\n"):
                     event = json.loads(line)
                     if event["type"] == "ERROR":
                         break
-                    controller.job_changed(event["type"], event["object"])
+                    tell(event["type"], event["object"])
         except (aiohttp.ClientError, asyncio.IncompleteReadError, ValueError):
             await asyncio.sleep(0)
 

@@ -21,7 +21,10 @@ pytestmark = pytest.mark.cluster
 GROUP = f"crd{os.getpid()}.test.podgraph.dev"
 JOBS = f"jobs.{GROUP}"
 UNCHANGEABLE = "spec cannot be changed once the job exists; delete the job or apply one of another name"
-ONE_OF_TWO = "exactly one of spec.ops (container and script ops) and spec.code (Python ops) must be set"
+ONE_OF_TWO = (
+    "exactly one of spec.ops (container and script ops), spec.code (Python ops) and spec.definitionRef "
+    "(a JobDefinition) must be set"
+)
 ONE_OF_THREE = "exactly one of source, configMapRef and module must be set"
 
 OPS: dict[str, Any] = {
@@ -72,6 +75,7 @@ OPS: dict[str, Any] = {
 }
 LIMIT = {"key": "db", "limit": 1}
 CODE: dict[str, Any] = {"code": {"source": "from podgraph import job, op\n", "image": "python", "job": "my_job"}}
+DEFINED: dict[str, Any] = {"definitionRef": {"name": "daily"}}
 CLAIM: dict[str, Any] = {"claimRef": {"name": "c"}}
 A_PLACE = "url or claimRef must be set"
 ONE_PLACE = "a file:// url needs claimRef, and claimRef takes no other url"
@@ -89,6 +93,14 @@ STATUS: dict[str, Any] = {
     "progress": "1/2",
     "counts": {"total": 2, "succeeded": 1},
     "graph": "eJw=",
+    "definition": {
+        "name": "daily",
+        "uid": "u",
+        "generation": 3,
+        "digest": "0" * 64,
+        "podRetention": "Never",
+        "ttlSecondsAfterFinished": 60,
+    },
     "storage": {"url": "file:///x", "claim": "c", "secret": "s", "retain": "Keep", "logs": True, "image": "i"},
     "steps": {
         "src.a": {
@@ -202,6 +214,15 @@ def test_a_storage_is_kept_as_it_is_written(jobs: Kube, storage: Any) -> None:
     assert jobs.get(JOBS, f"storage-{len(storage)}")["spec"]["storage"] == storage
 
 
+def test_a_job_of_a_definition_may_set_what_the_definition_does(jobs: Kube) -> None:
+    spec = {**DEFINED, "storage": CLAIM, "execution": {"mode": "InProcess"}, "opSelection": []}
+    jobs.create(job("defined", spec))
+    assert jobs.get(JOBS, "defined")["spec"] == spec
+    for other in ({"definitionRef": {"name": "other"}}, {"definitionRef": None}):
+        with pytest.raises(KubeError, match=UNCHANGEABLE):
+            patch(jobs, "defined", {"spec": other})
+
+
 @pytest.mark.parametrize("how", [(), ("--server-side",)], ids=["plain", "server-side"])
 @pytest.mark.parametrize("spec", [OPS, CODE], ids=["ops", "code"])
 def test_applying_the_same_job_again_is_no_error(jobs: Kube, spec: Any, how: tuple[str, ...]) -> None:
@@ -235,6 +256,9 @@ def test_what_the_operator_refuses_with_its_own_words_is_stored(jobs: Kube) -> N
     [
         ({}, ONE_OF_TWO),
         ({**OPS, **CODE}, ONE_OF_TWO),
+        ({**CODE, **DEFINED}, ONE_OF_TWO),
+        ({**OPS, **DEFINED}, ONE_OF_TWO),
+        ({"definitionRef": {}}, "spec.definitionRef.name: Required value"),
         ({"code": {}}, ONE_OF_THREE),
         ({"code": {"source": "x", "module": "y"}}, ONE_OF_THREE),
         ({"code": {"source": "x", "configMapRef": {"name": "m", "key": "k"}}}, ONE_OF_THREE),
@@ -399,7 +423,7 @@ def test_the_columns_a_person_reads(jobs: Kube) -> None:
     assert head.split() == ["NAME", "STATE", "STEPS", "DURATION", "AGE"]
     assert row.split()[:4] == ["shown", "Running", "1/2", "3.2s"]
     head, row = jobs.run("get", JOBS, "shown", "-o", "wide").splitlines()
-    assert head.split() == ["NAME", "STATE", "STEPS", "DURATION", "AGE", "REASON", "MESSAGE"]
+    assert head.split() == ["NAME", "STATE", "STEPS", "DURATION", "AGE", "REASON", "DEFINITION", "MESSAGE"]
     assert row.split()[5:] == ["Accepted", "on"]
 
 

@@ -12,7 +12,9 @@ def main() -> None:
     """Run the command line. Without its extra installed, say how to install it."""
     try:
         from podgraph.cli.app import app
+        from podgraph.cli.definition_app import definition_app
 
+        app.add_typer(definition_app, name="definition")
         # As a plugin of kubectl (`kubectl podgraph`) it is a script of another name.
         app(prog_name="kubectl podgraph" if Path(sys.argv[0]).name.startswith("kubectl-") else None)
     except ModuleNotFoundError as error:

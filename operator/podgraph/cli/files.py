@@ -76,7 +76,7 @@ def _without_empty(value: Any) -> Any:
 
 
 def graph_of_file(path: Path, job: str = "") -> Graph:
-    """Return the graph of the Job resource in a YAML file; `job` names one of several.
+    """Return the graph of the Job or JobDefinition in a YAML file; `job` names one of several.
 
     Python code inside of it is imported into this process. Raises DefinitionError.
     """
@@ -98,16 +98,15 @@ def _resource(path: Path, job: str) -> Mapping[str, Any]:
         documents = [d for d in yaml.safe_load_all(path.read_text()) if d is not None]
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise DefinitionError("InvalidFile", f"{path.name} is no valid YAML: {' '.join(str(error).split())}") from None
-    jobs = {
-        (d.get("metadata") or {}).get("name", ""): d
-        for d in documents
-        if isinstance(d, dict) and d.get("kind") == "Job" and str(d.get("apiVersion", "")).startswith(f"{GROUP}/")
-    }
+    ours = [d for d in documents if isinstance(d, dict) and str(d.get("apiVersion", "")).startswith(f"{GROUP}/")]
+    found = [d for d in ours if d.get("kind") in ("Job", "JobDefinition")]
+    whole = [d for d in found if not (isinstance(d.get("spec"), dict) and "definitionRef" in d["spec"])]
+    jobs = {(d.get("metadata") or {}).get("name", ""): d for d in whole or found}
     if job and job not in jobs:
         raise DefinitionError("UnknownJob", f"{path.name} has no Job named {job!r}{nearest(job, jobs)}")
     if len(jobs) != 1 and not job:
-        found = f"{len(jobs)} Jobs ({', '.join(jobs)}); say which one with --job" if jobs else f"no Job of {GROUP}"
-        raise DefinitionError("NoJob", f"{path.name} has {found}")
+        many = f"{len(jobs)} Jobs ({', '.join(jobs)}); say which one with --job" if jobs else f"no Job of {GROUP}"
+        raise DefinitionError("NoJob", f"{path.name} has {many}")
     return jobs[job] if job else next(iter(jobs.values()))
 
 

@@ -15,7 +15,7 @@ from podgraph.run_config.binding import bind
 from podgraph.runtime.load import CodeRef
 from podgraph.selection import select
 
-__all__ = ["MAX_SOURCE", "manifest"]
+__all__ = ["MAX_SOURCE", "code_spec", "loaded", "manifest", "name_of"]
 
 MAX_SOURCE = 524_288
 """Most bytes of a Python file in a Job, as its schema says."""
@@ -30,8 +30,8 @@ def manifest(
     What can be checked here is checked here: the job, the selection and run config, unless the code needs packages
     that only the image has. Raises DefinitionError.
     """
-    spec: dict[str, Any] = {"code": _code(code, image)}
-    job = _loaded(code)
+    spec: dict[str, Any] = {"code": code_spec(code, image)}
+    job = loaded(code)
     if job is not None:
         bind(job.graph, select(job.graph, selection), run_config, sections=("ops", "inputs", "resources"))
     if selection:
@@ -40,13 +40,18 @@ def manifest(
         spec["runConfig"] = run_config
     if run_tags := check_tags("the run", tags):
         spec["tags"] = run_tags
-    stem = (job.name if job is not None else "") or code.job or Path(code.file).stem or code.module
-    prefix = re.sub(r"[^a-z0-9]+", "-", stem.lower()).strip("-")[:50] or "job"
-    meta = {"name": name} if name else {"generateName": f"{prefix}-"}
+    meta = {"name": name} if name else {"generateName": f"{name_of(code, job)}-"}
     return {"apiVersion": f"{GROUP}/v1alpha1", "kind": "Job", "metadata": meta, "spec": spec}
 
 
-def _code(code: CodeRef, image: str) -> dict[str, Any]:
+def name_of(code: CodeRef, job: JobDefinition | None) -> str:
+    """Return a name for a resource made from the code."""
+    stem = (job.name if job is not None else "") or code.job or Path(code.file).stem or code.module
+    return re.sub(r"[^a-z0-9]+", "-", stem.lower()).strip("-")[:50].strip("-") or "job"
+
+
+def code_spec(code: CodeRef, image: str) -> dict[str, Any]:
+    """Return `spec.code` for a Python file as it is, or a module. Raises DefinitionError."""
     told: dict[str, Any] = {}
     if code.file:
         try:
@@ -69,7 +74,7 @@ def _code(code: CodeRef, image: str) -> dict[str, Any]:
     return told
 
 
-def _loaded(code: CodeRef) -> JobDefinition | None:
+def loaded(code: CodeRef) -> JobDefinition | None:
     """Import the code here; None when it needs what only its image has."""
     try:
         return code.load()

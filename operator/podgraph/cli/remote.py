@@ -38,6 +38,9 @@ def job_launch(
         str, typer.Option("--image", help="the image to run it in; the operator's default when absent")
     ] = "",
     name: Annotated[str, typer.Option("--name", help="of the Job; made from the job's name when absent")] = "",
+    definition: Annotated[
+        str, typer.Option("--definition", "-d", help="a JobDefinition in the cluster, in place of a file")
+    ] = "",
     config: ConfigFiles = None,
     config_json: ConfigJson = "",
     selection: Selection = "",
@@ -47,6 +50,8 @@ def job_launch(
     output: Annotated[Output, typer.Option("--output", help="json: the Job itself")] = Output.TEXT,
 ) -> int:
     """Send a job to the cluster, where each step runs as a pod; the file goes as it is, no image is built.
+
+    With --definition the cluster has the job already; what you set goes before what the definition does.
 
     Exit status: 0 when the Job was made (with --wait: succeeded), 1 when it failed, 2 when it is refused.
     """
@@ -58,7 +63,16 @@ def job_launch(
 
     run_config = read_config_files(config or [], config_json)
     clauses, run_tags = split_clauses(selection), read_tags(tags)
-    wanted = manifest(code_ref(file, module, job), image, name, clauses, run_config, run_tags)
+    if definition:
+        from podgraph.cli.definitions import Definitions, job_of
+
+        given = {"--file": file, "--module": module, "--job": job, "--image": image}
+        if wrong := [option for option, value in given.items() if value]:
+            raise DefinitionError("NoFile", f"--definition takes no {wrong[0]}; the definition says what to run")
+        found = Definitions(target.namespace, target.context, target.kubeconfig).get(definition)
+        wanted = job_of(found, name, clauses, run_config, run_tags)
+    else:
+        wanted = manifest(code_ref(file, module, job), image, name, clauses, run_config, run_tags)
     return create(target.open(), wanted, waits, timeout, output.value)
 
 

@@ -21,6 +21,7 @@ _CREATES_AT_ONCE = 30
 _LOG_SILENCE_SECONDS = 300  # then the connection may be dead, and another finds out
 _LOG_LINE = 256 * 1024
 _JOBS = f"/apis/{GROUP}/v1alpha1/namespaces"
+_PLURALS = {"Job": "jobs", "JobDefinition": "jobdefinitions"}
 # A Job can be large; of the answer to a write only its metadata matters.
 _METADATA = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1"
 
@@ -193,15 +194,34 @@ class Client:
         value = (msgspec.json.decode(answer).get("data") or {}).get(key)
         return value if isinstance(value, str) else None
 
+    async def config_map(self, namespace: str, name: str, owner: str) -> dict[str, Any] | None:
+        """Return a ConfigMap; None when there is none that belongs to this owner (a uid)."""
+        try:
+            found = msgspec.json.decode(await self._request("GET", f"/api/v1/namespaces/{namespace}/configmaps/{name}"))
+        except ApiError as error:
+            if error.status == 404:
+                return None
+            raise
+        owners = found["metadata"].get("ownerReferences") or ()
+        return dict(found) if any(item["uid"] == owner for item in owners) else None
+
+    async def delete_config_map(self, namespace: str, name: str) -> None:
+        """Delete a ConfigMap; that it is gone already is success."""
+        try:
+            await self._request("DELETE", f"/api/v1/namespaces/{namespace}/configmaps/{name}", {})
+        except ApiError as error:
+            if error.status != 404:
+                raise
+
     async def serves_jobs(self) -> bool:
-        """Whether the cluster has our Job resource."""
+        """Whether the cluster has our resources, Job and JobDefinition."""
         try:
             answer = await self._request("GET", f"/apis/{GROUP}/v1alpha1")
         except ApiError as error:
             if error.status == 404:
                 return False
             raise
-        return any(r["name"] == "jobs" for r in msgspec.json.decode(answer)["resources"])
+        return {"jobs", "jobdefinitions"} <= {r["name"] for r in msgspec.json.decode(answer)["resources"]}
 
     async def get_job(self, namespace: str, name: str) -> dict[str, Any] | None:
         """Return a Job as it is now, or None when there is none."""
@@ -213,16 +233,16 @@ class Client:
             raise
         return found
 
-    async def job_version(self, namespace: str, name: str, uid: str) -> str | None:
-        """Return the resource version of the Job with this uid; None when there is none."""
+    async def job_version(self, namespace: str, name: str, uid: str, kind: str = "Job") -> str | None:
+        """Return the resource version of the Job or JobDefinition with this uid ("" for any); None if there is none."""
         try:
-            answer = await self._request("GET", f"{_JOBS}/{namespace}/jobs/{name}", accept=_METADATA)
+            answer = await self._request("GET", f"{_JOBS}/{namespace}/{_PLURALS[kind]}/{name}", accept=_METADATA)
         except ApiError as error:
             if error.status == 404:
                 return None
             raise
         meta = msgspec.json.decode(answer, type=_Owned).metadata
-        return meta.resource_version if meta.uid == uid else None
+        return meta.resource_version if uid in ("", meta.uid) else None
 
     async def set_finalizer(self, namespace: str, name: str, uid: str, finalizer: str, there: bool) -> str:
         """Put a finalizer on the Job with this uid, or take it off; return the Job's new version, "" if unchanged."""
@@ -244,13 +264,15 @@ class Client:
                     raise
         raise AssertionError("unreachable")
 
-    async def patch_status(self, namespace: str, name: str, version: str, status: dict[str, Any]) -> str:
-        """Merge `status` into a Job's status and return the Job's new resource version.
+    async def patch_status(
+        self, namespace: str, name: str, version: str, status: dict[str, Any], kind: str = "Job"
+    ) -> str:
+        """Merge `status` into a Job's (or JobDefinition's) status and return its new resource version.
 
         Raises ApiError with status 409 when the Job's version is not `version` any more: it was changed, or it is
         another Job of the same name (the API server does not hold a uid in such a patch against the object's).
         """
-        path = f"{_JOBS}/{namespace}/jobs/{name}/status"
+        path = f"{_JOBS}/{namespace}/{_PLURALS[kind]}/{name}/status"
         body = {"metadata": {"resourceVersion": version}, "status": status}
         answer = await self._request("PATCH", path, body, accept=_METADATA)
         return msgspec.json.decode(answer, type=_Owned).metadata.resource_version

@@ -1,4 +1,4 @@
-"""Kubernetes Events on a Job: what `kubectl describe` shows at its end."""
+"""Kubernetes Events on a Job or a JobDefinition: what `kubectl describe` shows at its end."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def event_manifest(job: JobRef, event: Event, now: float) -> dict[str, Any]:
         "metadata": {"name": f"{job.name[:230]}.{digest}", "namespace": job.namespace},
         "involvedObject": {
             "apiVersion": f"{GROUP}/v1alpha1",
-            "kind": "Job",
+            "kind": job.kind,
             "name": job.name,
             "namespace": job.namespace,
             "uid": job.uid,

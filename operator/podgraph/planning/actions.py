@@ -48,8 +48,9 @@ class Assign:
 class Actions:
     """What one pass decided. Empty fields ask for nothing.
 
-    `copy_code` asks for the Job's own copy of its code before anything else (see :meth:`Run.code_source`), `read_jobs`
-    for Jobs by name (see :meth:`Run.jobs_found`), and `check_pods` whether the API server would take these pods (then
+    `copy_code` asks for the Job's own copy of its code before anything else (see :meth:`Run.code_source`), `freeze` for
+    that of its definition (see :class:`~podgraph.planning.defined.Defined`), `read_jobs` for Jobs by name (see
+    :meth:`Run.jobs_found`), and `check_pods` whether the API server would take these pods (then
     :meth:`Run.pods_checked` is to be called); `creates` are pods; `deletes`, `confirm` (look whether it really is
     gone), `read_log` (for the graph), `follow_log` (for what its steps do) and `read_reports` (once more and whole, as
     it has ended) are pod names; `status` is a merge patch; `assigns` tells waiting pods what to do; the logs of the
@@ -59,6 +60,7 @@ class Actions:
     """
 
     copy_code: bool = False
+    freeze: bool = False
     read_jobs: list[str] = field(default_factory=list)
     check_pods: list[PodCheck] = field(default_factory=list)
     creates: list[Manifest] = field(default_factory=list)
@@ -83,6 +85,6 @@ class Actions:
 
     def drop_creates(self) -> None:
         """Make nothing after all: the Job is at its end."""
-        self.creates, self.assigns, self.follow, self.copy_code = [], [], [], False
+        self.creates, self.assigns, self.follow, self.copy_code, self.freeze = [], [], [], False, False
         self.read_jobs, self.check_pods = [], []
         self.read_log = self.follow_log = self.read_reports = ""

@@ -42,8 +42,12 @@ class Conditions:
     def resolving(self, trouble: str, now: float, actions: Actions) -> None:
         """Say that the Job's code is being read; `trouble` is what keeps the resolve pod, or empty."""
         message = "the job's code is being read for its graph" + (f" ({trouble})" if trouble else "")
-        self._set("Accepted", "Unknown", "Resolving", message, now, actions)
-        self._progress("Unknown", "Resolving", message, now, actions)
+        self.not_accepted_yet("Resolving", message, now, actions)
+
+    def not_accepted_yet(self, reason: str, message: str, now: float, actions: Actions) -> None:
+        """Say what has to come before it is known whether the Job can run."""
+        self._set("Accepted", "Unknown", reason, message, now, actions)
+        self._progress("Unknown", reason, message, now, actions)
 
     def refuse(self, error: DefinitionError, started: str | None, now: float, actions: Actions) -> None:
         """End the Job: it cannot run as written. Nothing else that the pass had decided is done."""

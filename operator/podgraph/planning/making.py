@@ -30,7 +30,7 @@ class PodMaker:
         self.ref = ref
         self.code_map = ""
         if code is not None and not code.module:
-            self.code_map = names.code_config_map(ref.name, ref.uid)
+            self.code_map = names.code_config_map(ref.name, ref.key)
         self.containers: Mapping[str, ContainerSpec] = {}
         self._settings = settings
         self._code = code
@@ -51,7 +51,7 @@ class PodMaker:
 
     def nonce_of(self, op: str, attempt: int) -> str:
         """Return what the record of that pod must repeat."""
-        return names.nonce(self.ref.uid, op, attempt)
+        return names.nonce(self.ref.key, op, attempt)
 
     def prefix_of(self, op: str, attempt: int) -> str:
         """Return the key below which that pod's large outputs go; each attempt's apart from the others'."""
@@ -59,7 +59,7 @@ class PodMaker:
 
     def resolve_name(self, attempt: int) -> str:
         """Return the name of the pod of one attempt to learn the graph of the Job's code."""
-        return names.resolve_pod(self.ref.name, self.ref.uid, attempt)
+        return names.resolve_pod(self.ref.name, self.ref.key, attempt)
 
     def resolve_pod(self, attempt: int) -> Manifest:
         """Return that pod."""

@@ -27,11 +27,23 @@ RESOLVE_SECONDS = 600
 
 @dataclass(frozen=True)
 class JobRef:
-    """Which Job something belongs to."""
+    """Which Job something belongs to, or which generation of a JobDefinition (`kind`)."""
 
     name: str
     namespace: str
     uid: str
+    kind: str = "Job"
+    generation: int = 0
+
+    @property
+    def key(self) -> str:
+        """What the names of its objects follow from: another for each generation of a definition."""
+        return f"{self.uid}/{self.generation}" if self.generation else self.uid
+
+    @property
+    def noun(self) -> str:
+        """What a sentence calls it."""
+        return "job" if self.kind == "Job" else "definition"
 
 
 def python_pod(job: JobRef, name: str, code: CodeSpec, assignment: Assignment, runtime: str, code_map: str) -> Manifest:
@@ -165,7 +177,7 @@ def _pod(
 def _labels(job: JobRef) -> dict[str, str]:
     return {
         names.MANAGED_BY_LABEL: names.MANAGED_BY,
-        names.JOB_LABEL: names.label_value(job.name),
+        (names.JOB_LABEL if job.kind == "Job" else names.DEFINITION_LABEL): names.label_value(job.name),
         names.JOB_UID_LABEL: job.uid,
     }
 
@@ -173,7 +185,7 @@ def _labels(job: JobRef) -> dict[str, str]:
 def _owner(job: JobRef) -> Manifest:
     return {
         "apiVersion": f"{names.GROUP}/v1alpha1",
-        "kind": "Job",
+        "kind": job.kind,
         "name": job.name,
         "uid": job.uid,
         "controller": True,

@@ -11,6 +11,7 @@ __all__ = [
     "ASSIGNED",
     "ASSIGNMENT",
     "CONTAINER",
+    "DEFINITION_LABEL",
     "GROUP",
     "INPUTS",
     "JOB_LABEL",
@@ -38,6 +39,7 @@ __all__ = [
 GROUP = "podgraph.dev"
 MANAGED_BY_LABEL, MANAGED_BY = "app.kubernetes.io/managed-by", "podgraph"
 JOB_LABEL, JOB_UID_LABEL, OP_LABEL = f"{GROUP}/job", f"{GROUP}/job-uid", f"{GROUP}/op"
+DEFINITION_LABEL = f"{GROUP}/definition"
 OP_ANNOTATION, ASSIGNMENT, SCRIPT = f"{GROUP}/op", f"{GROUP}/assignment", f"{GROUP}/script"
 START, INPUTS = f"{GROUP}/start", f"{GROUP}/inputs"
 STORAGE_FINALIZER = f"{GROUP}/storage"

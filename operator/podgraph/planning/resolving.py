@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Protocol
 
 from podgraph.definition.errors import DefinitionError
 from podgraph.planning import manifests
 from podgraph.planning.actions import Actions, Event
-from podgraph.planning.conditions import Conditions
 from podgraph.planning.deadlines import lost_at, unstarted_at
 from podgraph.planning.execution import ExecutionSpec
 from podgraph.planning.gates import Gates
@@ -21,14 +21,21 @@ from podgraph.runtime.protocol import Record
 __all__ = ["Resolver"]
 
 
+class Telling(Protocol):
+    """Where it is told how the reading goes."""
+
+    def resolving(self, trouble: str, now: float, actions: Actions) -> None:
+        """Say that the code is being read; `trouble` is what keeps the resolve pod, or empty."""
+
+
 class Resolver:
-    """Follows one Job's resolve pod.
+    """Follows the resolve pod of a Job or a JobDefinition.
 
     One that the cluster ends is made again under another name, as an attempt at a step is. To learn the graph twice
     does no harm, so which attempt it is need not be written down: after a restart it is the last that is there.
     """
 
-    def __init__(self, maker: PodMaker, conditions: Conditions, spec: ExecutionSpec) -> None:
+    def __init__(self, maker: PodMaker, conditions: Telling, spec: ExecutionSpec) -> None:
         self.copied = False
         self._maker = maker
         self._conditions = conditions

@@ -18,7 +18,8 @@ from podgraph.planning.actions import Actions, Settings
 from podgraph.planning.admission import check_priorities
 from podgraph.planning.attempts import Attempts
 from podgraph.planning.conditions import Conditions
-from podgraph.planning.execution import ExecutionSpec, one_pod_section, read_control
+from podgraph.planning.defined import Defined, Frozen
+from podgraph.planning.execution import Control, ExecutionSpec, one_pod_section, read_control
 from podgraph.planning.making import PodMaker
 from podgraph.planning.manifests import JobRef, Manifest
 from podgraph.planning.observe import is_alive, observe
@@ -60,7 +61,8 @@ class Run:
         self.conditions = Conditions(status.get("conditions") or (), int(meta.get("generation", 1)))
         self.conditions.completed = status.get("completionTime")
         self.started: str | None = status.get("startTime")
-        self.control = read_control(job["spec"])
+        self.defined = Defined(job, self.conditions) if "definitionRef" in job["spec"] else None
+        self.control = self._control(job)
         self.spec: JobSpec | None = None
         self._object = job
         self._packed: str = status.get("graph") or ""
@@ -93,7 +95,8 @@ class Run:
 
     def spec_changed(self, job: Object) -> None:
         """Take in what a user changed of the Job: of its spec only what steers it can change."""
-        self.control = read_control(job["spec"])
+        self._object = job
+        self.control = self._control(job)
         self.conditions.generation = int(job["metadata"].get("generation", 1))
         self._told_generation = False
 
@@ -136,6 +139,18 @@ class Run:
     def code_map(self, source: str) -> Manifest:
         """Return the ConfigMap with the Job's own copy of its code."""
         return manifests.code_config_map(self.ref, self._maker.code_map, source)
+
+    @property
+    def job_spec(self) -> Object:
+        """What the Job itself sets."""
+        spec: Object = self._object["spec"]
+        return spec
+
+    def freeze(self, frozen: Frozen) -> None:
+        """Say what the Job's own copy of its definition holds."""
+        assert self.defined is not None
+        self.defined.frozen = frozen
+        self.control = self._control(self._object)
 
     def code_copied(self) -> None:
         """Say that the copy exists."""
@@ -258,7 +273,8 @@ class Run:
             actions.look_again(deadline_of(self.started, self.spec.deadline))
 
     def _no_longer_needed(self, pods: Mapping[str, Pod]) -> list[str]:
-        retention = (self._object["spec"].get("execution") or {}).get("podRetention", "OnFailure")
+        told = self.defined.reference.get("podRetention") if self.defined is not None else None
+        retention = (self._object["spec"].get("execution") or {}).get("podRetention") or told or "OnFailure"
         records = self.steps.records if self.steps is not None else self._records
         done = {record.pod_uid for record in records.values() if record.state == "Succeeded"}
         # A pod for no one op: it read the code, or ran all steps, and its exit code tells whether all went well.
@@ -285,8 +301,18 @@ class Run:
     # --- from the spec to steps
 
     def _prepare(self, pods: Mapping[str, Pod], now: float, actions: Actions) -> None:
+        if self.defined is not None and self.defined.frozen is None:
+            self._await(self.defined, now, actions)
+            return
         if self.spec is None:
-            self.spec = read_spec(self._object["spec"], self.settings.default_image)
+            frozen = self.defined.frozen if self.defined is not None else None
+            if frozen is not None:
+                actions.status["definition"] = frozen.reference
+                if frozen.graph and not self._packed:
+                    actions.status["graph"] = self._packed = frozen.graph
+            self.spec = read_spec(
+                frozen.spec if frozen is not None else self._object["spec"], self.settings.default_image
+            )
             if self.spec.code is not None and self.storage is None:
                 self.storage = read_storage(self.spec.storage) if self.spec.storage else self.settings.storage
                 if self.storage is not None:
@@ -294,6 +320,7 @@ class Run:
             templates = Templates(self.spec.pod_template, queue_labels(self._object["metadata"].get("labels") or {}))
             self._maker = PodMaker(self.ref, self.settings, self.spec.code, self.storage, templates, self.spec.tags)
             self._resolver = Resolver(self._maker, self.conditions, self.spec.execution)
+            self._resolver.copied = frozen is not None
         if self._rerun is not None and (wanted := self._rerun.wanted()):
             actions.read_jobs = wanted
             return
@@ -310,6 +337,22 @@ class Run:
             actions.status["graph"] = packed
             graph = unpack(packed)
         self._accept(graph, containers, pods, now, actions)
+
+    def _await(self, defined: Defined, now: float, actions: Actions) -> None:
+        """See to what the Job runs; its own deadline holds meanwhile, that of its definition is not known."""
+        deadline = self._object["spec"].get("activeDeadlineSeconds")
+        stop = stop_of(self.control, self.started, deadline, now)
+        if stop is not None:
+            self.conditions.stop(stop.reason, stop.message, self.started, now, actions)
+            return
+        defined.look(now, actions)
+        actions.look_again(deadline_of(self.started, deadline))
+
+    def _control(self, job: Object) -> Control:
+        control = read_control(job["spec"])
+        if control.ttl is None and self.defined is not None:
+            return replace(control, ttl=self.defined.reference.get("ttlSecondsAfterFinished"))
+        return control
 
     def _resolve(self, pods: Mapping[str, Pod], now: float, actions: Actions) -> str:
         """Return the packed graph, "" while it is not known or when the Job has to end before it is."""

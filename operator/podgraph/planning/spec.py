@@ -75,6 +75,8 @@ def read_spec(spec: Object, default_image: str) -> JobSpec:
     Raises DefinitionError (`InvalidSpec`) for what a schema of another version might have let through.
     """
     ops, code = spec.get("ops"), spec.get("code")
+    if "definitionRef" in spec:
+        raise DefinitionError("InvalidSpec", "spec.definitionRef names a JobDefinition, which only the cluster has")
     if (ops is None) == (code is None):
         raise DefinitionError("InvalidSpec", "exactly one of spec.ops and spec.code must be set")
     execution, run_config = read_execution_spec(spec.get("execution") or {}), spec.get("runConfig") or {}

@@ -1,4 +1,4 @@
-"""Drives each Job's `Run`: hands it what was seen, does what it says, writes its status.
+"""Drives each Job's `Run`, and each JobDefinition's: hands it what was seen, does what it says, writes its status.
 
 One pass is gather, plan, apply. Pods are made before the status that tells of them is written: their names follow from
 the Job, so after a crash in between they are found, not made again. A pass writes the status at most once.
@@ -14,6 +14,8 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
+import msgspec
+
 from podgraph.cluster.bundle import Bundle
 from podgraph.cluster.client import ApiError, Client
 from podgraph.cluster.events import event_manifest
@@ -21,11 +23,13 @@ from podgraph.cluster.reflector import PodReflector
 from podgraph.definition.errors import DefinitionError
 from podgraph.planning import manifests, names
 from podgraph.planning.actions import Actions, Assign, Event, Settings
-from podgraph.planning.execution import read_control
+from podgraph.planning.defined import ttl_of
+from podgraph.planning.definitions import DefinitionRun
 from podgraph.planning.pods import Pod
 from podgraph.planning.run import Run
 from podgraph.planning.storage import Storage
 from podgraph.reconcile.checking import refusal_of
+from podgraph.reconcile.defining import Definitions
 from podgraph.reconcile.ended import EndedJobs
 from podgraph.reconcile.following import Logs
 from podgraph.reconcile.queue import KeyedQueue
@@ -41,14 +45,17 @@ _TAIL = 20  # a step's record is the last that its pod says
 WORKERS = 16
 
 Object = Mapping[str, Any]
+AnyRun = Run | DefinitionRun
 
 
 @dataclass
 class _Job:
-    """What is kept of one unfinished Job between passes."""
+    """What is kept of one unfinished Job, or of a JobDefinition, between passes."""
 
     object: Object
-    run: Run | None = None
+    run: AnyRun | None = None
+    next: DefinitionRun | None = None  # of a definition that came or was changed
+    old_maps: set[str] = field(default_factory=set)
     changed: set[str] = field(default_factory=set)
     to_create: dict[str, dict[str, Any]] = field(default_factory=dict)
     to_assign: dict[str, Assign] = field(default_factory=dict)
@@ -64,7 +71,7 @@ class _Job:
 
 
 class Controller:
-    """All Jobs of the cluster. `clock` gives seconds since the epoch."""
+    """All Jobs and JobDefinitions of the cluster. `clock` gives seconds since the epoch."""
 
     def __init__(
         self, client: Client, bundle: Bundle, default_image: str, clock: Callable[[], float] = time.time,
@@ -80,6 +87,7 @@ class Controller:
         self._jobs: dict[str, _Job] = {}
         self._ended = EndedJobs(client, self.pods, self.queue, clock)
         self._logs = Logs(client)
+        self._definitions = Definitions(client, self.storing, clock, self.queue.add)
 
     async def run(self) -> None:
         """Work until cancelled."""
@@ -107,7 +115,7 @@ class Controller:
         if known is not None:
             if generation > known.generation:  # else it is our own writing of its status
                 known.object, known.generation = job, generation
-                if known.run is not None:
+                if isinstance(known.run, Run):
                     known.run.spec_changed(job)
                 self.queue.add(uid)
             return
@@ -115,9 +123,29 @@ class Controller:
         if uid in self._ended or (finished and not self.pods.of(uid)):
             if finished:  # else it is an event from before its end that comes late
                 meta, completed = job["metadata"], job["status"].get("completionTime")
-                self._ended.keep(uid, meta["namespace"], meta["name"], completed, read_control(job["spec"]).ttl)
+                self._ended.keep(uid, meta["namespace"], meta["name"], completed, ttl_of(job))
             return
         self._jobs[uid] = _Job(job, version=job["metadata"]["resourceVersion"], generation=generation)
+        self.queue.add(uid)
+
+    def definition_changed(self, kind: str | None, definition: Object) -> None:
+        """Take in an event of a JobDefinition, as :meth:`job_changed` does of a Job."""
+        meta = definition["metadata"]
+        uid, generation = meta["uid"], int(meta["generation"])
+        if kind == "DELETED" or meta.get("deletionTimestamp"):
+            self._definitions.drop(meta["namespace"], meta["name"], uid)
+            self._drop(uid)
+            return
+        known = self._jobs.get(uid)
+        if known is None:
+            known = self._jobs[uid] = _Job(definition, version=meta["resourceVersion"])
+            known.generation = int((definition.get("status") or {}).get("observedGeneration", 0))
+        elif generation <= known.generation:
+            return  # our own writing of its status
+        if 0 < known.generation < generation:
+            known.old_maps.add(names.code_config_map(meta["name"], f"{uid}/{known.generation}"))
+        known.generation, known.next = generation, DefinitionRun(definition, self.settings)
+        self._definitions.put(known.next)
         self.queue.add(uid)
 
     def pod_changed(self, job_uid: str, pod_name: str) -> None:
@@ -151,51 +179,71 @@ class Controller:
             await self._ended.tidy(uid)
             return
         pods = self.pods.of(uid)
+        if job.next is not None:
+            await self._begin(job, job.next)
         if job.run is None:
             job.run = Run(job.object, self.settings)
             job.changed |= set(pods)
         changed, job.changed = job.changed, set()
+        if isinstance(job.run, Run):
+            self._definitions.look_up(job.run)
         actions = job.run.advance(pods, changed, self._clock())
         self._remember(job, actions)
-        if actions.read_jobs:
-            namespace = job.run.ref.namespace
-            job.run.jobs_found({name: await self.client.get_job(namespace, name) for name in actions.read_jobs})
-            self.queue.add(uid)
-        if actions.check_pods:
-            refusal = await refusal_of(self.client, actions.check_pods)
-            if refusal is None:
-                job.run.pods_checked(actions.check_pods)
-                self.queue.add(uid)
-                return  # and come again; there is nothing to tell yet
-            self._remember(job, job.run.refuse(refusal, self._clock()))
+        if isinstance(job.run, Run) and not await self._find_out(job, job.run, actions):
+            return  # and come again; there is nothing to tell yet
         if actions.copy_code:
             await self._copy_code(job, job.run)
             if not job.run.finished:
                 return  # and come again; there is nothing to tell yet
         if actions.read_log:
             await self._read_graph(job, job.run, actions.read_log)
-        await self._assign(job, job.run)
-        self._look_into_logs(job.run, actions)
-        if actions.pressed:
-            self._make_room()
-        if actions.read_reports:
-            pod = actions.read_reports
-            job.run.take_lines(pod, await self._logs.read(uid, job.run.ref.namespace, pod), whole=True)
-            self._logs.leave(uid)
-            self.queue.add(uid)
-        for name in list(job.to_confirm):
-            await self._confirm(job.run, name)
-            job.to_confirm.discard(name)
+        if isinstance(job.run, Run):
+            await self._look_after_pods(job, job.run, actions)
         await self._create(job, job.run)
         await self._write(uid, job, job.run)
         await self._delete(job, job.run)
         await self._post_events(job, job.run)
         if actions.again_at is not None:
             self.queue.add_after(uid, actions.again_at - self._clock())
-        if job.run.finished and uid in self._jobs and not (job.status or job.changed or job.run.waits_for_exit):
+        if isinstance(job.run, DefinitionRun):
+            self._look_at_definition(uid, job.run)
+        elif job.run.finished and uid in self._jobs and not (job.status or job.changed or job.run.waits_for_exit):
             self._drop(uid)
             ref = job.run.ref
             self._ended.keep(uid, ref.namespace, ref.name, job.run.completed, job.run.control.ttl)
+
+    async def _find_out(self, job: _Job, run: Run, actions: Actions) -> bool:
+        """Find out what a Run asks for before it has steps; return whether the pass is to go on."""
+        if actions.freeze:
+            await self._freeze(job, run)
+            if not run.finished:
+                return False
+        if actions.read_jobs:
+            run.jobs_found({name: await self.client.get_job(run.ref.namespace, name) for name in actions.read_jobs})
+            self.queue.add(run.ref.uid)
+        if actions.check_pods:
+            refusal = await refusal_of(self.client, actions.check_pods)
+            if refusal is None:
+                run.pods_checked(actions.check_pods)
+                self.queue.add(run.ref.uid)
+                return False
+            self._remember(job, run.refuse(refusal, self._clock()))
+        return True
+
+    async def _look_after_pods(self, job: _Job, run: Run, actions: Actions) -> None:
+        """Tell waiting pods what to do, follow and read logs, and look whether pods that are missed are gone."""
+        await self._assign(job, run)
+        self._look_into_logs(run, actions)
+        if actions.pressed:
+            self._make_room()
+        if actions.read_reports:
+            pod = actions.read_reports
+            run.take_lines(pod, await self._logs.read(run.ref.uid, run.ref.namespace, pod), whole=True)
+            self._logs.leave(run.ref.uid)
+            self.queue.add(run.ref.uid)
+        for name in list(job.to_confirm):
+            await self._confirm(run, name)
+            job.to_confirm.discard(name)
 
     def _look_into_logs(self, run: Run, actions: Actions) -> None:
         uid, namespace = run.ref.uid, run.ref.namespace
@@ -214,7 +262,7 @@ class Controller:
     def _make_room(self) -> None:
         """Let no pod of any Job wait for its inputs while one that could run finds no node."""
         for uid, job in self._jobs.items():
-            if job.run is not None and job.run.pause_ahead(self._clock()):
+            if isinstance(job.run, Run) and job.run.pause_ahead(self._clock()):
                 self.queue.add(uid)
 
     def _remember(self, job: _Job, actions: Actions) -> None:
@@ -249,30 +297,67 @@ class Controller:
             if trouble is not None:
                 raise trouble
 
-    async def _copy_code(self, job: _Job, run: Run) -> None:
+    async def _begin(self, job: _Job, run: DefinitionRun) -> None:
+        """Begin with another generation of a definition; what the one before was about to do is not done."""
+        for name in list(job.old_maps):
+            await self.client.delete_config_map(run.ref.namespace, name)
+            job.old_maps.discard(name)
+        job.run = run
+        if job.next is run:  # else it was changed again meanwhile
+            job.next = None
+        job.to_create.clear()
+        job.status, job.events = {}, []
+
+    def _look_at_definition(self, uid: str, run: DefinitionRun) -> None:
+        """Have those go on that wait for a definition, if it is known whether it can be run."""
+        if not run.finished:
+            return
+        self._definitions.tell(run)
+        for name in list(self.pods.of(uid)):
+            self.pods.forget_gone(uid, name)
+        if run.retry_at is not None:
+            self.queue.add_after(uid, run.retry_at - self._clock())
+
+    async def _freeze(self, job: _Job, run: Run) -> None:
+        try:
+            job.version = await self._definitions.freeze(run) or job.version
+        except DefinitionError as error:
+            self._remember(job, run.refuse(error, self._clock()))
+        except ApiError as error:
+            if not error.lasting:
+                raise
+            text = f"the API server refuses the job's copy of its definition: {error.message}"
+            self._remember(job, run.refuse(DefinitionError(error.reason, text), self._clock()))
+        else:
+            self.queue.add(run.ref.uid)
+
+    async def _copy_code(self, job: _Job, run: AnyRun) -> None:
         source, config_map = run.code_source()
         if config_map is not None:
             found = await self.client.config_map_key(run.ref.namespace, *config_map)
             if found is None:
                 name, key = config_map
                 error = DefinitionError(
-                    "ConfigMapNotFound", f"there is no ConfigMap {name!r} with the key {key!r} in the job's namespace"
+                    "ConfigMapNotFound",
+                    f"there is no ConfigMap {name!r} with the key {key!r} in the {run.ref.noun}'s namespace",
                 )
                 self._remember(job, run.refuse(error, self._clock()))
                 return
             source = found
         try:
-            await self.client.create("configmaps", run.code_map(source))
+            made = await self.client.create("configmaps", run.code_map(source))
         except ApiError as error:
             if not error.lasting:
                 raise
             refusal = DefinitionError(error.reason, f"the API server refuses the copy of the code: {error.message}")
             self._remember(job, run.refuse(refusal, self._clock()))
             return
+        if isinstance(run, DefinitionRun):  # the copy may be one from before, and then counts
+            run.source = msgspec.json.decode(made)["data"][manifests.CODE_FILE]
         run.code_copied()
         self.queue.add(run.ref.uid)
 
-    async def _read_graph(self, job: _Job, run: Run, pod: str) -> None:
+    async def _read_graph(self, job: _Job, run: AnyRun, pod: str) -> None:
         record = run.resolve_record(self.pods.of(run.ref.uid))
         if record is None:
             return
@@ -298,7 +383,7 @@ class Controller:
         else:
             self.pods.put(pod)
 
-    async def _create(self, job: _Job, run: Run) -> None:
+    async def _create(self, job: _Job, run: AnyRun) -> None:
         if not job.to_create:
             return
         if run.spec is not None and run.spec.code is not None:
@@ -334,21 +419,21 @@ class Controller:
         if trouble is not None:
             raise trouble
 
-    def _refused(self, job: _Job, run: Run, name: str, error: ApiError) -> None:
+    def _refused(self, job: _Job, run: AnyRun, name: str, error: ApiError) -> None:
         try:
             self._remember(job, run.not_created(name, error.reason, error.message, self._clock()))
             self.queue.add(run.ref.uid)
         except DefinitionError as refusal:
             self._remember(job, run.refuse(refusal, self._clock()))
 
-    async def _ensure_runtime(self, job: _Job, run: Run) -> None:
+    async def _ensure_runtime(self, job: _Job, run: AnyRun) -> None:
         """Make the runtime's ConfigMap; asked for each Job, as somebody may have deleted it or the namespace."""
         if not job.has_runtime:
             manifest = manifests.runtime_config_map(run.ref.namespace, self.settings.runtime, self.bundle.archive)
             await self.client.create("configmaps", manifest)
             job.has_runtime = True
 
-    async def _write(self, uid: str, job: _Job, run: Run) -> None:
+    async def _write(self, uid: str, job: _Job, run: AnyRun) -> None:
         now = self._clock()
         if not (job.status or run.has_changes):
             return
@@ -361,19 +446,20 @@ class Controller:
         if "steps" in patch:
             patch["steps"] = {**job.status.get("steps", {}), **patch["steps"]}
         job.status.update(patch)
+        of = (run.ref.namespace, run.ref.name)
         try:
-            job.version = await self.client.patch_status(run.ref.namespace, run.ref.name, job.version, job.status)
+            job.version = await self.client.patch_status(*of, job.version, job.status, run.ref.kind)
         except ApiError as error:
             if error.status not in (404, 409):
                 raise
-            version = await self.client.job_version(run.ref.namespace, run.ref.name, uid)
+            version = await self.client.job_version(*of, uid, run.ref.kind)
             if version is None:
                 self._drop(uid)
                 return
-            job.version = await self.client.patch_status(run.ref.namespace, run.ref.name, version, job.status)
+            job.version = await self.client.patch_status(*of, version, job.status, run.ref.kind)
         job.status, job.urgent, job.written_at = {}, False, now
 
-    async def _delete(self, job: _Job, run: Run) -> None:
+    async def _delete(self, job: _Job, run: AnyRun) -> None:
         async def delete(name: str) -> None:
             pod = self.pods.of(run.ref.uid).get(name)
             await self.client.delete_pod(run.ref.namespace, name, pod.metadata.uid if pod is not None else "")
@@ -385,7 +471,7 @@ class Controller:
                 if trouble is not None:
                     raise trouble
 
-    async def _post_events(self, job: _Job, run: Run) -> None:
+    async def _post_events(self, job: _Job, run: AnyRun) -> None:
         while job.events:
             try:
                 await self.client.create("events", event_manifest(run.ref, job.events[0], self._clock()))
@@ -394,8 +480,10 @@ class Controller:
             job.events.pop(0)
 
     def _drop(self, uid: str) -> None:
-        """Forget all that is kept of a Job."""
-        self._jobs.pop(uid, None)
+        """Forget all that is kept of a Job or a JobDefinition."""
+        job = self._jobs.pop(uid, None)
+        if job is not None and isinstance(job.run, Run):
+            self._definitions.forget(job.run)
         self._logs.leave(uid)
         self.pods.forget(uid)
 

@@ -16,6 +16,7 @@ from podgraph.cluster.events import event_manifest
 from podgraph.definition.errors import DefinitionError
 from podgraph.planning import manifests, names
 from podgraph.planning.actions import Event, Settings
+from podgraph.planning.defined import Frozen
 from podgraph.planning.manifests import JobRef
 from podgraph.planning.observe import Phase, observe
 from podgraph.planning.outcome import read_record
@@ -43,15 +44,17 @@ class Storing:
     async def ensure(self, ref: JobRef, storage: Storage) -> str:
         """See to a Job's claim and finalizer before its first pod; return the Job's version if it was changed.
 
+        A JobDefinition needs no finalizer: its one pod deletes what it writes.
+
         Raises DefinitionError (`ClaimNotFound`) and ApiError.
         """
         if storage.claim and storage.size:
             await self.client.create("persistentvolumeclaims", claim_manifest(ref, storage))
         elif storage.claim and not await self.client.exists("persistentvolumeclaims", ref.namespace, storage.claim):
             raise DefinitionError(
-                "ClaimNotFound", f"there is no PersistentVolumeClaim {storage.claim!r} in the job's namespace"
+                "ClaimNotFound", f"there is no PersistentVolumeClaim {storage.claim!r} in the {ref.noun}'s namespace"
             )
-        if storage.keep:
+        if storage.keep or ref.kind != "Job":
             return ""
         return await self.client.set_finalizer(ref.namespace, ref.name, ref.uid, names.STORAGE_FINALIZER, True)
 
@@ -88,7 +91,7 @@ class Storing:
 
     async def _clean(self, ref: JobRef, job: Object) -> str:
         """Delete the Job's pods and then what they stored; return why that could not be done, or ""."""
-        storage, name = self._storage_of(job), names.clean_pod(ref.name, ref.uid)
+        storage, name = await self._storage_of(ref, job), names.clean_pod(ref.name, ref.uid)
         pods = await self._pods(ref)
         finished = any(c["type"] == "Finished" and c["status"] == "True" for c in _conditions(job))
         if storage is None or (not needs_cleaning(job.get("status") or {}) and (finished or not pods)):
@@ -146,18 +149,23 @@ class Storing:
             await asyncio.sleep(_LOOK_SECONDS)
         return False
 
-    def _storage_of(self, job: Object) -> Storage | None:
+    async def _storage_of(self, ref: JobRef, job: Object) -> Storage | None:
         told = (job.get("status") or {}).get("storage")
         if told:
             return Storage.from_status(told)
         asked = job["spec"].get("storage")
+        if not asked and "definitionRef" in job["spec"]:  # it may be its definition's
+            name = names.code_config_map(ref.name, ref.key)
+            copy = await self.client.config_map(ref.namespace, name, ref.uid)
+            asked = Frozen.from_config_map(copy).spec.get("storage") if copy is not None else None
         try:
             return read_storage(asked) if asked else self.settings.storage
         except DefinitionError:
             return None
 
     def _image_of(self, job: Object) -> str:
-        return str((job["spec"].get("code") or {}).get("image") or self.settings.default_image)
+        told = ((job.get("status") or {}).get("storage") or {}).get("image")
+        return str(told or (job["spec"].get("code") or {}).get("image") or self.settings.default_image)
 
     async def _tell(self, ref: JobRef, trouble: str) -> None:
         message = f"what the job stored was not deleted: {trouble}"

@@ -12,7 +12,7 @@ from podgraph.definition.graph import Graph
 from podgraph.definition.jobs import JobDefinition
 from podgraph.runtime.protocol import Assignment, Record
 
-__all__ = ["MAX_GRAPH", "from_log", "pack", "resolve", "unpack"]
+__all__ = ["MAX_GRAPH", "deflate", "from_log", "inflate", "pack", "resolve", "unpack"]
 
 _MAX_IN_RECORD = 3_072
 _LINE = 8_000
@@ -50,11 +50,21 @@ def from_log(record: Record, lines: Iterable[str]) -> str:
 
 def pack(graph: Graph) -> str:
     """Return the graph's JSON, deflated, as base64 text."""
-    return base64.b64encode(zlib.compress(graph.to_json().encode(), 9)).decode()
+    return deflate(graph.to_json())
+
+
+def deflate(text: str) -> str:
+    """Return a text deflated, as base64."""
+    return base64.b64encode(zlib.compress(text.encode(), 9)).decode()
 
 
 def unpack(packed: str) -> Graph:
     """Read :func:`pack`'s text and check the graph in it. Raises DefinitionError (`InvalidGraph` and others)."""
+    return Graph.from_json(inflate(packed))
+
+
+def inflate(packed: str) -> str:
+    """Read :func:`deflate`'s text. Raises DefinitionError (`InvalidGraph`)."""
     inflate = zlib.decompressobj()
     try:
         data = inflate.decompress(base64.b64decode(packed, validate=True), MAX_GRAPH)
@@ -62,10 +72,9 @@ def unpack(packed: str) -> Graph:
             raise DefinitionError("InvalidGraph", f"the graph unpacks to more than {MAX_GRAPH:,} bytes")
         if not inflate.eof:
             raise DefinitionError("InvalidGraph", "the graph cannot be unpacked: it is not whole")
-        text = data.decode()
+        return data.decode()
     except (ValueError, zlib.error) as error:
         raise DefinitionError("InvalidGraph", f"the graph cannot be unpacked: {error}") from None
-    return Graph.from_json(text)
 
 
 def _mark(nonce: str) -> str:
