@@ -10,6 +10,7 @@ from typing import Any
 from podgraph.definition.errors import DefinitionError
 from podgraph.definition.jobs import JobDefinition
 from podgraph.planning.names import GROUP
+from podgraph.planning.sharing import sharing_of
 from podgraph.run_config.binding import bind
 from podgraph.runtime.load import CodeRef
 from podgraph.selection import select
@@ -31,7 +32,10 @@ def manifest(
     spec: dict[str, Any] = {"code": _code(code, image)}
     job = _loaded(code)
     if job is not None:
-        bind(job.graph, select(job.graph, selection), run_config, sections=("ops", "inputs", "resources"))
+        selected = select(job.graph, selection)
+        bind(job.graph, selected, run_config, sections=("ops", "inputs", "resources"))
+        if not (run_config.get("execution") or {}).get("config"):  # else one pod runs all steps
+            sharing_of(job.graph, selected)
     if selection:
         spec["opSelection"] = list(selection)
     if run_config:

@@ -132,6 +132,7 @@ def invoke(definition: OpDefinition, alias: str | None, args: tuple[Any, ...], k
         tags=definition.tags,
         retry=definition.retry_policy,
         timeout=definition.timeout,
+        pod=definition.pod,
     )
     composition.definitions[path] = definition
     # An op without outputs leaves a handle too, for an In(Nothing) to wait for.

@@ -14,7 +14,7 @@ from podgraph.definition.compose import Parameter, composing, invoke, is_nothing
 from podgraph.definition.config_schema import schema_of
 from podgraph.definition.config_types import is_config_class
 from podgraph.definition.errors import DefinitionError
-from podgraph.definition.graph import check_name, check_node_name
+from podgraph.definition.graph import check_name, check_node_name, check_pod_name
 from podgraph.definition.hints import hints_of, type_name
 from podgraph.definition.hooks import HookDefinition, check_hooks
 from podgraph.definition.resources import check_keys
@@ -52,6 +52,7 @@ class OpDefinition:
         retry_policy: RetryPolicy | None = None,
         tags: Mapping[str, str] | None = None,
         timeout: float | None = None,
+        pod: str | None = None,
     ) -> None:
         self.fn = fn
         self.name = name or fn.__name__
@@ -63,6 +64,9 @@ class OpDefinition:
         self.retry_policy = check_retry_policy(f"op {self.name!r}", retry_policy)
         self.tags = check_tags(f"op {self.name!r}", tags)
         self.timeout = _check_timeout(self.name, timeout)
+        if pod is not None:
+            check_pod_name(self.name, pod)
+        self.pod = pod or ""
         self.hooks: tuple[HookDefinition, ...] = ()
         self._alias: str | None = None
         refuse_variable_arguments("op", self.name, fn)
@@ -164,6 +168,7 @@ def op(
     retry_policy: RetryPolicy | None = ...,
     tags: Mapping[str, str] | None = ...,
     timeout: float | None = ...,
+    pod: str | None = ...,
 ) -> Callable[[Callable[..., Any]], OpDefinition]: ...
 
 
@@ -178,6 +183,7 @@ def op(
     retry_policy: RetryPolicy | None = None,
     tags: Mapping[str, str] | None = None,
     timeout: float | None = None,
+    pod: str | None = None,
 ) -> Any:
     """Make a function an op.
 
@@ -187,6 +193,8 @@ def op(
     `Output(value, "a")`. `ins={"start": In(Nothing)}` adds an input that only waits. `config_schema` is the type of
     `context.config`: a class as above, a dict of names and types, or a plain type. `tags` are texts by name.
     `timeout` is how many seconds one attempt may run in a cluster; then its pod is ended, and its retry policy counts.
+    Ops with the same `pod`, a short name, run in one pod, one after the other, and pass values in memory; a timeout is
+    not kept there.
 
     Raises DefinitionError for a name that breaks the rules or a function with `*args` or `**kwargs`.
 
@@ -198,7 +206,8 @@ def op(
 
     def make(fn: Callable[..., Any], own: str | None) -> OpDefinition:
         return OpDefinition(
-            fn, own, ins, outs, description, config_schema, required_resource_keys, retry_policy, tags, timeout
+            fn, own, ins, outs, description, config_schema, required_resource_keys, retry_policy, tags, timeout,
+            pod,
         )  # fmt: skip
 
     return make(name, None) if callable(name) else lambda fn: make(fn, name)

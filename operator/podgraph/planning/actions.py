@@ -39,9 +39,10 @@ class Actions:
 
     `copy_code` asks for the Job's own copy of its code before anything else (see :meth:`Run.code_source`); `creates`
     are pods; `deletes`, `confirm` (look whether it really is gone), `read_log` (for the graph), `follow_log` (for what
-    its steps do) and `read_reports` (once more and whole, as it has ended) are pod names; `status` is a merge patch;
-    `urgent` says that the status should be written at once; `again_at` is a time (seconds since the epoch) to look
-    again.
+    its steps do) and `read_reports` (once more and whole, as it has ended) are pod names, as are `follow_logs` and
+    `read_logs`, the same of pods that some steps share, and `left_logs`, to be followed no more; `status` is a merge
+    patch; `urgent` says that the status should be written at once; `again_at` is a time (seconds since the epoch) to
+    look again.
     """
 
     copy_code: bool = False
@@ -51,6 +52,9 @@ class Actions:
     read_log: str = ""
     follow_log: str = ""
     read_reports: str = ""
+    follow_logs: list[str] = field(default_factory=list)
+    read_logs: list[str] = field(default_factory=list)
+    left_logs: list[str] = field(default_factory=list)
     status: dict[str, Any] = field(default_factory=dict)
     urgent: bool = False
     events: list[Event] = field(default_factory=list)
@@ -64,4 +68,5 @@ class Actions:
     def drop_creates(self) -> None:
         """Make nothing after all: the Job is at its end."""
         self.creates, self.copy_code = [], False
+        self.follow_logs, self.read_logs = [], []
         self.read_log = self.follow_log = self.read_reports = ""

@@ -6,7 +6,7 @@ after a restart the same attempts are found, none is made twice and none is forg
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from podgraph.flow import TERMINAL
@@ -34,21 +34,28 @@ Pods = Mapping[str, Pod]
 
 
 class Attempts:
-    """The steps of one Job and the pods of their attempts. `output_budget` is the most bytes of outputs the Job has."""
+    """The steps of one Job and the pods of their attempts.
 
-    def __init__(self, steps: Steps, maker: PodMaker, spec: ExecutionSpec, output_budget: int) -> None:
+    `output_budget` is the most bytes of outputs the Job has; `units` see Admission.
+    """
+
+    def __init__(
+        self, steps: Steps, maker: PodMaker, spec: ExecutionSpec, output_budget: int,
+        units: Mapping[str, Sequence[str]] | None = None,
+    ) -> None:  # fmt: skip
         self.steps = steps
         self.timers = Timers()
         self.stopped: Stop | None = None
         self._maker = maker
         self._spec = spec
         self._output_budget = output_budget
-        self._admission = Admission(steps.graph.ops, spec)
+        self._admission = Admission(steps.graph.ops, spec, units)
         self._step_of: dict[str, str] = {}
         self._pod_of: dict[str, str] = {}
         self._stuck: dict[str, float] = {}  # steps whose pod cannot start, and since when
         self._gone: set[str] = set()
-        for step, record in steps.records.items():
+        for step in steps.alone:
+            record = steps.records[step]
             if record.state == "UpForRetry":
                 self.timers.set(step, seconds_of(record.retry_time) if record.retry_time else 0.0)
             elif record.state == "Pending":
@@ -88,7 +95,8 @@ class Attempts:
         self.stopped = stop
         self._admission.drop()
         self.steps.ready.clear()
-        for step, record in self.steps.records.items():
+        for step in self.steps.alone:
+            record = self.steps.records[step]
             if record.state in ("Pending", "UpForRetry"):
                 self.timers.clear(step)
                 name = self._maker.name_of(step, record.attempt + 1)

@@ -19,10 +19,12 @@ from podgraph.planning.conditions import Conditions
 from podgraph.planning.execution import ExecutionSpec, one_pod_section, read_control
 from podgraph.planning.making import PodMaker
 from podgraph.planning.manifests import JobRef, Manifest
+from podgraph.planning.mixed import Mixed
 from podgraph.planning.observe import observe
 from podgraph.planning.pods import Pod
 from podgraph.planning.resolving import Resolver
 from podgraph.planning.retention import pods_to_delete
+from podgraph.planning.sharing import SharingSteps, sharing_of
 from podgraph.planning.sizes import check_ops, output_budget
 from podgraph.planning.spec import ContainerSpec, JobSpec, graph_of_ops, read_spec
 from podgraph.planning.status import STATES, StepRecord, duration, seconds_of
@@ -62,6 +64,7 @@ class Run:
         self.storage = Storage.from_status(status["storage"]) if status.get("storage") else None
         self._maker = PodMaker(self.ref, settings, None)
         self._resolver = Resolver(self._maker, self.conditions, ExecutionSpec())
+        self._pods = status.get("pods") or {}
         self._attempts: Attempts | Whole | None = None
         self._told_generation = True
 
@@ -127,10 +130,12 @@ class Run:
         """Give the packed graph that `read_log` asked for."""
         self._told = packed
 
-    def take_lines(self, lines: Iterable[str], whole: bool = False) -> None:
-        """Give lines of the log that was asked for; `whole` says that the pod has ended and there are no others."""
+    def take_lines(self, lines: Iterable[str], whole: bool = False, pod_name: str = "") -> None:
+        """Give lines of a log that was asked for; `whole` says that the pod has ended and there are no others."""
         if isinstance(self._attempts, Whole):
             self._attempts.take_lines(lines, whole)
+        elif isinstance(self._attempts, Mixed):
+            self._attempts.take_lines(pod_name, lines, whole)
 
     def resolve_record(self, pods: Mapping[str, Pod]) -> Record | None:
         """Return the resolve pod's record, for reading its log."""
@@ -164,11 +169,14 @@ class Run:
     @property
     def has_changes(self) -> bool:
         """Whether :meth:`patch` would return anything."""
+        if isinstance(self._attempts, Mixed) and self._attempts.has_changes:
+            return True
         return self.steps is not None and bool(self.steps.changed)
 
     def patch(self, now: float) -> dict[str, Any]:
         """Return the merge patch for all that changed in steps since the last call; empty when nothing did."""
-        if self.steps is None or not self.steps.changed:
+        pods = self._attempts.pods_patch() if isinstance(self._attempts, Mixed) else {}
+        if self.steps is None or not (self.steps.changed or pods):
             return {}
         changed, self.steps.changed = self.steps.changed, set()
         counts = {state[0].lower() + state[1:]: self.steps.count(state) for state in STATES}
@@ -177,6 +185,7 @@ class Run:
             "steps": {name: self.steps.records[name].to_patch() for name in changed},
             "counts": {"total": len(self.steps.records), **counts},
             "progress": f"{done}/{len(self.steps.records)}",
+            **pods,
         }
         if self.started is not None and not self.finished:  # at the end it is told with the completion time
             status["duration"] = duration(now - seconds_of(self.started))
@@ -273,13 +282,19 @@ class Run:
         selected = select(graph, self.spec.selection)
         check_priorities(graph.ops[name] for name in selected)
         bound = bind(graph, selected, self.spec.run_config)
-        budget = output_budget(self._object, len(self._packed), len(selected))
-        self._maker.set_graph(graph, bound, containers)
         section = one_pod_section(self.spec.execution, self.spec.run_config)
-        steps = (ReportedSteps if section else Steps)(graph, selected, bound.inputs, self._records)
-        if isinstance(steps, ReportedSteps):
+        sharing = {} if section else sharing_of(graph, selected)
+        budget = output_budget(self._object, len(self._packed), len(selected) + len(sharing))
+        self._maker.set_graph(graph, bound, containers)
+        steps: Steps
+        if section:
+            steps = ReportedSteps(graph, selected, bound.inputs, self._records)
             self._attempts = Whole(steps, self._maker, self.spec.execution, budget, self.spec.group(section))
+        elif sharing:
+            steps = SharingSteps(graph, selected, bound.inputs, self._records, sharing)
+            self._attempts = Mixed(steps, self._maker, self.spec.execution, budget, self._pods)
         else:
+            steps = Steps(graph, selected, bound.inputs, self._records)
             self._attempts = Attempts(steps, self._maker, self.spec.execution, budget)
         if not self.conditions.holds("Accepted", "True"):
             steps.changed.update(selected)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from podgraph.definition.graph import Graph
 from podgraph.flow import Flow, is_connected
@@ -27,6 +27,11 @@ class Steps(Flow[StepRecord]):
         self.changed: set[str] = set()
         super().__init__(graph, {name: (records or {}).get(name) or StepRecord() for name in selected})
         self.output_bytes = sum(len(t.encode()) for r in self.records.values() for t in r.outputs.values())
+
+    @property
+    def alone(self) -> Collection[str]:
+        """The steps that have pods of their own."""
+        return self.records
 
     def set_state(self, name: str, state: str, reason: str = "", message: str = "") -> None:
         """Move a step to a state that is not its end."""

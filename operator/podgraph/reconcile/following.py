@@ -1,4 +1,4 @@
-"""Follows the logs of the pods that run all steps of a Job, so that the status shows each step as it happens.
+"""Follows the logs of the pods that run several steps of a Job, so that the status shows each step as it happens.
 
 A log that breaks is taken up again where it broke. What is missed all the same does no harm: when a pod has ended its
 log is read once more. That is also how Jobs go whose logs would be too many to follow.
@@ -28,26 +28,27 @@ Take = Callable[[list[str]], None]
 
 
 class Logs:
-    """The logs that are followed, by the uid of their Job; `most` of them at once."""
+    """The logs that are followed, by the uid of their Job and pod; `most` of them at once."""
 
     def __init__(self, client: Client, most: int = MOST_FOLLOWED) -> None:
         self._client = client
         self._most = most
-        self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._tasks: dict[tuple[str, str], asyncio.Task[None]] = {}
         self._failures: dict[str, int] = {}
         self._reading = asyncio.Semaphore(_READS_AT_ONCE)
 
     def follow(self, uid: str, namespace: str, pod: str, take: Take) -> None:
-        """Follow a Job's log, if it is not followed and there is room; `take` is called with lines as they come."""
-        if uid not in self._tasks and len(self._tasks) < self._most:
-            self._tasks[uid] = asyncio.create_task(self._follow(namespace, pod, take), name=f"log of {pod}")
+        """Follow a log, if it is not followed and there is room; `take` is called with lines as they come."""
+        if (uid, pod) not in self._tasks and len(self._tasks) < self._most:
+            self._tasks[uid, pod] = asyncio.create_task(self._follow(namespace, pod, take), name=f"log of {pod}")
 
-    def leave(self, uid: str) -> None:
-        """Follow it no more."""
+    def leave(self, uid: str, pod: str = "") -> None:
+        """Follow a pod of a Job no more, or none of its pods."""
         self._failures.pop(uid, None)
-        task = self._tasks.pop(uid, None)
-        if task is not None:
-            task.cancel()
+        for key in [(uid, pod)] if pod else [key for key in self._tasks if key[0] == uid]:
+            task = self._tasks.pop(key, None)
+            if task is not None:
+                task.cancel()
 
     async def close(self) -> None:
         """Follow none any more."""

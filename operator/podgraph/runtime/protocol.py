@@ -28,6 +28,7 @@ __all__ = [
     "StepError",
     "TERMINATION_FILE",
     "check_outputs",
+    "stored_below",
 ]
 
 MOUNT = "/podgraph"
@@ -69,7 +70,8 @@ class Assignment:
     `storage` is the URL where large values lie and `prefix` the key below which this pod's go; `stored` holds the
     inputs that come as references (see runtime.values). With `keep_log` what the step prints goes there too; with
     `clean` the pod is to delete all that is below `prefix`, and nothing else.
-    A pod that runs all steps has instead a `group`: `selection`, `runConfig` and `execution` (see runtime.group).
+    A pod that runs all steps has instead a `group`: `selection`, `runConfig` and `execution` (see runtime.group); one
+    that some steps share has `shared` (see runtime.shared).
     """
 
     op: str
@@ -91,6 +93,7 @@ class Assignment:
     stored: dict[str, Any] = field(default_factory=dict)
     keep_log: bool = False
     clean: bool = False
+    shared: dict[str, Any] = field(default_factory=dict)
 
     def to_text(self) -> str:
         """Return the assignment as compact JSON."""
@@ -185,6 +188,11 @@ def check_outputs(op: str, texts: Mapping[str, str], hint: str = "", forms: Mapp
             f"the {len(texts)} outputs of op {op!r} are {named:,} bytes of JSON with their names; the outputs of one "
             f"step may have at most {_MAX_NAMED_OUTPUTS:,} bytes together with their names{hint}",
         )
+
+
+def stored_below(prefix: str, op: str, attempt: int) -> str:
+    """Return the key below which a step in a pod that others share stores its outputs; `prefix` is the pod's."""
+    return f"{prefix}/ops/{op}/{attempt}"
 
 
 def shorten(text: str, most: int) -> str:

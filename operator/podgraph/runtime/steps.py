@@ -33,14 +33,18 @@ class LocalStep(FlowStep):
 class LocalSteps(Flow[LocalStep]):
     """The steps of one run, its events so far, and those steps that wait for their next attempt.
 
-    `watch` is called with each event as it happens.
+    `watch` is called with each event as it happens. `records` holds the steps, in run order, where
+    some have begun before.
     """
 
-    def __init__(self, graph: Graph, selected: Sequence[str], watch: Callable[[Event], None] | None = None) -> None:
+    def __init__(
+        self, graph: Graph, selected: Sequence[str], watch: Callable[[Event], None] | None = None,
+        records: dict[str, LocalStep] | None = None,
+    ) -> None:  # fmt: skip
         self.events: list[Event] = []
         self._watch = watch
         self._retries: list[tuple[float, str]] = []  # a heap of when which step is tried again
-        super().__init__(graph, {name: LocalStep() for name in selected})
+        super().__init__(graph, {name: LocalStep() for name in selected} if records is None else records)
 
     def emit(self, kind: str, step: str, data: dict[str, Any]) -> None:
         """Add an event."""
