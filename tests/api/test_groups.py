@@ -270,7 +270,7 @@ async def test_a_shared_pod_counts_as_one(drive: Driver, limits: Obj) -> None:
 
 
 async def test_pods_that_would_wait_for_each_other_are_refused(drive: Driver) -> None:
-    source = SOURCE.replace('@op\ndef report', '@op(pod="prep")\ndef report')
+    source = SOURCE.replace("@op\ndef report", '@op(pod="prep")\ndef report')
     async with plays(drive, source, shared=True):
         drive.apply(code={"source": source})
         status = await drive.finished()

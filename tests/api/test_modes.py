@@ -298,10 +298,12 @@ async def test_no_more_logs_are_followed_than_may_be() -> None:
             yield []
 
     logs = Logs(Never(), most=2)  # type: ignore[arg-type]
-    for uid in ("a", "b", "a", "c"):
-        logs.follow(uid, "default", "pod", lambda _: None)
-    assert set(logs._tasks) == {"a", "b"}
+    for uid, pod in (("a", "one"), ("a", "two"), ("a", "one"), ("b", "one")):
+        logs.follow(uid, "default", pod, lambda _: None)
+    assert set(logs._tasks) == {("a", "one"), ("a", "two")}
+    logs.leave("a", "one")
+    logs.follow("b", "default", "one", lambda _: None)
+    assert set(logs._tasks) == {("a", "two"), ("b", "one")}
     logs.leave("a")
-    logs.follow("c", "default", "pod", lambda _: None)
-    assert set(logs._tasks) == {"b", "c"}
+    assert set(logs._tasks) == {("b", "one")}
     await logs.close()
