@@ -54,7 +54,8 @@ class SharedPod:
         self.changed = False
         self._maker, self._spec, self._admission, self._timers = maker, spec, admission, timers
         self._said = SharedReports(name, steps, maker, output_budget)
-        self._stopped: Stop | None = None
+        # Only a stop ends a pod that could go on, so what the record says then is why.
+        self._stopped = Stop(record.reason, record.message) if record.state == "Stopping" else None
         self._stuck: float | None = None
         self._gone = self._log_read = False
         self.wants_log = False
@@ -266,7 +267,7 @@ class SharedPod:
         todo = self.todo
         self._set("Ended" if self.record.attempt else "Pending")
         if self._stopped is not None:
-            for step in todo:
+            for step in sorted(todo, key=lambda step: self.steps.records[step].state != "Pending"):
                 self._end_stopped(step, self._stopped, outcome, now)
         elif todo and outcome is not None:
             self._set("Ended", outcome.reason, outcome.message)
@@ -274,8 +275,6 @@ class SharedPod:
 
     def _end_stopped(self, step: str, stop: Stop, outcome: Outcome | None, now: float) -> None:
         record = self.steps.records[step]
-        if record.state in TERMINAL:
-            return
         if record.state == "Pending":
             self.steps.cancel(step, f"not run: {stop.message}")
             return
