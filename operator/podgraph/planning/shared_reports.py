@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from podgraph.flow import TERMINAL
+from podgraph.flow import FAILED, TERMINAL
 from podgraph.planning.actions import Actions, Event
 from podgraph.planning.making import PodMaker
 from podgraph.planning.outcome import Outcome, reported_outcome
@@ -46,6 +46,9 @@ class SharedReports:
         elif report.state == "Failed":
             times = (record.start_time, record.completion_time)
             end_step(self.steps, step, Outcome({}, report.reason, report.message, *times), actions)
+        elif report.state == "UpstreamFailed" and not self._has_failed_upstream(step):
+            text = f"what it needs was lost with an earlier pod and could not be made again ({report.message})"
+            end_step(self.steps, step, Outcome({}, "InputLost", text), actions)
         else:
             self.steps.move(step, report.state)
             record.reason, record.message = report.reason, report.message
@@ -99,6 +102,8 @@ class SharedReports:
         if not state or record.state in TERMINAL:
             return
         text = "what its pod said of this step is lost but for its state"
+        if state == "UpstreamFailed" and not self._has_failed_upstream(step):
+            state = "Failed"
         if state in ("Succeeded", "Failed"):
             if state == "Succeeded" and self.steps.needed_outside(step):
                 return
@@ -108,6 +113,10 @@ class SharedReports:
             record.message = text
             self.steps.move(step, state)
             self.steps.spread(step)
+
+    def _has_failed_upstream(self, step: str) -> bool:
+        ups = self.steps.graph.upstream[step]
+        return any(up in self.steps.records and self.steps.records[up].state in FAILED for up in ups)
 
 
 def end_step(steps: SharingSteps, step: str, outcome: Outcome, actions: Actions) -> None:

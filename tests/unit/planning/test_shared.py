@@ -322,6 +322,26 @@ def test_a_repeated_step_that_fails_fails_those_that_wait_for_it() -> None:
     assert "op 'a'" in run.steps.records["b"].message
 
 
+def test_a_step_is_not_left_out_for_a_failure_that_nobody_sees() -> None:
+    """a and b are run again for c; a fails, so b is not run, and both had succeeded before."""
+    run = shared(opSelection=["a", "b", "c"])
+    look(run)
+    for step in "ab":
+        says(run, step, "Succeeded")
+    says(run, "c", "Running")
+    look(run, runs())
+    actions = look(run, pod(gone=True))
+    assert actions.again_at is not None
+    assert list(told(run.advance({}, [], actions.again_at))["ops"]) == ["a", "b", "c"]
+    says(run, "a", "Failed", 2, 2, reason="OpFailed", message="no")
+    says(run, "b", "UpstreamFailed", 1, 2, message="not run: a failed")
+    says(run, "c", "UpstreamFailed", 1, 2, message="not run: b failed")
+    look(run, runs(2))
+    assert states(run) == {"a": "Succeeded", "b": "Succeeded", "c": "Failed"}
+    assert run.steps is not None
+    assert run.steps.records["c"].reason == "InputLost"
+
+
 def test_a_second_pod_may_have_stored_what_nobody_told_of() -> None:
     steps = {"a": {"state": "Succeeded", "attempt": 1}}
     assert not needs_cleaning({"steps": steps, "pods": {"p": {"attempt": 1}}})
