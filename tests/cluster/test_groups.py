@@ -9,6 +9,7 @@ import pytest
 from cluster.kube import CHECKOUT, Kube, job_manifest, outputs_of, reasons_of, states_of
 from cluster.volumes import files_on, node_claim, text_on
 from podgraph.planning.names import POD_LABEL
+from unit.cli.running import podgraph
 
 SECONDS = 150
 EXAMPLES = CHECKOUT / "tests" / "examples" / "groups"
@@ -139,6 +140,9 @@ def test_the_example(namespace: Kube, step_image: str) -> None:
     steps = job["status"]["steps"]
     assert len({steps[name]["podUID"] for name in ("load", "clean", "part")}) == 1
     assert len({record["podUID"] for record in steps.values()}) == 4
+    where = ("--namespace", namespace.namespace, "--kubeconfig", namespace.kubeconfig)
+    status, out, err = podgraph("job", "logs", "prep", "--step", "clean", *where)
+    assert (status, out) == (0, "rows with an amount below 0 are left out\n"), err
 
 
 def test_ops_of_nested_graphs_share_a_pod(namespace: Kube, step_image: str) -> None:

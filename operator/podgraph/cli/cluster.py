@@ -13,6 +13,7 @@ from kubernetes.config import ConfigException
 
 from podgraph.definition.errors import DefinitionError
 from podgraph.planning.names import GROUP, JOB_UID_LABEL, OP_ANNOTATION
+from podgraph.runtime.reports import MARK
 
 __all__ = ["Cluster"]
 
@@ -99,7 +100,13 @@ class Cluster:
         return {**shared, **pods}
 
     def log(self, pod: str, follow: bool) -> Iterator[str]:
-        """Yield the lines of a pod's log, with `follow` until the pod ends."""
+        """Yield the lines of a pod's log, with `follow` until the pod ends, without what it reports to the operator."""
+        for line in self._lines(pod, follow):
+            said, reported, _ = line.partition(MARK)
+            if said or not reported:
+                yield said
+
+    def _lines(self, pod: str, follow: bool) -> Iterator[str]:
         with _told(f"read the log of pod {pod!r}"):
             if follow:
                 yield from watch.Watch().stream(self._pods.read_namespaced_pod_log, pod, self.namespace)

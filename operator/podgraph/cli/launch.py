@@ -34,8 +34,7 @@ def manifest(
     if job is not None:
         selected = select(job.graph, selection)
         bind(job.graph, selected, run_config, sections=("ops", "inputs", "resources"))
-        if not (run_config.get("execution") or {}).get("config"):  # else one pod runs all steps
-            sharing_of(job.graph, selected)
+        sharing_of(job.graph, selected)
     if selection:
         spec["opSelection"] = list(selection)
     if run_config:

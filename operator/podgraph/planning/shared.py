@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 
 from podgraph.definition.graph import Op
 from podgraph.flow import TERMINAL
-from podgraph.planning.actions import Actions, Event
+from podgraph.planning.actions import Actions
 from podgraph.planning.admission import Admission
 from podgraph.planning.deadlines import deadline_of_pod, lost_at
 from podgraph.planning.execution import ExecutionSpec
@@ -19,14 +19,14 @@ from podgraph.planning.making import PodMaker
 from podgraph.planning.observe import Phase, Seen, is_alive, observe
 from podgraph.planning.outcome import Outcome, micro, read_record
 from podgraph.planning.pods import Pod
-from podgraph.planning.retry import Fault, chance_of, seconds_after_loss, seconds_until_retry
-from podgraph.planning.shared_reports import SharedReports, end_step
-from podgraph.planning.shared_work import steps_to_repeat, work_of
+from podgraph.planning.retry import Fault
+from podgraph.planning.shared_ending import SharedEnding
+from podgraph.planning.shared_reports import SharedReports
+from podgraph.planning.shared_work import work_of
 from podgraph.planning.sharing import SharingSteps
 from podgraph.planning.status import PodRecord, seconds_of
 from podgraph.planning.stopping import Stop
 from podgraph.planning.timers import Timers
-from podgraph.runtime.errors import ErrorInfo
 from podgraph.runtime.reports import INTERRUPTED, STEPS_FAILED, StepReport, reports_in, unpack_states
 from podgraph.runtime.step import utc
 
@@ -53,6 +53,7 @@ class SharedPod:
         self.record = record
         self.changed = False
         self._maker, self._spec, self._admission, self._timers = maker, spec, admission, timers
+        self._ending = SharedEnding(name, steps, maker, spec, record)
         self._said = SharedReports(name, steps, maker, output_budget)
         # Only a stop ends a pod that could go on, so what the record says then is why.
         self._stopped = Stop(record.reason, record.message) if record.state == "Stopping" else None
@@ -267,72 +268,15 @@ class SharedPod:
         todo = self.todo
         self._set("Ended" if self.record.attempt else "Pending")
         if self._stopped is not None:
-            for step in sorted(todo, key=lambda step: self.steps.records[step].state != "Pending"):
-                self._end_stopped(step, self._stopped, outcome, now)
+            ended = outcome.completion_time if outcome is not None else None
+            self._ending.stop(todo, self._stopped, ended or utc(now))
         elif todo and outcome is not None:
-            self._set("Ended", outcome.reason, outcome.message)
-            self._go_on(todo, outcome, now, actions)
-
-    def _end_stopped(self, step: str, stop: Stop, outcome: Outcome | None, now: float) -> None:
-        record = self.steps.records[step]
-        if record.state == "Pending":
-            self.steps.cancel(step, f"not run: {stop.message}")
-            return
-        record.completion_time = (outcome.completion_time if outcome else None) or utc(now)
-        if stop.reason == "Canceled" or record.state == "UpForRetry":
-            self.steps.cancel(step, stop.message)
-        else:
-            self.steps.end(step, Outcome({}, stop.reason, stop.message, completion_time=record.completion_time))
-
-    def _go_on(self, todo: list[str], outcome: Outcome, now: float, actions: Actions) -> None:
-        """Decide what follows for steps that are not done: another pod, or their end."""
-        due = now
-        running = [step for step in todo if self.steps.records[step].state == "Running"]
-        if outcome.fault is Fault.INFRASTRUCTURE and self.record.lost < self._spec.infrastructure_retries:
-            chance = chance_of(self._maker.ref.uid, self.unit, self.record.attempt)
-            due = now + seconds_after_loss(self.record.lost, chance)
-            self.record.lost += 1
-            for step in running:
-                self.steps.records[step].lost += 1
-                self.steps.retry(step, outcome, utc(due))
-            text = f"pod {self.name!r} ended and is followed by another for {len(todo)} of its steps"
-            actions.events.append(Event("Warning", "PodRetried", f"{text}: {outcome.reason}: {outcome.message}"))
-        elif outcome.fault is Fault.APPLICATION and running:
-            for step in running:
-                due = max(due, self._crashed(step, outcome, now, actions))
-        else:
-            for step in todo:
-                if self.steps.records[step].state not in TERMINAL:
-                    end_step(self.steps, step, outcome, actions)
-        if self.todo:
-            self._lose_repeated()
-            self._set("UpForRetry", outcome.reason, outcome.message)
-            self.record.retry_time = utc(due)
-            self._timers.set(self.name, due)
-        actions.urgent = True  # the next pod is told what stands in the status
-
-    def _lose_repeated(self) -> None:
-        """Count the attempts that had succeeded in this pod and are made again as lost: it was not their fault."""
-        for step in steps_to_repeat(self.steps, self.name):
-            record = self.steps.records[step]
-            if record.pod_uid == self.record.uid:
-                record.lost += 1
-                self.steps.changed.add(step)
-
-    def _crashed(self, step: str, outcome: Outcome, now: float, actions: Actions) -> float:
-        """End the attempt of the step in which the pod crashed; return when the rest may go on."""
-        record, op = self.steps.records[step], self.steps.graph.ops[step]
-        error, most = ErrorInfo(outcome.reason, outcome.message), self._spec.infrastructure_retries
-        chance = chance_of(self._maker.ref.uid, step, record.attempt)
-        seconds = seconds_until_retry(op, outcome.fault, error, record.attempt, record.lost, most, chance)
-        if seconds is None:
-            end_step(self.steps, step, outcome, actions)
-            return now
-        self.steps.retry(step, outcome, utc(now + seconds))
-        said = f"{outcome.reason}: {outcome.message}"
-        text = f"attempt {record.attempt} of op {step!r} failed and is followed by another: {said}"
-        actions.events.append(Event("Warning", "StepRetried", text))
-        return now + seconds
+            due = self._ending.due_after(todo, outcome, now, actions)
+            self._set("Ended" if due is None else "UpForRetry", outcome.reason, outcome.message)
+            if due is not None:
+                self.record.retry_time = utc(due)
+                self._timers.set(self.name, due)
+            actions.urgent = True  # the next pod is told what stands in the status
 
     @property
     def _nonce(self) -> str:

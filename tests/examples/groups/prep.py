@@ -20,6 +20,7 @@ def load():
 
 @op(pod="prep")
 def clean(database: sqlite3.Connection):
+    print("rows with an amount below 0 are left out")
     database.execute("delete from orders where amount < 0")
     return database
 
