@@ -257,6 +257,20 @@ async def test_a_suspended_job_starts_no_shared_pod(drive: Driver) -> None:
     assert states(drive) == dict.fromkeys(STEPS, "Succeeded")
 
 
+@pytest.mark.parametrize(("retention", "fails", "stays"), [
+    ("OnFailure", False, False), ("OnFailure", True, True), ("Never", True, False), ("Always", False, True)
+])  # fmt: skip
+async def test_shared_pods_stay_as_others_do(drive: Driver, retention: str, fails: bool, stays: bool) -> None:
+    source = SOURCE.replace('return len(loaded["size"])', "return 1 / 0") if fails else SOURCE
+    async with plays(drive, source, shared=True):
+        drive.apply(code={"source": source}, execution={"podRetention": retention})
+        await drive.finished()
+        if stays:
+            assert drive.fake.find("pods", "default", name_of(drive))
+        else:
+            await drive.fake.until(lambda: drive.fake.find("pods", "default", name_of(drive)) is None, what="its end")
+
+
 @pytest.mark.parametrize("limits", [{"maxConcurrent": 1}, {"tagConcurrencyLimits": [{"key": "db", "limit": 1}]}])
 async def test_a_shared_pod_counts_as_one(drive: Driver, limits: Obj) -> None:
     source = SOURCE.replace('@op(pod="prep")\ndef size', '@op(pod="prep", tags={"db": "x"})\ndef size')
