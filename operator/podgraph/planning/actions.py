@@ -40,7 +40,7 @@ class Actions:
     `copy_code` asks for the Job's own copy of its code before anything else (see :meth:`Run.code_source`); `creates`
     are pods; `deletes`, `confirm` (look whether it really is gone), `read_log` (for the graph), `follow_log` (for what
     its steps do) and `read_reports` (once more and whole, as it has ended) are pod names, as are `follow_logs` and
-    `read_logs`, the same of pods that some steps share, and `left_logs`, to be followed no more; `status` is a merge
+    `read_logs`, the same of pods that some steps share, and `leave`, to be followed no more; `status` is a merge
     patch; `urgent` says that the status should be written at once; `again_at` is a time (seconds since the epoch) to
     look again.
     """
@@ -54,7 +54,7 @@ class Actions:
     read_reports: str = ""
     follow_logs: list[str] = field(default_factory=list)
     read_logs: list[str] = field(default_factory=list)
-    left_logs: list[str] = field(default_factory=list)
+    leave: list[str] = field(default_factory=list)
     status: dict[str, Any] = field(default_factory=dict)
     urgent: bool = False
     events: list[Event] = field(default_factory=list)

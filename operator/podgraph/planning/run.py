@@ -130,7 +130,7 @@ class Run:
         """Give the packed graph that `read_log` asked for."""
         self._told = packed
 
-    def take_lines(self, lines: Iterable[str], whole: bool = False, pod_name: str = "") -> None:
+    def take_lines(self, pod_name: str, lines: Iterable[str], whole: bool = False) -> None:
         """Give lines of a log that was asked for; `whole` says that the pod has ended and there are no others."""
         if isinstance(self._attempts, Whole):
             self._attempts.take_lines(lines, whole)

@@ -260,7 +260,7 @@ class SharedPod:
     def _over(self, outcome: Outcome | None, now: float, actions: Actions) -> None:
         """End the pod's attempt, for which `outcome` says why steps of it are not done, where there are any."""
         if self.under_way:
-            actions.left_logs.append(self.pod_name)
+            actions.leave.append(self.pod_name)
         self._admission.give(self.unit)
         self._timers.clear(self.name)
         self._gone = self._log_read = self.wants_log = False

@@ -160,19 +160,18 @@ class Controller:
                 return  # and come again; there is nothing to tell yet
         if actions.read_log:
             await self._read_graph(job, job.run, actions.read_log)
-        if actions.follow_log:
-            self._logs.follow(uid, job.run.ref.namespace, actions.follow_log, partial(self._lines_came, job.run))
-        for name in actions.follow_logs:
-            self._logs.follow(uid, job.run.ref.namespace, name, partial(self._lines_came, job.run, pod_name=name))
-        for name in actions.left_logs:
+        for name in filter(None, (actions.follow_log, *actions.follow_logs)):
+            self._logs.follow(uid, job.run.ref.namespace, name, partial(self._lines_came, job.run, name))
+        for name in actions.leave:
             self._logs.leave(uid, name)
         for name in dict.fromkeys(actions.read_logs):
             lines = await self._logs.read(uid, job.run.ref.namespace, name)
-            job.run.take_lines(lines, whole=True, pod_name=name)
+            job.run.take_lines(name, lines, whole=True)
             self._logs.leave(uid, name)
             self.queue.add(uid)
         if actions.read_reports:
-            job.run.take_lines(await self._logs.read(uid, job.run.ref.namespace, actions.read_reports), whole=True)
+            lines = await self._logs.read(uid, job.run.ref.namespace, actions.read_reports)
+            job.run.take_lines(actions.read_reports, lines, whole=True)
             self._logs.leave(uid)
             self.queue.add(uid)
         for name in list(job.to_confirm):
@@ -189,8 +188,8 @@ class Controller:
             ref = job.run.ref
             self._ended.keep(uid, ref.namespace, ref.name, job.run.completed, job.run.control.ttl)
 
-    def _lines_came(self, run: Run, lines: list[str], pod_name: str = "") -> None:
-        run.take_lines(lines, pod_name=pod_name)
+    def _lines_came(self, run: Run, pod: str, lines: list[str]) -> None:
+        run.take_lines(pod, lines)
         self.queue.add(run.ref.uid)
 
     def _remember(self, job: _Job, actions: Actions) -> None:

@@ -135,7 +135,7 @@ class World:
                 self.run.confirm_gone(name)
                 changed.append(name)
             for name in actions.read_logs:
-                self.run.take_lines(self.logs[name], True, name)
+                self.run.take_lines(name, self.logs[name], True)
                 changed.append(name)
             self.status = _merged(self.status, {**actions.status, **self.run.patch(self.now)})
             if self.run.finished:
@@ -158,11 +158,11 @@ class World:
         record = run_shared(self.job, work, lines.append) if work.shared else run_step(self.job, work)
         lost = self.losses.pop(0) if self.losses and work.shared else -1
         if 0 <= lost < len(lines):
-            self.run.take_lines(lines[:lost], pod_name=name)
+            self.run.take_lines(name, lines[:lost])
             self.pods[name] = Pod(Meta(name, "default", uid), gone=True)
             return str(name)
         self.logs[name] = lines
-        self.run.take_lines(lines[: len(lines) // 2], pod_name=name)  # a part of it was followed
+        self.run.take_lines(name, lines[: len(lines) // 2])  # a part of it was followed
         time = utc(self.now)
         state = ContainerState(
             terminated=Terminated(int(record.outcome == "Failed"), 0, "", record.to_text(), time, time)

@@ -68,7 +68,7 @@ def well(*ends: str, attempt: int = 1) -> Pod:
 
 def says(run: Run, step: str, state: str, number: int = 1, attempt: int = 1, **more: Any) -> None:
     line = StepReport(step, state, number, TIME, **more).to_line(names.shared_nonce("u1", "p", attempt))
-    run.take_lines([line], pod_name=name(attempt))
+    run.take_lines(name(attempt), [line])
 
 
 def look(run: Run, *pods: Pod, now: float = NOW) -> Actions:
@@ -116,7 +116,7 @@ def test_reports_come_in_any_number_and_from_this_attempt_alone() -> None:
         says(run, "a", "UpForRetry", reason="OpFailed", message="no", retry_time=TIME)
         says(run, "a", "Running", 2)
         says(run, "b", "Succeeded", attempt=2, outputs={"result": "1"})
-        run.take_lines([StepReport("b", "Succeeded", 1).to_line("made up")], pod_name=name())
+        run.take_lines(name(), [StepReport("b", "Succeeded", 1).to_line("made up")])
         events = look(run, runs()).events
         assert states(run) == {"a": "Running", "b": "Pending", "c": "Pending", "d": "Pending"}
     assert events == []
@@ -223,7 +223,7 @@ def test_what_no_other_pod_could_mend_ends_its_steps(seen: Pod, reason: str) -> 
     look(run)
     actions = look(run, seen)
     if actions.read_logs:
-        run.take_lines([], True, name())
+        run.take_lines(name(), [], True)
         actions = look(run, seen)
     assert states(run) == {"a": "Failed", **dict.fromkeys("bcd", "UpstreamFailed")}
     assert run.steps is not None
@@ -269,7 +269,7 @@ def test_the_record_tells_what_the_log_does_not() -> None:
     look(run)
     assert look(run, well("Succeeded", "Failed", "UpstreamFailed")).read_logs == [name()]
     assert run.advance({name(): well("Succeeded")}, [], NOW).read_logs == [name()], "until it is read"
-    run.take_lines([], True, name())
+    run.take_lines(name(), [], True)
     look(run, well("Succeeded", "Failed", "UpstreamFailed"))
     assert states(run) == {"a": "Succeeded", "b": "Failed", "c": "UpstreamFailed"}
     assert run.steps is not None

@@ -61,7 +61,7 @@ def well(*ends: str) -> Pod:
 
 
 def says(run: Run, *reports: StepReport, whole: bool = False) -> None:
-    run.take_lines([report.to_line(NONCE) for report in reports], whole)
+    run.take_lines(NAME, [report.to_line(NONCE) for report in reports], whole)
 
 
 def step(name: str, state: str, attempt: int = 1, **more: Any) -> StepReport:
