@@ -100,8 +100,12 @@ class Flow(Generic[S]):
             self.records[name].message = f"not run: {missing}"
             self.move(name, "Skipped")
             return True
-        self.ready.append(name)
+        self.release(name)
         return False
+
+    def release(self, name: str) -> None:
+        """Let a step start: all it waits for has ended, and what it needs is there."""
+        self.ready.append(name)
 
     def _missing(self, name: str) -> str:
         """Say which input or step that a step needs was skipped, or return "".

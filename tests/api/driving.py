@@ -23,6 +23,7 @@ from podgraph.runtime.group import run_group
 from podgraph.runtime.load import CodeRef, find_job
 from podgraph.runtime.protocol import Assignment, Record
 from podgraph.runtime.resolve import resolve
+from podgraph.runtime.shared import run_shared
 from podgraph.runtime.step import run_step
 from podgraph.runtime.storage import open_storage
 
@@ -258,6 +259,9 @@ class PythonPods:
             if work.group:
                 lines: list[str] = []
                 return run_group(job, CodeRef(), work, lines.append), lines
+            if work.shared:
+                lines = []
+                return run_shared(job, work, lines.append), lines
             if work.op:
                 return run_step(job, work), []
             return resolve(job, work)

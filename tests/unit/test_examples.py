@@ -30,6 +30,11 @@ def test_the_seed_in_python() -> None:
     assert part.is_node_untouched("multi_three")
 
 
+def test_ops_that_share_a_pod_run_anywhere() -> None:
+    (my_job,) = find_jobs(import_file(str(EXAMPLES / "groups" / "prep.py")))
+    assert my_job.execute_in_process().output_for_node("report") == "12 in 2 regions"
+
+
 @pytest.mark.parametrize("name", ["my_job.py", "forkserver_job.py"])
 def test_the_seed_on_the_command_line(name: str) -> None:
     status, out, _ = podgraph("job", "execute", "-f", name, cwd=EXAMPLES)

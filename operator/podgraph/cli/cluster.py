@@ -103,7 +103,12 @@ class Cluster:
             ).items  # fmt: skip
         found.sort(key=lambda pod: pod.metadata.creation_timestamp)
         named = [(pod.metadata.annotations or {}).get(OP_ANNOTATION, "") for pod in found]
-        return {step: pod.metadata.name for step, pod in zip(named, found, strict=True) if step}
+        pods = {step: pod.metadata.name for step, pod in zip(named, found, strict=True) if step}
+        # A pod that runs several steps names none; they name it.
+        uids = {pod.metadata.uid: pod.metadata.name for pod in found}
+        steps = (job.get("status") or {}).get("steps") or {}
+        shared = {step: uids[uid] for step, record in steps.items() if (uid := record.get("podUID")) in uids}
+        return {**shared, **pods}
 
     def create_config_map(self, manifest: Mapping[str, Any]) -> None:
         """Create a ConfigMap whose name tells its content; that it is there already is success."""

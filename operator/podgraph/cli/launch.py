@@ -11,6 +11,7 @@ from podgraph.definition.errors import DefinitionError
 from podgraph.definition.jobs import JobDefinition
 from podgraph.definition.ops import check_tags
 from podgraph.planning.names import GROUP
+from podgraph.planning.sharing import sharing_of
 from podgraph.run_config.binding import bind
 from podgraph.runtime.load import CodeRef
 from podgraph.selection import select
@@ -33,7 +34,9 @@ def manifest(
     spec: dict[str, Any] = {"code": code_spec(code, image)}
     job = loaded(code)
     if job is not None:
-        bind(job.graph, select(job.graph, selection), run_config, sections=("ops", "inputs", "resources"))
+        selected = select(job.graph, selection)
+        bind(job.graph, selected, run_config, sections=("ops", "inputs", "resources"))
+        sharing_of(job.graph, selected)
     if selection:
         spec["opSelection"] = list(selection)
     if run_config:

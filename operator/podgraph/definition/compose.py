@@ -133,6 +133,7 @@ def invoke(definition: OpDefinition, alias: str | None, args: tuple[Any, ...], k
         retry=definition.retry_policy,
         timeout=definition.timeout,
         pod_template=definition.pod_template,
+        pod=definition.pod,
     )
     composition.definitions[path] = definition
     # An op without outputs leaves a handle too, for an In(Nothing) to wait for.

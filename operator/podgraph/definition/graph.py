@@ -20,11 +20,12 @@ from podgraph.definition.pod_templates import check_pod_template
 from podgraph.definition.retry import RetryPolicy
 from podgraph.definition.values import NotJsonError, to_json
 
-__all__ = ["Graph", "Input", "Op", "Output", "OutputRef", "check_name", "check_node_name"]
+__all__ = ["Graph", "Input", "Op", "Output", "OutputRef", "check_name", "check_node_name", "check_pod_name"]
 
 _OP_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*(\.[A-Za-z_][A-Za-z0-9_-]*)*")
 _NODE_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*")
 _VALUE_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_POD_NAME = re.compile(r"[A-Za-z0-9_-]+")
 _MAX_OP_NAME, _MAX_VALUE_NAME = 128, 63
 
 
@@ -74,7 +75,8 @@ class Op:
 
     `config` is the JSON Schema of its config as JSON text, "" when it takes none; `resources` names the job's
     resources that it uses; `retry` says when it is tried again; `timeout` is how many seconds one attempt may run;
-    `pod_template` is what is laid over its pods, as JSON text (see definition.pod_templates).
+    `pod_template` is what is laid over its pods, as JSON text (see definition.pod_templates). Ops of
+    the same `pod` share one; "" is a pod of its own.
     """
 
     name: str
@@ -88,6 +90,7 @@ class Op:
     retry: RetryPolicy | None = None
     timeout: float | None = None
     pod_template: str = ""
+    pod: str = ""
 
     @cached_property
     def upstream(self) -> tuple[str, ...]:
@@ -273,6 +276,17 @@ def check_node_name(kind: str, name: str) -> None:
     check_name(kind, name, _NODE_NAME, _MAX_OP_NAME)
 
 
+def check_pod_name(op: str, name: str) -> None:
+    """Refuse a name that a pod which ops share cannot have."""
+    if not (isinstance(name, str) and len(name) <= _MAX_VALUE_NAME and _POD_NAME.fullmatch(name)):
+        shown = repr(name) if len(repr(name)) <= _MAX_OP_NAME else f"{repr(name)[:57]}..."
+        raise DefinitionError(
+            "InvalidName",
+            f"op {op!r} has the pod {shown}; its name must hold only letters, digits, '_' and '-', and have 1 to "
+            f"{_MAX_VALUE_NAME} characters",
+        )
+
+
 def _check_values(op: Op) -> None:
     for kind, names in (("input", [i.name for i in op.inputs]), ("output", [o.name for o in op.outputs])):
         seen: set[str] = set()
@@ -302,6 +316,8 @@ def _check_texts(op: Op) -> None:
     _check_json(f"the config schema of op {op.name!r}", op.config or None)
     if op.timeout is not None and not 0 < op.timeout < math.inf:
         raise DefinitionError("InvalidTimeout", f"op {op.name!r} has the timeout {op.timeout!r}; it must be above 0")
+    if op.pod:
+        check_pod_name(op.name, op.pod)
     _check_tags(f"op {op.name!r}", op.tags)
     if op.pod_template:
         _check_json(f"the podTemplate of op {op.name!r}", op.pod_template)
@@ -373,6 +389,8 @@ def _op_to_dict(op: Op) -> dict[str, Any]:
         data["retry"] = op.retry.to_dict()
     if op.timeout is not None:
         data["timeout"] = op.timeout
+    if op.pod:
+        data["pod"] = op.pod
     return data
 
 
@@ -403,6 +421,7 @@ def _op_from_dict(data: dict[str, Any]) -> Op:
         retry=RetryPolicy.from_dict(data["retry"]) if "retry" in data else None,
         timeout=float(data["timeout"]) if "timeout" in data else None,
         pod_template=_is(str, data.get("pod_template", "")),
+        pod=_is(str, data.get("pod", "")),
     )
 
 

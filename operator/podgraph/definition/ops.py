@@ -14,7 +14,7 @@ from podgraph.definition.compose import Parameter, composing, invoke, is_nothing
 from podgraph.definition.config_schema import schema_of
 from podgraph.definition.config_types import is_config_class
 from podgraph.definition.errors import DefinitionError
-from podgraph.definition.graph import check_name, check_node_name
+from podgraph.definition.graph import check_name, check_node_name, check_pod_name
 from podgraph.definition.hints import hints_of, type_name
 from podgraph.definition.hooks import HookDefinition, check_hooks
 from podgraph.definition.pod_templates import check_pod_template
@@ -54,6 +54,7 @@ class OpDefinition:
         tags: Mapping[str, str] | None = None,
         timeout: float | None = None,
         pod_template: Mapping[str, Any] | None = None,
+        pod: str | None = None,
     ) -> None:
         self.fn = fn
         self.name = name or fn.__name__
@@ -66,6 +67,9 @@ class OpDefinition:
         self.tags = check_tags(f"op {self.name!r}", tags)
         self.timeout = _check_timeout(self.name, timeout)
         self.pod_template = check_pod_template(f"pod_template of op {self.name!r}", pod_template)
+        if pod is not None:
+            check_pod_name(self.name, pod)
+        self.pod = pod or ""
         self.hooks: tuple[HookDefinition, ...] = ()
         self._alias: str | None = None
         refuse_variable_arguments("op", self.name, fn)
@@ -168,6 +172,7 @@ def op(
     tags: Mapping[str, str] | None = ...,
     timeout: float | None = ...,
     pod_template: Mapping[str, Any] | None = ...,
+    pod: str | None = ...,
 ) -> Callable[[Callable[..., Any]], OpDefinition]: ...
 
 
@@ -183,6 +188,7 @@ def op(
     tags: Mapping[str, str] | None = None,
     timeout: float | None = None,
     pod_template: Mapping[str, Any] | None = None,
+    pod: str | None = None,
 ) -> Any:
     """Make a function an op.
 
@@ -194,6 +200,8 @@ def op(
     `timeout` is how many seconds one attempt may run in a cluster; then its pod is ended, and its retry policy counts.
     `pod_template` is a part of a Kubernetes Pod that is laid over the pods of this op in a cluster, its container being
     `step`: `{"spec": {"containers": [{"name": "step", "resources": {"requests": {"memory": "2Gi"}}}]}}`.
+    Ops with the same `pod`, a short name, run in one pod, one after the other, and pass values in memory; a timeout is
+    not kept there.
 
     Raises DefinitionError for a name that breaks the rules or a function with `*args` or `**kwargs`.
 
@@ -207,6 +215,7 @@ def op(
         return OpDefinition(
             fn, own, ins, outs, description, config_schema, required_resource_keys, retry_policy, tags, timeout,
             pod_template,
+            pod,
         )  # fmt: skip
 
     return make(name, None) if callable(name) else lambda fn: make(fn, name)

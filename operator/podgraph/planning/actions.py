@@ -53,10 +53,10 @@ class Actions:
     :meth:`Run.jobs_found`), and `check_pods` whether the API server would take these pods (then
     :meth:`Run.pods_checked` is to be called); `creates` are pods; `deletes`, `confirm` (look whether it really is
     gone), `read_log` (for the graph), `follow_log` (for what its steps do) and `read_reports` (once more and whole, as
-    it has ended) are pod names; `status` is a merge patch; `assigns` tells waiting pods what to do; the logs of the
-    pods `follow` are followed for the record of their step, and those of `leave` no more; `pressed` says that a pod of
-    the Job finds no room; `urgent` says that the status should be written at once; `again_at` is a time (seconds since
-    the epoch) to look again.
+    it has ended) are pod names, as are `follow_logs` and `read_logs`, the same of pods that some steps share; `status`
+    is a merge patch; `assigns` tells waiting pods what to do; the logs of the pods `follow` are followed for the record
+    of their step, and those of `leave` no more; `pressed` says that a pod of the Job finds no room; `urgent` says that
+    the status should be written at once; `again_at` is a time (seconds since the epoch) to look again.
     """
 
     copy_code: bool = False
@@ -72,6 +72,8 @@ class Actions:
     read_log: str = ""
     follow_log: str = ""
     read_reports: str = ""
+    follow_logs: list[str] = field(default_factory=list)
+    read_logs: list[str] = field(default_factory=list)
     status: dict[str, Any] = field(default_factory=dict)
     pressed: bool = False
     urgent: bool = False
@@ -87,4 +89,5 @@ class Actions:
         """Make nothing after all: the Job is at its end."""
         self.creates, self.assigns, self.follow, self.copy_code, self.freeze = [], [], [], False, False
         self.read_jobs, self.check_pods = [], []
+        self.follow_logs, self.read_logs = [], []
         self.read_log = self.follow_log = self.read_reports = ""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import heapq
 import itertools
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 from podgraph.definition.errors import DefinitionError
 from podgraph.definition.graph import Op
@@ -30,19 +30,25 @@ class Admission:
 
     Steps that count the same under the tag limits wait in one line, so a pass looks at the heads of lines and never
     at all that wait. A step that a limit holds back holds back no other.
+
+    Under the names of `units` stand several steps that run one after the other: together they count as one, for each
+    tag limit that one of them is under, and as the one with the highest priority.
     """
 
-    def __init__(self, ops: Mapping[str, Op], spec: ExecutionSpec) -> None:
+    def __init__(
+        self, ops: Mapping[str, Op], spec: ExecutionSpec, units: Mapping[str, Sequence[str]] | None = None
+    ) -> None:
         self._ops = ops
+        self._units = units or {}
         self._limits = Limits(len(ops) if spec.max_concurrent is None else spec.max_concurrent, spec.tag_limits)
         self._lines: dict[Slots, list[tuple[int, int, str]]] = {}
         self._order = itertools.count()
 
     def add(self, name: str) -> None:
         """Let a ready step wait for its start."""
-        op = self._ops[name]
-        line = self._lines.setdefault(self._limits.slots(op.tags), [])
-        heapq.heappush(line, (-_priority(op), next(self._order), name))
+        line = self._lines.setdefault(self._slots(name), [])
+        priority = max(_priority(self._ops[step]) for step in self._steps(name))
+        heapq.heappush(line, (-priority, next(self._order), name))
 
     def take(self) -> str | None:
         """Return the next step that may start, counted as running from now on; None when there is none."""
@@ -64,11 +70,18 @@ class Admission:
 
     def hold(self, name: str) -> None:
         """Count a step as running whether or not there is room: it does run, as after a restart."""
-        self._limits.hold(name, self._ops[name].tags)
+        self._limits.hold_slots(name, self._slots(name))
 
     def give(self, name: str) -> None:
         """Say that a step runs no more."""
         self._limits.give(name)
+
+    def _steps(self, name: str) -> Sequence[str]:
+        return self._units.get(name) or (name,)
+
+    def _slots(self, name: str) -> Slots:
+        found = (slot for step in self._steps(name) for slot in self._limits.slots(self._ops[step].tags))
+        return tuple(dict.fromkeys(found))
 
 
 def _priority(op: Op) -> int:

@@ -44,11 +44,11 @@ class Ahead:
         self._candidates: list[tuple[int, int, str]] = []
         self._to_release: dict[str, None] = {}
         self._order = {name: at for at, name in enumerate(steps.records)} if self._most else {}
-        for name in self._order:  # in topological order
-            self._depth[name] = self._depth_of(name)
+        self._depth = {name: self._depth_of(name) for name in self._order}
+        for name in steps.alone if self._most else ():  # steps that share a pod have none that could wait
             ups = [up for up in steps.graph.upstream[name] if up in steps.records]
             self._blocked[name] = sum(self._depth[up] >= levels for up in ups)
-        for name in self._order:
+        for name in self._blocked:
             self._consider(name)
 
     def adopt(self, step: str) -> None:
@@ -141,7 +141,7 @@ class Ahead:
 
     def _is_candidate(self, name: str) -> bool:
         return (
-            self._blocked[name] == 0
+            self._blocked.get(name) == 0
             and name not in self.waiting
             and self._steps.records[name].state == "Pending"
             and self._steps.waits(name)

@@ -6,7 +6,7 @@ after a restart the same attempts are found, none is made twice and none is forg
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from podgraph.flow import TERMINAL, UNDECIDED
@@ -40,19 +40,21 @@ Pods = Mapping[str, Pod]
 class Attempts:
     """The steps of one Job and the pods of their attempts.
 
-    `output_budget` is the most bytes of outputs the Job has; `pods` are those that are there after a restart.
+    `output_budget` is the most bytes of outputs the Job has; `pods` are those that are there after a restart; `units`
+    see Admission.
     """
 
     def __init__(
-        self, steps: Steps, maker: PodMaker, spec: ExecutionSpec, output_budget: int, pods: Pods | None = None
-    ) -> None:
+        self, steps: Steps, maker: PodMaker, spec: ExecutionSpec, output_budget: int, pods: Pods | None = None,
+        units: Mapping[str, Sequence[str]] | None = None,
+    ) -> None:  # fmt: skip
         self.steps = steps
         self.timers = Timers()
         self.stopped: Stop | None = None
         self._maker = maker
         self._spec = spec
         self._output_budget = output_budget
-        self._admission = Admission(steps.graph.ops, spec)
+        self._admission = Admission(steps.graph.ops, spec, units)
         self._step_of: dict[str, str] = {}
         self._pod_of: dict[str, str] = {}
         self._stuck: dict[str, float] = {}  # steps whose pod cannot start, and since when
@@ -64,7 +66,8 @@ class Attempts:
         self._waiting = WaitingPods(steps, maker, spec)
         self._waiting.find(pods or {})
         self._gates = Gates()
-        for step, record in steps.records.items():
+        for step in steps.alone:
+            record = steps.records[step]
             if record.state == "UpForRetry":
                 self.timers.set(step, seconds_of(record.retry_time) if record.retry_time else 0.0)
             elif record.state in UNDECIDED:
@@ -114,8 +117,8 @@ class Attempts:
         """Start no pods ahead for a while, as there is no room for those that would run; return whether any waits."""
         return self._waiting.pause(now)
 
-    def take_lines(self, pod_name: str, lines: Iterable[str]) -> None:
-        """Take in lines of the log of a step's pod: its record may be among them."""
+    def take_lines(self, pod_name: str, lines: Iterable[str], whole: bool = False) -> None:
+        """Take in lines of the log of a step's pod, `whole` or not: its record may be among them."""
         step = self._step_of.get(pod_name)
         if step is not None and self._pod_of[step] == pod_name:
             nonce = self._maker.nonce_of(step, self.steps.records[step].attempt)
@@ -135,7 +138,8 @@ class Attempts:
         self._admission.drop()
         self.steps.ready.clear()
         self._waiting.let_all_go(actions)
-        for step, record in self.steps.records.items():
+        for step in self.steps.alone:
+            record = self.steps.records[step]
             if record.state in ("Pending", "UpForRetry"):
                 self.timers.clear(step)
                 name = self._waiting.name_of(step, record.attempt + 1)

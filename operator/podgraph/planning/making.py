@@ -15,7 +15,7 @@ from podgraph.planning.spec import CodeSpec, ContainerSpec
 from podgraph.planning.storage import Storage, equip, prefix
 from podgraph.planning.templates import JOB_TEMPLATE, PodCheck, Templates
 from podgraph.run_config.binding import Bound
-from podgraph.runtime.protocol import Assignment
+from podgraph.runtime.protocol import Assignment, stored_below
 
 __all__ = ["PodMaker"]
 
@@ -159,6 +159,51 @@ class PodMaker:
     def run_pod(self, assignment: Assignment) -> Manifest:
         """Return that pod."""
         return self._stored(self._templates.on_run(self._assigned(self.run_name, assignment)))
+
+    def shared_name(self, pod: str, attempt: int) -> str:
+        """Return the name of one attempt at a pod that steps share."""
+        return names.shared_pod(self.ref.name, self.ref.uid, pod, attempt)
+
+    def shared_nonce(self, pod: str, attempt: int) -> str:
+        """Return what the record and the reports of that attempt must repeat."""
+        return names.shared_nonce(self.ref.uid, pod, attempt)
+
+    def shared_prefix(self, pod: str, attempt: int, op: str, op_attempt: int) -> str:
+        """Return the key below which an op in that attempt stores its large outputs; no other pod writes there."""
+        return stored_below(self._shared_prefix(pod, attempt), op, op_attempt)
+
+    def shared_assignment(self, pod: str, attempt: int, work: Mapping[str, Any]) -> Assignment:
+        """Return what that attempt is to do; `work` see planning.shared_work."""
+        assert self._code is not None
+        assert self._graph is not None
+        storage, bound = self._storage, self._bound
+        for op, told in work["ops"].items():
+            found = {"configured": list(bound.from_config.get(op, ())), "config": bound.configs.get(op)}
+            told.update({key: value for key, value in found.items() if value not in ([], None)})
+        return Assignment(
+            op="",
+            nonce=self.shared_nonce(pod, attempt),
+            run_id=self.ref.uid,
+            attempt=attempt,
+            file="" if self._code.module else manifests.CODE_FILE,
+            module=self._code.module,
+            job=self._code.job,
+            shared=dict(work),
+            resources={name: config for op in work["ops"] for name, config in self._resources(op).items()},
+            tags={**self._graph.tags, **self._tags},
+            storage=storage.url if storage is not None else "",
+            prefix=self._shared_prefix(pod, attempt) if storage is not None else "",
+            keep_log=storage is not None and storage.logs,
+        )
+
+    def shared_pod(self, pod: str, attempt: int, assignment: Assignment) -> Manifest:
+        """Return the pod of that attempt."""
+        made = self._assigned(self.shared_name(pod, attempt), assignment)
+        made["metadata"]["labels"][names.POD_LABEL] = names.label_value(pod)
+        return self._stored(self._templates.on_run(made))
+
+    def _shared_prefix(self, pod: str, attempt: int) -> str:
+        return f"{prefix(self.ref)}/@{pod}/{attempt}"  # no op can be named so
 
     def _python_pod(self, name: str, op: str, attempt: int, lost: int, inputs: Mapping[str, str]) -> Manifest:
         return self._assigned(name, self._assignment(op, attempt, lost, inputs))

@@ -47,7 +47,7 @@ class JobRef:
 
 
 def python_pod(job: JobRef, name: str, code: CodeSpec, assignment: Assignment, runtime: str, code_map: str) -> Manifest:
-    """Return the pod of a Python op or of all steps, or the resolve pod when the assignment names neither."""
+    """Return the pod of a Python op, of some or all steps, or the resolve pod when the assignment names none."""
     sources: list[Manifest] = [
         _downward("in/assignment", names.ASSIGNMENT),
         {"configMap": {"name": runtime, "items": [{"key": "runtime.pyz", "path": "runtime.pyz"}]}},
@@ -60,7 +60,7 @@ def python_pod(job: JobRef, name: str, code: CodeSpec, assignment: Assignment, r
         "env": _env({"HOME": "/tmp", "PYTHONUNBUFFERED": "1", "PYTHONDONTWRITEBYTECODE": "1"}),
     }
     pod = _pod(job, name, assignment.op, container, {names.ASSIGNMENT: assignment.to_text()}, sources)
-    if not (assignment.op or assignment.group):
+    if not (assignment.op or assignment.group or assignment.shared):
         pod["spec"]["activeDeadlineSeconds"] = RESOLVE_SECONDS
     return pod
 

@@ -20,6 +20,7 @@ __all__ = [
     "MANAGED_BY_LABEL",
     "OP_ANNOTATION",
     "OP_LABEL",
+    "POD_LABEL",
     "SCRIPT",
     "START",
     "STORAGE_FINALIZER",
@@ -33,6 +34,8 @@ __all__ = [
     "run_nonce",
     "run_pod",
     "runtime_config_map",
+    "shared_nonce",
+    "shared_pod",
     "step_pod",
 ]
 
@@ -40,6 +43,7 @@ GROUP = "podgraph.dev"
 MANAGED_BY_LABEL, MANAGED_BY = "app.kubernetes.io/managed-by", "podgraph"
 JOB_LABEL, JOB_UID_LABEL, OP_LABEL = f"{GROUP}/job", f"{GROUP}/job-uid", f"{GROUP}/op"
 DEFINITION_LABEL = f"{GROUP}/definition"
+POD_LABEL = f"{GROUP}/pod"
 OP_ANNOTATION, ASSIGNMENT, SCRIPT = f"{GROUP}/op", f"{GROUP}/assignment", f"{GROUP}/script"
 START, INPUTS = f"{GROUP}/start", f"{GROUP}/inputs"
 STORAGE_FINALIZER = f"{GROUP}/storage"
@@ -67,6 +71,11 @@ def resolve_pod(job: str, uid: str, attempt: int = 1) -> str:
 def run_pod(job: str, uid: str) -> str:
     """Return the name of the one pod that runs all steps of a Job."""
     return _name(job, "run", f"{uid}//run")
+
+
+def shared_pod(job: str, uid: str, pod: str, attempt: int) -> str:
+    """Return the name of one attempt at a pod that several steps share."""
+    return _name(job, pod, f"{uid}//pod/{pod}/{attempt}")
 
 
 def clean_pod(job: str, uid: str) -> str:
@@ -97,6 +106,11 @@ def nonce(uid: str, op: str, attempt: int) -> str:
 def run_nonce(uid: str) -> str:
     """Return what the one pod that runs all steps of a Job must repeat."""
     return _hash(f"nonce/{uid}//run", 16)
+
+
+def shared_nonce(uid: str, pod: str, attempt: int) -> str:
+    """Return what the record and the reports of that attempt must repeat."""
+    return _hash(f"nonce/{uid}//pod/{pod}/{attempt}", 16)
 
 
 def label_value(text: str) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -13,8 +13,9 @@ from podgraph.planning.observe import Seen
 from podgraph.planning.references import read_stored
 from podgraph.planning.retry import Fault
 from podgraph.runtime.protocol import MAX_OUTPUTS, NOT_ASSIGNED, ProtocolError, Record, StepError, check_outputs
+from podgraph.runtime.reports import StepReport
 
-__all__ = ["Outcome", "container_outcome", "micro", "python_outcome", "read_record"]
+__all__ = ["Outcome", "container_outcome", "micro", "python_outcome", "read_record", "reported_outcome"]
 
 _TRUNCATED = 4_096  # the kubelet keeps this many bytes of a termination message, the last ones
 _TAIL_LINES = 3
@@ -70,6 +71,22 @@ def python_outcome(op: Op, seen: Seen, nonce: str, prefix: str = "") -> Outcome:
     return outcome if outcome.reason else replace(outcome, outputs={**texts, **references})
 
 
+def reported_outcome(op: Op, report: StepReport, needed: Collection[str], prefix: str) -> Outcome:
+    """Read the success of a step in a pod that others share; `needed` of its outputs must be told if it has them.
+
+    `prefix` is the key below which it stored what is large.
+    """
+    times = (report.start_time or None, report.completion_time or None)
+    try:
+        references = read_stored(op.name, report.stored, prefix)
+        texts = {name: to_json(json.loads(text)) for name, text in report.outputs.items()}
+    except (StepError, ValueError, RecursionError) as error:
+        return Outcome({}, "WrongOutputs", f"what op {op.name!r} told of its outputs cannot be read: {error}", *times)
+    stored = {name: to_json(item) for name, item in report.stored.items()}
+    outcome = _checked(op, {**stored, **texts}, times, needed)
+    return outcome if outcome.reason else replace(outcome, outputs={**texts, **references})
+
+
 def container_outcome(op: Op, seen: Seen) -> Outcome:
     """Read the end of a container or script op: success is exit code 0 and every required output written."""
     times = (micro(seen.started_at), micro(seen.finished_at))
@@ -100,7 +117,9 @@ def micro(time: str | None) -> str | None:
     return time.removesuffix("Z") + ".000000Z"
 
 
-def _checked(op: Op, texts: dict[str, str], times: tuple[str | None, str | None]) -> Outcome:
+def _checked(
+    op: Op, texts: dict[str, str], times: tuple[str | None, str | None], needed: Collection[str] | None = None
+) -> Outcome:
     try:
         known = [o.name for o in op.outputs]
         for name in texts:
@@ -108,7 +127,8 @@ def _checked(op: Op, texts: dict[str, str], times: tuple[str | None, str | None]
                 listed = ", ".join(known) or "none"
                 raise StepError("WrongOutputs", f"op {op.name!r} wrote output {name!r}, but its outputs are: {listed}")
         for output in op.outputs:
-            if output.required and output.name not in texts:
+            wanted = needed is None or output.name in needed
+            if output.required and wanted and output.name not in texts:
                 raise StepError("WrongOutputs", f"op {op.name!r} did not write its output {output.name!r}")
         check_outputs(op.name, texts)
     except StepError as error:

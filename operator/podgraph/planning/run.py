@@ -22,11 +22,13 @@ from podgraph.planning.defined import Defined, Frozen
 from podgraph.planning.execution import Control, ExecutionSpec, one_pod_section, read_control
 from podgraph.planning.making import PodMaker
 from podgraph.planning.manifests import JobRef, Manifest
+from podgraph.planning.mixed import Mixed
 from podgraph.planning.observe import is_alive, observe
 from podgraph.planning.pods import Pod
 from podgraph.planning.rerun import Rerun, json_values, read_rerun, taken_before
 from podgraph.planning.resolving import Resolver
 from podgraph.planning.retention import pods_to_delete
+from podgraph.planning.sharing import SharingSteps, sharing_of
 from podgraph.planning.sizes import check_ops, output_budget
 from podgraph.planning.spec import ContainerSpec, JobSpec, graph_of_ops, read_spec
 from podgraph.planning.status import STATES, StepRecord, duration, seconds_of
@@ -71,6 +73,7 @@ class Run:
         self.storage = Storage.from_status(status["storage"]) if status.get("storage") else None
         self._maker = PodMaker(self.ref, settings, None)
         self._resolver = Resolver(self._maker, self.conditions, ExecutionSpec())
+        self._pods = status.get("pods") or {}
         self._attempts: Attempts | Whole | None = None
         self._checked: set[str] = set()
         self._told_generation = True
@@ -171,10 +174,8 @@ class Run:
 
     def take_lines(self, pod_name: str, lines: Iterable[str], whole: bool = False) -> None:
         """Give lines of a log that was asked for; `whole` says that the pod has ended and there are no others."""
-        if isinstance(self._attempts, Whole):
+        if self._attempts is not None:
             self._attempts.take_lines(pod_name, lines, whole)
-        elif self._attempts is not None:
-            self._attempts.take_lines(pod_name, lines)
 
     def pause_ahead(self, now: float) -> bool:
         """Start no pods ahead for a while, as pods find no room; return whether any waits and is to go."""
@@ -212,11 +213,14 @@ class Run:
     @property
     def has_changes(self) -> bool:
         """Whether :meth:`patch` would return anything."""
+        if isinstance(self._attempts, Mixed) and self._attempts.has_changes:
+            return True
         return self.steps is not None and bool(self.steps.changed)
 
     def patch(self, now: float) -> dict[str, Any]:
         """Return the merge patch for all that changed in steps since the last call; empty when nothing did."""
-        if self.steps is None or not self.steps.changed:
+        pods = self._attempts.pods_patch() if isinstance(self._attempts, Mixed) else {}
+        if self.steps is None or not (self.steps.changed or pods):
             return {}
         changed, self.steps.changed = self.steps.changed, set()
         counts = {state[0].lower() + state[1:]: self.steps.count(state) for state in STATES}
@@ -227,6 +231,7 @@ class Run:
             "steps": {name: self.steps.records[name].to_patch() for name in changed},
             "counts": {"total": len(self.steps.records), **counts},
             "progress": f"{done}/{len(self.steps.records)}",
+            **pods,
         }
         if self.started is not None and not self.finished:  # at the end it is told with the completion time
             status["duration"] = duration(now - seconds_of(self.started))
@@ -381,23 +386,30 @@ class Run:
         if self._rerun is not None:
             taken = self._rerun.take(graph, selected, self.storage)
         bound = bind(graph, taken.run, self.spec.run_config, taken=taken.records)
-        names_ = taken.names(graph)
-        budget = output_budget(self._object, len(self._packed), len(names_))
-        self._maker.set_graph(graph, bound, containers)
         section = one_pod_section(self.spec.execution, self.spec.run_config)
+        sharing = {} if section else sharing_of(graph, taken.run)
+        names_ = taken.names(graph)
+        budget = output_budget(self._object, len(self._packed), len(names_) + len(sharing))
+        self._maker.set_graph(graph, bound, containers)
         if section:
             self._maker.refuse_overrides()
         elif not self.conditions.holds("Accepted", "True") and self._must_check(
             self._maker.step_checks(taken.run), actions
         ):
             return
-        steps = (ReportedSteps if section else Steps)(graph, names_, bound.inputs, {**self._records, **taken.records})
-        if isinstance(steps, ReportedSteps):
+        records = {**self._records, **taken.records}
+        steps: Steps
+        if section:
+            steps = ReportedSteps(graph, names_, bound.inputs, records)
             group = self.spec.group(section)
             if taken.records:
                 group |= {"selection": list(taken.run), "taken": json_values(graph, taken)}
             self._attempts = Whole(steps, self._maker, self.spec.execution, budget, group)
+        elif sharing:
+            steps = SharingSteps(graph, names_, bound.inputs, records, sharing)
+            self._attempts = Mixed(steps, self._maker, self.spec.execution, budget, self._pods, pods)
         else:
+            steps = Steps(graph, names_, bound.inputs, records)
             self._attempts = Attempts(steps, self._maker, self.spec.execution, budget, pods)
         if not self.conditions.holds("Accepted", "True"):
             steps.changed.update(steps.records)

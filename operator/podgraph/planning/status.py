@@ -12,7 +12,7 @@ from podgraph.flow import FlowStep
 from podgraph.planning.references import Reference, to_status
 from podgraph.runtime.step import utc
 
-__all__ = ["CONDITIONS", "STATES", "StepRecord", "condition", "duration", "seconds_of", "set_condition"]
+__all__ = ["CONDITIONS", "STATES", "PodRecord", "StepRecord", "condition", "duration", "seconds_of", "set_condition"]
 
 CONDITIONS = ("Accepted", "Succeeded", "Finished")
 STATES = (
@@ -93,6 +93,52 @@ class StepRecord(FlowStep):
             "reason": self.reason or None,
             "message": message or None,
             "takenFrom": self.taken_from or None,
+        }
+
+
+@dataclass
+class PodRecord:
+    """One entry of `status.pods`: a pod that several steps share.
+
+    `attempt` counts its pods, `lost` those that ended by the cluster's fault. `state` is Pending, Starting, Running,
+    Stopping, UpForRetry (another follows at `retry_time`), or Ended.
+    """
+
+    state: str = "Pending"
+    attempt: int = 0
+    lost: int = 0
+    uid: str = ""
+    retry_time: str | None = None
+    reason: str = ""
+    message: str = ""
+
+    @classmethod
+    def from_status(cls, data: Mapping[str, Any]) -> PodRecord:
+        """Read what :meth:`to_patch` wrote; a pod that was asked for and never seen is still to be made."""
+        record = cls(
+            data.get("state", "Pending"),
+            data.get("attempt") or 0,
+            data.get("infrastructureFailures") or 0,
+            data.get("podUID") or "",
+            data.get("retryTime"),
+            data.get("reason") or "",
+            data.get("message") or "",
+        )
+        if record.state == "Starting" and not record.uid:
+            record.attempt -= 1
+            record.state = "UpForRetry" if record.attempt else "Pending"
+        return record
+
+    def to_patch(self) -> Object:
+        """Return the record for a merge patch: what is empty is null, so that an older value goes away."""
+        return {
+            "state": self.state,
+            "attempt": self.attempt or None,
+            "infrastructureFailures": self.lost or None,
+            "podUID": self.uid or None,
+            "retryTime": self.retry_time,
+            "reason": self.reason or None,
+            "message": self.message[:_MAX_MESSAGE] or None,
         }
 
 

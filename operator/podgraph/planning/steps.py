@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from podgraph.definition.graph import Graph
 from podgraph.flow import Flow, is_connected
@@ -30,6 +30,11 @@ class Steps(Flow[StepRecord]):
         super().__init__(graph, {name: (records or {}).get(name) or StepRecord() for name in selected})
         self.taken = sum(bool(record.taken_from) for record in self.records.values())
         self.output_bytes = sum(len(t.encode()) for r in self.records.values() for t in r.outputs.values())
+
+    @property
+    def alone(self) -> Collection[str]:
+        """The steps that have pods of their own."""
+        return self.records
 
     def set_state(self, name: str, state: str, reason: str = "", message: str = "") -> None:
         """Move a step to a state that is not its end."""

@@ -227,6 +227,8 @@ def needs_cleaning(status: Mapping[str, Any]) -> bool:
     """Whether a Job may have stored anything: an attempt that did not end well may have, without telling."""
     steps = (status.get("steps") or {}).values()
     logs = (status.get("storage") or {}).get("logs")
+    if any(pod.get("attempt", 0) > (0 if logs else 1) for pod in (status.get("pods") or {}).values()):
+        return True
     harmless = ("Pending", "Skipped", "UpstreamFailed") if logs else _HARMLESS
     return any(
         step.get("state") not in harmless

@@ -49,7 +49,8 @@ class WaitingPods:
         """Learn from the pods that are there which of them wait, and which steps have had one for nothing."""
         if not any(was_ahead(pod) for pod in pods.values()):
             return
-        for step, record in self._steps.records.items():
+        for step in self._steps.alone:
+            record = self._steps.records[step]
             begun = bool(record.pod_uid)
             there = [pods.get(name) for name in self._names(step, record.attempt if begun else record.attempt + 1)]
             found = next((at for at, pod in enumerate(there) if pod is not None and _is_own(pod, record.pod_uid)), None)

@@ -26,7 +26,7 @@ from podgraph.planning.pods import Pod
 from podgraph.planning.steps import ReportedSteps
 from podgraph.planning.stopping import Stop
 from podgraph.planning.timers import Timers
-from podgraph.runtime.reports import INTERRUPTED, STEPS_FAILED, StepReport, reports_in, unpack_states
+from podgraph.runtime.reports import INTERRUPTED, LAST_RANK, RANKS, STEPS_FAILED, StepReport, reports_in, unpack_states
 from podgraph.runtime.step import utc
 
 __all__ = ["Whole"]
@@ -35,8 +35,6 @@ MAX_ASSIGNMENT = 200_000
 """Most bytes of what the pod is told; all annotations of a pod may have 256 KiB together."""
 
 _MAX_MESSAGE = 1_500
-_RANKS = {"Pending": 0, "Starting": 0, "Running": 1, "Stopping": 1, "UpForRetry": 2}
-_LAST = 3
 _POD = "pod"  # the one name in the timers
 
 Pods = Mapping[str, Pod]
@@ -232,8 +230,8 @@ class Whole:
         record = self.steps.records.get(report.step)
         if record is None or record.state in TERMINAL:
             return
-        news = (report.attempt, _RANKS.get(report.state, _LAST))
-        if news <= (record.attempt, _RANKS[record.state]):
+        news = (report.attempt, RANKS.get(report.state, LAST_RANK))
+        if news <= (record.attempt, RANKS[record.state]):
             return
         if record.state == "Stopping" and report.state not in TERMINAL:
             return

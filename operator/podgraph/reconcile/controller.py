@@ -236,10 +236,9 @@ class Controller:
         self._look_into_logs(run, actions)
         if actions.pressed:
             self._make_room()
-        if actions.read_reports:
-            pod = actions.read_reports
+        for pod in dict.fromkeys(filter(None, (actions.read_reports, *actions.read_logs))):
             run.take_lines(pod, await self._logs.read(run.ref.uid, run.ref.namespace, pod), whole=True)
-            self._logs.leave(run.ref.uid)
+            self._logs.leave(run.ref.uid, pod)
             self.queue.add(run.ref.uid)
         for name in list(job.to_confirm):
             await self._confirm(run, name)
@@ -251,8 +250,7 @@ class Controller:
             self._logs.leave(uid, pod)
         for pod in actions.follow:
             self._logs.follow(uid, namespace, pod, partial(self._lines_came, run, pod), _TAIL)
-        if actions.follow_log:
-            pod = actions.follow_log
+        for pod in filter(None, (actions.follow_log, *actions.follow_logs)):
             self._logs.follow(uid, namespace, pod, partial(self._lines_came, run, pod))
 
     def _lines_came(self, run: Run, pod: str, lines: list[str]) -> None:

@@ -1,4 +1,4 @@
-"""Follows the logs of pods: for the records of steps, and for what a pod that runs all steps of a Job tells of them.
+"""Follows the logs of pods: for the records of steps, and for what pods that run several steps tell of them.
 
 A log that breaks is taken up again where it broke. What is missed all the same does no harm: when a pod has ended its
 log is read once more. That is also how Jobs go whose logs would be too many to follow.

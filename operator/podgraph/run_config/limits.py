@@ -45,8 +45,12 @@ class Limits:
 
     def hold(self, name: str, tags: Mapping[str, str]) -> None:
         """Count the step `name` as running, once, whatever the limits say."""
+        self.hold_slots(name, self.slots(tags))
+
+    def hold_slots(self, name: str, slots: tuple[tuple[int, str], ...]) -> None:
+        """Do the same for what counts under these slots."""
         if name not in self._running:
-            self._running[name] = self.slots(tags)
+            self._running[name] = slots
             for slot in self._running[name]:
                 self._used[slot] = self._used.get(slot, 0) + 1
 

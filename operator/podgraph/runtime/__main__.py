@@ -35,7 +35,7 @@ def main(assignment: Assignment) -> int:
 
 
 def work(assignment: Assignment) -> Record:
-    """Import the code and run the op or all steps, or tell the graph when neither is named.
+    """Import the code and run the op, some steps or all, or tell the graph when none is named.
 
     The pod that tells the graph also tries the storage: it is made as the steps' pods are, and comes before them.
     """
@@ -89,6 +89,10 @@ def _work(job: JobDefinition, assignment: Assignment) -> Record:
 
         file = f"{protocol.CODE_DIR}/{assignment.file}" if assignment.file else ""
         return run_group(job, CodeRef(file, assignment.module, assignment.job), assignment)
+    if assignment.shared:
+        from podgraph.runtime.shared import run_shared
+
+        return run_shared(job, assignment)
     if assignment.op:
         from podgraph.runtime.step import run_step
 

@@ -7,9 +7,10 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, Callable
 
+from podgraph.definition.graph import Graph
 from podgraph.definition.jobs import JobDefinition
 from podgraph.definition.values import NotJsonError, to_json
 from podgraph.runtime.attempt import RunInfo
@@ -19,13 +20,13 @@ from podgraph.runtime.in_process import run_in_process
 from podgraph.runtime.load import CodeRef
 from podgraph.runtime.multiprocess import run_multiprocess
 from podgraph.runtime.out import Out
-from podgraph.runtime.prepare import Prepared, prepare
+from podgraph.runtime.prepare import prepare
 from podgraph.runtime.protocol import MAX_OUTPUTS, Assignment, Record, StepError
 from podgraph.runtime.reports import INTERRUPTED, STEPS_FAILED, StepReport, fitting, pack_states
 from podgraph.runtime.step import utc
-from podgraph.runtime.steps import LocalSteps
+from podgraph.runtime.steps import LocalStep, LocalSteps
 
-__all__ = ["run_group"]
+__all__ = ["Say", "ToldSteps", "ended_by_sigterm", "json_texts", "run_group"]
 
 _PICKLE_EXTRA = 1_024  # how much longer a pickled value may be than its JSON before it is not even looked at
 
@@ -47,11 +48,11 @@ def run_group(job: JobDefinition, code: CodeRef, assignment: Assignment, say: Sa
     multiprocess = prepared.execution.executor == "multiprocess"
     if multiprocess:
         taken = {op: {out: store(value, "", "") for out, value in outs.items()} for op, outs in taken.items()}
-    steps = _ReportedSteps(prepared, assignment.nonce, say or Out(), taken)
+    steps = ToldSteps(prepared.graph, prepared.selected, assignment.nonce, say or Out(), taken=taken)
     run = RunInfo(assignment.run_id, prepared.tags, prepared.execution.retries)
     started, reason, message = time.time(), "", ""
     try:
-        with _ended_by_sigterm():
+        with ended_by_sigterm():
             if multiprocess:
                 run_multiprocess(prepared, steps, run, code, _print_line)
             else:
@@ -67,14 +68,17 @@ def run_group(job: JobDefinition, code: CodeRef, assignment: Assignment, say: Sa
     return Record(assignment.nonce, outcome, *times, reason=reason, message=message, summary=states)
 
 
-class _ReportedSteps(LocalSteps):
+class ToldSteps(LocalSteps):
     """The steps of a pod, each of whose changes is told."""
 
-    def __init__(self, prepared: Prepared, nonce: str, say: Say, taken: dict[str, dict[str, Any]]) -> None:
+    def __init__(
+        self, graph: Graph, selected: Sequence[str], nonce: str, say: Say,
+        records: dict[str, LocalStep] | None = None, taken: dict[str, dict[str, Any]] | None = None,
+    ) -> None:  # fmt: skip
         self._nonce, self._say = nonce, say
         self._retry_time = ""
         self._resource_failure = ""
-        super().__init__(prepared.graph, prepared.selected, taken=taken)
+        super().__init__(graph, selected, records=records, taken=taken)
 
     def emit(self, kind: str, step: str, data: dict[str, Any]) -> None:
         """Keep of all events only what no step's state says."""
@@ -87,6 +91,7 @@ class _ReportedSteps(LocalSteps):
         if state == "Canceled":
             return
         step = self.records[name]
+        outputs, stored = self.told_outputs(name) if state == "Succeeded" else ({}, {})
         told = state in ("Failed", "UpForRetry")
         report = StepReport(
             name,
@@ -95,11 +100,16 @@ class _ReportedSteps(LocalSteps):
             start_time=utc(step.start) if step.start else "",
             completion_time=utc(step.end) if step.end else "",
             retry_time=self._retry_time if state == "UpForRetry" else "",
-            outputs=fitting(_texts(step.outputs)) if state == "Succeeded" else {},
+            outputs=outputs,
+            stored=stored,
             reason=step.error.reason if told and step.error is not None else "",
             message=step.message if told or state in ("Skipped", "UpstreamFailed") else "",
         )
         self._say(report.to_line(self._nonce))
+
+    def told_outputs(self, name: str) -> tuple[dict[str, str], dict[str, Any]]:
+        """Return what is told of a step's outputs: JSON texts, and references."""
+        return fitting(json_texts(self.records[name].outputs)), {}
 
     def retry(self, name: str, error: ErrorInfo, seconds: float) -> None:
         """Let a step be ready again in some seconds."""
@@ -123,7 +133,7 @@ class _ReportedSteps(LocalSteps):
 
 
 @contextlib.contextmanager
-def _ended_by_sigterm() -> Iterator[None]:
+def ended_by_sigterm() -> Iterator[None]:
     """Let SIGTERM, by which Kubernetes ends a pod, be a KeyboardInterrupt, so that resources are put away."""
     if threading.current_thread() is not threading.main_thread():
         yield
@@ -135,7 +145,7 @@ def _ended_by_sigterm() -> Iterator[None]:
         signal.signal(signal.SIGTERM, before)
 
 
-def _texts(outputs: dict[str, Any]) -> dict[str, str]:
+def json_texts(outputs: dict[str, Any]) -> dict[str, str]:
     """Return the outputs that JSON can hold, as JSON texts; large ones are not even looked at."""
     texts = {}
     for name, value in outputs.items():

@@ -33,6 +33,7 @@ __all__ = [
     "TERMINATION_FILE",
     "check_outputs",
     "record_text_in",
+    "stored_below",
 ]
 
 MOUNT = "/podgraph"
@@ -84,7 +85,8 @@ class Assignment:
     `clean` the pod is to delete all that is below `prefix`, and nothing else; with `show` to print the kept logs of
     these attempts, by op, and nothing else. `ahead` is set for a pod that is started before its inputs exist: it loads
     the code, and waits for at most so many seconds for the whole assignment to take this one's place.
-    A pod that runs all steps has instead a `group`: `selection`, `runConfig` and `execution` (see runtime.group).
+    A pod that runs all steps has instead a `group`: `selection`, `runConfig` and `execution` (see runtime.group); one
+    that some steps share has `shared` (see runtime.shared).
     """
 
     op: str
@@ -108,6 +110,7 @@ class Assignment:
     clean: bool = False
     ahead: int = 0
     show: dict[str, Any] = field(default_factory=dict)
+    shared: dict[str, Any] = field(default_factory=dict)
 
     def to_text(self) -> str:
         """Return the assignment as compact JSON."""
@@ -225,6 +228,11 @@ def check_outputs(op: str, texts: Mapping[str, str], hint: str = "", forms: Mapp
             f"the {len(texts)} outputs of op {op!r} are {named:,} bytes of JSON with their names; the outputs of one "
             f"step may have at most {_MAX_NAMED_OUTPUTS:,} bytes together with their names{hint}",
         )
+
+
+def stored_below(prefix: str, op: str, attempt: int) -> str:
+    """Return the key below which a step in a pod that others share stores its outputs; `prefix` is the pod's."""
+    return f"{prefix}/ops/{op}/{attempt}"
 
 
 def shorten(text: str, most: int) -> str:

@@ -12,12 +12,15 @@ import json
 import zlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from typing import Any
 
 from podgraph.runtime.protocol import LINE_MARK, MAX_OUTPUTS, shorten
 
 __all__ = [
     "INTERRUPTED",
+    "LAST_RANK",
     "MARK",
+    "RANKS",
     "STEPS_FAILED",
     "StepReport",
     "fitting",
@@ -34,6 +37,10 @@ STEPS_FAILED = "StepsFailed"
 MARK = f"{LINE_MARK}step "
 """What every line of a report holds."""
 
+RANKS = {"Pending": 0, "Starting": 0, "Running": 1, "Stopping": 1, "UpForRetry": 2}
+"""How far states are within one attempt; a report of less than is known tells nothing new."""
+LAST_RANK = 3
+
 _MAX_MESSAGE = 1_500  # with the outputs well below the 16 KiB at which a container's runtime splits a line
 _MAX_PACKED = 3_000
 _MAX_STATES = 100_000
@@ -45,8 +52,9 @@ _STATES = frozenset(("Running", "UpForRetry", *_LETTERS))
 class StepReport:
     """A step's state after a change. Times are RFC 3339 in UTC with microseconds, "" when there is none.
 
-    `outputs` holds JSON texts by output; one that is too large, or that JSON cannot hold, is not told. `reason` and
-    `message` say why the step failed, is tried again (at `retry_time`), or was not run.
+    `outputs` holds JSON texts by output; one that is too large, or that JSON cannot hold, is not told, unless another
+    pod needs it: then `stored` holds a reference (see runtime.values). `reason` and `message` say why the step failed,
+    is tried again (at `retry_time`), or was not run.
     """
 
     step: str
@@ -56,6 +64,7 @@ class StepReport:
     completion_time: str = ""
     retry_time: str = ""
     outputs: dict[str, str] = field(default_factory=dict)
+    stored: dict[str, Any] = field(default_factory=dict)
     reason: str = ""
     message: str = ""
 
@@ -81,9 +90,9 @@ def reports_in(lines: Iterable[str], nonce: str) -> Iterator[StepReport]:
             yield report
 
 
-def fitting(texts: dict[str, str]) -> dict[str, str]:
-    """Return those of a step's outputs that fit into a report, in their order."""
-    room, kept = MAX_OUTPUTS, {}
+def fitting(texts: dict[str, str], room: int = MAX_OUTPUTS) -> dict[str, str]:
+    """Return those of a step's outputs that fit into a report (into `room` bytes of it), in their order."""
+    kept = {}
     for name, text in texts.items():
         size = len(text.encode())
         if size <= room:
@@ -120,7 +129,7 @@ def _read(text: str) -> StepReport | None:
         report = StepReport(**data)
     except (ValueError, TypeError, RecursionError):
         return None
-    kinds: dict[str, type] = {"attempt": int, "outputs": dict}
+    kinds: dict[str, type] = {"attempt": int, "outputs": dict, "stored": dict}
     right = all(isinstance(value, kinds.get(key, str)) for key, value in data.items())
     right = right and report.state in _STATES
     return report if right and all(isinstance(value, str) for value in report.outputs.values()) else None

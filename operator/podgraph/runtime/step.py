@@ -19,7 +19,7 @@ from podgraph.runtime.resources import open_resources
 from podgraph.runtime.storage import Storage, open_storage
 from podgraph.runtime.values import Passed, load, pass_on
 
-__all__ = ["run_step", "utc"]
+__all__ = ["config_of", "inputs_of", "run_step", "utc"]
 
 
 def run_step(job: JobDefinition, assignment: Assignment) -> Record:
@@ -32,9 +32,9 @@ def run_step(job: JobDefinition, assignment: Assignment) -> Record:
         raise DefinitionError("UnknownOp", f"the code has no op {name!r} any more")
     begun, passed = time.time(), Passed()
     try:
-        config = _config(job.ops[name], assignment)
+        config = config_of(job.ops[name], assignment)
         storage = open_storage(assignment.storage) if assignment.storage else None
-        inputs = _inputs(job.ops[name], assignment, storage)
+        inputs = inputs_of(job.ops[name], assignment, storage)
         needed = job.graph.ops[name].resources
         with open_resources(job.resource_defs, needed, assignment.resources, assignment.run_id, _ignore) as resources:
             attempt = _attempt(job, assignment, inputs, config, resources, storage, passed)
@@ -65,13 +65,15 @@ def _attempt(
     )  # fmt: skip
 
 
-def _config(op: OpDefinition, assignment: Assignment) -> Any:
+def config_of(op: OpDefinition, assignment: Assignment) -> Any:
+    """Return the op's config as its type makes it. Raises StepError (`InvalidRunConfig`)."""
     if op.config_schema is None:
         return None
     return _read(op.config_schema, assignment.config, f"config of op {assignment.op!r}")
 
 
-def _inputs(op: OpDefinition, assignment: Assignment, storage: Storage | None) -> dict[str, Any]:
+def inputs_of(op: OpDefinition, assignment: Assignment, storage: Storage | None) -> dict[str, Any]:
+    """Return the assigned inputs, those of run config as their types make them. Raises StepError."""
     inputs = {**assignment.inputs, **load(assignment.op, assignment.stored, storage)}
     for name in assignment.configured:
         hint = op.input_hints.get(name, Any)

@@ -34,17 +34,18 @@ class LocalSteps(Flow[LocalStep]):
     """The steps of one run, its events so far, and those steps that wait for their next attempt.
 
     `watch` is called with each event as it happens. `taken` holds the outputs of ops that are not run, but count as
-    done.
+    done; `records` the steps, in run order, where some have begun before.
     """
 
     def __init__(
         self, graph: Graph, selected: Sequence[str], watch: Callable[[Event], None] | None = None,
         taken: Mapping[str, dict[str, Any]] | None = None,
+        records: dict[str, LocalStep] | None = None,
     ) -> None:  # fmt: skip
         self.events: list[Event] = []
         self._watch = watch
         self._retries: list[tuple[float, str]] = []  # a heap of when which step is tried again
-        steps = {name: LocalStep() for name in selected}
+        steps = {name: LocalStep() for name in selected} if records is None else records
         if taken:
             steps = {name: steps.get(name) or LocalStep() for name in graph.order if name in steps or name in taken}
         for name, outputs in (taken or {}).items():

@@ -12,6 +12,10 @@ from podgraph.definition.errors import DefinitionError
 from podgraph.runtime.load import CodeRef
 from unit.cli.running import ARITHMETIC, podgraph, written
 
+SHARED = ARITHMETIC.replace("@op\ndef return_one", '@op(pod="p")\ndef return_one').replace(
+    "@op\ndef multi_three", '@op(pod="p")\ndef multi_three'
+)
+
 
 def test_a_file_goes_as_it_is(tmp_path: Path) -> None:
     file = written(tmp_path, ARITHMETIC)
@@ -57,6 +61,7 @@ def test_code_whose_packages_only_the_image_has_is_not_checked_here(tmp_path: Pa
             "i is missing: op 'return_one', which gives it, is not selected",
         ),
         (ARITHMETIC, [], {"execution": {}}, "execution is unknown"),
+        (SHARED, [], {}, "return_one -> add_two -> multi_three"),
         ("def broken(:\n", [], {}, "does not compile"),
         ("x = 1\n", [], {}, "no @job"),
         (ARITHMETIC + "#" * MAX_SOURCE, [], {}, "at most 524,288 fit into a Job"),

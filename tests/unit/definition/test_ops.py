@@ -24,7 +24,7 @@ from podgraph import (
     op,
 )
 from podgraph.definition.compose import Parameter
-from podgraph.definition.graph import Graph
+from podgraph.definition.graph import Graph, Op
 
 
 def refusal(make: Callable[[], Any]) -> tuple[str, str]:
@@ -332,6 +332,36 @@ def test_a_timeout_goes_with_the_op_into_the_graph() -> None:
 
     read = Graph.from_json(j.graph.to_json())
     assert [read.ops[name].timeout for name in ("slow", "again")] == [90.0, 90.0]
+
+
+def test_a_pod_goes_with_the_op_into_the_graph_as_it_is_written() -> None:
+    @op(pod="prep-1")
+    def shares() -> int:
+        return 1
+
+    @graph
+    def inner() -> None:
+        shares()
+
+    @job
+    def j() -> None:
+        inner()
+        shares.alias("again").tag({"a": "b"})()
+        op(name="alone")(one)()
+
+    read = Graph.from_json(j.graph.to_json())
+    assert {name: o.pod for name, o in read.ops.items()} == {"inner.shares": "prep-1", "again": "prep-1", "alone": ""}
+    assert shares() == 1
+
+
+@pytest.mark.parametrize("pod", ["", "a b", "a.b", "ä", "x" * 64, 1])
+def test_a_pod_has_a_short_name(pod: Any) -> None:
+    with pytest.raises(DefinitionError, match="only letters, digits, '_' and '-', and have 1 to 63 characters"):
+        op(pod=pod)(one)
+    text = Graph.of("j", [Op("a")]).to_json().replace('{"name":"a"}', json.dumps({"name": "a", "pod": pod}))
+    if pod:
+        with pytest.raises(DefinitionError):
+            Graph.from_json(text)
 
 
 @pytest.mark.parametrize("timeout", [0, -1, True, "5", float("inf"), float("nan")])
