@@ -19,6 +19,7 @@ from typing import Any, cast
 
 import kopf
 from aiohttp import web
+from prometheus_client import CONTENT_TYPE_LATEST
 
 from podgraph.cluster.bundle import bundle
 from podgraph.cluster.client import ApiError, Client
@@ -106,7 +107,7 @@ async def operate(
     stop: asyncio.Event, image: str, info: kopf.ConnectionInfo | None = None, port: int | None = None,
     storage: Storage | None = None,
 ) -> None:  # fmt: skip
-    """Run the operator until `stop` is set. `port` serves /healthz and /readyz."""
+    """Run the operator until `stop` is set. `port` serves /healthz, /readyz and /metrics."""
     registry = kopf.OperatorRegistry()
     found = info or login()
 
@@ -178,8 +179,11 @@ async def _serving(controller: Controller, port: int | None) -> AsyncIterator[No
         ready = controller.pods.synced.is_set()
         return web.Response(status=200 if ready else 503, text="ok\n" if ready else "listing pods\n")
 
+    async def metrics(_: web.Request) -> web.Response:
+        return web.Response(body=controller.metrics.text(), headers={"Content-Type": CONTENT_TYPE_LATEST})
+
     app = web.Application()
-    app.add_routes([web.get("/healthz", healthz), web.get("/readyz", readyz)])
+    app.add_routes([web.get("/healthz", healthz), web.get("/readyz", readyz), web.get("/metrics", metrics)])
     runner = web.AppRunner(app, access_log=None)
     await runner.setup()
     try:

@@ -32,6 +32,7 @@ from podgraph.reconcile.checking import refusal_of
 from podgraph.reconcile.defining import Definitions
 from podgraph.reconcile.ended import EndedJobs
 from podgraph.reconcile.following import Logs
+from podgraph.reconcile.metrics import Metrics
 from podgraph.reconcile.queue import KeyedQueue
 from podgraph.reconcile.storing import Storing
 from podgraph.runtime.resolve import MAX_GRAPH, from_log
@@ -87,6 +88,7 @@ class Controller:
         self._jobs: dict[str, _Job] = {}
         self._ended = EndedJobs(client, self.pods, self.queue, clock)
         self._logs = Logs(client)
+        self.metrics = Metrics(lambda: len(self._jobs), self._waiting_pods)
         self._definitions = Definitions(client, self.storing, clock, self.queue.add)
 
     async def run(self) -> None:
@@ -162,7 +164,8 @@ class Controller:
         while True:
             uid = await self.queue.get()
             try:
-                await self._reconcile(uid)
+                with self.metrics.passes.time():
+                    await self._reconcile(uid)
                 self.queue.succeeded(uid)
             except ApiError as error:
                 _LOG.warning("job %s: %s", uid, error)
@@ -234,6 +237,7 @@ class Controller:
         """Tell waiting pods what to do, follow and read logs, and look whether pods that are missed are gone."""
         await self._assign(job, run)
         self._look_into_logs(run, actions)
+        self.metrics.take(actions.held)
         if actions.pressed:
             self._make_room()
         for pod in dict.fromkeys(filter(None, (actions.read_reports, *actions.read_logs))):
@@ -256,6 +260,9 @@ class Controller:
     def _lines_came(self, run: Run, pod: str, lines: list[str]) -> None:
         run.take_lines(pod, lines)
         self.queue.add(run.ref.uid)
+
+    def _waiting_pods(self) -> int:
+        return sum(job.run.waiting_pods for job in self._jobs.values() if isinstance(job.run, Run))
 
     def _make_room(self) -> None:
         """Let no pod of any Job wait for its inputs while one that could run finds no node."""
