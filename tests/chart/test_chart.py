@@ -171,7 +171,7 @@ def test_the_operator_may_do_what_it_needs_and_no_more() -> None:
         *(("persistentvolumeclaims", verb) for verb in ("get", "create")),
         *(("jobdefinitions", verb) for verb in ("get", "list", "watch")),
         *((f"{plural}/status", "patch") for plural in ("jobs", "jobdefinitions")),
-        *(("pods", verb) for verb in ("get", "list", "watch", "create", "patch", "delete")),
+        *(("pods", verb) for verb in ("get", "list", "watch", "create", "patch", "delete", "deletecollection")),
         ("pods/log", "get"),
         *(("configmaps", verb) for verb in ("get", "create", "delete")),
         *(("events", verb) for verb in ("get", "create")),
