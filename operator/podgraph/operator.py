@@ -13,7 +13,7 @@ import logging
 import os
 import platform
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Coroutine
 from typing import Any, cast
 
 import kopf
@@ -26,6 +26,7 @@ from podgraph.definition.errors import DefinitionError
 from podgraph.planning.names import GROUP
 from podgraph.planning.storage import Storage, default_storage
 from podgraph.reconcile.controller import Controller
+from podgraph.reconcile.schedules import Schedules
 
 __all__ = ["main", "operate"]
 
@@ -91,14 +92,20 @@ async def controlling(
     """Run a controller for as long as the block runs. Should it end by itself, `stop` is set and its error raised."""
     async with connect(info) as session:
         controller = Controller(Client(session), bundle(), image, storage=storage)
-        task = asyncio.create_task(controller.run())
-        task.add_done_callback(lambda _: stop.set())
-        try:
+        async with _running(controller.run(), stop):
             yield controller
-        finally:
-            task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await task
+
+
+@contextlib.asynccontextmanager
+async def _running(work: Coroutine[Any, Any, None], stop: asyncio.Event) -> AsyncIterator[None]:
+    task = asyncio.create_task(work)
+    task.add_done_callback(lambda _: stop.set())
+    try:
+        yield
+    finally:
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
 
 
 async def operate(
@@ -114,12 +121,18 @@ async def operate(
         return info or login()
 
     async with controlling(found, image, stop, storage) as controller:
+        schedules = Schedules(controller.client)
 
         @kopf.on.event(GROUP, "v1alpha1", "jobs", registry=registry)
         async def job_seen(event: Any, **_: Any) -> None:
             controller.job_changed(event["type"], event["object"])
+            schedules.jobs.job_changed(event["type"], event["object"])
 
-        async with _serving(controller, port):
+        @kopf.on.event(GROUP, "v1alpha1", "jobschedules", registry=registry)
+        async def schedule_seen(event: Any, **_: Any) -> None:
+            schedules.changed(event["type"], event["object"])
+
+        async with _running(schedules.run(), stop), _serving(controller, port):
             _LOG.info("podgraph runs; steps without an image use %s", image)
             gc.collect()
             gc.freeze()
@@ -137,16 +150,16 @@ async def operate(
 
 
 async def _jobs_served(client: Client, stop: asyncio.Event) -> bool:
-    """Wait until the cluster knows our Job resource; False when told to stop before.
+    """Wait until the cluster knows our resources; False when told to stop before.
 
-    kopf looks for it once and would stay deaf if the CRD came a moment later, as it does in `helm install`.
+    kopf looks for them once and would stay deaf if a CRD came a moment later, as it does in `helm install`.
     """
     said = ""
     while True:
         try:
             if await client.serves_jobs():
                 return True
-            trouble = f"the cluster has no resource jobs.{GROUP} yet"
+            trouble = f"the cluster has not all of jobs.{GROUP} and jobschedules.{GROUP} yet"
         except ApiError as error:
             trouble = str(error)
         if trouble != said:

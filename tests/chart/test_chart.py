@@ -47,9 +47,11 @@ def test_lint() -> None:
 
 
 def test_the_crds_are_those_in_crds_and_outlive_the_release() -> None:
-    rendered = only(render(), "CustomResourceDefinition")
-    assert rendered["metadata"].pop("annotations") == {"helm.sh/resource-policy": "keep"}
-    assert rendered == yaml.safe_load((ROOT / "crds" / "jobs.podgraph.dev.yaml").read_text())
+    rendered = {d["metadata"]["name"]: d for d in render() if d["kind"] == "CustomResourceDefinition"}
+    assert rendered.keys() == {path.stem for path in (ROOT / "crds").glob("*.yaml")}
+    for name, crd in rendered.items():
+        assert crd["metadata"].pop("annotations") == {"helm.sh/resource-policy": "keep"}
+        assert crd == yaml.safe_load((ROOT / "crds" / f"{name}.yaml").read_text())
 
 
 def test_the_copy_of_the_crds_is_fresh() -> None:
@@ -143,7 +145,9 @@ def test_the_operator_may_do_what_it_needs_and_no_more() -> None:
     (role,) = [d for d in render() if d["kind"] == "ClusterRole" and d["metadata"]["name"] == "podgraph"]
     granted = {(r, v) for rule in role["rules"] for r in rule["resources"] for v in rule["verbs"]}
     assert granted == {
-        *(("jobs", verb) for verb in ("get", "list", "watch", "patch", "delete")),
+        *(("jobs", verb) for verb in ("get", "list", "watch", "create", "patch", "delete")),
+        *(("jobschedules", verb) for verb in ("get", "list", "watch")),
+        ("jobschedules/status", "patch"),
         *(("persistentvolumeclaims", verb) for verb in ("get", "create")),
         ("jobs/status", "patch"),
         *(("pods", verb) for verb in ("get", "list", "watch", "create", "delete")),

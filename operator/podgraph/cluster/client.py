@@ -188,14 +188,14 @@ class Client:
         return value if isinstance(value, str) else None
 
     async def serves_jobs(self) -> bool:
-        """Whether the cluster has our Job resource."""
+        """Whether the cluster has our resources."""
         try:
             answer = await self._request("GET", f"/apis/{GROUP}/v1alpha1")
         except ApiError as error:
             if error.status == 404:
                 return False
             raise
-        return any(r["name"] == "jobs" for r in msgspec.json.decode(answer)["resources"])
+        return {"jobs", "jobschedules"} <= {r["name"] for r in msgspec.json.decode(answer)["resources"]}
 
     async def get_job(self, namespace: str, name: str) -> dict[str, Any] | None:
         """Return a Job as it is now, or None when there is none."""
@@ -248,6 +248,10 @@ class Client:
         body = {"metadata": {"resourceVersion": version}, "status": status}
         answer = await self._request("PATCH", path, body, accept=_METADATA)
         return msgspec.json.decode(answer, type=_Owned).metadata.resource_version
+
+    async def call(self, method: str, path: str, body: dict[str, Any] | None = None) -> bytes:
+        """Send one request, again while the server is busy or away, and return the answer's body. Raises ApiError."""
+        return await self._request(method, path, body)
 
     async def _request(
         self, method: str, path: str, body: dict[str, Any] | None = None, accept: str = "application/json"

@@ -38,8 +38,8 @@ class Registry:
 
     # ---- create ----
 
-    def create(self, resource: Resource, namespace: str, body: Obj) -> Entry:
-        """POST: names it when asked, fills in what the server fills in, drops the status."""
+    def create(self, resource: Resource, namespace: str, body: Obj, dry: bool = False) -> Entry:
+        """POST: names it when asked, fills in what the server fills in, drops the status; a dry run stores nothing."""
         meta = self._metadata(resource, namespace, body)
         if meta.get("resourceVersion"):
             raise ApiError(500, "resourceVersion should not be set on objects to be created", reason="")
@@ -66,7 +66,7 @@ class Registry:
         validation.check(resource, obj, None)
         if self.store.get(resource, (namespace, meta["name"])):
             raise already_exists(resource, meta["name"])
-        return self.store.put(resource, obj)
+        return Entry(obj, 0) if dry else self.store.put(resource, obj)
 
     def _metadata(self, resource: Resource, namespace: str, body: Any) -> Obj:
         """A copy of the body's metadata, after the checks every write makes."""

@@ -84,6 +84,7 @@ RESOURCES: tuple[Resource, ...] = (
     Resource("", "v1", "events", "Event", short_names=("ev",), create_on_update=True, fields=EVENT_FIELDS),
     Resource("coordination.k8s.io", "v1", "leases", "Lease", create_on_update=True),
     _podgraph("jobs", "Job", "pgj"),
+    _podgraph("jobschedules", "JobSchedule", "pgs"),
 )  # fmt: skip
 
 

@@ -148,7 +148,8 @@ class ApiServer:
     def _write(self, request: web.BaseRequest, record: Request, target: Target) -> web.Response:
         resource, key, body = target.resource, target.key, record.body
         if request.method == "POST" and not target.name:
-            return self._json(self.registry.create(resource, target.namespace, body).json, 201)
+            dry = request.query.get("dryRun") == "All"
+            return self._json(self.registry.create(resource, target.namespace, body, dry).json, 201)
         if request.method == "DELETE" and not target.subresource:
             return self._delete(request, target, body)
         if not target.name:
