@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from cluster.kube import CHECKOUT, Kube, KubeError, outputs_of
+from unit.cli.running import podgraph
 
 EXAMPLES = CHECKOUT / "tests" / "examples" / "schedules"
 SCHEDULE = "podgraph.dev/schedule"
@@ -94,3 +95,34 @@ def test_the_schema_refuses(operator: Any, shared: Kube, spec: dict[str, Any], p
     with pytest.raises(KubeError, match="is invalid") as refused:
         shared.apply(schedule("refused", **spec))
     assert part in str(refused.value)
+
+
+def test_the_commands(operator: Any, shared: Kube) -> None:
+    def command(*arguments: object) -> tuple[int, str, str]:
+        where = ["--namespace", shared.namespace, "--kubeconfig", shared.kubeconfig]
+        return podgraph("schedule", *arguments, *where)
+
+    template = {"ops": [{"name": "a", "image": "busybox:1", "script": "true"}]}
+    shared.apply(schedule("yearly", template, schedule="0 0 1 1 *", successfulJobsHistoryLimit=0))
+    ready(shared, "yearly")
+    shared.wait_for("a next tick", lambda: shared.get("pgs", "yearly")["status"].get("nextTickTime"))
+    status, out, err = command("list")
+    assert status == 0, err
+    assert [line.split()[0] for line in out.splitlines()].count("yearly") == 1
+    assert "0 0 1 1 *" in out
+    assert command("suspend", "yearly")[0] == 0
+    assert ready(shared, "yearly")["reason"] == "Suspended"
+    assert command("resume", "yearly")[0] == 0
+    assert ready(shared, "yearly")["reason"] == "Ready"
+
+    status, out, err = command("tick", "yearly", "--dry-run", "--at", "2026-01-01T00:00:00Z")
+    assert (status, "name: yearly-manual-1767225600" in out) == (0, True), err
+    assert shared.find("pgj", f"{SCHEDULE}=yearly") == []
+    status, out, err = command("tick", "yearly")
+    assert (status, out.startswith("yearly-manual-")) == (0, True), err
+    shared.wait_for("the end of a Job that is not kept", lambda: not shared.find("pgj", f"{SCHEDULE}=yearly"))
+    status, out, err = command("get", "yearly")
+    assert (status, "next:" in out, "ready:     Ready: it makes Jobs: 0 0 1 1 *" in out) == (0, True, True), err
+    assert command("get", "nobody")[2] == (
+        "error: cannot get the JobSchedule 'nobody': jobschedules.podgraph.dev \"nobody\" not found\n"
+    )

@@ -16,7 +16,7 @@ from podgraph.planning.names import GROUP, JOB_UID_LABEL, OP_ANNOTATION
 
 __all__ = ["Cluster"]
 
-_VERSION, _PLURAL = "v1alpha1", "jobs"
+_VERSION = "v1alpha1"
 _SERVICE_ACCOUNT = "/var/run/secrets/kubernetes.io/serviceaccount/namespace"
 _ANSWER_SECONDS = 30
 
@@ -25,6 +25,8 @@ Object = dict[str, Any]
 
 class Cluster:
     """Jobs and their pods in one namespace. All methods raise DefinitionError for what the cluster refuses."""
+
+    plural, kind = "jobs", "Job"
 
     def __init__(self, namespace: str = "", context: str = "", kubeconfig: str = "") -> None:
         self.namespace = namespace or _configure(context, kubeconfig)
@@ -35,51 +37,58 @@ class Cluster:
 
     def create(self, job: Mapping[str, Any]) -> Object:
         """Create a Job and return it."""
-        with _told("create the Job"):
+        with _told(f"create the {self.kind}"):
             return dict(
                 self._jobs.create_namespaced_custom_object(
-                    GROUP, _VERSION, self.namespace, _PLURAL, job, _request_timeout=_ANSWER_SECONDS
+                    GROUP, _VERSION, self.namespace, self.plural, job, _request_timeout=_ANSWER_SECONDS
                 )
             )
 
     def get(self, name: str) -> Object:
         """Return a Job."""
-        with _told(f"get the Job {name!r}"):
+        with _told(f"get the {self.kind} {name!r}"):
             return dict(
                 self._jobs.get_namespaced_custom_object(
-                    GROUP, _VERSION, self.namespace, _PLURAL, name, _request_timeout=_ANSWER_SECONDS
+                    GROUP, _VERSION, self.namespace, self.plural, name, _request_timeout=_ANSWER_SECONDS
                 )
             )
 
     def list(self) -> list[Object]:
         """Return all Jobs of the namespace, the oldest first."""
-        with _told("list the Jobs"):
+        with _told(f"list the {self.kind}s"):
             found = self._jobs.list_namespaced_custom_object(
-                GROUP, _VERSION, self.namespace, _PLURAL, _request_timeout=_ANSWER_SECONDS
+                GROUP, _VERSION, self.namespace, self.plural, _request_timeout=_ANSWER_SECONDS
             )["items"]
         return sorted(found, key=lambda job: str(job["metadata"]["creationTimestamp"]))
 
     def delete(self, name: str) -> None:
         """Delete a Job, and with it its pods."""
-        with _told(f"delete the Job {name!r}"):
+        with _told(f"delete the {self.kind} {name!r}"):
             self._jobs.delete_namespaced_custom_object(
-                GROUP, _VERSION, self.namespace, _PLURAL, name, propagation_policy="Background",
+                GROUP, _VERSION, self.namespace, self.plural, name, propagation_policy="Background",
                 _request_timeout=_ANSWER_SECONDS,
             )  # fmt: skip
 
     def change(self, name: str, spec: Mapping[str, Any]) -> Object:
         """Change fields of a Job's spec and return the Job."""
-        with _told(f"change the Job {name!r}"):
+        with _told(f"change the {self.kind} {name!r}"):
             return dict(
                 self._jobs.patch_namespaced_custom_object(
                     GROUP,
                     _VERSION,
                     self.namespace,
-                    _PLURAL,
+                    self.plural,
                     name,
                     {"spec": dict(spec)},
                     _request_timeout=_ANSWER_SECONDS,
                 )
+            )
+
+    def try_job(self, job: Mapping[str, Any]) -> None:
+        """Have the cluster check a Job without making it."""
+        with _told("make this Job"):
+            self._jobs.create_namespaced_custom_object(
+                GROUP, _VERSION, self.namespace, "jobs", job, dry_run="All", _request_timeout=_ANSWER_SECONDS
             )
 
     def step_pods(self, job: Object) -> dict[str, str]:
