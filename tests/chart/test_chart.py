@@ -13,6 +13,7 @@ import pytest
 import yaml
 
 from podgraph.planning.storage import default_storage
+from podgraph.scheduling.http_policy import read_policy
 
 ROOT = Path(__file__).parents[2]
 CHART = ROOT / "charts" / "podgraph"
@@ -133,6 +134,9 @@ def test_no_value_is_left_untested() -> None:
         'storage.retain="Maybe"',
         "storage.logs=1",
         'storage.createClaim={"accessMode":"Often"}',
+        'sensors.watch=[{"apiGroups":["*"],"resources":["pods"]}]',
+        'sensors.http.allow=["example.com"]',
+        'sensors.http.allowNetworks=["10.0.0.1"]',
     ],
 )
 def test_a_wrong_value_is_refused_by_name(value: str) -> None:
@@ -146,15 +150,35 @@ def test_the_operator_may_do_what_it_needs_and_no_more() -> None:
     granted = {(r, v) for rule in role["rules"] for r in rule["resources"] for v in rule["verbs"]}
     assert granted == {
         *(("jobs", verb) for verb in ("get", "list", "watch", "create", "patch", "delete")),
-        *(("jobschedules", verb) for verb in ("get", "list", "watch")),
+        *((kind, verb) for kind in ("jobschedules", "jobsensors") for verb in ("get", "list", "watch")),
         ("jobschedules/status", "patch"),
+        ("jobsensors/status", "patch"),
         *(("persistentvolumeclaims", verb) for verb in ("get", "create")),
         ("jobs/status", "patch"),
-        *(("pods", verb) for verb in ("get", "list", "watch", "create", "delete")),
+        *(("pods", verb) for verb in ("get", "list", "watch", "create", "patch", "delete")),
         ("pods/log", "get"),
         *(("configmaps", verb) for verb in ("get", "create")),
         *(("events", verb) for verb in ("get", "create")),
     }
+
+
+def test_what_sensors_may_look_at() -> None:
+    watch = 'sensors.watch=[{"apiGroups":["apps",""],"resources":["deployments","configmaps"]}]'
+    (role,) = [
+        d
+        for d in render(watch, "sensors.http.readSecrets=true")
+        if d["kind"] == "ClusterRole" and d["metadata"]["name"] == "podgraph"
+    ]
+    assert {"apiGroups": ["apps", ""], "resources": ["deployments", "configmaps"], "verbs": ["list", "watch"]} in role[
+        "rules"
+    ]
+    assert {"apiGroups": [""], "resources": ["secrets"], "verbs": ["get"]} in role["rules"]
+    values = ('sensors.http.allow=["https://*.example.com"]', 'sensors.http.allowNetworks=["10.96.0.0/12"]')
+    env = {item["name"]: item["value"] for item in pod_spec(*values)["containers"][0]["env"]}
+    policy = read_policy(env["PODGRAPH_SENSORS_HTTP"])
+    policy.check_url("https://a.example.com/x")
+    assert policy.allows_address("10.96.0.1")
+    assert "PODGRAPH_SENSORS_HTTP" not in {item["name"] for item in pod_spec()["containers"][0]["env"]}
 
 
 def test_no_role_holds_a_wildcard() -> None:

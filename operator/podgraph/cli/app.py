@@ -6,7 +6,7 @@ import typer
 
 from podgraph.cli.local import local
 from podgraph.cli.remote import remote
-from podgraph.cli.schedules import schedule_app
+from podgraph.cli.schedules import schedule_app, sensor_app
 
 __all__ = ["app"]
 
@@ -17,6 +17,7 @@ job_app.add_typer(local)
 job_app.add_typer(remote)
 app.add_typer(job_app, name="job")
 app.add_typer(schedule_app, name="schedule")
+app.add_typer(sensor_app, name="sensor")
 
 
 @app.callback()

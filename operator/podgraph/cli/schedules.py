@@ -8,11 +8,13 @@ import typer
 
 from podgraph.cli.options import Output, Target, on_cluster
 
-__all__ = ["schedule_app"]
+__all__ = ["schedule_app", "sensor_app"]
 
 schedule_app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
+sensor_app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
 
 Name = Annotated[str, typer.Argument(help="a JobSchedule in the cluster")]
+SensorName = Annotated[str, typer.Argument(help="a JobSensor in the cluster")]
 Listed = Annotated[Output, typer.Option("--output", help="json: a list of them")]
 Got = Annotated[Output, typer.Option("--output", help="json: the object itself")]
 
@@ -24,7 +26,8 @@ def _schedule() -> None:
 
 @schedule_app.command("list")
 @on_cluster
-def schedule_list(target: Target, output: Listed = Output.TEXT) -> int:
+def schedule_list(target: Target, output: SensorName = Annotated[str, typer.Argument(help="a JobSensor in the cluster")]
+Listed = Output.TEXT) -> int:
     """Print the JobSchedules of the namespace."""
     from podgraph.cli.makers import Schedules, print_makers
 
@@ -88,4 +91,49 @@ def schedule_resume(target: Target, name: Name) -> int:
     from podgraph.cli.makers import Schedules
 
     Schedules(target.namespace, target.context, target.kubeconfig).change(name, {"suspend": False})
+    return 0
+
+
+@sensor_app.callback()
+def _sensor() -> None:
+    """Look at JobSensors in a cluster, suspend and resume them."""
+
+
+@sensor_app.command("list")
+@on_cluster
+def sensor_list(target: Target, output: Listed = Output.TEXT) -> int:
+    """Print the JobSensors of the namespace."""
+    from podgraph.cli.makers import Sensors, print_makers
+
+    print_makers(Sensors(target.namespace, target.context, target.kubeconfig), output.value)
+    return 0
+
+
+@sensor_app.command("get")
+@on_cluster
+def sensor_get(target: Target, name: SensorName, output: Got = Output.TEXT) -> int:
+    """Print a JobSensor and what it made Jobs for."""
+    from podgraph.cli.makers import Sensors, print_maker
+
+    print_maker(Sensors(target.namespace, target.context, target.kubeconfig), name, output.value)
+    return 0
+
+
+@sensor_app.command("suspend")
+@on_cluster
+def sensor_suspend(target: Target, name: SensorName) -> int:
+    """Suspend a JobSensor: it makes no Jobs until it is resumed; those that run go on."""
+    from podgraph.cli.makers import Sensors
+
+    Sensors(target.namespace, target.context, target.kubeconfig).change(name, {"suspend": True})
+    return 0
+
+
+@sensor_app.command("resume")
+@on_cluster
+def sensor_resume(target: Target, name: SensorName) -> int:
+    """Resume a JobSensor; it sees what came about while it was suspended."""
+    from podgraph.cli.makers import Sensors
+
+    Sensors(target.namespace, target.context, target.kubeconfig).change(name, {"suspend": False})
     return 0

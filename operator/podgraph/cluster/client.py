@@ -195,7 +195,7 @@ class Client:
             if error.status == 404:
                 return False
             raise
-        return {"jobs", "jobschedules"} <= {r["name"] for r in msgspec.json.decode(answer)["resources"]}
+        return {"jobs", "jobschedules", "jobsensors"} <= {r["name"] for r in msgspec.json.decode(answer)["resources"]}
 
     async def get_job(self, namespace: str, name: str) -> dict[str, Any] | None:
         """Return a Job as it is now, or None when there is none."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import AsyncIterator
 from typing import Any
 from urllib.parse import quote
@@ -83,6 +84,17 @@ class Launching:
                 return None
             raise
         return dict(msgspec.json.decode(answer))
+
+    async def secret_key(self, namespace: str, name: str, key: str) -> str | None:
+        """Return the text under a Secret's key; None when the Secret or the key does not exist. Raises ApiError."""
+        try:
+            answer = await self.client.call("GET", f"/api/v1/namespaces/{namespace}/secrets/{name}")
+        except ApiError as error:
+            if error.status == 404:
+                return None
+            raise
+        value = (msgspec.json.decode(answer).get("data") or {}).get(key)
+        return None if value is None else base64.b64decode(value).decode(errors="replace")
 
     async def patch_status(self, namespace: str, name: str, version: str, status: Object) -> str:
         """Merge `status` into its status and return its new resource version.

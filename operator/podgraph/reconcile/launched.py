@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -81,16 +81,20 @@ class LaunchedJobs:
                 self._jobs[maker][job.uid] = _launched(found)
         return self.active(maker)
 
-    async def trim(self, maker: str, succeeded: int, failed: int) -> None:
-        """Delete the finished Jobs that are more than these numbers, the oldest first."""
-        jobs = self._jobs.get(maker, {})
+    def surplus(self, maker: str, succeeded: int, failed: int) -> list[Launched]:
+        """Return the finished Jobs that are more than these numbers, the oldest of each."""
+        found: list[Launched] = []
         for good, most in ((True, succeeded), (False, failed)):
-            ended = sorted(
-                (j for j in jobs.values() if j.completed and j.succeeded is good), key=lambda job: job.completed
-            )
-            for job in ended[: max(0, len(ended) - most)]:
-                await self._launching.client.delete_job(job.namespace, job.name, job.uid)
-                jobs.pop(job.uid, None)
+            ended = [job for job in self._jobs.get(maker, {}).values() if job.completed and job.succeeded is good]
+            ended.sort(key=lambda job: job.completed)
+            found += ended[: max(0, len(ended) - most)]
+        return found
+
+    async def delete(self, maker: str, jobs: Iterable[Launched]) -> None:
+        """Delete Jobs of a maker. Raises ApiError."""
+        for job in jobs:
+            await self._launching.client.delete_job(job.namespace, job.name, job.uid)
+            self._jobs.get(maker, {}).pop(job.uid, None)
 
     def forget(self, maker: str) -> None:
         """Take in that a maker is gone."""

@@ -3,19 +3,27 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
 
 from podgraph.cluster.client import ApiError
 from podgraph.cluster.launching import Launching
+from podgraph.definition.errors import DefinitionError
+from podgraph.planning.status import condition, seconds_of, set_condition
 from podgraph.reconcile.queue import KeyedQueue
 from podgraph.reconcile.working import work
+from podgraph.scheduling.making import second
+from podgraph.scheduling.schedule import TickRecord
 
-__all__ = ["Maker", "StatusWriter"]
+__all__ = ["Maker", "StatusWriter", "read_maker", "record_tick", "set_ready"]
 
 _WRITERS = 8
 _SOON_SECONDS = 0.1
 _MOST_PUT_OFF = 30
+_REFUSED_SECONDS = 300.0
+_TICKS_KEPT = 10
+
+Spec = TypeVar("Spec")
 
 Object = Mapping[str, Any]
 
@@ -47,6 +55,57 @@ class Maker:
         for key, value in fields.items():
             if self.status.get(key) != value:
                 self.status[key] = self.unwritten[key] = value
+
+
+async def read_maker(
+    launching: Launching, queue: KeyedQueue, maker: Maker,
+    read: Callable[[], tuple[Spec, bool, str, dict[str, Any]]], now: float,
+) -> Spec | None:  # fmt: skip
+    """Read a spec, have the Job that it would make checked, and set the condition Ready; None when that is refused.
+
+    `read` returns the spec, whether it is suspended, what is said when it is ready, and such a Job. Raises ApiError.
+    """
+    was_ready = any(c["type"] == "Ready" and c["status"] == "True" for c in maker.status.get("conditions") or ())
+    generation = maker.generation
+    try:
+        spec, suspended, message, job = read()
+        if not was_ready or maker.status.get("observedGeneration") != generation:
+            await launching.try_job(job)
+    except DefinitionError as error:
+        set_ready(maker, False, error.reason, error.message, now)
+        return None
+    except ApiError as error:
+        if not error.lasting:
+            raise
+        queue.add_after(maker.uid, _REFUSED_SECONDS)  # what refuses the template may be changed one day
+        set_ready(maker, False, "InvalidTemplate", error.message, now)
+        return None
+    finally:
+        if maker.generation == generation:
+            maker.set(observedGeneration=generation)
+    if suspended:
+        set_ready(maker, False, "Suspended", "spec.suspend is true", now)
+    else:
+        set_ready(maker, True, "Ready", message, now)
+    return spec
+
+
+def set_ready(maker: Maker, ready: bool, reason: str, message: str, now: float) -> None:
+    """Set the condition Ready."""
+    conditions = [dict(c) for c in maker.status.get("conditions") or ()]
+    if set_condition(conditions, condition("Ready", str(ready), reason, message[:4_096], maker.generation, now)):
+        maker.set(conditions=conditions)
+
+
+def record_tick(maker: Maker, record: TickRecord) -> None:
+    """Put what became of a tick before that of earlier ones; times never go back."""
+    ticks = [record.to_status(), *(maker.status.get("ticks") or ())][:_TICKS_KEPT]
+    last = maker.status.get("lastTickTime")
+    if last is None or seconds_of(last) < record.time:
+        last = second(record.time)
+    maker.set(ticks=ticks, lastTickTime=last)
+    if record.outcome == "Created":
+        maker.set(lastJob=record.job)
 
 
 class StatusWriter:

@@ -14,9 +14,9 @@ from typing import Any
 from podgraph.cluster.client import ApiError, Client
 from podgraph.cluster.launching import Launching
 from podgraph.definition.errors import DefinitionError
-from podgraph.planning.status import condition, seconds_of, set_condition
+from podgraph.planning.status import seconds_of
 from podgraph.reconcile.launched import Launched, LaunchedJobs
-from podgraph.reconcile.makers import Maker, StatusWriter
+from podgraph.reconcile.makers import Maker, StatusWriter, read_maker, record_tick
 from podgraph.reconcile.queue import KeyedQueue
 from podgraph.reconcile.working import work
 from podgraph.scheduling.making import SCHEDULE_LABEL, second
@@ -26,8 +26,6 @@ __all__ = ["Schedules"]
 
 WORKERS = 30
 _LOOK_SECONDS = 60.0  # at least so often, as the clock may be set
-_REFUSED_SECONDS = 300.0
-_TICKS_KEPT = 10
 
 Object = Mapping[str, Any]
 
@@ -72,64 +70,47 @@ class Schedules:
         maker = self._makers.get(uid)
         if maker is None:
             return
-        spec = self._specs.get(uid)
-        if spec is None:
-            spec = await self._read(maker)
-            if spec is None:
-                return
-            self._specs[uid] = spec
-        if spec.suspend:
+        spec = self._specs.get(uid) or await self._read(maker)
+        if spec is None or spec.suspend:
             return
         status, now = maker.status, self._clock()
         after = max(seconds_of(status[key]) for key in ("sinceTime", "lastTickTime") if status.get(key))
         plan = due(spec, after, now)
         for record in plan.skipped:
-            self._record(maker, record)
+            record_tick(maker, record)
         for tick in plan.run:
             ran = await self._tick(maker, spec, tick)
             if ran is None:  # it waits for the end of an earlier one's Job, which wakes it
                 break
-            self._record(maker, ran)
+            record_tick(maker, ran)
         upcoming = None if plan.next is None else second(plan.next)
         if status.get("nextTickTime") != upcoming:
             maker.set(nextTickTime=upcoming)
         self._writer.soon(maker)
-        await self.jobs.trim(uid, spec.kept_succeeded, spec.kept_failed)
+        if surplus := self.jobs.surplus(uid, spec.kept_succeeded, spec.kept_failed):
+            await self._writer.write(maker)  # a Job that is gone must be one that the status has
+            await self.jobs.delete(uid, surplus)
         wait = _LOOK_SECONDS if plan.next is None else min(_LOOK_SECONDS, plan.next - self._clock())
         self.queue.add_after(uid, wait)
 
     async def _read(self, maker: Maker) -> ScheduleSpec | None:
         """Read a spec that is new or was changed and have it checked; say in the status what is wrong with it."""
         now, seen = self._clock(), maker.object
-        conditions = [dict(c) for c in maker.status.get("conditions") or ()]
-        before = next((c for c in conditions if c["type"] == "Ready"), {"status": "", "reason": ""})
-        spec: ScheduleSpec | None = None
-        try:
+        resumed = any(c["reason"] == "Suspended" for c in maker.status.get("conditions") or ())
+
+        def read() -> tuple[ScheduleSpec, bool, str, dict[str, Any]]:
             spec = read_schedule(seen)
-            upcoming = spec.timing.next_after(now) or now
-            job = job_of_tick(seen, spec.zone, upcoming)
-            if before["status"] != "True" or maker.status.get("observedGeneration") != maker.generation:
-                await self._launching.try_job(job)
-            ready = condition("Ready", "True", "Ready", f"it makes Jobs: {spec.timing.text}", maker.generation, now)
-            if spec.suspend:
-                ready = condition("Ready", "False", "Suspended", "spec.suspend is true", maker.generation, now)
-        except (DefinitionError, ApiError) as error:
-            if isinstance(error, ApiError) and not error.lasting:
-                raise
-            reason = error.reason if isinstance(error, DefinitionError) else "InvalidTemplate"
-            spec = None
-            if isinstance(error, ApiError):  # what refuses the template may be changed one day
-                self.queue.add_after(maker.uid, _REFUSED_SECONDS)
-            ready = condition("Ready", "False", reason, error.message[:4_096], maker.generation, now)
+            job = job_of_tick(seen, spec.zone, spec.timing.next_after(now) or now)
+            return spec, spec.suspend, f"it makes Jobs: {spec.timing.text}", job
+
+        spec = await read_maker(self._launching, self.queue, maker, read, now)
         if maker.object is not seen:
             return None  # it was changed meanwhile and comes again
-        if set_condition(conditions, ready):
-            maker.set(conditions=conditions)
         if spec is not None:
-            self._count_since(maker, spec.timing.text, before["reason"] == "Suspended", now)
+            self._specs[maker.uid] = spec
+            self._count_since(maker, spec.timing.text, resumed, now)
         if spec is None or spec.suspend:
             maker.set(nextTickTime=None)
-        maker.set(observedGeneration=maker.generation)
         await self._writer.write(maker)
         return spec
 
@@ -166,12 +147,3 @@ class Schedules:
                 raise
             return TickRecord(tick, "Failed", name, error.reason, error.message)
         return TickRecord(tick, "Created", name)
-
-    def _record(self, maker: Maker, record: TickRecord) -> None:
-        ticks = [record.to_status(), *(maker.status.get("ticks") or ())][:_TICKS_KEPT]
-        last = maker.status.get("lastTickTime")
-        if last is None or seconds_of(last) < record.time:
-            last = second(record.time)
-        maker.set(ticks=ticks, lastTickTime=last)
-        if record.outcome == "Created":
-            maker.set(lastJob=record.job)
