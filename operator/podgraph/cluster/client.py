@@ -237,14 +237,15 @@ class Client:
                 raise
 
     async def serves_jobs(self) -> bool:
-        """Whether the cluster has our resources, Job and JobDefinition."""
+        """Whether the cluster has our resources."""
         try:
             answer = await self._request("GET", f"/apis/{GROUP}/v1alpha1")
         except ApiError as error:
             if error.status == 404:
                 return False
             raise
-        return {"jobs", "jobdefinitions"} <= {r["name"] for r in msgspec.json.decode(answer)["resources"]}
+        wanted = {"jobs", "jobdefinitions", "jobschedules", "jobsensors"}
+        return wanted <= {r["name"] for r in msgspec.json.decode(answer)["resources"]}
 
     async def get_job(self, namespace: str, name: str) -> dict[str, Any] | None:
         """Return a Job as it is now, or None when there is none."""
@@ -299,6 +300,10 @@ class Client:
         body = {"metadata": {"resourceVersion": version}, "status": status}
         answer = await self._request("PATCH", path, body, accept=_METADATA)
         return msgspec.json.decode(answer, type=_Owned).metadata.resource_version
+
+    async def call(self, method: str, path: str, body: dict[str, Any] | None = None) -> bytes:
+        """Send one request, again while the server is busy or away, and return the answer's body. Raises ApiError."""
+        return await self._request(method, path, body)
 
     async def _request(
         self, method: str, path: str, body: dict[str, Any] | None = None, accept: str = "application/json",
