@@ -94,7 +94,7 @@ class Attempts:
             step = self._step_of[name]
             record = self.steps.records[step]
             if self._pod_of[step] == name and record.state in ("Starting", "Running"):
-                seen = Seen(Phase.ENDED, started_at=record.start_time, finished_at=utc(now), text=text)
+                seen = Seen(Phase.ENDED, started_at=record.start_time, finished_at=_second(now), text=text)
                 self._finish(step, seen, now, actions)
         for name in changed:
             if name in self._step_of:
@@ -213,7 +213,7 @@ class Attempts:
             self._wait_for_end(step, pod, now, actions)
         else:
             if is_waiting(pod):
-                seen = replace(seen, started_at=utc(now) if seen.phase is Phase.RUNNING else None)
+                seen = replace(seen, started_at=_second(now) if seen.phase is Phase.RUNNING else None)
                 self._waiting.assign(step, pod, actions)
             if not self._give_up(step, pod, seen, now, actions):
                 self._follow(step, seen, actions)
@@ -432,3 +432,8 @@ class Attempts:
         name = self._waiting.name_of(step, attempt)
         self._step_of[name], self._pod_of[step] = step, name
         return name
+
+
+def _second(now: float) -> str:
+    """Return a time as the kubelet tells it, in whole seconds, so that one step's end is not behind another's begin."""
+    return utc(float(int(now)))
