@@ -1,8 +1,8 @@
 """The operator process: `python3 -m podgraph.operator`.
 
-kopf gives the shell (login, the watch of Jobs and JobDefinitions, signals, shutdown); the work is the controller's. The
-image for Python ops without one of their own comes from `PODGRAPH_STEP_IMAGE`, the storage of Jobs without one from
-`PODGRAPH_STORAGE`.
+kopf gives the shell (login, the watches of our resources, signals, shutdown); the work is done in reconcile/. The image
+for Python ops without one of their own comes from `PODGRAPH_STEP_IMAGE`, the storage of Jobs without one from
+`PODGRAPH_STORAGE`, what http sensors may ask from `PODGRAPH_SENSORS_HTTP`.
 """
 
 from __future__ import annotations
@@ -14,11 +14,12 @@ import logging
 import os
 import platform
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Coroutine
 from typing import Any, cast
 
 import kopf
 from aiohttp import web
+from prometheus_client import CONTENT_TYPE_LATEST
 
 from podgraph.cluster.bundle import bundle
 from podgraph.cluster.client import ApiError, Client
@@ -27,6 +28,9 @@ from podgraph.definition.errors import DefinitionError
 from podgraph.planning.names import GROUP
 from podgraph.planning.storage import Storage, default_storage
 from podgraph.reconcile.controller import Controller
+from podgraph.reconcile.schedules import Schedules
+from podgraph.reconcile.sensors import Sensors
+from podgraph.scheduling.http_policy import HttpPolicy, read_policy
 
 __all__ = ["main", "operate"]
 
@@ -92,21 +96,30 @@ async def controlling(
     """Run a controller for as long as the block runs. Should it end by itself, `stop` is set and its error raised."""
     async with connect(info) as session:
         controller = Controller(Client(session), bundle(), image, storage=storage)
-        task = asyncio.create_task(controller.run())
-        task.add_done_callback(lambda _: stop.set())
-        try:
+        async with _running(controller.run(), stop):
             yield controller
-        finally:
-            task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await task
+
+
+@contextlib.asynccontextmanager
+async def _running(work: Coroutine[Any, Any, None], stop: asyncio.Event) -> AsyncIterator[None]:
+    task = asyncio.create_task(work)
+    task.add_done_callback(lambda _: stop.set())
+    try:
+        yield
+    finally:
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
 
 
 async def operate(
     stop: asyncio.Event, image: str, info: kopf.ConnectionInfo | None = None, port: int | None = None,
-    storage: Storage | None = None,
+    storage: Storage | None = None, policy: HttpPolicy | None = None,
 ) -> None:  # fmt: skip
-    """Run the operator until `stop` is set. `port` serves /healthz and /readyz."""
+    """Run the operator until `stop` is set.
+
+    `port` serves /healthz, /readyz and /metrics; `policy` is for http sensors.
+    """
     registry = kopf.OperatorRegistry()
     found = info or login()
 
@@ -114,17 +127,29 @@ async def operate(
     async def log_in(**_: Any) -> kopf.ConnectionInfo:
         return info or login()
 
-    async with controlling(found, image, stop, storage) as controller:
+    async with controlling(found, image, stop, storage) as controller, connect(found) as watching:
+        schedules = Schedules(controller.client)
+        sensors = Sensors(controller.client, Client(watching), policy or HttpPolicy())
 
         @kopf.on.event(GROUP, "v1alpha1", "jobs", registry=registry)
         async def job_seen(event: Any, **_: Any) -> None:
             controller.job_changed(event["type"], event["object"])
+            schedules.jobs.job_changed(event["type"], event["object"])
+            sensors.job_changed(event["type"], event["object"])
 
         @kopf.on.event(GROUP, "v1alpha1", "jobdefinitions", registry=registry)
         async def definition_seen(event: Any, **_: Any) -> None:
             controller.definition_changed(event["type"], event["object"])
 
-        async with _serving(controller, port):
+        @kopf.on.event(GROUP, "v1alpha1", "jobschedules", registry=registry)
+        async def schedule_seen(event: Any, **_: Any) -> None:
+            schedules.changed(event["type"], event["object"])
+
+        @kopf.on.event(GROUP, "v1alpha1", "jobsensors", registry=registry)
+        async def sensor_seen(event: Any, **_: Any) -> None:
+            sensors.changed(event["type"], event["object"])
+
+        async with _running(schedules.run(), stop), _running(sensors.run(), stop), _serving(controller, port):
             _LOG.info("podgraph runs; steps without an image use %s", image)
             gc.collect()
             gc.freeze()
@@ -151,7 +176,7 @@ async def _jobs_served(client: Client, stop: asyncio.Event) -> bool:
         try:
             if await client.serves_jobs():
                 return True
-            trouble = f"the cluster has not both resources jobs.{GROUP} and jobdefinitions.{GROUP} yet"
+            trouble = f"the cluster has not all of jobs, jobdefinitions, jobschedules and jobsensors of {GROUP} yet"
         except ApiError as error:
             trouble = str(error)
         if trouble != said:
@@ -178,8 +203,11 @@ async def _serving(controller: Controller, port: int | None) -> AsyncIterator[No
         ready = controller.pods.synced.is_set()
         return web.Response(status=200 if ready else 503, text="ok\n" if ready else "listing pods\n")
 
+    async def metrics(_: web.Request) -> web.Response:
+        return web.Response(body=controller.metrics.text(), headers={"Content-Type": CONTENT_TYPE_LATEST})
+
     app = web.Application()
-    app.add_routes([web.get("/healthz", healthz), web.get("/readyz", readyz)])
+    app.add_routes([web.get("/healthz", healthz), web.get("/readyz", readyz), web.get("/metrics", metrics)])
     runner = web.AppRunner(app, access_log=None)
     await runner.setup()
     try:
@@ -197,7 +225,8 @@ def main() -> None:
     port = int(os.environ.get("PODGRAPH_HEALTH_PORT", "8080"))
     try:
         storage = default_storage(os.environ.get("PODGRAPH_STORAGE", ""))
-        asyncio.run(operate(asyncio.Event(), image, port=port, storage=storage))
+        policy = read_policy(os.environ.get("PODGRAPH_SENSORS_HTTP", ""))
+        asyncio.run(operate(asyncio.Event(), image, port=port, storage=storage, policy=policy))
     except DefinitionError as error:
         raise SystemExit(f"error: {error}") from None
     except kopf.LoginError as error:

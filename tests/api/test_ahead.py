@@ -96,6 +96,13 @@ async def assigned(drive: Driver, op: str) -> Obj:
     return await drive.fake.until(there, 5.0, f"{op} assigned")
 
 
+def counted(drive: Driver, name: str) -> float:
+    """A figure that the operator tells Prometheus."""
+    assert drive.controller is not None
+    lines = drive.controller.metrics.text().decode().splitlines()
+    return next(float(line.rpartition(" ")[2]) for line in lines if line.rpartition(" ")[0] == name)
+
+
 async def no_pod(drive: Driver, op: str) -> None:
     def gone() -> bool:
         return all(p["metadata"].get("deletionTimestamp") for p in pods(drive, op))
@@ -121,6 +128,8 @@ async def test_a_step_goes_on_from_the_line_of_the_one_before_in_a_pod_that_is_t
     status = await drive.finished()
     assert {n: s["outputs"]["result"] for n, s in status["steps"].items()} == {"a": "1", "b": "2", "c": "3"}
     assert [s["attempt"] for s in status["steps"].values()] == [1, 1, 1]
+    assert counted(drive, 'podgraph_waiting_pods_ended_total{outcome="used"}') == 2
+    assert counted(drive, "podgraph_waiting_pods") == 0
     assert drive.created_ops() == ["", "a", "b", "c"]
 
 
@@ -164,6 +173,7 @@ async def test_a_step_that_is_tried_again_lets_go_what_waits_for_it(drive: Drive
     await waiting(drive, "b")
     tell(drive, "a", "Failed", reason="OpFailed", message="not yet")
     await no_pod(drive, "b")
+    assert counted(drive, 'podgraph_waiting_pods_ended_total{outcome="released"}') == 1
     second = await drive.fake.until(lambda: next(iter(pods(drive, "a")[1:]), None), 5.0, "the second attempt")
     drive.fake.run_pod("default", second["metadata"]["name"])
     again = await drive.fake.until(lambda: next((p for p in pods(drive, "b")), None), 5.0, "another waiting pod")

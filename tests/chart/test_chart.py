@@ -13,6 +13,7 @@ import pytest
 import yaml
 
 from podgraph.planning.storage import default_storage
+from podgraph.scheduling.http_policy import read_policy
 
 ROOT = Path(__file__).parents[2]
 CHART = ROOT / "charts" / "podgraph"
@@ -47,10 +48,11 @@ def test_lint() -> None:
 
 
 def test_the_crds_are_those_in_crds_and_outlive_the_release() -> None:
-    rendered = [d for d in render() if d["kind"] == "CustomResourceDefinition"]
-    for crd in rendered:
+    rendered = {d["metadata"]["name"]: d for d in render() if d["kind"] == "CustomResourceDefinition"}
+    assert rendered.keys() == {path.stem for path in (ROOT / "crds").glob("*.yaml")}
+    for name, crd in rendered.items():
         assert crd["metadata"].pop("annotations") == {"helm.sh/resource-policy": "keep"}
-    assert rendered == [yaml.safe_load(path.read_text()) for path in sorted((ROOT / "crds").glob("*.yaml"))]
+        assert crd == yaml.safe_load((ROOT / "crds" / f"{name}.yaml").read_text())
 
 
 def test_a_definition_has_all_fields_of_a_job_but_those_about_one_run() -> None:
@@ -155,6 +157,9 @@ def test_no_value_is_left_untested() -> None:
         'storage.retain="Maybe"',
         "storage.logs=1",
         'storage.createClaim={"accessMode":"Often"}',
+        'sensors.watch=[{"apiGroups":["*"],"resources":["pods"]}]',
+        'sensors.http.allow=["example.com"]',
+        'sensors.http.allowNetworks=["10.0.0.1"]',
     ],
 )
 def test_a_wrong_value_is_refused_by_name(value: str) -> None:
@@ -167,15 +172,37 @@ def test_the_operator_may_do_what_it_needs_and_no_more() -> None:
     (role,) = [d for d in render() if d["kind"] == "ClusterRole" and d["metadata"]["name"] == "podgraph"]
     granted = {(r, v) for rule in role["rules"] for r in rule["resources"] for v in rule["verbs"]}
     assert granted == {
-        *(("jobs", verb) for verb in ("get", "list", "watch", "patch", "delete")),
+        *(("jobs", verb) for verb in ("get", "list", "watch", "create", "patch", "delete")),
+        *((kind, verb) for kind in ("jobschedules", "jobsensors") for verb in ("get", "list", "watch")),
+        ("jobschedules/status", "patch"),
+        ("jobsensors/status", "patch"),
         *(("persistentvolumeclaims", verb) for verb in ("get", "create")),
         *(("jobdefinitions", verb) for verb in ("get", "list", "watch")),
         *((f"{plural}/status", "patch") for plural in ("jobs", "jobdefinitions")),
-        *(("pods", verb) for verb in ("get", "list", "watch", "create", "patch", "delete")),
+        *(("pods", verb) for verb in ("get", "list", "watch", "create", "patch", "delete", "deletecollection")),
         ("pods/log", "get"),
         *(("configmaps", verb) for verb in ("get", "create", "delete")),
         *(("events", verb) for verb in ("get", "create")),
     }
+
+
+def test_what_sensors_may_look_at() -> None:
+    watch = 'sensors.watch=[{"apiGroups":["apps",""],"resources":["deployments","configmaps"]}]'
+    (role,) = [
+        d
+        for d in render(watch, "sensors.http.readSecrets=true")
+        if d["kind"] == "ClusterRole" and d["metadata"]["name"] == "podgraph"
+    ]
+    assert {"apiGroups": ["apps", ""], "resources": ["deployments", "configmaps"], "verbs": ["list", "watch"]} in role[
+        "rules"
+    ]
+    assert {"apiGroups": [""], "resources": ["secrets"], "verbs": ["get"]} in role["rules"]
+    values = ('sensors.http.allow=["https://*.example.com"]', 'sensors.http.allowNetworks=["10.96.0.0/12"]')
+    env = {item["name"]: item["value"] for item in pod_spec(*values)["containers"][0]["env"]}
+    policy = read_policy(env["PODGRAPH_SENSORS_HTTP"])
+    policy.check_url("https://a.example.com/x")
+    assert policy.allows_address("10.96.0.1")
+    assert "PODGRAPH_SENSORS_HTTP" not in {item["name"] for item in pod_spec()["containers"][0]["env"]}
 
 
 def test_no_role_holds_a_wildcard() -> None:

@@ -128,14 +128,8 @@ def operator(kube: Kube, step_image: str) -> Iterator[OperatorProcess]:
     with no_other_operator(kube), tempfile.TemporaryDirectory() as folder:
         # Only when other runs of tests have ended: theirs may be of a checkout with another CRD.
         kube.run("apply", "--server-side", "--force-conflicts", "-f", str(CHECKOUT / "crds"))
-        kube.run(
-            "wait",
-            "--for=condition=Established",
-            "crd",
-            "jobs.podgraph.dev",
-            "jobdefinitions.podgraph.dev",
-            "--timeout=30s",
-        )
+        ours = [f"crd/{path.stem}" for path in (CHECKOUT / "crds").glob("*.yaml")]
+        kube.run("wait", "--for=condition=Established", *ours, "--timeout=30s")
         process = OperatorProcess(kube, step_image, Path(folder) / "operator.log")
         process.start()
         _running.append(process)

@@ -139,7 +139,7 @@ def test_broken_code_is_told_and_mended(image: str, namespace: Kube) -> None:
     assert row.split()[:3] == ["talk", "True", "2"]
     namespace.apply(job_manifest("k", definitionRef={"name": "talk"}))
     succeeded(namespace, "k")
-    assert not namespace.find("pods", "podgraph.dev/definition=talk")
+    namespace.wait_for("the end of its own pods", lambda: not namespace.find("pods", "podgraph.dev/definition=talk"))
 
 
 def test_storage_is_tried_once(image: str, namespace: Kube) -> None:

@@ -474,7 +474,7 @@ def test_pods_that_end_while_the_operator_is_down(namespace: Kube, operator: Any
     refs = [{"op": f"w{at}"} for at in range(3)]
     join = script("join", 'echo "result=$INPUT_X" > "$PODGRAPH_OUTPUT"', outputs=["result"])
     join["inputs"] = [{"name": "x", "fromList": refs}]
-    namespace.create(job_manifest("away", ops=[*wide, join], execution=KEEP))
+    namespace.create(job_manifest("away", ops=[*wide, join], execution={**KEEP, "prestart": 0}))
     namespace.wait_for("three pods", lambda: len(namespace.find("pods")) == 3, 60)
     operator.kill()
     try:

@@ -6,6 +6,7 @@ import typer
 
 from podgraph.cli.local import local
 from podgraph.cli.remote import remote
+from podgraph.cli.schedules import schedule_app, sensor_app
 
 __all__ = ["app"]
 
@@ -15,6 +16,8 @@ job_app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
 job_app.add_typer(local)
 job_app.add_typer(remote)
 app.add_typer(job_app, name="job")
+app.add_typer(schedule_app, name="schedule")
+app.add_typer(sensor_app, name="sensor")
 
 
 @app.callback()

@@ -94,6 +94,13 @@ class Cluster:
                 )
             )
 
+    def try_job(self, job: Mapping[str, Any]) -> None:
+        """Have the cluster check a Job without making it."""
+        with _told("make this Job"):
+            self._jobs.create_namespaced_custom_object(
+                GROUP, _VERSION, self.namespace, "jobs", job, dry_run="All", _request_timeout=_ANSWER_SECONDS
+            )
+
     def step_pods(self, job: Object) -> dict[str, str]:
         """Return the name of the newest pod of each step that has one."""
         with _told("list the Job's pods"):

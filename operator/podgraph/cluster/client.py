@@ -11,19 +11,21 @@ from urllib.parse import quote
 import aiohttp
 import msgspec
 
-from podgraph.planning.names import AHEAD_LABEL, CONTAINER, GROUP
+from podgraph.cluster.window import Window
+from podgraph.planning.names import AHEAD_LABEL, CONTAINER, GROUP, JOB_UID_LABEL
 from podgraph.planning.pods import Pod
 
 __all__ = ["ApiError", "Client"]
 
 _ATTEMPTS = 5
-_CREATES_AT_ONCE = 30
+_DELETED_AT_ONCE = 250
 _LOG_SILENCE_SECONDS = 300  # then the connection may be dead, and another finds out
 _LOG_LINE = 256 * 1024
 _JOBS = f"/apis/{GROUP}/v1alpha1/namespaces"
 _PLURALS = {"Job": "jobs", "JobDefinition": "jobdefinitions"}
 # A Job can be large; of the answer to a write only its metadata matters.
 _METADATA = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1"
+_METADATA_LIST = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
 
 
 class ApiError(Exception):
@@ -59,12 +61,20 @@ class _Owned(msgspec.Struct):
     metadata: _OwnedMeta
 
 
+class _PageMeta(msgspec.Struct):
+    continue_: str = msgspec.field(default="", name="continue")
+
+
+class _Page(msgspec.Struct):
+    metadata: _PageMeta
+
+
 class Client:
     """Calls for one API server; `session` is made by cluster.connection."""
 
     def __init__(self, session: aiohttp.ClientSession) -> None:
         self.session = session
-        self._creating = asyncio.Semaphore(_CREATES_AT_ONCE)
+        self._creating = Window()
 
     async def create_pod(self, manifest: dict[str, Any]) -> Pod:
         """Create a pod as :meth:`create` does and return it as it is now."""
@@ -72,9 +82,10 @@ class Client:
 
     async def try_pod(self, manifest: dict[str, Any]) -> None:
         """Let the API server do all that creating a pod takes but for the creation. Unknown fields are errors too."""
-        path = f"/api/v1/namespaces/{manifest['metadata']['namespace']}/pods?dryRun=All&fieldValidation=Strict"
-        async with self._creating:
-            await self._request("POST", path, manifest)
+        meta = manifest["metadata"]
+        path = f"/api/v1/namespaces/{meta['namespace']}/pods?dryRun=All&fieldValidation=Strict"
+        async with self._creating.turn(meta["ownerReferences"][0]["uid"]):
+            await self._request("POST", path, manifest, window=self._creating)
 
     async def create(self, plural: str, manifest: dict[str, Any]) -> bytes:
         """Create a core object and return it as JSON. That it exists already is success when its owner is the same.
@@ -84,14 +95,14 @@ class Client:
         """
         meta = manifest["metadata"]
         path = f"/api/v1/namespaces/{meta['namespace']}/{plural}"
-        async with self._creating:
+        ours = {owner["uid"] for owner in meta.get("ownerReferences", ())}
+        async with self._creating.turn(next(iter(ours), "")):
             try:
-                return await self._request("POST", path, manifest)
+                return await self._request("POST", path, manifest, window=self._creating)
             except ApiError as error:
                 if error.reason != "AlreadyExists":
                     raise
                 existing = await self._request("GET", f"{path}/{meta['name']}")
-                ours = {owner["uid"] for owner in meta.get("ownerReferences", ())}
                 theirs = {o.uid for o in msgspec.json.decode(existing, type=_Owned).metadata.owner_references}
                 if ours != theirs:
                     raise
@@ -137,6 +148,18 @@ class Client:
         except ApiError as error:
             if error.status not in (404, 409):
                 raise
+
+    async def delete_succeeded_pods(self, namespace: str, job_uid: str) -> None:
+        """Delete all pods of a Job that have succeeded, in a few requests however many there are."""
+        selected = f"labelSelector={JOB_UID_LABEL}%3D{job_uid}&fieldSelector=status.phase%3DSucceeded"
+        path = f"/api/v1/namespaces/{namespace}/pods?{selected}&limit={_DELETED_AT_ONCE}"
+        token = ""
+        while True:
+            more = f"&continue={quote(token)}" if token else ""
+            answer = await self._request("DELETE", f"{path}{more}", accept=_METADATA_LIST)
+            token = msgspec.json.decode(answer, type=_Page).metadata.continue_
+            if not token:
+                return
 
     async def delete_job(self, namespace: str, name: str, uid: str) -> None:
         """Delete the Job of this uid, and with it all it owns; that it is gone already is success."""
@@ -214,14 +237,15 @@ class Client:
                 raise
 
     async def serves_jobs(self) -> bool:
-        """Whether the cluster has our resources, Job and JobDefinition."""
+        """Whether the cluster has our resources."""
         try:
             answer = await self._request("GET", f"/apis/{GROUP}/v1alpha1")
         except ApiError as error:
             if error.status == 404:
                 return False
             raise
-        return {"jobs", "jobdefinitions"} <= {r["name"] for r in msgspec.json.decode(answer)["resources"]}
+        wanted = {"jobs", "jobdefinitions", "jobschedules", "jobsensors"}
+        return wanted <= {r["name"] for r in msgspec.json.decode(answer)["resources"]}
 
     async def get_job(self, namespace: str, name: str) -> dict[str, Any] | None:
         """Return a Job as it is now, or None when there is none."""
@@ -277,28 +301,44 @@ class Client:
         answer = await self._request("PATCH", path, body, accept=_METADATA)
         return msgspec.json.decode(answer, type=_Owned).metadata.resource_version
 
+    async def call(self, method: str, path: str, body: dict[str, Any] | None = None) -> bytes:
+        """Send one request, again while the server is busy or away, and return the answer's body. Raises ApiError."""
+        return await self._request(method, path, body)
+
     async def _request(
-        self, method: str, path: str, body: dict[str, Any] | None = None, accept: str = "application/json"
-    ) -> bytes:
-        """Send one request, again after a pause while the server is busy or away, and return the answer's body."""
+        self, method: str, path: str, body: dict[str, Any] | None = None, accept: str = "application/json",
+        window: Window | None = None,
+    ) -> bytes:  # fmt: skip
+        """Send one request, again after a pause while the server is busy or away, and return the answer's body.
+
+        `window` is told how it went.
+        """
         data = None if body is None else msgspec.json.encode(body)
         kind = "application/merge-patch+json" if method == "PATCH" else "application/json"
         for attempt in range(_ATTEMPTS):
             last = attempt == _ATTEMPTS - 1
             pause = random.uniform(0.5, 1.0) * 0.2 * 2**attempt
+            begun = asyncio.get_running_loop().time()
             try:
                 async with self.session.request(
                     method, path, data=data, headers={"Content-Type": kind, "Accept": accept}
                 ) as answer:
                     content = await answer.read()
                     if answer.status < 300:
+                        if window is not None:
+                            window.went_well()
                         return content
                     error = _error(answer.status, content)
+                    after = answer.headers.get("Retry-After", "")
+                    asked = min(float(after), 30.0) if after.isdigit() else 0.0
+                    pause = max(pause, asked)
+                    if window is not None and not error.lasting:
+                        window.busy(begun, asked)
                     if error.lasting or last:
                         raise error
-                    after = answer.headers.get("Retry-After", "")
-                    pause = max(pause, min(float(after), 30.0)) if after.isdigit() else pause
             except (aiohttp.ClientError, TimeoutError) as trouble:
+                if window is not None:
+                    window.busy(begun, 0.0)
                 if last:
                     raise ApiError(0, "Unreachable", f"{method} {path}: {trouble!r}") from trouble
             await asyncio.sleep(pause)

@@ -10,7 +10,7 @@ from podgraph.planning.manifests import Manifest
 from podgraph.planning.storage import Storage
 from podgraph.planning.templates import PodCheck
 
-__all__ = ["Actions", "Assign", "Event", "Settings"]
+__all__ = ["Actions", "Assign", "Event", "Held", "Settings"]
 
 
 @dataclass(frozen=True)
@@ -44,6 +44,14 @@ class Assign:
     annotations: Mapping[str, str]
 
 
+@dataclass(frozen=True)
+class Held:
+    """How long a pod started ahead has waited, in seconds, and what became of it: `used` or `released`."""
+
+    outcome: str
+    seconds: float
+
+
 @dataclass
 class Actions:
     """What one pass decided. Empty fields ask for nothing.
@@ -55,8 +63,9 @@ class Actions:
     gone), `read_log` (for the graph), `follow_log` (for what its steps do) and `read_reports` (once more and whole, as
     it has ended) are pod names, as are `follow_logs` and `read_logs`, the same of pods that some steps share; `status`
     is a merge patch; `assigns` tells waiting pods what to do; the logs of the pods `follow` are followed for the record
-    of their step, and those of `leave` no more; `pressed` says that a pod of the Job finds no room; `urgent` says that
-    the status should be written at once; `again_at` is a time (seconds since the epoch) to look again.
+    of their step, and those of `leave` no more; `pressed` says that a pod of the Job finds no room, `held` which pods
+    wait no more; `urgent` says that the status should be written at once; `again_at` is a time (seconds since the
+    epoch) to look again.
     """
 
     copy_code: bool = False
@@ -76,6 +85,7 @@ class Actions:
     read_logs: list[str] = field(default_factory=list)
     status: dict[str, Any] = field(default_factory=dict)
     pressed: bool = False
+    held: list[Held] = field(default_factory=list)
     urgent: bool = False
     events: list[Event] = field(default_factory=list)
     again_at: float | None = None

@@ -94,7 +94,7 @@ class Attempts:
             step = self._step_of[name]
             record = self.steps.records[step]
             if self._pod_of[step] == name and record.state in ("Starting", "Running"):
-                seen = Seen(Phase.ENDED, started_at=record.start_time, finished_at=utc(now), text=text)
+                seen = Seen(Phase.ENDED, started_at=record.start_time, finished_at=_second(now), text=text)
                 self._finish(step, seen, now, actions)
         for name in changed:
             if name in self._step_of:
@@ -109,9 +109,14 @@ class Attempts:
         for step, attempt in self._waiting.plan(now, actions):
             self._name(step, attempt)
 
-    def rest(self, actions: Actions) -> None:
+    def rest(self, now: float, actions: Actions) -> None:
         """Begin nothing, and let nothing wait for its begin: the Job is suspended."""
-        self._waiting.let_all_go(actions)
+        self._waiting.let_all_go(now, actions)
+
+    @property
+    def waiting_pods(self) -> int:
+        """How many pods wait for their inputs."""
+        return self._waiting.count
 
     def pause_ahead(self, now: float) -> bool:
         """Start no pods ahead for a while, as there is no room for those that would run; return whether any waits."""
@@ -137,7 +142,7 @@ class Attempts:
         self.stopped = stop
         self._admission.drop()
         self.steps.ready.clear()
-        self._waiting.let_all_go(actions)
+        self._waiting.let_all_go(now, actions)
         for step in self.steps.alone:
             record = self.steps.records[step]
             if record.state in ("Pending", "UpForRetry"):
@@ -178,7 +183,7 @@ class Attempts:
     def _look(self, step: str, name: str, pod: Pod | None, now: float, actions: Actions) -> None:
         record = self.steps.records[step]
         if record.state in UNDECIDED:  # or made before a restart that lost the write: its step begins with it later
-            self._waiting.look(step, name, pod, actions)
+            self._waiting.look(step, name, pod, now, actions)
             self._follow_log(name, actions)
             return
         if record.state in TERMINAL or record.state == "UpForRetry" or self._pod_of[step] != name:
@@ -208,7 +213,7 @@ class Attempts:
             self._wait_for_end(step, pod, now, actions)
         else:
             if is_waiting(pod):
-                seen = replace(seen, started_at=utc(now) if seen.phase is Phase.RUNNING else None)
+                seen = replace(seen, started_at=_second(now) if seen.phase is Phase.RUNNING else None)
                 self._waiting.assign(step, pod, actions)
             if not self._give_up(step, pod, seen, now, actions):
                 self._follow(step, seen, actions)
@@ -415,7 +420,7 @@ class Attempts:
             )
             self._fail(step, Outcome({}, "InputTooLarge", message, fault=Fault.LASTING), now, actions)
             return
-        self._waiting.take(step, pods, actions)
+        self._waiting.take(step, pods, now, actions)
         attempt = self.steps.begin(step)
         name = self._name(step, attempt)
         if name in pods:
@@ -427,3 +432,8 @@ class Attempts:
         name = self._waiting.name_of(step, attempt)
         self._step_of[name], self._pod_of[step] = step, name
         return name
+
+
+def _second(now: float) -> str:
+    """Return a time as the kubelet tells it, in whole seconds, so that one step's end is not behind another's begin."""
+    return utc(float(int(now)))

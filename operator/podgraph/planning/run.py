@@ -177,6 +177,11 @@ class Run:
         if self._attempts is not None:
             self._attempts.take_lines(pod_name, lines, whole)
 
+    @property
+    def waiting_pods(self) -> int:
+        """How many of its pods wait for their inputs."""
+        return self._attempts.waiting_pods if self._attempts is not None else 0
+
     def pause_ahead(self, now: float) -> bool:
         """Start no pods ahead for a while, as pods find no room; return whether any waits and is to go."""
         return self._attempts is not None and self._attempts.pause_ahead(now)
@@ -251,7 +256,7 @@ class Run:
         if stop is not None:
             attempts.stop(stop, pods, now, actions)
         elif self.control.suspend:
-            attempts.rest(actions)
+            attempts.rest(now, actions)
         else:
             attempts.start(pods, now, actions)
         if attempts.done:

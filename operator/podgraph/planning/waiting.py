@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from podgraph.planning.actions import Actions, Assign
+from podgraph.planning.actions import Actions, Assign, Held
 from podgraph.planning.ahead import LIFETIME_SECONDS, MAX_RELEASES, Ahead
 from podgraph.planning.execution import ExecutionSpec
 from podgraph.planning.making import PodMaker
 from podgraph.planning.names import AHEAD_LABEL, WAITING
 from podgraph.planning.observe import Phase, Seen, is_alive, observe
 from podgraph.planning.pods import Pod
+from podgraph.planning.status import seconds_of
 from podgraph.planning.steps import Steps
 
 __all__ = ["WaitingPods", "is_waiting", "was_ahead"]
@@ -40,6 +41,7 @@ class WaitingPods:
         self._ahead = Ahead(steps, spec.prestart, most, maker.can_wait)
         self._steps = steps
         self._maker = maker
+        self._since: dict[str, float] = {}
 
     def name_of(self, step: str, attempt: int) -> str:
         """Return the name of the pod of an attempt at a step."""
@@ -60,9 +62,11 @@ class WaitingPods:
             pod = there[found]
             if not begun and pod is not None and is_waiting(pod) and self._steps.waits(step):
                 self._ahead.adopt(step)
+                created = pod.metadata.creation_timestamp
+                self._since[step] = seconds_of(created) if created else 0.0
                 self._steps.set_state(step, "Waiting")
 
-    def look(self, step: str, name: str, pod: Pod | None, actions: Actions) -> None:
+    def look(self, step: str, name: str, pod: Pod | None, now: float, actions: Actions) -> None:
         """Look at a pod of a step that has not begun."""
         if pod is None or step not in self._ahead.waiting or name != self.name_of(step, self._attempt(step)):
             if pod is not None and is_waiting(pod) and is_alive(pod):
@@ -70,7 +74,7 @@ class WaitingPods:
             return
         seen = observe(pod)
         if not _is_of_use(pod, seen):
-            self.release(step, actions)
+            self.release(step, now, actions)
         elif seen.reason == "Unschedulable":
             actions.pressed = True
         elif seen.phase is Phase.RUNNING:
@@ -84,6 +88,7 @@ class WaitingPods:
             attempt = self._attempt(step)
             pod = self._maker.waiting_pod(self.name_of(step, attempt), step, attempt, LIFETIME_SECONDS)
             actions.creates.append(pod)
+            self._since[step] = now
             self._steps.set_state(step, "Waiting")
             made.append((step, attempt))
         return made
@@ -92,29 +97,31 @@ class WaitingPods:
         """Delete the pods that wait for what will not come soon."""
         while steps := self._ahead.to_release(now):  # with one goes what waits further ahead
             for step in steps:
-                self.release(step, actions)
+                self.release(step, now, actions)
 
-    def let_all_go(self, actions: Actions) -> None:
+    def let_all_go(self, now: float, actions: Actions) -> None:
         """Delete all waiting pods."""
         for step in list(self._ahead.waiting):
-            self.release(step, actions)
+            self.release(step, now, actions)
 
-    def release(self, step: str, actions: Actions) -> None:
+    def release(self, step: str, now: float, actions: Actions) -> None:
         """Delete the pod that waits for a step."""
+        actions.held.append(Held("released", now - self._since.pop(step, now)))
         actions.deletes.append(self.name_of(step, self._attempt(step)))
         self._ahead.drop(step)
         if self._steps.records[step].state == "Waiting":
             self._steps.set_state(step, "Pending")
 
-    def take(self, step: str, pods: Pods, actions: Actions) -> None:
+    def take(self, step: str, pods: Pods, now: float, actions: Actions) -> None:
         """Say that a step begins: the pod that waits for it, if it is of use, has the name of its attempt."""
         if step not in self._ahead.waiting:
             return
         pod = pods.get(self.name_of(step, self._attempt(step)))
         if pod is not None and not _is_of_use(pod, observe(pod)):
-            self.release(step, actions)
+            self.release(step, now, actions)
         else:
             self._ahead.take(step)
+            actions.held.append(Held("used", now - self._since.pop(step, now)))
 
     def assign(self, step: str, pod: Pod, actions: Actions) -> None:
         """Tell the pod of a step that has begun what to do; said again until the pod's label tells that it was."""
@@ -135,9 +142,15 @@ class WaitingPods:
         if step not in self._ahead.waiting:
             return False
         self._ahead.drop(step)
+        self._since.pop(step, None)
         self._ahead.pause(now)
         self._steps.set_state(step, "Pending")
         return True
+
+    @property
+    def count(self) -> int:
+        """How many pods wait."""
+        return len(self._ahead.waiting)
 
     def _attempt(self, step: str) -> int:
         return self._steps.records[step].attempt + 1

@@ -82,8 +82,13 @@ class Whole:
         """Whether nothing can change any more: the pod has ended and all that it said is taken in."""
         return self._over and self.steps.done
 
-    def rest(self, actions: Actions) -> None:
+    def rest(self, now: float, actions: Actions) -> None:
         """Begin nothing: the Job is suspended."""
+
+    @property
+    def waiting_pods(self) -> int:
+        """How many pods wait for their inputs; here none ever does."""
+        return 0
 
     def pause_ahead(self, now: float) -> bool:
         """Start no pods ahead; here none ever is."""

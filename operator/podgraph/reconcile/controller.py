@@ -7,6 +7,7 @@ the Job, so after a crash in between they are found, not made again. A pass writ
 from __future__ import annotations
 
 import asyncio
+import itertools
 import logging
 import time
 from collections.abc import Callable, Mapping
@@ -32,6 +33,7 @@ from podgraph.reconcile.checking import refusal_of
 from podgraph.reconcile.defining import Definitions
 from podgraph.reconcile.ended import EndedJobs
 from podgraph.reconcile.following import Logs
+from podgraph.reconcile.metrics import Metrics
 from podgraph.reconcile.queue import KeyedQueue
 from podgraph.reconcile.storing import Storing
 from podgraph.runtime.resolve import MAX_GRAPH, from_log
@@ -39,7 +41,9 @@ from podgraph.runtime.resolve import MAX_GRAPH, from_log
 __all__ = ["Controller"]
 
 _LOG = logging.getLogger(__name__)
-_WRITE_SECONDS = 1.0
+_WRITE_SECONDS, _LONGEST_WRITE_SECONDS = 1.0, 15.0
+_WRITE_SHARE = 0.05
+_CREATES_A_PASS = 100
 _DELETES_AT_ONCE = 20
 _TAIL = 20  # a step's record is the last that its pod says
 WORKERS = 16
@@ -66,6 +70,7 @@ class _Job:
     events: list[Event] = field(default_factory=list)
     urgent: bool = False
     written_at: float = float("-inf")
+    write_seconds: float = _WRITE_SECONDS
     version: str = ""
     generation: int = 0
 
@@ -87,6 +92,7 @@ class Controller:
         self._jobs: dict[str, _Job] = {}
         self._ended = EndedJobs(client, self.pods, self.queue, clock)
         self._logs = Logs(client)
+        self.metrics = Metrics(lambda: len(self._jobs), self._waiting_pods)
         self._definitions = Definitions(client, self.storing, clock, self.queue.add)
 
     async def run(self) -> None:
@@ -162,7 +168,8 @@ class Controller:
         while True:
             uid = await self.queue.get()
             try:
-                await self._reconcile(uid)
+                with self.metrics.passes.time():
+                    await self._reconcile(uid)
                 self.queue.succeeded(uid)
             except ApiError as error:
                 _LOG.warning("job %s: %s", uid, error)
@@ -234,6 +241,7 @@ class Controller:
         """Tell waiting pods what to do, follow and read logs, and look whether pods that are missed are gone."""
         await self._assign(job, run)
         self._look_into_logs(run, actions)
+        self.metrics.take(actions.held)
         if actions.pressed:
             self._make_room()
         for pod in dict.fromkeys(filter(None, (actions.read_reports, *actions.read_logs))):
@@ -256,6 +264,9 @@ class Controller:
     def _lines_came(self, run: Run, pod: str, lines: list[str]) -> None:
         run.take_lines(pod, lines)
         self.queue.add(run.ref.uid)
+
+    def _waiting_pods(self) -> int:
+        return sum(job.run.waiting_pods for job in self._jobs.values() if isinstance(job.run, Run))
 
     def _make_room(self) -> None:
         """Let no pod of any Job wait for its inputs while one that could run finds no node."""
@@ -400,7 +411,9 @@ class Controller:
                     self._refused(job, run, name, error)
                 job.to_create.clear()
                 return
-        names_, pods = list(job.to_create), list(job.to_create.values())
+        # No more than some in a pass: what happens meanwhile is to be taken in as well.
+        names_ = list(itertools.islice(job.to_create, _CREATES_A_PASS))
+        pods = [job.to_create[name] for name in names_]
         results = await asyncio.gather(*(self.client.create_pod(pod) for pod in pods), return_exceptions=True)
         trouble: BaseException | None = None
         for name, result in zip(names_, results, strict=True):
@@ -413,9 +426,11 @@ class Controller:
             else:
                 trouble = result
                 continue
-            del job.to_create[name]
+            job.to_create.pop(name, None)
         if trouble is not None:
             raise trouble
+        if job.to_create:
+            self.queue.add(run.ref.uid)
 
     def _refused(self, job: _Job, run: AnyRun, name: str, error: ApiError) -> None:
         try:
@@ -435,7 +450,7 @@ class Controller:
         now = self._clock()
         if not (job.status or run.has_changes):
             return
-        wait = job.written_at + _WRITE_SECONDS - now
+        wait = job.written_at + job.write_seconds - now
         if not job.urgent and wait > 0:
             self.queue.add_after(uid, wait)
             return
@@ -456,6 +471,7 @@ class Controller:
                 return
             job.version = await self.client.patch_status(*of, version, job.status, run.ref.kind)
         job.status, job.urgent, job.written_at = {}, False, now
+        job.write_seconds = seconds_between_writes(self._clock() - now)
 
     async def _delete(self, job: _Job, run: AnyRun) -> None:
         async def delete(name: str) -> None:
@@ -463,11 +479,21 @@ class Controller:
             await self.client.delete_pod(run.ref.namespace, name, pod.metadata.uid if pod is not None else "")
             job.to_delete.discard(name)
 
+        if len(job.to_delete) > _DELETES_AT_ONCE and run.finished:
+            await self._delete_succeeded(job, run)
         while job.to_delete:
             some = list(job.to_delete)[:_DELETES_AT_ONCE]
             for trouble in await asyncio.gather(*map(delete, some), return_exceptions=True):
                 if trouble is not None:
                     raise trouble
+
+    async def _delete_succeeded(self, job: _Job, run: AnyRun) -> None:
+        """Delete the pods that succeeded all at once, if all that did are to go."""
+        pods = self.pods.of(run.ref.uid)
+        succeeded = {name for name, pod in pods.items() if pod.status.phase == "Succeeded" and not pod.gone}
+        if all(name in job.to_delete or pods[name].metadata.deletion_timestamp for name in succeeded):
+            await self.client.delete_succeeded_pods(run.ref.namespace, run.ref.uid)
+            job.to_delete -= succeeded
 
     async def _post_events(self, job: _Job, run: AnyRun) -> None:
         while job.events:
@@ -484,6 +510,18 @@ class Controller:
             self._definitions.forget(job.run)
         self._logs.leave(uid)
         self.pods.forget(uid)
+
+
+def seconds_between_writes(took: float) -> float:
+    """Return how long after a write of a Job's status that `took` so many seconds the next may come.
+
+    Each write costs the API server the whole object, so a large Job's status is told less often, and so is any while
+    the server is slow.
+
+    >>> [seconds_between_writes(took) for took in (0.01, 0.2, 3.0)]
+    [1.0, 4.0, 15.0]
+    """
+    return min(_LONGEST_WRITE_SECONDS, max(_WRITE_SECONDS, took / _WRITE_SHARE))
 
 
 def _is_finished(job: Object) -> bool:

@@ -30,7 +30,9 @@ class KeyedQueue:
         self._later: list[tuple[float, int, str]] = []
         self._due: dict[str, float] = {}
         self._order = itertools.count()
-        self._wake = asyncio.Event()
+        self._sleepers: deque[asyncio.Future[None]] = deque()
+        self._timer: asyncio.TimerHandle | None = None
+        self._timer_due = float("inf")
 
     def __len__(self) -> int:
         return len(self._ready)
@@ -41,7 +43,7 @@ class KeyedQueue:
             self._dirty.add(key)
             if key not in self._working:
                 self._ready.append(key)
-                self._wake.set()
+                self._wake_one()
 
     def add_after(self, key: str, seconds: float) -> None:
         """Ask for `key` to be worked on in `seconds`; an earlier such wish stays, a later one is replaced."""
@@ -50,7 +52,7 @@ class KeyedQueue:
             return
         self._due[key] = due
         heapq.heappush(self._later, (due, next(self._order), key))
-        self._wake.set()
+        self._set_timer()
 
     def add_failed(self, key: str) -> None:
         """Ask for `key` to be worked on again after a pause that doubles with each failure in a row."""
@@ -65,32 +67,55 @@ class KeyedQueue:
     async def get(self) -> str:
         """Wait for a key and take it; :meth:`done` must follow."""
         while True:
-            wait = self._move_due()
+            self._move_due()
             if self._ready:
                 key = self._ready.popleft()
                 self._dirty.discard(key)
                 self._working.add(key)
                 return key
-            self._wake.clear()
+            sleeper = asyncio.get_running_loop().create_future()
+            self._sleepers.append(sleeper)
             try:
-                async with asyncio.timeout(wait):  # not wait_for, which in 3.11 can lose a cancellation
-                    await self._wake.wait()
-            except TimeoutError:
-                pass
+                await sleeper
+            except asyncio.CancelledError:
+                if sleeper.done() and not sleeper.cancelled():  # woken and cancelled: somebody else is to come
+                    self._wake_one()
+                raise
 
     def done(self, key: str) -> None:
         """Say that the work on `key` has ended; if it was added meanwhile, it comes again."""
         self._working.discard(key)
         if key in self._dirty:
             self._ready.append(key)
-        self._wake.set()
+            self._wake_one()
 
-    def _move_due(self) -> float | None:
-        """Make due keys ready; return the seconds until the next one, or None."""
+    def _wake_one(self) -> None:
+        """Wake one worker for one key: to wake them all for each costs more than most keys do."""
+        while self._sleepers:
+            sleeper = self._sleepers.popleft()
+            if not sleeper.done():
+                sleeper.set_result(None)
+                return
+
+    def _set_timer(self) -> None:
+        """See to it that the earliest of what is to come later is moved when it is due, whether or not anybody asks."""
+        if self._later and self._later[0][0] < self._timer_due:
+            if self._timer is not None:
+                self._timer.cancel()
+            self._timer_due = self._later[0][0]
+            seconds = max(0.0, self._timer_due - self._clock())
+            self._timer = asyncio.get_running_loop().call_later(seconds, self._timer_fired)
+
+    def _timer_fired(self) -> None:
+        self._timer, self._timer_due = None, float("inf")
+        self._move_due()
+
+    def _move_due(self) -> None:
+        """Make due keys ready."""
         now = self._clock()
         while self._later and self._later[0][0] <= now:
             due, _, key = heapq.heappop(self._later)
             if self._due.get(key) == due:
                 del self._due[key]
                 self.add(key)
-        return self._later[0][0] - now if self._later else None
+        self._set_timer()

@@ -17,6 +17,7 @@ import time
 from collections.abc import Iterable, Mapping
 from typing import IO, Any
 
+from podgraph.runtime.out import keep_for_pod
 from podgraph.runtime.protocol import StepError
 from podgraph.runtime.storage import CHUNK, Storage, open_storage
 
@@ -39,6 +40,7 @@ def keep_log(url: str, prefix: str) -> int | None:
     (out, out_end), (err, err_end) = os.pipe(), os.pipe()
     child = os.fork()
     if child == 0:
+        keep_for_pod()  # what it tells the operator is no part of the log
         for end, number in ((out_end, 1), (err_end, 2)):
             os.dup2(end, number)
         for end in (out, out_end, err, err_end):

@@ -5,14 +5,22 @@ from __future__ import annotations
 import contextlib
 import os
 
-__all__ = ["Out"]
+__all__ = ["Out", "keep_for_pod"]
+
+
+_of_the_pod: list[int] = []
+
+
+def keep_for_pod() -> None:
+    """Let lines go to what is standard output now, also when the step's own words go elsewhere from here on."""
+    _of_the_pod.append(os.dup(1))
 
 
 class Out:
-    """Writes lines to what is standard output now, whatever ops do to it and to `sys.stdout` later."""
+    """Writes lines to what is the pod's standard output, whatever ops do to it and to `sys.stdout` later."""
 
     def __init__(self) -> None:
-        self._file = os.dup(1)
+        self._file = os.dup(_of_the_pod[-1] if _of_the_pod else 1)
 
     def __call__(self, line: str) -> None:
         """Write one line. Where nobody takes it the operator learns the same from the pod's status."""

@@ -80,11 +80,14 @@ RESOURCES: tuple[Resource, ...] = (
     Resource("", "v1", "pods", "Pod", status=True, generation=True, short_names=("po",), categories=("all",),
              fields=(*POD_FIELDS, "status.phase", "status.podIP")),
     Resource("", "v1", "configmaps", "ConfigMap", short_names=("cm",)),
+    Resource("", "v1", "secrets", "Secret"),
     Resource("", "v1", "persistentvolumeclaims", "PersistentVolumeClaim", status=True, short_names=("pvc",)),
     Resource("", "v1", "events", "Event", short_names=("ev",), create_on_update=True, fields=EVENT_FIELDS),
     Resource("coordination.k8s.io", "v1", "leases", "Lease", create_on_update=True),
     _podgraph("jobs", "Job", "pgj"),
     _podgraph("jobdefinitions", "JobDefinition", "pgd"),
+    _podgraph("jobschedules", "JobSchedule", "pgs"),
+    _podgraph("jobsensors", "JobSensor", "pgsn"),
 )  # fmt: skip
 
 

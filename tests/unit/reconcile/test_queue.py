@@ -107,6 +107,39 @@ async def test_a_worker_that_is_cancelled_as_it_wakes_ends(clock: Clock, turns: 
         await asyncio.wait_for(waiting, 5)
 
 
+async def test_a_worker_that_is_cancelled_as_it_is_woken_leaves_the_key_to_another(queue: KeyedQueue) -> None:
+    first, second = (asyncio.create_task(queue.get()) for _ in range(2))
+    await asyncio.sleep(0)
+    queue.add("a")  # wakes the first
+    first.cancel()
+    assert await asyncio.wait_for(second, 5) == "a"
+
+
+async def test_a_key_wakes_one_worker(queue: KeyedQueue) -> None:
+    workers = [asyncio.create_task(queue.get()) for _ in range(5)]
+    await asyncio.sleep(0)
+    queue.add("a")
+    assert len(queue._sleepers) == 4
+    queue.add("b")
+    assert len(queue._sleepers) == 3
+    await asyncio.wait(workers, timeout=5, return_when=asyncio.FIRST_COMPLETED)
+    await asyncio.sleep(0)
+    assert sorted(worker.result() for worker in workers if worker.done()) == ["a", "b"]
+    for worker in workers:
+        worker.cancel()
+
+
+async def test_an_earlier_wish_moves_the_timer() -> None:
+    queue = KeyedQueue()
+    queue.add_after("late", 60)
+    waiting = asyncio.create_task(queue.get())
+    await asyncio.sleep(0)
+    queue.add_after("soon", 0.01)
+    queue.add_after("soon after", 0.02)
+    assert await asyncio.wait_for(waiting, 5) == "soon"
+    assert await asyncio.wait_for(queue.get(), 5) == "soon after"
+
+
 async def test_a_later_key_comes_when_it_is_due(queue: KeyedQueue, clock: Clock) -> None:
     queue.add_after("a", 10)
     clock.now += 9.9

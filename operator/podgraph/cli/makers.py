@@ -1,0 +1,130 @@
+"""What the commands about JobSchedules and JobSensors do and print."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from podgraph.cli.cluster import Cluster
+from podgraph.definition.errors import DefinitionError
+from podgraph.planning.status import duration, seconds_of
+from podgraph.scheduling.making import TICK_ANNOTATION, launched_name, made_job, second, tick_names
+
+__all__ = ["Schedules", "Sensors", "job_now", "print_maker", "print_makers"]
+
+Object = dict[str, Any]
+
+
+class Schedules(Cluster):
+    """The JobSchedules of one namespace."""
+
+    plural, kind = "jobschedules", "JobSchedule"
+    columns = ("NAME", "SCHEDULE", "SUSPENDED", "LAST", "NEXT", "READY", "AGE")
+
+    def row(self, found: Object) -> tuple[str, ...]:
+        """Return what a list tells of one."""
+        status = found.get("status") or {}
+        last = _ago(status["lastTickTime"]) if status.get("lastTickTime") else "-"
+        upcoming = status.get("nextTickTime") or "-"
+        return (status.get("schedule") or "-", _suspended(found), last, upcoming)
+
+
+class Sensors(Cluster):
+    """The JobSensors of one namespace."""
+
+    plural, kind = "jobsensors", "JobSensor"
+    columns = ("NAME", "SOURCE", "SUSPENDED", "LAST", "READY", "AGE")
+
+    def row(self, found: Object) -> tuple[str, ...]:
+        """Return what a list tells of one."""
+        status = found.get("status") or {}
+        last = _ago(status["lastTickTime"]) if status.get("lastTickTime") else "-"
+        return (status.get("source") or "-", _suspended(found), last)
+
+
+def print_makers(cluster: Schedules | Sensors, output: str) -> None:
+    """Print a line for each."""
+    found = cluster.list()
+    if output == "json":
+        print(json.dumps(found, ensure_ascii=False, indent=2))
+        return
+    rows = [cluster.columns]
+    for item in found:
+        meta = item["metadata"]
+        ready = _ready(item).get("reason", "-")
+        rows.append((meta["name"], *cluster.row(item), ready, _ago(meta["creationTimestamp"])))
+    _table(rows)
+
+
+def print_maker(cluster: Schedules | Sensors, name: str, output: str) -> None:
+    """Print one, with what became of its last ticks."""
+    found = cluster.get(name)
+    if output == "json":
+        print(json.dumps(found, ensure_ascii=False, indent=2))
+        return
+    for title, text in zip(cluster.columns[1:], cluster.row(found), strict=False):
+        print(f"{title.lower() + ':':11}{text}")
+    ready = _ready(found)
+    print(f"{'ready:':11}{ready.get('reason', '-')}" + (f": {ready['message']}" if ready.get("message") else ""))
+    ticks = (found.get("status") or {}).get("ticks") or ()
+    if ticks:
+        print()
+        _table(
+            [
+                ("TICK", "OUTCOME", "JOB", "WHY"),
+                *(
+                    (t["time"], t["outcome"], t.get("job", "-"), ": ".join(filter(None, map(t.get, _WHY))))
+                    for t in ticks
+                ),
+            ]
+        )
+
+
+_WHY = ("reason", "message")
+
+
+def job_now(schedule: Object, at: str, upcoming: bool) -> Object:
+    """Return the Job that a schedule makes for a time, by hand: at its next tick with `upcoming`, else now.
+
+    Raises DefinitionError.
+    """
+    spec, name = schedule["spec"], schedule["metadata"]["name"]
+    try:
+        zone = ZoneInfo(spec.get("timeZone", "UTC"))
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        raise DefinitionError("UnknownTimeZone", f"there is no time zone {spec['timeZone']!r}") from None
+    told = (schedule.get("status") or {}).get("nextTickTime")
+    tick = _time(at) if at else seconds_of(told) if upcoming and told else float(int(time.time()))
+    made = launched_name(name, f"manual-{int(tick)}")
+    return made_job(schedule, made, tick_names(tick, zone), {TICK_ANNOTATION: second(tick)})
+
+
+def _time(text: str) -> float:
+    try:
+        found = datetime.fromisoformat(text)
+    except ValueError:
+        raise DefinitionError("InvalidTime", f"{text!r} is no time; for example: 2026-11-24T02:00:00Z") from None
+    return (found if found.tzinfo else found.replace(tzinfo=UTC)).timestamp()
+
+
+def _ready(found: Object) -> Object:
+    conditions = (found.get("status") or {}).get("conditions") or ()
+    return next((c for c in conditions if c["type"] == "Ready"), {})
+
+
+def _suspended(found: Object) -> str:
+    return "yes" if found["spec"].get("suspend") else "no"
+
+
+def _ago(time: str) -> str:
+    return duration((datetime.now(UTC) - datetime.fromtimestamp(seconds_of(time), UTC)).total_seconds())
+
+
+def _table(rows: Sequence[Sequence[str]]) -> None:
+    widths = [max(len(row[at]) for row in rows) for at in range(len(rows[0]))]
+    for row in rows:
+        print("   ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip())

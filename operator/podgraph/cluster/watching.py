@@ -1,0 +1,133 @@
+"""The watch of some objects of any kind in one namespace, of which little is kept."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+from collections.abc import Callable, Mapping
+from typing import Any, Generic, TypeVar
+from urllib.parse import quote
+
+import aiohttp
+import msgspec
+
+from podgraph.cluster.client import ApiError, Client
+
+__all__ = ["ObjectWatch"]
+
+_LOG = logging.getLogger(__name__)
+_CHUNK = 200
+_WATCH_SECONDS = 290
+_SILENCE_SECONDS = 90
+_FORBIDDEN_SECONDS = 15.0  # permissions come while we wait
+_MAX_PAUSE = 30.0
+
+Kept = TypeVar("Kept")
+Object = Mapping[str, Any]
+
+
+class _Expired(Exception):
+    """The watch cannot go on from where it was; list again."""
+
+
+class ObjectWatch(Generic[Kept]):
+    """Keeps `kept`, by uid, what `look` returns for each object that matches (None: nothing).
+
+    `on_change()` is called whenever `kept`, `synced` or `trouble` changed. `trouble` says (reason, message) why nothing
+    is seen; what is kept then is of before.
+    """
+
+    def __init__(
+        self, client: Client, api_version: str, resource: str, namespace: str, name: str, labels: Mapping[str, str],
+        look: Callable[[Object], Kept | None], on_change: Callable[[], None],
+    ) -> None:  # fmt: skip
+        prefix = f"/apis/{api_version}" if "/" in api_version else f"/api/{api_version}"
+        self._client, self._path = client, f"{prefix}/namespaces/{namespace}/{resource}"
+        self._query = {"fieldSelector": f"metadata.name={name}"} if name else {}
+        self._query |= {"labelSelector": ",".join(f"{k}={v}" for k, v in labels.items())} if labels else {}
+        self._look, self._on_change = look, on_change
+        self.kept: dict[str, Kept] = {}
+        self.synced = False
+        self.trouble: tuple[str, str] | None = None
+        self._version, self._failures = "", 0
+
+    async def run(self) -> None:
+        """List and watch until cancelled; no fault of the server or the network ends this."""
+        while True:
+            try:
+                if not self._version:
+                    await self._list()
+                await self._watch()
+            except _Expired:
+                self._version = ""
+            except ApiError as error:
+                self._version = ""
+                self._tell((error.reason, error.message))
+                await asyncio.sleep(_FORBIDDEN_SECONDS if error.lasting else self._pause())
+            except (aiohttp.ClientError, TimeoutError, msgspec.MsgspecError, OSError) as error:
+                self._version = ""
+                _LOG.info("the watch of %s broke: %r", self._path, error)
+                await asyncio.sleep(self._pause())
+
+    def _pause(self) -> float:
+        self._failures += 1
+        return random.uniform(0.5, 1.0) * min(_MAX_PAUSE, 0.2 * float(2 ** min(self._failures, 8)))
+
+    def _tell(self, trouble: tuple[str, str] | None) -> None:
+        if trouble != self.trouble:
+            self.trouble = trouble
+            self._on_change()
+
+    async def _list(self) -> None:
+        found: dict[str, Kept] = {}
+        token = version = ""
+        while True:
+            query = {**self._query, "limit": str(_CHUNK), **({"continue": token} if token else {})}
+            text = "&".join(f"{key}={quote(value)}" for key, value in query.items())
+            page = msgspec.json.decode(await self._client.call("GET", f"{self._path}?{text}"))
+            for item in page["items"]:
+                if (kept := self._look(item)) is not None:
+                    found[item["metadata"]["uid"]] = kept
+            version, token = page["metadata"]["resourceVersion"], page["metadata"].get("continue") or ""
+            if not token:
+                break
+        self._version, self.trouble = version, None
+        self.kept, self.synced = found, True
+        self._on_change()
+
+    async def _watch(self) -> None:
+        query = {**self._query, "watch": "1", "allowWatchBookmarks": "true", "resourceVersion": self._version}
+        timeout = aiohttp.ClientTimeout(total=None, connect=5, sock_read=_SILENCE_SECONDS)
+        params = {**query, "timeoutSeconds": str(_WATCH_SECONDS)}
+        async with self._client.session.get(self._path, params=params, timeout=timeout) as answer:
+            if answer.status == 410:
+                raise _Expired
+            if answer.status in (401, 403, 404, 405):
+                said = msgspec.json.decode(await answer.read())
+                raise ApiError(answer.status, str(said.get("reason")), str(said.get("message")))
+            answer.raise_for_status()
+            rest = b""
+            async for part in answer.content.iter_any():
+                *lines, rest = (rest + part).split(b"\n")
+                for line in lines:
+                    if line.strip():
+                        self._take(msgspec.json.decode(line))
+
+    def _take(self, event: Object) -> None:
+        kind, found = event["type"], event["object"]
+        if kind == "ERROR":
+            raise _Expired
+        self._failures = 0
+        self._version = found["metadata"]["resourceVersion"]
+        if kind == "BOOKMARK":
+            return
+        uid = found["metadata"]["uid"]
+        kept = None if kind == "DELETED" else self._look(found)
+        if kept == self.kept.get(uid):
+            return
+        if kept is None:
+            self.kept.pop(uid, None)
+        else:
+            self.kept[uid] = kept
+        self._on_change()

@@ -1,0 +1,84 @@
+"""How many requests are under way at once: as many as the API server takes well, and by turns for all who ask."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections import deque
+from collections.abc import AsyncIterator
+
+__all__ = ["Window"]
+
+_FIRST, _MOST = 30.0, 60.0
+
+
+class Window:
+    """A bound that grows by one for each round of requests that went well and is halved when the server is busy.
+
+    Who waits is let in by turns of the keys, so that one Job with thousands of pods to make holds up no other. While
+    the server asks for a pause nobody is let in.
+    """
+
+    def __init__(self, first: float = _FIRST, most: float = _MOST) -> None:
+        self.size = first
+        self._most = most
+        self._under_way = 0
+        self._waiting: dict[str, deque[asyncio.Future[None]]] = {}
+        self._open_at = 0.0
+        self._lowered_at = float("-inf")
+
+    @contextlib.asynccontextmanager
+    async def turn(self, key: str) -> AsyncIterator[None]:
+        """Wait for a turn and have it for as long as the block runs."""
+        loop = asyncio.get_running_loop()
+        if self._waiting or not self._has_room(loop.time()):
+            future: asyncio.Future[None] = loop.create_future()
+            self._waiting.setdefault(key, deque()).append(future)
+            try:
+                await future
+            except asyncio.CancelledError:
+                if future.done() and not future.cancelled():  # let in and cancelled at the same time
+                    self._leave()
+                raise
+        else:
+            self._under_way += 1
+        try:
+            yield
+        finally:
+            self._leave()
+
+    def went_well(self) -> None:
+        """Say that a request was taken."""
+        self.size = min(self._most, self.size + 1 / self.size)
+
+    def busy(self, since: float, pause: float) -> None:
+        """Say that a request sent at `since` (the loop's time) was turned away; others wait `pause` seconds.
+
+        Many that were under way together are turned away together; they count once.
+        """
+        loop = asyncio.get_running_loop()
+        now = loop.time()
+        if since >= self._lowered_at:
+            self.size, self._lowered_at = max(1.0, self.size / 2), now
+        if now + pause > self._open_at:
+            self._open_at = now + pause
+            loop.call_at(self._open_at, self._let_in)
+
+    def _has_room(self, now: float) -> bool:
+        return self._under_way < int(self.size) and now >= self._open_at
+
+    def _leave(self) -> None:
+        self._under_way -= 1
+        self._let_in()
+
+    def _let_in(self) -> None:
+        now = asyncio.get_running_loop().time()
+        while self._waiting and self._has_room(now):
+            key = next(iter(self._waiting))
+            line = self._waiting.pop(key)
+            future = line.popleft()
+            if line:
+                self._waiting[key] = line  # behind all others
+            if not future.done():
+                self._under_way += 1
+                future.set_result(None)

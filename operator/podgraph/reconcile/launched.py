@@ -1,0 +1,126 @@
+"""The Jobs that schedules or sensors made, by their maker: which are on their way, and which are to be deleted."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from podgraph.cluster.client import ApiError
+from podgraph.cluster.launching import Launching
+
+__all__ = ["Launched", "LaunchedJobs", "is_finished", "succeeded"]
+
+_LOG = logging.getLogger(__name__)
+_RETRY_SECONDS = 2.0
+
+Object = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Launched:
+    """One Job; little is kept, for there may be many."""
+
+    namespace: str
+    name: str
+    uid: str
+    completed: str = ""
+    succeeded: bool = False
+
+
+class LaunchedJobs:
+    """The Jobs whose controller is of `kind` (JobSchedule or JobSensor); `wake(uid)` says that one of a maker's ended.
+
+    `label` is what all such Jobs have.
+    """
+
+    def __init__(self, launching: Launching, kind: str, label: str, wake: Callable[[str], None]) -> None:
+        self._launching, self._kind, self._label, self._wake = launching, kind, label, wake
+        self._jobs: dict[str, dict[str, Launched]] = {}
+
+    async def find(self) -> None:
+        """Take in all that there are; the API server's troubles are waited for."""
+        while True:
+            try:
+                async for job in self._launching.labelled_jobs(self._label):
+                    self.job_changed(None, job)
+                return
+            except ApiError as error:
+                _LOG.warning("the Jobs with label %s cannot be listed yet: %s", self._label, error)
+                await asyncio.sleep(_RETRY_SECONDS)
+
+    def job_changed(self, kind: str | None, job: Object) -> None:
+        """Take in an event of any Job."""
+        maker = self._maker(job)
+        if not maker:
+            return
+        jobs, uid = self._jobs.setdefault(maker, {}), job["metadata"]["uid"]
+        old = jobs.get(uid)
+        if kind == "DELETED":
+            jobs.pop(uid, None)
+            if old is not None:
+                self._wake(maker)
+            return
+        jobs[uid] = _launched(job)
+        if jobs[uid].completed and (old is None or not old.completed):
+            self._wake(maker)
+
+    def active(self, maker: str) -> list[Launched]:
+        """Return the maker's Jobs that are not finished."""
+        return [job for job in self._jobs.get(maker, {}).values() if not job.completed]
+
+    async def confirmed_active(self, maker: str) -> list[Launched]:
+        """The same, after a look at the cluster itself: kopf tells of no deletion while its watch is broken."""
+        for job in self.active(maker):
+            found = await self._launching.client.get_job(job.namespace, job.name)
+            if found is None or found["metadata"]["uid"] != job.uid:
+                self._jobs[maker].pop(job.uid, None)
+            else:
+                self._jobs[maker][job.uid] = _launched(found)
+        return self.active(maker)
+
+    def surplus(self, maker: str, succeeded: int, failed: int) -> list[Launched]:
+        """Return the finished Jobs that are more than these numbers, the oldest of each."""
+        found: list[Launched] = []
+        for good, most in ((True, succeeded), (False, failed)):
+            ended = [job for job in self._jobs.get(maker, {}).values() if job.completed and job.succeeded is good]
+            ended.sort(key=lambda job: job.completed)
+            found += ended[: max(0, len(ended) - most)]
+        return found
+
+    async def delete(self, maker: str, jobs: Iterable[Launched]) -> None:
+        """Delete Jobs of a maker. Raises ApiError."""
+        for job in jobs:
+            await self._launching.client.delete_job(job.namespace, job.name, job.uid)
+            self._jobs.get(maker, {}).pop(job.uid, None)
+
+    def forget(self, maker: str) -> None:
+        """Take in that a maker is gone."""
+        self._jobs.pop(maker, None)
+
+    def _maker(self, job: Object) -> str:
+        owners = job["metadata"].get("ownerReferences") or ()
+        return next((o["uid"] for o in owners if o.get("controller") and o["kind"] == self._kind), "")
+
+
+def is_finished(job: Object) -> bool:
+    """Whether a Job is at its end, good or bad."""
+    return _holds(job, "Finished")
+
+
+def succeeded(job: Object) -> bool:
+    """Whether a Job has succeeded."""
+    return _holds(job, "Succeeded")
+
+
+def _holds(job: Object, kind: str) -> bool:
+    conditions = (job.get("status") or {}).get("conditions") or ()
+    return any(c["type"] == kind and c["status"] == "True" for c in conditions)
+
+
+def _launched(job: Object) -> Launched:
+    meta = job["metadata"]
+    completed = str(job["status"].get("completionTime") or meta["creationTimestamp"]) if is_finished(job) else ""
+    return Launched(meta["namespace"], meta["name"], meta["uid"], completed, succeeded(job))

@@ -1,0 +1,50 @@
+"""What the operator counts, for Prometheus to read."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+
+from podgraph.planning.actions import Held
+
+__all__ = ["Metrics"]
+
+
+class Metrics:
+    """The counters of one controller; `jobs` and `waiting` are asked for when somebody reads."""
+
+    def __init__(self, jobs: Callable[[], int], waiting: Callable[[], int]) -> None:
+        self.registry = CollectorRegistry()
+        unfinished = Gauge("podgraph_unfinished_jobs", "Jobs that are not at their end", registry=self.registry)
+        unfinished.set_function(jobs)
+        pods = Gauge("podgraph_waiting_pods", "Pods started ahead that wait for their inputs", registry=self.registry)
+        pods.set_function(waiting)
+        self._held = Counter(
+            "podgraph_waiting_pod_seconds",
+            "How long pods started ahead have waited, by what became of them: used, or released for nothing",
+            ["outcome"],
+            registry=self.registry,
+        )
+        self._ended = Counter(
+            "podgraph_waiting_pods_ended",
+            "Pods started ahead whose waiting is over, by what became of them",
+            ["outcome"],
+            registry=self.registry,
+        )
+        self.passes = Histogram(
+            "podgraph_reconcile_seconds",
+            "How long one pass over a Job takes, the requests that it makes included",
+            buckets=(0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1, 3, 10),
+            registry=self.registry,
+        )
+
+    def take(self, held: Iterable[Held]) -> None:
+        """Count pods whose waiting is over."""
+        for item in held:
+            self._held.labels(item.outcome).inc(max(0.0, item.seconds))
+            self._ended.labels(item.outcome).inc()
+
+    def text(self) -> bytes:
+        """Return all of it in Prometheus' text format."""
+        return generate_latest(self.registry)

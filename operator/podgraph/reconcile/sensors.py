@@ -1,0 +1,215 @@
+"""Makes the Jobs of JobSensors when what they look at comes about.
+
+As with schedules a Job is made before the status tells of it, under a name that follows from what was seen: after a
+crash in between it is found, not made again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from podgraph.cluster.client import ApiError, Client
+from podgraph.cluster.fetching import Fetcher
+from podgraph.cluster.launching import Launching
+from podgraph.definition.errors import DefinitionError
+from podgraph.reconcile.launched import LaunchedJobs
+from podgraph.reconcile.makers import Maker, StatusWriter, read_maker, record_tick, set_ready
+from podgraph.reconcile.queue import KeyedQueue
+from podgraph.reconcile.sources import FinishedJobs, Source, WatchedObjects, WatchedUrl
+from podgraph.reconcile.working import work
+from podgraph.scheduling.http_policy import HttpPolicy
+from podgraph.scheduling.making import SENSOR_LABEL, second
+from podgraph.scheduling.schedule import TickRecord
+from podgraph.scheduling.sensor import (
+    Cursor,
+    HttpSource,
+    JobSource,
+    KubernetesSource,
+    Seen,
+    SensorSpec,
+    job_of_seen,
+    read_sensor,
+)
+
+__all__ = ["MOST_WATCHES", "Sensors"]
+
+WORKERS = 16
+MOST_WATCHES = 200
+"""How many sensors may watch objects; each holds a connection."""
+
+Object = Mapping[str, Any]
+
+
+class Sensors:
+    """All JobSensors of the cluster. `clock` gives seconds since the epoch; `watcher` may hold many connections."""
+
+    def __init__(
+        self, client: Client, watcher: Client, policy: HttpPolicy, clock: Callable[[], float] = time.time
+    ) -> None:
+        self.queue = KeyedQueue()
+        self._launching = Launching(client, "jobsensors")
+        self._watcher, self._policy, self._clock = watcher, policy, clock
+        self._fetcher = Fetcher(policy)
+        self.jobs = LaunchedJobs(self._launching, "JobSensor", SENSOR_LABEL, self.queue.add)
+        self._finished = FinishedJobs()
+        self._writer = StatusWriter(self._launching, self.queue)
+        self._makers: dict[str, Maker] = {}
+        self._specs: dict[str, SensorSpec] = {}
+        self._sources: dict[str, Source] = {}
+        self._looked: dict[str, float] = {}
+
+    async def run(self) -> None:
+        """Work until cancelled."""
+        await self.jobs.find()
+        try:
+            async with self._fetcher, asyncio.TaskGroup() as group:
+                group.create_task(self._writer.run())
+                for _ in range(WORKERS):
+                    group.create_task(work(self.queue, self._reconcile, "sensor"))
+        finally:
+            for source in self._sources.values():
+                source.stop()
+
+    def job_changed(self, kind: str | None, job: Object) -> None:
+        """Take in an event of any Job."""
+        self.jobs.job_changed(kind, job)
+        self._finished.job_changed(kind, job)
+
+    def changed(self, kind: str | None, sensor: Object) -> None:
+        """Take in an event of a JobSensor."""
+        uid = sensor["metadata"]["uid"]
+        if kind == "DELETED" or sensor["metadata"].get("deletionTimestamp"):
+            self._stop(uid)
+            self._makers.pop(uid, None)
+            self._looked.pop(uid, None)
+            self.jobs.forget(uid)
+            return
+        maker = self._makers.get(uid)
+        if maker is None:
+            self._makers[uid] = Maker(sensor)
+        elif not maker.changed(sensor):
+            return  # it is our own writing of its status
+        self._stop(uid)
+        self.queue.add(uid)
+
+    def _stop(self, uid: str) -> None:
+        self._specs.pop(uid, None)
+        source = self._sources.pop(uid, None)
+        if source is not None:
+            source.stop()
+
+    async def _reconcile(self, uid: str) -> None:
+        maker = self._makers.get(uid)
+        if maker is None:
+            return
+        spec = self._specs.get(uid) or await self._read(maker)
+        if spec is None or spec.suspend:
+            return
+        source = self._sources.get(uid)
+        if source is None:
+            source = self._look(maker, spec)
+            if source is None:
+                return
+        wait = self._looked.get(uid, float("-inf")) + spec.interval - self._clock()
+        if wait > 0 and not isinstance(spec.source, HttpSource):  # which keeps to its interval by itself
+            self.queue.add_after(uid, wait)
+            return
+        if source.trouble is not None:
+            reason, message = source.trouble
+            set_ready(maker, False, reason, message, self._clock())
+        else:
+            set_ready(maker, True, "Ready", f"it looks at {spec.source.text}", self._clock())
+            seen = source.seen()
+            if seen is not None:
+                self._looked[uid] = self._clock()
+                await self._deal(maker, spec, seen)
+        self._writer.soon(maker)
+        if surplus := self.jobs.surplus(uid, spec.kept_succeeded, spec.kept_failed):
+            await self._writer.write(maker)  # a Job that is gone must be one that the cursor has
+            await self.jobs.delete(uid, surplus)
+
+    async def _read(self, maker: Maker) -> SensorSpec | None:
+        """Read a spec that is new or was changed and have it checked; say in the status what is wrong with it."""
+        seen, now = maker.object, self._clock()
+
+        def read() -> tuple[SensorSpec, bool, str, dict[str, Any]]:
+            spec = read_sensor(seen)
+            if isinstance(spec.source, HttpSource):
+                self._policy.check_url(spec.source.url)
+            job = job_of_seen(seen, Seen("", "name", "value"), now)
+            return spec, spec.suspend, f"it looks at {spec.source.text}", job
+
+        spec = await read_maker(self._launching, self.queue, maker, read, now)
+        if maker.object is not seen:
+            return None
+        if spec is not None:
+            self._specs[maker.uid] = spec
+            if maker.status.get("source") != spec.source.text:  # it begins to look, or to look at something else
+                first = maker.status.get("source") is None
+                since = str(seen["metadata"]["creationTimestamp"]) if first else second(now)
+                maker.set(source=spec.source.text, cursor=Cursor(since).to_status())
+        await self._writer.write(maker)
+        return spec
+
+    def _look(self, maker: Maker, spec: SensorSpec) -> Source | None:
+        uid, source = maker.uid, spec.source
+
+        def wake() -> None:
+            self.queue.add(uid)
+
+        found: Source
+        if isinstance(source, JobSource):
+            found = self._finished.look(maker.namespace, source, wake)
+        elif isinstance(source, KubernetesSource):
+            if sum(isinstance(other, WatchedObjects) for other in self._sources.values()) >= MOST_WATCHES:
+                message = f"{MOST_WATCHES} sensors watch objects already, which is the most"
+                set_ready(maker, False, "TooManyWatches", message, self._clock())
+                self._writer.soon(maker)
+                self.queue.add_after(uid, 60.0)
+                return None
+            found = WatchedObjects(self._watcher, maker.namespace, source, wake)
+        else:
+            found = WatchedUrl(self._launching, self._fetcher, maker.namespace, source, spec.interval, wake)
+        self._sources[uid] = found
+        return found
+
+    async def _deal(self, maker: Maker, spec: SensorSpec, seen: list[Seen]) -> None:
+        """Make a Job for each thing that is new."""
+        source = spec.source
+        cursor = Cursor.from_status(maker.status.get("cursor") or {})
+        if not cursor.begun:
+            cursor.begin(seen, isinstance(source, HttpSource))
+            maker.set(cursor=cursor.to_status())
+            await self._writer.write(maker)
+        if isinstance(source, HttpSource):
+            new = cursor.turn(seen, source.equals)
+            made = new is not None and await self._make(maker, new)
+            cursor.turned(seen, made)
+        else:
+            for item in cursor.fresh(seen):
+                await self._make(maker, item)
+                cursor.take(item)
+                maker.set(cursor=cursor.to_status())
+            cursor.prune(seen)
+        maker.set(cursor=cursor.to_status())
+
+    async def _make(self, maker: Maker, seen: Seen) -> bool:
+        """Make the Job for one thing and record it; False when it was refused. Raises ApiError."""
+        now, name = self._clock(), ""
+        try:
+            job = job_of_seen(maker.object, seen, now)
+            name = job["metadata"]["name"]
+            self.jobs.job_changed(None, await self._launching.create_job(job))
+        except DefinitionError as error:
+            record_tick(maker, TickRecord(now, "Failed", name, error.reason, error.message))
+            return False
+        except ApiError as error:
+            if not error.lasting or error.reason == "Conflict":
+                raise
+            record_tick(maker, TickRecord(now, "Failed", name, error.reason, error.message))
+            return False
+        record_tick(maker, TickRecord(now, "Created", name, "Seen", f"{seen.name}: {seen.value}"[:256]))
+        return True

@@ -1,0 +1,116 @@
+"""A JobSchedule's spec, and which of its ticks are due: pure, (spec, last tick, now) -> what to make and to skip."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from podgraph.scheduling.making import TICK_ANNOTATION, launched_name, made_job, second, tick_names
+from podgraph.scheduling.timing import Cron, Interval, Timing, due_ticks, read_cron
+
+__all__ = ["Due", "ScheduleSpec", "TickRecord", "due", "job_of_tick", "read_schedule"]
+
+_MAX_COUNTED = 100
+_LATE_SECONDS = 60.0
+
+Object = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class ScheduleSpec:
+    """What a JobSchedule says of its ticks; `deadline` is in seconds."""
+
+    timing: Timing
+    zone: ZoneInfo
+    suspend: bool = False
+    concurrency: str = "Allow"
+    deadline: int | None = None
+    catch_up: str = "Latest"
+    max_catch_up: int = 10
+    kept_succeeded: int = 3
+    kept_failed: int = 1
+
+
+@dataclass(frozen=True)
+class TickRecord:
+    """What became of a tick. `outcome` is Created, Skipped or Failed."""
+
+    time: float
+    outcome: str
+    job: str = ""
+    reason: str = ""
+    message: str = ""
+
+    def to_status(self) -> dict[str, Any]:
+        """Return the record as the status has it."""
+        record = {
+            "time": second(self.time),
+            "outcome": self.outcome,
+            "job": self.job,
+            "reason": self.reason,
+            "message": self.message[:1_024],
+        }
+        return {key: value for key, value in record.items() if value}
+
+
+@dataclass
+class Due:
+    """The ticks that make a Job now, oldest first, those that do not, and when the next one is."""
+
+    run: list[float] = field(default_factory=list)
+    skipped: list[TickRecord] = field(default_factory=list)
+    next: float | None = None
+
+
+def read_schedule(schedule: Object) -> ScheduleSpec:
+    """Read a JobSchedule that the API server has checked against its schema. Raises DefinitionError."""
+    spec = schedule["spec"]
+    cron = None
+    if "everySeconds" not in spec:
+        expressions = (spec["schedule"],) if "schedule" in spec else tuple(spec["schedules"])
+        cron = read_cron(expressions, spec.get("timeZone", "UTC"))
+    return ScheduleSpec(
+        timing=Interval(spec["everySeconds"]) if cron is None else cron,
+        zone=_zone(cron),
+        suspend=spec.get("suspend", False),
+        concurrency=spec.get("concurrencyPolicy", "Allow"),
+        deadline=spec.get("startingDeadlineSeconds"),
+        catch_up=spec.get("catchUp", "Latest"),
+        max_catch_up=spec.get("maxCatchUp", 10),
+        kept_succeeded=spec.get("successfulJobsHistoryLimit", 3),
+        kept_failed=spec.get("failedJobsHistoryLimit", 1),
+    )
+
+
+def _zone(cron: Cron | None) -> ZoneInfo:
+    return ZoneInfo("UTC") if cron is None else cron.zone
+
+
+def due(spec: ScheduleSpec, after: float, now: float) -> Due:
+    """Return what is due `now` when all ticks up to `after` are dealt with.
+
+    When the clock was set back, `after` may lie ahead of `now`: then nothing is due, and no tick comes twice.
+    """
+    ticks, more = due_ticks(spec.timing, after, now, _MAX_COUNTED)
+    late = _LATE_SECONDS if spec.catch_up == "None" else float("inf")
+    late = min(late, spec.deadline if spec.deadline is not None else late)
+    in_time = [tick for tick in ticks if now - tick <= late]
+    run = in_time[-(spec.max_catch_up if spec.catch_up == "All" else 1) :]
+    missed = [tick for tick in ticks if tick not in run]
+    skipped = []
+    if missed:
+        count = f"more than {len(missed)}" if more else str(len(missed))
+        what = "this tick was" if len(missed) == 1 and not more else f"{count} ticks up to this one were"
+        why = f"catchUp: {spec.catch_up}"
+        if spec.deadline is not None and now - missed[-1] > spec.deadline:
+            why = f"startingDeadlineSeconds: {spec.deadline}"
+        skipped.append(TickRecord(missed[-1], "Skipped", reason="Missed", message=f"{what} missed ({why})"))
+    return Due(run, skipped, spec.timing.next_after(max(after, now)))
+
+
+def job_of_tick(schedule: Object, zone: ZoneInfo, tick: float) -> dict[str, Any]:
+    """Return the Job that a tick makes. Raises DefinitionError."""
+    name = launched_name(schedule["metadata"]["name"], str(int(tick)))
+    return made_job(schedule, name, tick_names(tick, zone), {TICK_ANNOTATION: second(tick)})

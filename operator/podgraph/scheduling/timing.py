@@ -1,0 +1,150 @@
+"""The times that a schedule names: cron expressions in a time zone, or an interval; in seconds since the epoch."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from datetime import UTC, datetime, tzinfo
+from typing import Protocol
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
+
+from cronsim import CronSim, CronSimError
+
+from podgraph.definition.errors import DefinitionError, nearest
+
+__all__ = ["Cron", "Interval", "Timing", "due_ticks", "read_cron", "read_zone"]
+
+_ALIASES = {
+    "@yearly": "0 0 1 1 *",
+    "@annually": "0 0 1 1 *",
+    "@monthly": "0 0 1 * *",
+    "@weekly": "0 0 * * 0",
+    "@daily": "0 0 * * *",
+    "@midnight": "0 0 * * *",
+    "@hourly": "0 * * * *",
+}
+_FIRST_SPAN = 60.0
+
+
+class Timing(Protocol):
+    """What names the times of ticks."""
+
+    @property
+    def text(self) -> str:
+        """The timing as a person reads it; another text is another timing."""
+
+    def next_after(self, time: float) -> float | None:
+        """Return the first tick after `time`, None when there is none."""
+
+
+@dataclass(frozen=True)
+class Interval:
+    """A tick at each multiple of `seconds` since the epoch."""
+
+    seconds: int
+
+    @property
+    def text(self) -> str:
+        """The timing as a person reads it."""
+        return f"every {self.seconds} s"
+
+    def next_after(self, time: float) -> float:
+        """Return the first tick after `time`.
+
+        >>> Interval(10).next_after(20), Interval(10).next_after(19.5)
+        (30.0, 20.0)
+        """
+        return float((time // self.seconds + 1) * self.seconds)
+
+
+@dataclass(frozen=True)
+class Cron:
+    """A tick at each time that one of the expressions names on the clocks of `zone`."""
+
+    expressions: tuple[str, ...]
+    zone: ZoneInfo
+
+    @property
+    def text(self) -> str:
+        """The timing as a person reads it."""
+        zone = "" if self.zone.key == "UTC" else f" {self.zone.key}"
+        return "; ".join(self.expressions) + zone
+
+    def next_after(self, time: float) -> float | None:
+        """Return the first tick after `time`.
+
+        >>> Cron(("@daily",), ZoneInfo("UTC")).next_after(1)
+        86400.0
+        """
+        # cronsim takes an ambiguous time the same however its UTC is written, and knows the real UTC to be simple.
+        zone: tzinfo = UTC if self.zone.key == "UTC" else self.zone
+        found = [_next(_ALIASES.get(text, text), zone, time) for text in self.expressions]
+        return min((tick for tick in found if tick is not None), default=None)
+
+
+def _next(expression: str, zone: tzinfo, time: float) -> float | None:
+    for tick in CronSim(expression, datetime.fromtimestamp(time, zone)):
+        # Of an hour that comes twice cronsim names the first pass, which may be over.
+        if (seconds := tick.timestamp()) > time:
+            return seconds
+    return None
+
+
+def read_cron(expressions: tuple[str, ...], zone: str) -> Cron:
+    """Return the timing of cron expressions. Raises DefinitionError (`InvalidSchedule`, `UnknownTimeZone`)."""
+    where = read_zone(zone)
+    texts = tuple(" ".join(text.split()) for text in expressions)
+    for text in texts:
+        _check(text)
+    return Cron(tuple(dict.fromkeys(texts)), where)
+
+
+def _check(text: str) -> None:
+    if text.startswith("@"):
+        if text not in _ALIASES:
+            hint = nearest(text, _ALIASES)
+            raise DefinitionError("InvalidSchedule", f"{text!r} is no cron expression{hint}")
+        return
+    if len(text.split()) != 5:
+        raise DefinitionError(
+            "InvalidSchedule",
+            f"{text!r} is no cron expression: it must have five fields (minute, hour, day of month, month, day of "
+            f"week), not {len(text.split())}",
+        )
+    try:
+        never = _next(text, UTC, 0.0) is None
+    except CronSimError as error:
+        what = re.sub("^Bad ", "its ", str(error))
+        raise DefinitionError("InvalidSchedule", f"{text!r} is no cron expression: {what} is wrong") from None
+    if never:
+        raise DefinitionError("InvalidSchedule", f"{text!r} names a time that never comes")
+
+
+def read_zone(name: str) -> ZoneInfo:
+    """Return a time zone by its IANA name. Raises DefinitionError (`UnknownTimeZone`)."""
+    try:
+        return ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        hint = nearest(name, available_timezones())
+        raise DefinitionError("UnknownTimeZone", f"there is no time zone {name!r}{hint}") from None
+
+
+def due_ticks(timing: Timing, after: float, now: float, most: int) -> tuple[list[float], bool]:
+    """Return the latest ticks after `after` and up to `now`, at most `most`, and whether there were more before.
+
+    It looks back from `now` over ever longer spans, so that a long absence costs no more than a short one.
+
+    >>> due_ticks(Interval(10), 0, 1_000_000, 2)
+    ([999990.0, 1000000.0], True)
+    """
+    span = _FIRST_SPAN
+    while True:
+        start = max(after, now - span)
+        found: list[float] = []
+        tick = timing.next_after(start)
+        while tick is not None and tick <= now:
+            found.append(tick)
+            tick = timing.next_after(tick)
+        if start <= after or len(found) > most:
+            return found[-most:], len(found) > most
+        span *= 4

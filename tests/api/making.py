@@ -1,0 +1,168 @@
+"""Drives what makes Jobs (schedules, sensors) against the fake cluster, on a clock of the test's."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+from collections.abc import AsyncIterator, Callable
+from datetime import datetime
+from typing import Any, Protocol
+
+import aiohttp
+
+from podgraph.cluster.client import Client
+
+from .driving import Clock
+from .fake import FakeCluster
+
+Obj = dict[str, Any]
+T0 = datetime.fromisoformat("2026-11-24T00:00:00+00:00").timestamp()
+OPS = [{"name": "a", "image": "i"}]
+_API = "/apis/podgraph.dev/v1alpha1"
+
+
+class Makers(Protocol):
+    """Schedules or Sensors."""
+
+    queue: Any
+    jobs: Any
+
+    async def run(self) -> None: ...
+
+    def changed(self, kind: str | None, found: Obj) -> None: ...
+
+
+class MakerDriver:
+    """A fake cluster and what makes Jobs in it, which can be killed and started anew."""
+
+    def __init__(self, fake: FakeCluster, clock: Clock, kind: str, make: Callable[[Client, Clock], Any]) -> None:
+        self.fake, self.clock, self.kind, self.make = fake, clock, kind, make
+        self.plural = f"{kind.lower()}s"
+        self.makers: Any = None
+        self._tasks: list[asyncio.Task[None]] = []
+        self._session: aiohttp.ClientSession | None = None
+
+    async def start(self) -> None:
+        """Start it; it knows nothing yet."""
+        self._session = aiohttp.ClientSession(base_url=self.fake.url)
+        self.makers = self.make(Client(self._session), self.clock)
+        on_job = getattr(self.makers, "job_changed", self.makers.jobs.job_changed)
+        self._tasks = [
+            asyncio.create_task(self.makers.run()),
+            asyncio.create_task(watch(self._session, "jobs", on_job)),
+            asyncio.create_task(watch(self._session, self.plural, self.makers.changed)),
+        ]
+
+    async def stop(self) -> None:
+        """End it in the middle of whatever it does."""
+        for task in self._tasks:
+            task.cancel()
+        ended = await asyncio.gather(*self._tasks, return_exceptions=True)
+        self._tasks = []
+        if self._session is not None:
+            await self._session.close()
+        for error in ended:
+            if isinstance(error, BaseException) and not isinstance(error, asyncio.CancelledError):
+                raise error
+
+    def apply(self, name: str = "s", template: Obj | None = None, **spec: Any) -> Obj:
+        """Create one."""
+        spec["jobTemplate"] = template or {"spec": {"ops": OPS}}
+        return self.fake.create(
+            {"apiVersion": "podgraph.dev/v1alpha1", "kind": self.kind, "metadata": {"name": name}, "spec": spec}
+        )
+
+    def change(self, name: str = "s", **spec: Any) -> None:
+        """Change fields of its spec."""
+        self.fake.patch(self.plural, "default", name, {"spec": spec})
+
+    def status(self, name: str = "s") -> Obj:
+        """Its status, empty when it has none."""
+        return (self.fake.find(self.plural, "default", name) or {}).get("status") or {}
+
+    async def until(self, test: Callable[[], Any], what: str = "") -> Any:
+        """Wait until a test holds."""
+        return await self.fake.until(test, 5.0, f"{what}: {self.status()}")
+
+    async def ready(self, reason: str, name: str = "s") -> Obj:
+        """Wait until its condition Ready has a reason at the newest generation, and return the condition."""
+
+        def holds() -> Obj | None:
+            generation = self.fake.get(self.plural, "default", name)["metadata"]["generation"]
+            found = [c for c in self.status(name).get("conditions") or () if c["type"] == "Ready"]
+            return next((c for c in found if (c["reason"], c["observedGeneration"]) == (reason, generation)), None)
+
+        return await self.until(holds, f"Ready with {reason}")
+
+    def names(self) -> list[str]:
+        """The names of the Jobs there are."""
+        return sorted(job["metadata"]["name"] for job in self.fake.objects("jobs"))
+
+    async def made(self, count: int) -> list[str]:
+        """Wait until there are this many Jobs, and return their names."""
+        await self.until(lambda: len(self.names()) >= count, f"{count} Jobs")
+        return self.names()
+
+    def created(self) -> list[str]:
+        """The names of the Jobs that were created, in order, answers lost or not."""
+        sent = [r for r in self.fake.calls("POST", "/jobs$") if r.query.get("dryRun") is None]
+        return [r.body["metadata"]["name"] for r in sent if r.status == 201 or r.dropped]
+
+    def finish(self, name: str, succeeded: bool = True, at: float | None = None) -> None:
+        """End a Job, as the controller does."""
+        when = datetime.fromtimestamp(self.clock() if at is None else at).astimezone().isoformat()
+        conditions = [
+            {"type": kind, "status": status, "reason": "X", "message": "", "lastTransitionTime": when}
+            for kind, status in (("Succeeded", str(succeeded)), ("Finished", "True"))
+        ]
+        status = {"conditions": conditions, "completionTime": when}
+        self.fake.patch("jobs", "default", name, {"status": status}, status=True)
+
+    async def seen(self, name: str, finished: bool) -> None:
+        """Wait until the newest state of a Job is known."""
+        job = self.fake.get("jobs", "default", name)
+        maker = job["metadata"]["ownerReferences"][0]["uid"]
+        await self.until(
+            lambda: finished == (name not in [job.name for job in self.makers.jobs.active(maker)]), f"{name} seen"
+        )
+
+    def move(self, seconds: float) -> None:
+        """Move the clock, and have all of them looked at, as they would be within a minute."""
+        self.clock.now += seconds
+        for found in self.fake.objects(self.plural):
+            self.makers.queue.add(found["metadata"]["uid"])
+
+
+@contextlib.asynccontextmanager
+async def making(kind: str, make: Callable[[Client, Clock], Any]) -> AsyncIterator[MakerDriver]:
+    """Run a fake cluster with what makes Jobs; both go by one clock."""
+    clock = Clock(T0)
+    async with FakeCluster(clock=clock) as fake:
+        driver = MakerDriver(fake, clock, kind, make)
+        await driver.start()
+        try:
+            yield driver
+        finally:
+            await driver.stop()
+
+
+async def watch(session: aiohttp.ClientSession, plural: str, tell: Callable[[str | None, Obj], None]) -> None:
+    """List and watch one of our resources as kopf does, starting again after every break."""
+    path = f"{_API}/{plural}"
+    while True:
+        try:
+            async with session.get(path) as answer:
+                answer.raise_for_status()
+                listed = await answer.json()
+            for item in listed["items"]:
+                tell(None, item)
+            params = {"watch": "1", "resourceVersion": listed["metadata"]["resourceVersion"]}
+            async with session.get(path, params=params, timeout=aiohttp.ClientTimeout(total=None)) as answer:
+                while line := await answer.content.readuntil(b"\n"):
+                    event = json.loads(line)
+                    if event["type"] == "ERROR":
+                        break
+                    tell(event["type"], event["object"])
+        except (aiohttp.ClientError, asyncio.IncompleteReadError, ValueError):
+            await asyncio.sleep(0)

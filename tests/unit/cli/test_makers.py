@@ -1,0 +1,38 @@
+"""The Job that `podgraph schedule tick` makes by hand."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from podgraph.cli.makers import job_now
+from podgraph.definition.errors import DefinitionError
+
+NEXT = {"nextTickTime": "2026-11-25T01:30:00Z"}
+
+
+def schedule(**spec: Any) -> dict[str, Any]:
+    template = {"spec": {"runConfig": {"day": "{{ tick.date }}"}}}
+    meta = {"name": "nightly", "namespace": "n", "uid": "u"}
+    return {"kind": "JobSchedule", "metadata": meta, "spec": {"jobTemplate": template, **spec}, "status": NEXT}
+
+
+def test_the_next_tick_or_a_given_one() -> None:
+    job = job_now(schedule(timeZone="Asia/Tokyo"), "", upcoming=True)
+    assert job["metadata"]["name"] == "nightly-manual-1795570200"
+    assert job["spec"]["runConfig"] == {"day": "2026-11-25"}
+    job = job_now(schedule(timeZone="Asia/Tokyo"), "2026-11-24T20:00:00Z", upcoming=True)
+    assert job["spec"]["runConfig"] == {"day": "2026-11-25"}
+    assert job["metadata"]["annotations"] == {"podgraph.dev/tick-time": "2026-11-24T20:00:00Z"}
+    assert job_now(schedule(), "2026-11-24T20:00", upcoming=False)["spec"]["runConfig"] == {"day": "2026-11-24"}
+
+
+@pytest.mark.parametrize(
+    ("spec", "at", "part"),
+    [({}, "tomorrow", "'tomorrow' is no time; for example: 2026"), ({"timeZone": "X/Y"}, "", "no time zone 'X/Y'")],
+)
+def test_what_is_refused(spec: dict[str, Any], at: str, part: str) -> None:
+    with pytest.raises(DefinitionError) as refused:
+        job_now(schedule(**spec), at, upcoming=False)
+    assert part in refused.value.message

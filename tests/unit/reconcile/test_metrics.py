@@ -1,0 +1,31 @@
+from __future__ import annotations
+
+from podgraph.planning.actions import Held
+from podgraph.reconcile.metrics import Metrics
+
+
+def test_what_is_counted_is_told_in_prometheus_format() -> None:
+    waiting = [3]
+    metrics = Metrics(lambda: 2, lambda: waiting[0])
+    metrics.take([Held("used", 1.5), Held("used", 0.5), Held("released", 300), Held("released", -1)])
+    with metrics.passes.time():
+        pass
+    lines = metrics.text().decode().splitlines()
+    for line in (
+        "podgraph_unfinished_jobs 2.0",
+        "podgraph_waiting_pods 3.0",
+        'podgraph_waiting_pod_seconds_total{outcome="used"} 2.0',
+        'podgraph_waiting_pod_seconds_total{outcome="released"} 300.0',
+        'podgraph_waiting_pods_ended_total{outcome="used"} 2.0',
+        'podgraph_waiting_pods_ended_total{outcome="released"} 2.0',
+        "podgraph_reconcile_seconds_count 1.0",
+    ):
+        assert line in lines
+    waiting[0] = 0
+    assert b"podgraph_waiting_pods 0.0" in metrics.text()
+
+
+def test_two_controllers_count_by_themselves() -> None:
+    one, other = Metrics(lambda: 0, lambda: 0), Metrics(lambda: 0, lambda: 0)
+    one.take([Held("used", 1)])
+    assert b'{outcome="used"}' not in other.text()
