@@ -6,6 +6,7 @@ import typer
 
 from podgraph.cli.local import local
 from podgraph.cli.remote import remote
+from podgraph.cli.ui import ui
 
 __all__ = ["app"]
 
@@ -15,6 +16,7 @@ job_app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
 job_app.add_typer(local)
 job_app.add_typer(remote)
 app.add_typer(job_app, name="job")
+app.command("ui")(ui)
 
 
 @app.callback()
