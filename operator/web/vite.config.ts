@@ -8,6 +8,7 @@ export default defineConfig({
     outDir: "../podgraph/server/static",
     emptyOutDir: true,
     target: "es2022",
+    cssTarget: ["chrome123", "firefox120", "safari17.5"], // those that know light-dark()
     assetsInlineLimit: 0, // the page's policy takes no inline scripts
     modulePreload: { polyfill: false },
     chunkSizeWarningLimit: 1600, // elk's worker, which is loaded with the first graph

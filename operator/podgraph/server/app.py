@@ -11,6 +11,7 @@ from typing import Any
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import HTMLResponse, JSONResponse, Response
+from starlette.middleware.gzip import GZipMiddleware
 from starlette.staticfiles import StaticFiles
 
 from podgraph import __version__
@@ -75,7 +76,7 @@ def create_app(state: State, hosts: Collection[str] = LOCAL_HOSTS, static: Path 
         return Response("ok")
 
     if page_is_built(static):
-        app.mount("/assets", _Assets(directory=static / "assets"), name="assets")
+        app.mount("/assets", GZipMiddleware(_Assets(directory=static / "assets")), name="assets")
     index = (static / "index.html").read_text() if page_is_built(static) else _NOT_BUILT
 
     @app.get("/{path:path}", include_in_schema=False)

@@ -61,7 +61,7 @@ function Actions({ run, chosen }: { run: Run; chosen: string[] }) {
   const failed = summary.state !== "Succeeded";
   const usual = chosen.length ? "Selected" : failed ? "FromFailure" : "All";
   const labels = { All: "all steps", FromFailure: "from failure", Selected: `selected (${chosen.length})` };
-  const why = summary.finished ? "" : "It is not finished yet";
+  const why = !summary.finished ? "It is not finished yet" : summary.progress ? "" : "It had no steps; open it in the Launchpad";
   return (
     <Group gap="xs" wrap="nowrap">
       <Button size="xs" variant="default" component={Link} href={`/launchpad?run=${summary.namespace}/${summary.name}`}>

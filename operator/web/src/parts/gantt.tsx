@@ -167,7 +167,11 @@ export function Gantt({ names, steps, graph, pods, start, completion, finished, 
                   <button type="button" className="cut plain" title={`${name}: ${step.state}`} onClick={() => onPick(name)}>
                     {name}
                   </button>
-                  {(step.attempt ?? 1) > 1 && <span className="again">×{step.attempt}</span>}
+                  {(step.attempt ?? 1) > 1 && (
+                    <span className="again" title={`attempt ${step.attempt}`}>
+                      ×{step.attempt}
+                    </span>
+                  )}
                 </div>
                 <div role="cell" data-step={name} data-state={step.state}>
                   {step.takenFrom ? (
