@@ -115,6 +115,7 @@ def write(visit: Visit, label: str, text: str) -> None:
     """Replace the text of an editor as a person does."""
     visit.page.get_by_role("textbox", name=label, exact=True).click()
     visit.page.keyboard.press("Control+A")
+    visit.page.keyboard.press("Delete")  # else the browser itself keeps the color of what is typed over, in a style
     visit.page.keyboard.insert_text(text)
 
 
@@ -186,6 +187,7 @@ def test_what_is_wrong_cannot_be_launched(visit: Visit, shared: Kube, step_image
     expect(page.locator("[data-op=greet].out")).to_be_visible()
     visit.shot("launchpad-selection")
     page.get_by_label("Op selection").fill("")
+    expect(page.get_by_text("3 of 3 ops")).to_be_visible()
     # What may stand at the cursor.
     write(visit, "Run config", "ops:\n  greet:\n    config:\n      ")
     page.keyboard.press("Control+Space")

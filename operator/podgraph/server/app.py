@@ -11,6 +11,7 @@ from typing import Any
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import HTMLResponse, JSONResponse, Response
+from starlette.exceptions import HTTPException
 from starlette.middleware.gzip import GZipMiddleware
 from starlette.staticfiles import StaticFiles
 
@@ -65,6 +66,10 @@ def create_app(state: State, hosts: Collection[str] = LOCAL_HOSTS, static: Path 
         status = error.status if error.status in (403, 404, 409, 413, 422, 503) else 502
         return _told(status, error.reason, error.message)
 
+    @app.exception_handler(HTTPException)
+    async def unserved(_: Request, error: HTTPException) -> JSONResponse:
+        return _told(error.status_code, "Refused", str(error.detail))
+
     @app.exception_handler(RequestValidationError)
     async def invalid(_: Request, error: RequestValidationError) -> JSONResponse:
         first = error.errors()[0]
@@ -92,4 +97,4 @@ _NOT_BUILT = "<!doctype html><title>podgraph</title><p>The page is not built. Ru
 
 
 def _told(status: int, reason: str, message: str) -> JSONResponse:
-    return JSONResponse({"reason": reason, "message": message, "problems": []}, status)
+    return JSONResponse({"reason": reason, "message": message}, status)

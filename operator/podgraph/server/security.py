@@ -11,6 +11,7 @@ import re
 import secrets
 from collections.abc import Collection
 
+from fastapi import HTTPException
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -21,6 +22,7 @@ LOCAL_HOSTS = ("localhost", "127.0.0.1", "[::1]")
 MOST_BODY = 2 * 1024 * 1024
 """Most bytes of a request's body: a Job with its code fits."""
 
+_TOO_LARGE = f"the request is too large; at most {MOST_BODY:,} bytes are taken"
 _HOST = re.compile(r"(\[[0-9a-fA-F:]+\]|[A-Za-z0-9.-]+)(:\d+)?")
 _POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self' 'nonce-{nonce}'; img-src 'self' data:; font-src 'self'; "
@@ -34,10 +36,6 @@ _HEADERS = {
     "Cross-Origin-Resource-Policy": "same-origin",
     "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
 }
-
-
-class _TooLarge(Exception):
-    pass
 
 
 class Guard:
@@ -63,7 +61,7 @@ class Guard:
             message = await receive()
             read += len(message.get("body", b""))
             if read > MOST_BODY:
-                raise _TooLarge
+                raise HTTPException(413, _TOO_LARGE)
             return message
 
         async def guarded(message: Message) -> None:
@@ -76,13 +74,10 @@ class Guard:
             await send(message)
 
         status, problem = self._problem(scope, headers)
-        try:
-            if not problem:
-                await self._app(scope, bounded, guarded)
-                return
-        except _TooLarge:
-            status, problem = 413, f"the request is too large; at most {MOST_BODY:,} bytes are taken"
-        answer = JSONResponse({"reason": "Refused", "message": problem, "problems": []}, status)
+        if not problem:
+            await self._app(scope, bounded, guarded)
+            return
+        answer = JSONResponse({"reason": "Refused", "message": problem}, status)
         await answer(scope, receive, guarded)
 
     def _problem(self, scope: Scope, headers: Headers) -> tuple[int, str]:
@@ -97,7 +92,7 @@ class Guard:
             )
         length = headers.get("content-length", "0")
         if length.isdigit() and int(length) > MOST_BODY:
-            return 413, f"the request is too large; at most {MOST_BODY:,} bytes are taken"
+            return 413, _TOO_LARGE
         if scope["method"] in ("GET", "HEAD"):
             return 0, ""
         origin, site = headers.get("origin"), headers.get("sec-fetch-site", "same-origin")
