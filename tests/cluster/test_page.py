@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import contextlib
 import json
+import shutil
+import socket
 import subprocess
 import sys
 import threading
+import urllib.request
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from playwright.sync_api import Browser, expect
 
 from cluster.kube import CHECKOUT, Kube, job_manifest, outputs_of, states_of
@@ -297,6 +302,65 @@ def test_a_container_job_with_retries_in_dark_colors(browser: Browser, url: str,
         page.locator("[data-op=last]").click()
         expect(page.get_by_test_id("op-panel")).to_contain_text("last")
         visit.shot("launchpad-dark")
+
+
+def test_the_server_in_the_cluster_needs_only_the_charts_rights(
+    browser: Browser, operator: Any, shared: Kube, step_image: str, tmp_path: Path
+) -> None:
+    helm = shutil.which("helm", path=str(CHECKOUT / ".cluster" / "bin")) or shutil.which("helm")
+    assert helm, "there is no helm: run make up, which builds it"
+    values = f'ui={{"enabled":true,"namespace":"{shared.namespace}"}}'
+    rendered = subprocess.run(
+        [helm, "template", "podgraph", str(CHECKOUT / "charts/podgraph"), "--namespace", shared.namespace,
+         "--show-only", "templates/ui.yaml", "--set-json", values],
+        capture_output=True, text=True, timeout=60, check=True,
+    ).stdout  # fmt: skip
+    rights = [d for d in yaml.safe_load_all(rendered) if d["kind"] in ("ServiceAccount", "Role", "RoleBinding")]
+    shared.apply(rights)
+    config = json.loads(shared.run("config", "view", "--raw", "--minify", "--flatten", "-o", "json"))
+    config["users"][0]["user"] = {"token": shared.run("create", "token", "podgraph-ui").strip()}
+    (tmp_path / "kubeconfig").write_text(json.dumps(config))
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    env = {
+        **environment(), "KUBECONFIG": str(tmp_path / "kubeconfig"), "PODGRAPH_NAMESPACE": shared.namespace,
+        "PODGRAPH_UI_PORT": str(port), "PODGRAPH_STEP_IMAGE": step_image,
+    }  # fmt: skip
+    with (tmp_path / "log").open("w") as log:
+        server = subprocess.Popen([sys.executable, "-m", "podgraph.server"], env=env, stdout=log, stderr=log)
+    try:
+        url = f"http://localhost:{port}/"
+        shared.wait_for("the server", lambda: _answers(f"{url}healthz"), 30)
+        with visiting(browser, url) as visit:
+            page = visit.page
+            visit.go("/launchpad")
+            page.get_by_role("button", name="Launch Run").click()
+            expect(page.locator("[data-step=multi_three]")).to_have_attribute(
+                "data-state", "Succeeded", timeout=WAIT_MS
+            )
+            page.get_by_role("button", name="multi_three", exact=True).click()
+            page.get_by_role("tab", name="Inputs & outputs").click()
+            expect(page.get_by_label("output result", exact=True)).to_have_text("9")
+            page.get_by_role("button", name="Re-execute all steps").click()
+            expect(page.get_by_text("rerun of")).to_be_visible()
+            visit.go("/jobs")
+            expect(page.get_by_role("heading", name="Jobs")).to_be_visible()
+    finally:
+        server.terminate()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            server.wait(10)
+        server.kill()
+    said = (tmp_path / "log").read_text()
+    assert ("Forbidden" not in said, config["users"][0]["user"]["token"] not in said) == (True, True), said
+
+
+def _answers(url: str) -> bool:
+    try:
+        with urllib.request.urlopen(url, timeout=2) as answer:
+            return answer.status == 200
+    except OSError:
+        return False
 
 
 def test_the_page_by_keyboard_alone(visit: Visit, shared: Kube) -> None:

@@ -78,6 +78,8 @@ export function Inputs({ op, steps, onPick }: { op: Op; steps?: Steps; onPick?: 
 }
 
 export function OpPanel({ op, graph, onPick }: { op: Op; graph: Graph; onPick?: (op: string) => void }) {
+  const given = new Set(op.inputs.flatMap((input) => input.sources.map((source) => source.op)));
+  const after = op.upstream.filter((up) => !given.has(up));
   const down = graph.ops.filter((other) => other.upstream.includes(op.name)).map((other) => other.name);
   return (
     <Stack gap="sm" data-testid="op-panel">
@@ -105,6 +107,16 @@ export function OpPanel({ op, graph, onPick }: { op: Op; graph: Graph; onPick?: 
         Inputs
       </Text>
       <Inputs op={op} onPick={onPick} />
+      {after.length > 0 && (
+        <Text size="sm">
+          Waits for{" "}
+          {after.map((name) => (
+            <button key={name} type="button" className="plain link gap" onClick={() => onPick?.(name)}>
+              {name}
+            </button>
+          ))}
+        </Text>
+      )}
       <Text size="sm" fw={600}>
         Outputs
       </Text>

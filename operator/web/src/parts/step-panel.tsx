@@ -132,7 +132,7 @@ export function StepPanel({ namespace, name, step, record, steps, graph, pods, o
                       </Text>
                     </Table.Td>
                     <Table.Td>
-                      {item.phase}
+                      {item.exitCode === null ? item.phase : item.exitCode ? "Failed" : "Succeeded"}
                       <Text size="xs" c="dimmed">
                         {item.reason}
                         {item.exitCode !== null && ` · exit code ${item.exitCode}`}
