@@ -1,4 +1,4 @@
-.PHONY: help setup up down images chart install demo lint test-fast test bench bench-local
+.PHONY: help setup web up down images chart install demo lint test-fast test bench bench-local
 .DEFAULT_GOAL := help
 SHELL := /bin/bash
 NODE := PYTHONPATH=tests PYTHONDONTWRITEBYTECODE=1 python3 -m cluster.node
@@ -18,7 +18,7 @@ up: ## Start a one-node Kubernetes cluster (CLUSTER=kind: with Docker) and write
 down: ## End the cluster and remove all it made, but for compiled programs and caches
 	@$(NODE) down
 
-images: ## Build the operator and step images and load them into the cluster
+images: web ## Build the operator and step images and load them into the cluster
 	@$(NODE) images
 
 .venv/.made: pyproject.toml uv.lock
@@ -27,7 +27,10 @@ images: ## Build the operator and step images and load them into the cluster
 	@UV_PROJECT_ENVIRONMENT=.venv $(BIN)/uv sync --quiet --frozen --all-extras
 	@touch $@
 
-setup: .venv/.made ## Make .venv with everything installed
+setup: .venv/.made web ## Make .venv with everything installed, and the web page
+
+web: ## Build the web page from operator/web, and see that there is a browser to test it
+	@$(NODE) page
 
 chart: ## Write the chart's copy of crds/
 	@python3 charts/generate.py

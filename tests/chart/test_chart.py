@@ -156,6 +156,7 @@ def test_no_value_is_left_untested() -> None:
         'storage.url="ftp://x"',
         'storage.retain="Maybe"',
         "storage.logs=1",
+        'ui.enabled="yes"',
         'storage.createClaim={"accessMode":"Often"}',
         'sensors.watch=[{"apiGroups":["*"],"resources":["pods"]}]',
         'sensors.http.allow=["example.com"]',
@@ -232,3 +233,50 @@ def test_everything_is_labelled() -> None:
     for document in render():
         if document["kind"] != "CustomResourceDefinition":
             assert document["metadata"]["labels"]["app.kubernetes.io/name"] == "podgraph", document["kind"]
+
+
+UI = 'ui={"enabled":true,"hosts":["jobs.example.org"]}'
+
+
+def of_ui(documents: list[dict[str, Any]], kind: str) -> dict[str, Any]:
+    (found,) = [d for d in documents if d["kind"] == kind and d["metadata"]["name"] == "podgraph-ui"]
+    return found
+
+
+def test_the_page_has_a_deployment_and_rights_of_its_own() -> None:
+    assert not [d for d in render() if d["metadata"]["name"] == "podgraph-ui"]
+    documents = render(UI, 'stepImage="steps:1"')
+    spec = of_ui(documents, "Deployment")["spec"]["template"]["spec"]
+    (container,) = spec["containers"]
+    assert (container["command"], spec["serviceAccountName"]) == (["python3", "-m", "podgraph.server"], "podgraph-ui")
+    env = {item["name"]: item["value"] for item in container["env"]}
+    assert env == {
+        "PODGRAPH_STEP_IMAGE": "steps:1", "PODGRAPH_NAMESPACE": "", "PODGRAPH_UI_HOSTS": "jobs.example.org",
+    }  # fmt: skip
+    assert container["image"] == only_operator(documents)["image"]
+    assert container["securityContext"] == only_operator(documents)["securityContext"]
+    service = of_ui(documents, "Service")["spec"]
+    labels = of_ui(documents, "Deployment")["spec"]["template"]["metadata"]["labels"]
+    assert (service["ports"][0]["port"], service["selector"].items() <= labels.items()) == (3000, True)
+    granted = {
+        (r, v) for rule in of_ui(documents, "ClusterRole")["rules"] for r in rule["resources"] for v in rule["verbs"]
+    }
+    assert granted == {
+        *(("jobs", verb) for verb in ("get", "list", "watch", "create", "patch", "delete")),
+        *(("jobdefinitions", verb) for verb in ("get", "list", "watch")),
+        ("pods", "list"), ("pods/log", "get"), ("events", "list"),
+    }  # fmt: skip
+
+
+def test_the_page_can_be_kept_to_one_namespace() -> None:
+    documents = render('ui={"enabled":true,"namespace":"team"}')
+    assert not [d for d in documents if d["kind"].startswith("Cluster") and d["metadata"]["name"] == "podgraph-ui"]
+    for kind in ("Role", "RoleBinding"):
+        assert of_ui(documents, kind)["metadata"]["namespace"] == "team"
+    assert of_ui(documents, "RoleBinding")["subjects"][0]["namespace"] == "here"
+
+
+def only_operator(documents: list[dict[str, Any]]) -> dict[str, Any]:
+    (found,) = [d for d in documents if d["kind"] == "Deployment" and d["metadata"]["name"] == "podgraph"]
+    container: dict[str, Any] = found["spec"]["template"]["spec"]["containers"][0]
+    return container

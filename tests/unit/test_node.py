@@ -8,7 +8,19 @@ import tarfile
 import pytest
 
 from cluster.node import __main__ as command_line
-from cluster.node import archive, base, certificates, compiling, components, images, kind, network, packages, processes
+from cluster.node import (
+    archive,
+    base,
+    certificates,
+    compiling,
+    components,
+    images,
+    kind,
+    network,
+    packages,
+    page,
+    processes,
+)
 from cluster.node.inside import choose_snapshotter
 from cluster.node.layout import CHECKOUT, Layout
 from cluster.node.progress import Failure, output_of, printed_by, run, seconds, tail, tell_failure, wait_for
@@ -323,3 +335,23 @@ def test_the_lock_is_taken_once(tmp_path):
         script = "import fcntl, sys; fcntl.flock(open(sys.argv[1], 'w'), fcntl.LOCK_EX | fcntl.LOCK_NB)"
         taken = subprocess.run([sys.executable, "-c", script, str(tmp_path / "lock")], capture_output=True)
     assert b"BlockingIOError" in taken.stderr
+
+
+def test_the_page_is_built_where_node_is_new_enough(monkeypatch):
+    monkeypatch.setattr(page, "is_present", lambda program: True)
+    for version, told in {"v18.19.0": "node is v18.19.0", "v20.19.2": "", "v24.1.0": ""}.items():
+        monkeypatch.setattr(page, "output_of", lambda command, version=version: f"{version}\n")
+        assert page.trouble().startswith(told)
+        assert bool(page.trouble()) == bool(told)
+    monkeypatch.setattr(page, "is_present", lambda program: program != "npm")
+    assert "there is no npm" in page.trouble()
+
+
+def test_the_page_is_built_anew_when_a_source_changed(tmp_path):
+    (tmp_path / "node_modules").mkdir()
+    (tmp_path / "a.ts").write_text("1")
+    first = page.source_stamp(tmp_path)
+    (tmp_path / "node_modules" / "b.js").write_text("2")
+    assert page.source_stamp(tmp_path) == first
+    (tmp_path / "a.ts").write_text("2")
+    assert page.source_stamp(tmp_path) != first

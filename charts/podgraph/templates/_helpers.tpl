@@ -16,6 +16,20 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 helm.sh/chart: {{ .Chart.Name }}-{{ .Chart.Version }}
 {{- end }}
 
+{{- define "podgraph.uiSelector" -}}
+app.kubernetes.io/name: podgraph
+app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/component: ui
+{{- end }}
+
+{{- define "podgraph.uiLabels" -}}
+{{ include "podgraph.uiSelector" . }}
+app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
+app.kubernetes.io/part-of: podgraph
+app.kubernetes.io/managed-by: {{ .Release.Service }}
+helm.sh/chart: {{ .Chart.Name }}-{{ .Chart.Version }}
+{{- end }}
+
 {{- /* The storage of Jobs without spec.storage, as the operator reads it; empty when there is none. */ -}}
 {{- define "podgraph.storage" -}}
 {{- $storage := .Values.storage -}}

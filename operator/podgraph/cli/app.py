@@ -7,6 +7,7 @@ import typer
 from podgraph.cli.local import local
 from podgraph.cli.remote import remote
 from podgraph.cli.schedules import schedule_app, sensor_app
+from podgraph.cli.ui import ui
 
 __all__ = ["app"]
 
@@ -18,6 +19,7 @@ job_app.add_typer(remote)
 app.add_typer(job_app, name="job")
 app.add_typer(schedule_app, name="schedule")
 app.add_typer(sensor_app, name="sensor")
+app.command("ui")(ui)
 
 
 @app.callback()

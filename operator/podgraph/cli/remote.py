@@ -99,7 +99,8 @@ def job_rerun(
     """
     from podgraph.cli.execute import read_config_files
     from podgraph.cli.jobs import create
-    from podgraph.cli.rerun import one_way, rerun_manifest
+    from podgraph.cli.rerun import one_way
+    from podgraph.planning.rerun_job import rerun_manifest
     from podgraph.selection import split_clauses
 
     clauses = split_clauses(selection)

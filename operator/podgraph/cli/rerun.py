@@ -1,54 +1,12 @@
-"""`podgraph job rerun`: the Job that runs steps of another one again."""
+"""`podgraph job rerun`: which steps run again."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
-from podgraph.cli.tree import graph_of_job
 from podgraph.definition.errors import DefinitionError
-from podgraph.planning.names import GROUP
-from podgraph.planning.rerun import RerunSpec, check_parent
-from podgraph.run_config.binding import merge
-from podgraph.selection import select
 
-__all__ = ["one_way", "rerun_manifest"]
-
-_OF_ITS_OWN = ("cancel", "suspend", "rerunOf")  # what steered the parent does not steer its rerun
-
-Object = Mapping[str, Any]
-
-
-def rerun_manifest(
-    parent: Object, everything: bool, selection: Sequence[str], name: str, run_config: Object
-) -> dict[str, Any]:
-    """Return the Job that reruns `parent`: its spec as it is, with `run_config` laid over its own.
-
-    It runs what did not succeed and what depends on that, with `everything` all its steps again, with a `selection`
-    those. Raises DefinitionError for what can be known to be refused.
-    """
-    meta = parent["metadata"]
-    check_parent(RerunSpec(meta["name"], from_failure=not (everything or selection)), parent)
-    spec = {key: value for key, value in parent["spec"].items() if key not in _OF_ITS_OWN}
-    spec["rerunOf"] = {
-        "name": meta["name"],
-        "uid": meta["uid"],
-        "steps": "All" if everything or selection else "FromFailure",
-    }
-    if selection:
-        graph = graph_of_job(parent)
-        if graph is not None and not (spec.get("code") or {}).get("configMapRef"):  # else its code may be another now
-            select(graph, selection)
-        spec["opSelection"] = list(selection)
-    if run_config:
-        spec["runConfig"] = merge(spec.get("runConfig") or {}, run_config)
-    made: dict[str, Any] = (
-        {"name": name} if name else {"generateName": meta.get("generateName") or f"{meta['name'][:57]}-"}
-    )
-    labels = {key: value for key, value in (meta.get("labels") or {}).items() if not key.startswith(f"{GROUP}/")}
-    if labels:
-        made["labels"] = labels
-    return {"apiVersion": f"{GROUP}/v1alpha1", "kind": "Job", "metadata": made, "spec": spec}
+__all__ = ["one_way"]
 
 
 def one_way(from_failure: bool, everything: bool, selection: Sequence[str]) -> None:

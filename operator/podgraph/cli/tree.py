@@ -9,13 +9,11 @@ from typing import Any
 from rich.text import Text
 from rich.tree import Tree
 
-from podgraph.definition.errors import DefinitionError
 from podgraph.definition.graph import Graph
-from podgraph.planning.spec import graph_of_ops
+from podgraph.planning.rerun_job import graph_of_job
 from podgraph.planning.status import seconds_of
-from podgraph.runtime.resolve import unpack
 
-__all__ = ["StepView", "graph_of_job", "job_tree", "state_of", "state_color", "step_line", "steps_tree"]
+__all__ = ["StepView", "job_tree", "state_of", "state_color", "step_line", "steps_tree"]
 
 _MARKS = {
     "Pending": ("·", "dim"),
@@ -131,19 +129,6 @@ def step_line(name: str, step: StepView, upstream: tuple[str, ...] = ()) -> Text
     elif step.message:
         line.append(f"  {step.message}", "dim")
     return line
-
-
-def graph_of_job(job: Object) -> Graph | None:
-    """Return the job's graph from its status or its ops; None while it is not known."""
-    try:
-        packed = (job.get("status") or {}).get("graph")
-        if packed:
-            return unpack(packed)
-        if job["spec"].get("ops"):
-            return graph_of_ops(job["metadata"]["name"], tuple(job["spec"]["ops"]))[0]
-    except DefinitionError:
-        return None
-    return None
 
 
 def state_of(job: Object) -> str:

@@ -1,4 +1,4 @@
-"""The command line: `up`, `down`, `images`, `load ARCHIVE…`; and `inside`, which the node calls itself."""
+"""The command line: `up`, `down`, `images`, `page`, `load ARCHIVE…`; and `inside`, which the node calls itself."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from .packages import extend_path
 from .processes import own_processes
 from .progress import Failure, say, tell_failure, wait_for
 
-USAGE = "usage: python3 -m cluster.node up|down|images|load ARCHIVE…"
+USAGE = "usage: python3 -m cluster.node up|down|images|page|load ARCHIVE…"
 LOCK_LIMIT_SECONDS = 1800
 
 
@@ -42,7 +42,13 @@ def dispatch(arguments: list[str]) -> int:
         from . import inside
 
         return inside.main(Path(rest[0]))
-    if (command, bool(rest)) not in (("up", False), ("down", False), ("images", False), ("load", True)):
+    if (command, bool(rest)) not in (
+        ("up", False),
+        ("down", False),
+        ("images", False),
+        ("page", False),
+        ("load", True),
+    ):
         print(USAGE, file=sys.stderr)
         return 2
     with one_at_a_time(HOST.directory):
@@ -52,8 +58,11 @@ def dispatch(arguments: list[str]) -> int:
 
 def act(command: str, archives: list[str]) -> None:
     """Choose between our node and kind, by what is asked for and what is there."""
-    from . import images, kind, lifecycle, loading
+    from . import images, kind, lifecycle, loading, page
 
+    if command == "page":
+        page.build()
+        return
     kind_wanted, kind_is_up, node_is_up = kind.is_wanted(os.environ), kind.is_ours(HOST), bool(own_processes())
     with_kind = kind.is_chosen(command, kind_wanted, kind_is_up, node_is_up)
     if command == "up":

@@ -44,7 +44,7 @@ IMAGES = (
     Image(
         OPERATOR_IMAGE,
         "images/operator/Dockerfile",
-        ("pyproject.toml", "uv.lock", "README.md", "LICENSE", "operator"),
+        ("pyproject.toml", "uv.lock", "README.md", "LICENSE", "operator/podgraph"),
     ),
 )
 

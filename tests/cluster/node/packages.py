@@ -27,6 +27,7 @@ BUILD_PROGRAMS = {
     "mmdebstrap": "mmdebstrap",
     "/usr/share/keyrings/debian-archive-keyring.gpg": "debian-archive-keyring",
 }
+PAGE_PROGRAMS = {"npm": "npm", "chromium": "chromium"}
 ADMIN_PATHS = ("/usr/local/sbin", "/usr/sbin", "/sbin")
 
 

@@ -7,7 +7,8 @@ from typing import Any
 from rich.console import Console
 
 from podgraph.cli.follow import is_finished
-from podgraph.cli.tree import graph_of_job, job_tree, state_of
+from podgraph.cli.tree import job_tree, state_of
+from podgraph.planning.rerun_job import graph_of_job
 
 
 def job(state: str, steps: dict[str, Any], message: str = "") -> dict[str, Any]:

@@ -1,0 +1,86 @@
+"""The API calls of the web page's server, beside those that it shares with the operator."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping
+from typing import Any
+from urllib.parse import quote
+
+import aiohttp
+import msgspec
+
+from podgraph.cluster.client import ApiError, Client
+from podgraph.planning.names import CONTAINER, GROUP, JOB_UID_LABEL
+
+__all__ = ["PageClient"]
+
+_BASE = f"/apis/{GROUP}/v1alpha1/namespaces"
+_SILENCE_SECONDS = 600
+_MOST_EVENTS = 500
+
+Object = dict[str, Any]
+
+
+class PageClient(Client):
+    """Calls for Jobs, their definitions, pods, events and logs; all raise ApiError."""
+
+    async def get_resource(self, plural: str, namespace: str, name: str) -> Object:
+        """Return one of our own objects."""
+        found: Object = msgspec.json.decode(
+            await self._request("GET", f"{_BASE}/{_safe(namespace)}/{plural}/{_safe(name)}")
+        )
+        return found
+
+    async def create_resource(self, plural: str, namespace: str, manifest: Mapping[str, Any]) -> Object:
+        """Create one of our own objects and return it.
+
+        A create whose answer was lost is done again, so a made-up name may be made twice; give it a name of its own.
+        """
+        made: Object = msgspec.json.decode(
+            await self._request("POST", f"{_BASE}/{_safe(namespace)}/{plural}", dict(manifest))
+        )
+        return made
+
+    async def change_job(self, namespace: str, name: str, uid: str, spec: Mapping[str, Any]) -> None:
+        """Change fields of the spec of the Job with this uid."""
+        body = {"metadata": {"uid": uid}, "spec": dict(spec)}
+        await self._request("PATCH", f"{_BASE}/{_safe(namespace)}/jobs/{_safe(name)}", body)
+
+    async def pods_of(self, namespace: str, job_uid: str) -> list[Object]:
+        """Return a Job's pods, the oldest first."""
+        selector = quote(f"{JOB_UID_LABEL}={job_uid}")
+        answer = await self._request("GET", f"/api/v1/namespaces/{_safe(namespace)}/pods?labelSelector={selector}")
+        found: list[Object] = msgspec.json.decode(answer)["items"]
+        return sorted(found, key=lambda pod: str(pod["metadata"].get("creationTimestamp")))
+
+    async def events_of(self, namespace: str, job_uid: str) -> list[Object]:
+        """Return the Events on a Job, the latest of them when there are very many."""
+        selector = quote(f"involvedObject.uid={job_uid}")
+        path = f"/api/v1/namespaces/{_safe(namespace)}/events?fieldSelector={selector}&limit={_MOST_EVENTS}"
+        found: list[Object] = msgspec.json.decode(await self._request("GET", path))["items"]
+        return sorted(found, key=lambda event: str(event.get("lastTimestamp") or ""))
+
+    async def log_bytes(self, namespace: str, pod: str, follow: bool, tail: int) -> AsyncIterator[bytes]:
+        """Yield a pod's log as it comes; with `follow` until its container ends. `tail` lines count, 0 for all."""
+        path = f"/api/v1/namespaces/{_safe(namespace)}/pods/{_safe(pod)}/log"
+        query = {"container": CONTAINER}
+        query |= {"follow": "true"} if follow else {}
+        query |= {"tailLines": str(tail)} if tail else {}
+        timeout = aiohttp.ClientTimeout(total=None, sock_connect=5, sock_read=_SILENCE_SECONDS)
+        try:
+            async with self.session.get(path, params=query, timeout=timeout) as answer:
+                if answer.status >= 300:
+                    told = await answer.read()
+                    try:
+                        message = str(msgspec.json.decode(told).get("message"))
+                    except (msgspec.DecodeError, AttributeError):
+                        message = told[:200].decode(errors="replace")
+                    raise ApiError(answer.status, answer.reason or "", message)
+                async for part in answer.content.iter_any():
+                    yield part
+        except (aiohttp.ClientError, TimeoutError) as trouble:
+            raise ApiError(0, "Unreachable", f"the log of pod {pod}: {trouble!r}") from trouble
+
+
+def _safe(name: str) -> str:
+    return quote(name, safe="")

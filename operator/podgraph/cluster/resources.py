@@ -1,0 +1,198 @@
+"""A view of one kind of our own resources, kept in memory by a list and a watch: what the web page lists from."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+from collections.abc import Callable
+from typing import Any, Generic, Protocol, TypeVar
+
+import aiohttp
+import msgspec
+
+from podgraph.planning.names import GROUP
+
+__all__ = ["Key", "ResourceReflector"]
+
+_LOG = logging.getLogger(__name__)
+_CHUNK = 200  # Jobs can be large
+_WATCH_SECONDS = 290
+_SILENCE_SECONDS = 90  # the server sends a bookmark about each minute
+_ABSENT_SECONDS = 10.0  # until it is looked again whether the cluster has the kind by now
+
+Key = tuple[str, str]
+"""Namespace and name."""
+
+
+class _Named(Protocol):
+    @property
+    def namespace(self) -> str: ...
+    @property
+    def name(self) -> str: ...
+    @property
+    def resource_version(self) -> str: ...
+
+
+class _HasMeta(Protocol):
+    @property
+    def metadata(self) -> _Named: ...
+
+
+T = TypeVar("T", bound=_HasMeta)
+
+
+class _ListMeta(msgspec.Struct, rename="camel"):
+    resource_version: str = ""
+    continue_: str = msgspec.field(default="", name="continue")
+
+
+class _Page(msgspec.Struct):
+    metadata: _ListMeta
+    items: list[msgspec.Raw] = []
+
+
+class _Event(msgspec.Struct):
+    type: str
+    object: msgspec.Raw
+
+
+class _VersionMeta(msgspec.Struct, rename="camel", frozen=True):
+    resource_version: str = ""
+
+
+class _Version(msgspec.Struct):
+    metadata: _VersionMeta = _VersionMeta()
+
+
+class _Expired(Exception):
+    """The watch cannot go on from where it was; list again."""
+
+
+class ResourceReflector(Generic[T]):
+    """Keeps `items` equal to the cluster's objects of one kind, of all namespaces or of one.
+
+    Each is decoded into `kind`, a struct with `metadata`: fields it does not have are skipped unread.
+    `on_change(key)` is called for each object that came, changed or went. A cluster without the kind has none.
+    """
+
+    def __init__(
+        self, session: aiohttp.ClientSession, plural: str, namespace: str, kind: type[T],
+        on_change: Callable[[Key], None],
+    ) -> None:  # fmt: skip
+        self.items: dict[Key, T] = {}
+        self.synced = asyncio.Event()
+        self.served = True
+        self.trouble = ""
+        self._session = session
+        self._plural = plural
+        where = f"namespaces/{namespace}/" if namespace else ""
+        self._path = f"/apis/{GROUP}/v1alpha1/{where}{plural}"
+        self._decoder = msgspec.json.Decoder(kind)
+        self._on_change = on_change
+        self._version = ""
+        self._failures = 0
+
+    async def run(self) -> None:
+        """List and watch until cancelled; no fault of the server or the network ends this."""
+        while True:
+            try:
+                if not self._version:
+                    await self._list()
+                await self._watch()
+            except _Expired:
+                self._version = ""
+            except (aiohttp.ClientError, TimeoutError, msgspec.MsgspecError, OSError) as error:
+                self._version = ""
+                await asyncio.sleep(self._pause(error))
+
+    def _pause(self, error: Exception) -> float:
+        """Say what is wrong, and return the seconds until the next try."""
+        if isinstance(error, aiohttp.ClientResponseError) and error.status == 404:
+            self.served, self.trouble = False, ""
+            self._replace({})
+            self.synced.set()
+            return _ABSENT_SECONDS
+        self._failures += 1
+        forbidden = isinstance(error, aiohttp.ClientResponseError) and error.status in (401, 403)
+        self.trouble = (
+            f"the cluster does not let this page list {self._plural}" if forbidden else "the cluster does not answer"
+        )
+        pause: float = random.uniform(0.5, 1.0) * min(30.0, 0.2 * 2 ** min(self._failures, 8))
+        # Never the error's own words: they hold the request's headers, and so our token.
+        status = getattr(error, "status", "")
+        _LOG.warning(
+            "the watch of %s broke (%s %s); listing again in %.1f s", self._plural, type(error).__name__, status, pause
+        )
+        return pause
+
+    async def _list(self) -> None:
+        found: dict[Key, T] = {}
+        version, token = "", ""
+        while True:
+            query = {"limit": str(_CHUNK), **({"continue": token} if token else {})}
+            async with self._session.get(self._path, params=query) as answer:
+                if answer.status == 410:
+                    raise _Expired
+                answer.raise_for_status()
+                page = msgspec.json.decode(await answer.read(), type=_Page)
+            for raw in page.items:
+                item = self._decoder.decode(raw)
+                found[_key(item)] = item
+            version, token = page.metadata.resource_version, page.metadata.continue_
+            if not token:
+                break
+        self.served, self.trouble = True, ""
+        self._replace(found)
+        self._version = version
+        self.synced.set()
+
+    def _replace(self, found: dict[Key, T]) -> None:
+        old, self.items = self.items, found
+        for key in old.keys() | found.keys():
+            before, after = old.get(key), found.get(key)
+            if before is None or after is None or _version(before) != _version(after):
+                self._on_change(key)
+
+    async def _watch(self) -> None:
+        params = {
+            "watch": "1",
+            "allowWatchBookmarks": "true",
+            "resourceVersion": self._version,
+            "timeoutSeconds": str(_WATCH_SECONDS),
+        }
+        timeout = aiohttp.ClientTimeout(total=None, connect=5, sock_read=_SILENCE_SECONDS)
+        async with self._session.get(self._path, params=params, timeout=timeout) as answer:
+            if answer.status == 410:
+                raise _Expired
+            answer.raise_for_status()
+            rest = b""
+            async for chunk in answer.content.iter_any():
+                *lines, rest = (rest + chunk).split(b"\n")
+                for line in lines:
+                    if line.strip():
+                        self._take(msgspec.json.decode(line, type=_Event))
+
+    def _take(self, event: _Event) -> None:
+        if event.type == "ERROR":
+            raise _Expired
+        self._failures, self.trouble = 0, ""
+        if event.type == "BOOKMARK":
+            told = msgspec.json.decode(event.object, type=_Version)
+            self._version = told.metadata.resource_version or self._version
+            return
+        item = self._decoder.decode(event.object)
+        self._version = _version(item) or self._version
+        if event.type == "DELETED":
+            self.items.pop(_key(item), None)
+        else:
+            self.items[_key(item)] = item
+        self._on_change(_key(item))
+
+
+def _key(item: Any) -> Key:
+    return item.metadata.namespace, item.metadata.name
+
+
+def _version(item: Any) -> str:
+    return str(item.metadata.resource_version)

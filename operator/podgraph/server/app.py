@@ -1,0 +1,100 @@
+"""The server as a whole: the API, the built page, and how errors are told."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+from collections.abc import AsyncIterator, Collection
+from pathlib import Path
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import HTMLResponse, JSONResponse, Response
+from starlette.exceptions import HTTPException
+from starlette.middleware.gzip import GZipMiddleware
+from starlette.staticfiles import StaticFiles
+
+from podgraph import __version__
+from podgraph.cluster.client import ApiError
+from podgraph.definition.errors import DefinitionError
+from podgraph.server.api import api
+from podgraph.server.security import LOCAL_HOSTS, Guard
+from podgraph.server.state import State
+
+__all__ = ["STATIC", "create_app", "page_is_built"]
+
+STATIC = Path(__file__).with_name("static")
+_LOG = logging.getLogger(__name__)
+_NONCE = "__CSP_NONCE__"
+
+
+class _Assets(StaticFiles):
+    """Files whose names change with their content, so that a browser may keep them."""
+
+    def file_response(self, *args: Any, **options: Any) -> Response:
+        """Return one file."""
+        answer = super().file_response(*args, **options)
+        answer.headers["Cache-Control"] = "public, max-age=31536000, immutable"
+        return answer
+
+
+def page_is_built(static: Path = STATIC) -> bool:
+    """Whether the page is there to be served."""
+    return (static / "index.html").is_file()
+
+
+def create_app(state: State, hosts: Collection[str] = LOCAL_HOSTS, static: Path = STATIC) -> FastAPI:
+    """Return the application; `hosts` are the names by which it may be spoken to."""
+
+    @contextlib.asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        async with state.running():
+            yield
+
+    app = FastAPI(title="podgraph", version=__version__, docs_url=None, redoc_url=None, lifespan=lifespan)
+    app.state.podgraph = state
+    app.add_middleware(Guard, hosts=hosts)
+    app.include_router(api)
+
+    @app.exception_handler(DefinitionError)
+    async def refused(_: Request, error: DefinitionError) -> JSONResponse:
+        return _told(422, error.reason, error.message)
+
+    @app.exception_handler(ApiError)
+    async def cluster_said(_: Request, error: ApiError) -> JSONResponse:
+        status = error.status if error.status in (403, 404, 409, 413, 422, 503) else 502
+        return _told(status, error.reason, error.message)
+
+    @app.exception_handler(HTTPException)
+    async def unserved(_: Request, error: HTTPException) -> JSONResponse:
+        return _told(error.status_code, "Refused", str(error.detail))
+
+    @app.exception_handler(RequestValidationError)
+    async def invalid(_: Request, error: RequestValidationError) -> JSONResponse:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"][1:])
+        return _told(422, "InvalidRequest", f"{where}: {first['msg']}"[:1_000])
+
+    @app.get("/healthz", include_in_schema=False)
+    async def healthz() -> Response:
+        return Response("ok")
+
+    if page_is_built(static):
+        app.mount("/assets", GZipMiddleware(_Assets(directory=static / "assets")), name="assets")
+    index = (static / "index.html").read_text() if page_is_built(static) else _NOT_BUILT
+
+    @app.get("/{path:path}", include_in_schema=False)
+    async def page(request: Request, path: str) -> Response:
+        if path.startswith(("api/", "assets/")):
+            return _told(404, "NotFound", "there is no such address")
+        return HTMLResponse(index.replace(_NONCE, request.scope["state"]["nonce"]))
+
+    return app
+
+
+_NOT_BUILT = "<!doctype html><title>podgraph</title><p>The page is not built. Run: make web"
+
+
+def _told(status: int, reason: str, message: str) -> JSONResponse:
+    return JSONResponse({"reason": reason, "message": message}, status)

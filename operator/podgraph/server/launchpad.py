@@ -1,0 +1,242 @@
+"""The Launchpad: what can be run, whether a selection and run config are right for it, and the Job that runs it.
+
+Graphs come from statuses alone: no user's code is ever imported here. Of code whose graph is not known yet only the
+grammar of the selection and the YAML can be checked; the operator checks all else before any step's pod exists.
+"""
+
+from __future__ import annotations
+
+import re
+import secrets
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from podgraph.definition.errors import DefinitionError
+from podgraph.definition.graph import Graph
+from podgraph.planning.names import GROUP, label_value
+from podgraph.planning.rerun_job import graph_of_job
+from podgraph.run_config.binding import RunConfigError, bind, merge
+from podgraph.run_config.schema import run_config_schema
+from podgraph.run_config.validate import example
+from podgraph.runtime.resolve import unpack
+from podgraph.selection import parse_clause, select
+from podgraph.server import yaml_text
+
+__all__ = ["MODES", "Source", "check", "check_tags", "job_manifest", "new_name", "of_code", "of_definition", "of_run"]
+
+MODES = ("PodPerStep", "InProcess", "Multiprocess")
+
+_LABEL = re.compile(r"[A-Za-z0-9]([A-Za-z0-9_.-]{0,61}[A-Za-z0-9])?")
+_DOMAIN = re.compile(r"[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?")
+_NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
+_OF_ITS_OWN = ("cancel", "suspend", "rerunOf")
+_MOST_TAGS = 32
+_TAG_FORM = "allowed are up to 63 letters, digits, '-', '_' and '.', with a letter or digit at both ends"
+
+Object = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Source:
+    """What can be run: a `spec` without its selection, run config and mode, whose defaults stand beside it.
+
+    `graph` is None while it is not known; `why` then says so. `below` is run config that is laid below the editor's.
+    """
+
+    stem: str
+    spec: dict[str, Any]
+    graph: Graph | None = None
+    why: str = ""
+    selection: tuple[str, ...] = ()
+    run_config: dict[str, Any] = field(default_factory=dict)
+    mode: str = ""
+    tags: dict[str, str] = field(default_factory=dict)
+    labels: dict[str, str] = field(default_factory=dict)
+    below: dict[str, Any] = field(default_factory=dict)
+
+
+def of_run(job: Object) -> Source:
+    """Return what a Job ran, to be run anew."""
+    meta, spec = job["metadata"], {key: value for key, value in job["spec"].items() if key not in _OF_ITS_OWN}
+    selection, run_config = spec.pop("opSelection", ()), spec.pop("runConfig", {})
+    labels = meta.get("labels") or {}
+    graph = graph_of_job(job)
+    return Source(
+        (meta.get("generateName") or meta["name"]).rstrip("-"),
+        spec,
+        graph,
+        "" if graph else f"the graph of Job {meta['name']!r} is not known: its code has not been read",
+        tuple(selection),
+        run_config,
+        (spec.get("execution") or {}).get("mode") or "PodPerStep",
+        {key: value for key, value in labels.items() if not _is_ours(key)},
+        {key: value for key, value in labels.items() if key == f"{GROUP}/definition"},
+    )
+
+
+def of_definition(definition: Object) -> Source:
+    """Return what Jobs of a JobDefinition run."""
+    meta, spec, status = definition["metadata"], definition["spec"], definition.get("status") or {}
+    name = meta["name"]
+    ready = next((c for c in status.get("conditions") or () if c["type"] == "Ready"), None)
+    graph, why = None, f"JobDefinition {name!r} has not been read yet"
+    if ready is not None and ready.get("observedGeneration", meta["generation"]) == meta["generation"]:
+        why = f"JobDefinition {name!r} cannot be run: {ready['message']}" if ready["status"] == "False" else why
+        if ready["status"] == "True" and status.get("graph"):
+            graph, why = unpack(status["graph"]), ""
+    run_config = spec.get("runConfig") or {}
+    return Source(
+        name,
+        {"definitionRef": {"name": name}},
+        graph,
+        why,
+        tuple(spec.get("opSelection") or ()),
+        run_config,
+        (spec.get("execution") or {}).get("mode") or "PodPerStep",
+        {},
+        {f"{GROUP}/definition": label_value(name)},
+        run_config,
+    )
+
+
+def of_code(source: str, image: str, job: str) -> Source:
+    """Return what a Python file runs that was typed or brought to the page."""
+    code = {"source": source, **({"image": image} if image else {}), **({"job": job} if job else {})}
+    stem = re.sub(r"[^a-z0-9]+", "-", job.lower()).strip("-") or "job"
+    return Source(stem, {"code": code}, None, "the code is read in the cluster when it is launched", mode="PodPerStep")
+
+
+def check(source: Source, selection: str, config: str, example_of: str = "") -> dict[str, Any]:
+    """Return all that is wrong with a selection and run config, each with its place in its text.
+
+    `example_of` asks for run config with an example of what is `Missing` added, or of `All` that can be set.
+    """
+    clauses, wrong = _clauses(selection, source.graph)
+    text = yaml_text.read(config)
+    found: dict[str, Any] = {
+        "graphKnown": source.graph is not None,
+        "why": source.why,
+        "selected": None,
+        "selection": wrong,
+        "config": [],
+        "schema": None,
+        "example": None,
+    }
+    if text.error:
+        found["config"] = [_problem("", text.error, False, text.error_at)]
+    if source.graph is None:
+        return found
+    chosen = select(source.graph, [] if wrong else clauses)
+    found["selected"] = None if wrong else list(chosen)
+    found["schema"] = run_config_schema(source.graph, chosen)
+    if text.error:
+        return found
+    whole = merge(source.below, text.value)
+    try:
+        bind(source.graph, chosen, whole)
+    except RunConfigError as error:
+        found["config"] = [_problem(p.path, p.message, p.missing, text.place(p.path)) for p in error.problems]
+        if example_of == "Missing" and error.example:
+            found["example"] = yaml_text.dump(merge(text.value, error.example))
+    except DefinitionError as error:  # a selection that config cannot mend
+        found["selection"] = found["selection"] or _slip(error, 0, len(selection))
+    if example_of == "All":
+        schema = {k: v for k, v in found["schema"].items() if k != "execution"}
+        made = example(schema, everything=True) or {}
+        made.pop("execution", None)
+        found["example"] = yaml_text.dump(merge(made, text.value))
+    return found
+
+
+def job_manifest(
+    source: Source, namespace: str, name: str, selection: str, config: str, mode: str, tags: Mapping[str, str]
+) -> dict[str, Any]:
+    """Return the Job to be made. Raises DefinitionError for what :func:`check` finds."""
+    found = check(source, selection, config)
+    if found["selection"]:
+        raise DefinitionError(found["selection"]["reason"], found["selection"]["message"])
+    if found["config"]:
+        raise DefinitionError("InvalidRunConfig", "; ".join(p["message"] for p in found["config"][:20]))
+    if name and not _NAME.fullmatch(name):
+        raise DefinitionError(
+            "InvalidName",
+            f"the name {name[:80]!r} is not allowed; allowed are up to 63 of a-z, 0-9 and '-' between them",
+        )
+    check_tags(tags)
+    spec = dict(source.spec)
+    clauses, run_config = _clauses(selection, None)[0], yaml_text.read(config).value
+    if clauses or source.selection:
+        spec["opSelection"] = clauses or ["*"]  # else a definition's own selection would stand
+    if run_config:
+        spec["runConfig"] = run_config
+    if mode and mode != source.mode:
+        execution = {key: value for key, value in (spec.get("execution") or {}).items() if key != "startMethod"}
+        spec["execution"] = {**execution, "mode": mode}
+    meta: dict[str, Any] = {"name": name or new_name(source.stem), "namespace": namespace}
+    if labels := {**source.labels, **tags}:
+        meta["labels"] = labels
+    return {"apiVersion": f"{GROUP}/v1alpha1", "kind": "Job", "metadata": meta, "spec": spec}
+
+
+def check_tags(tags: Mapping[str, str]) -> None:
+    """Refuse tags that cannot be labels. Raises DefinitionError (`InvalidTags`)."""
+    if len(tags) > _MOST_TAGS:
+        raise DefinitionError("InvalidTags", f"a run has {len(tags)} tags; at most {_MOST_TAGS} are allowed")
+    for key, value in tags.items():
+        domain, slash, last = key.rpartition("/")
+        if not _LABEL.fullmatch(last) or (slash and not _DOMAIN.fullmatch(domain)):
+            raise DefinitionError(
+                "InvalidTags",
+                f"the tag {key[:80]!r} is not allowed; {_TAG_FORM}",
+            )
+        if _is_ours(key):
+            raise DefinitionError("InvalidTags", f"the tag {key!r} is podgraph's own; choose another")
+        if value and not _LABEL.fullmatch(value):
+            raise DefinitionError(
+                "InvalidTags",
+                f"the value {value[:80]!r} of the tag {key!r} is not allowed; {_TAG_FORM}",
+            )
+
+
+def new_name(stem: str) -> str:
+    """Return a name for a Job that no other has."""
+    return f"{stem[:54].strip('-.') or 'job'}-{secrets.token_hex(4)}"
+
+
+def _clauses(text: str, graph: Graph | None) -> tuple[list[str], dict[str, Any] | None]:
+    """Split a selection at its commas; return the clauses, and what is wrong with the first wrong one."""
+    if not text.strip():
+        return [], None
+    clauses: list[str] = []
+    at = 0
+    for number, part in enumerate(parts := text.split(","), 1):
+        clause = part.strip()
+        start = at + len(part) - len(part.lstrip()) if clause else at
+        end = start + len(clause)
+        try:
+            if not clause:
+                raise DefinitionError(
+                    "InvalidSelection",
+                    f"clause {number} of {len(parts)} in the selection is empty; leave out its comma",
+                )
+            parse_clause(clause)
+            if graph is not None:
+                select(graph, [clause])
+        except DefinitionError as error:
+            return clauses, _slip(error, start, max(end, start + 1))
+        clauses.append(clause)
+        at += len(part) + 1
+    return clauses, None
+
+
+def _slip(error: DefinitionError, start: int, end: int) -> dict[str, Any]:
+    return {"reason": error.reason, "message": error.message, "from": start, "to": end}
+
+
+def _problem(path: str, message: str, missing: bool, place: Sequence[int]) -> dict[str, Any]:
+    return {"path": path, "message": message, "missing": missing, "from": place[0], "to": place[1]}
+
+
+def _is_ours(key: str) -> bool:
+    return key.startswith((f"{GROUP}/", "app.kubernetes.io/"))

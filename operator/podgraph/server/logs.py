@@ -1,0 +1,67 @@
+"""What a step printed, as it comes: without the lines in which its pod speaks to the operator."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping
+from typing import Any
+
+from podgraph.planning import names
+from podgraph.runtime.protocol import LINE_MARK
+
+__all__ = ["attempts_of", "own_words"]
+
+_MARK = LINE_MARK.encode()
+_MOST_LINE = 64 * 1024
+
+Object = Mapping[str, Any]
+
+
+def attempts_of(pods: list[dict[str, Any]], job: Object) -> dict[str, list[dict[str, Any]]]:
+    """Return what is told of the pods of each step, the oldest attempt first; those of the Job itself under "".
+
+    Pods that only waited for a step to be ready, and were deleted, are no attempts and not there any more.
+    """
+    found: dict[str, list[dict[str, Any]]] = {}
+    run = names.run_pod(job["metadata"]["name"], job["metadata"]["uid"])
+    for pod in pods:
+        meta, status = pod["metadata"], pod.get("status") or {}
+        state: dict[str, Any] = next((s.get("state") or {} for s in status.get("containerStatuses") or ()), {})
+        ended, running, waiting = state.get("terminated"), state.get("running"), state.get("waiting")
+        found.setdefault((meta.get("annotations") or {}).get(names.OP_ANNOTATION, ""), []).append(
+            {
+                "pod": meta["name"],
+                "uid": meta["uid"],
+                "node": (pod.get("spec") or {}).get("nodeName", ""),
+                "phase": status.get("phase", "Pending"),
+                "ahead": (meta.get("labels") or {}).get(names.AHEAD_LABEL) == names.WAITING,
+                "all": meta["name"] == run,
+                "created": meta.get("creationTimestamp"),
+                "started": (ended or running or {}).get("startedAt"),
+                "ended": (ended or {}).get("finishedAt"),
+                "exitCode": (ended or {}).get("exitCode"),
+                "reason": (ended or waiting or {}).get("reason") or status.get("reason") or "",
+                "message": str((waiting or {}).get("message") or status.get("message") or "")[:1_000],
+                "image": str((pod.get("spec") or {}).get("containers", [{}])[0].get("image", "")),
+            }
+        )
+    return found
+
+
+async def own_words(parts: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    """Yield whole lines of a log but for those with our mark; a line longer than 64 KiB comes in pieces."""
+    rest, hiding = b"", False
+    async for part in parts:
+        *lines, rest = (rest + part).split(b"\n")
+        shown = b""
+        for line in lines:
+            if not hiding and _MARK not in line:
+                shown += line + b"\n"
+            hiding = False
+        if len(rest) > _MOST_LINE:
+            hiding = hiding or _MARK in rest
+            shown += b"" if hiding else rest
+            rest = b""
+        if shown:
+            yield shown
+    if rest and not hiding and _MARK not in rest:
+        yield rest

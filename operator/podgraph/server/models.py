@@ -1,0 +1,67 @@
+"""What the page sends, with a bound on each part."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+
+from podgraph.server.yaml_text import MOST_TEXT
+
+__all__ = ["Check", "Launch", "Named", "Problems", "Rerun", "SourceRef"]
+
+Named = Annotated[str, StringConstraints(min_length=1, max_length=253, pattern=r"^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$")]
+Text = Annotated[str, StringConstraints(max_length=MOST_TEXT)]
+Short = Annotated[str, StringConstraints(max_length=1024)]
+_MOST_SOURCE = 524_288
+_MOST_SELECTION = 65_536
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class SourceRef(_Strict):
+    """What to run: a Job that ran (`run`), a JobDefinition (`definition`), or Python `source`. Exactly one of them."""
+
+    run: Named | None = None
+    definition: Named | None = None
+    source: Annotated[str, StringConstraints(min_length=1, max_length=_MOST_SOURCE)] | None = None
+    image: Short = ""
+    job: Annotated[str, StringConstraints(max_length=253)] = ""
+
+
+class Check(_Strict):
+    """A selection (clauses separated by commas) and run config (YAML) to be checked, and which example is wanted."""
+
+    namespace: Named
+    source: SourceRef
+    selection: Annotated[str, StringConstraints(max_length=_MOST_SELECTION)] = ""
+    config: Text = ""
+    example: Literal["", "Missing", "All"] = ""
+
+
+class Launch(_Strict):
+    """A Job to be made."""
+
+    namespace: Named
+    source: SourceRef
+    selection: Annotated[str, StringConstraints(max_length=_MOST_SELECTION)] = ""
+    config: Text = ""
+    mode: Literal["", "PodPerStep", "InProcess", "Multiprocess"] = ""
+    tags: dict[Short, Short] = Field(default_factory=dict, max_length=64)
+    name: Annotated[str, StringConstraints(max_length=253)] = ""
+
+
+class Rerun(_Strict):
+    """Which steps of a finished Job run again: those not done (`FromFailure`), `All`, or those of a `selection`."""
+
+    steps: Literal["FromFailure", "All", "Selected"]
+    selection: Annotated[str, StringConstraints(max_length=_MOST_SELECTION)] = ""
+
+
+class Problems(BaseModel):
+    """Why a request was refused."""
+
+    reason: str
+    message: str

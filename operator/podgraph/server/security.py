@@ -1,0 +1,102 @@
+"""What guards the page: who may be spoken to as, from where writes may come, how large a request may be.
+
+The server has the rights of whoever started it, so another web site open in the same browser must not be able to use
+it. Such a site can send requests here, but neither with our origin nor, by a name that it points at this machine,
+with a host that we know.
+"""
+
+from __future__ import annotations
+
+import re
+import secrets
+from collections.abc import Collection
+
+from fastapi import HTTPException
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.responses import JSONResponse
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+__all__ = ["LOCAL_HOSTS", "MOST_BODY", "Guard"]
+
+LOCAL_HOSTS = ("localhost", "127.0.0.1", "[::1]")
+MOST_BODY = 2 * 1024 * 1024
+"""Most bytes of a request's body: a Job with its code fits."""
+
+_TOO_LARGE = f"the request is too large; at most {MOST_BODY:,} bytes are taken"
+_HOST = re.compile(r"(\[[0-9a-fA-F:]+\]|[A-Za-z0-9.-]+)(:\d+)?")
+_POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self' 'nonce-{nonce}'; img-src 'self' data:; font-src 'self'; "
+    "connect-src 'self'; worker-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
+_HEADERS = {
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
+}
+
+
+class Guard:
+    """Refuses unknown hosts, writes from elsewhere and large bodies, and adds the security headers to each answer.
+
+    `hosts` are the names by which the server may be spoken to; the port does not matter. `/healthz` takes any.
+    """
+
+    def __init__(self, app: ASGIApp, hosts: Collection[str] = LOCAL_HOSTS) -> None:
+        self._app = app
+        self._hosts = {host.lower() for host in hosts}
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        nonce = scope.setdefault("state", {})["nonce"] = secrets.token_urlsafe(16)
+        headers, read = Headers(scope=scope), 0
+
+        async def bounded() -> Message:
+            nonlocal read
+            message = await receive()
+            read += len(message.get("body", b""))
+            if read > MOST_BODY:
+                raise HTTPException(413, _TOO_LARGE)
+            return message
+
+        async def guarded(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                out = MutableHeaders(scope=message)
+                for name, value in _HEADERS.items():
+                    out[name] = value
+                out["Content-Security-Policy"] = _POLICY.format(nonce=nonce)
+                out.setdefault("Cache-Control", "no-store")
+            await send(message)
+
+        status, problem = self._problem(scope, headers)
+        if not problem:
+            await self._app(scope, bounded, guarded)
+            return
+        answer = JSONResponse({"reason": "Refused", "message": problem}, status)
+        await answer(scope, receive, guarded)
+
+    def _problem(self, scope: Scope, headers: Headers) -> tuple[int, str]:
+        if scope["path"] == "/healthz":
+            return 0, ""
+        host = headers.get("host", "")
+        found = _HOST.fullmatch(host)
+        if not found or found[1].lower() not in self._hosts:
+            return (
+                421,
+                f"this page is not served under the host {host[:200]!r}; allowed are: {', '.join(sorted(self._hosts))}",
+            )
+        length = headers.get("content-length", "0")
+        if length.isdigit() and int(length) > MOST_BODY:
+            return 413, _TOO_LARGE
+        if scope["method"] in ("GET", "HEAD"):
+            return 0, ""
+        origin, site = headers.get("origin"), headers.get("sec-fetch-site", "same-origin")
+        own = origin is not None and origin.partition("://")[2].lower() == host.lower()
+        if not own or site != "same-origin":
+            return 403, "writes are taken from this page alone: the request's Origin is not this server"
+        return 0, ""

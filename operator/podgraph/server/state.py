@@ -1,0 +1,47 @@
+"""What the server holds: its way to the cluster, its views of Jobs and definitions, and the pages that are open."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+
+from podgraph.cluster.client import ApiError
+from podgraph.cluster.page import PageClient
+from podgraph.cluster.resources import ResourceReflector
+from podgraph.server.hub import Hub
+from podgraph.server.summaries import DefinitionItem, JobItem
+
+__all__ = ["State"]
+
+_READY_SECONDS = 10
+
+
+class State:
+    """Made once for a server. `namespace` is the one it shows, "" for all; `image` that of Python code without one."""
+
+    def __init__(self, client: PageClient, namespace: str, image: str = "") -> None:
+        self.client, session = client, client.session
+        self.namespace, self.image = namespace, image
+        self.hub = Hub()
+        self.jobs = ResourceReflector(session, "jobs", namespace, JobItem, self.hub.tell)
+        self.definitions = ResourceReflector(session, "jobdefinitions", namespace, DefinitionItem, lambda _: None)
+
+    @contextlib.asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Keep the views up to date."""
+        tasks = [asyncio.create_task(view.run()) for view in (self.jobs, self.definitions)]
+        try:
+            yield
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def ready(self) -> None:
+        """Wait until the Jobs are known. Raises ApiError when that takes too long."""
+        try:
+            async with asyncio.timeout(_READY_SECONDS):
+                await self.jobs.synced.wait()
+        except TimeoutError:
+            raise ApiError(503, "NotReady", self.jobs.trouble or "the cluster does not answer") from None

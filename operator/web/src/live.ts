@@ -1,0 +1,173 @@
+// Live data: lists and runs that follow the cluster by server-sent events.
+import { useCallback, useEffect, useReducer, useRef, useState } from "react";
+import { ask, runPath, type Graph, type Pods, type Run, type Steps, type Summary } from "./api";
+
+/** The time now, told each `every` milliseconds while `on`. */
+export function useNow(every: number, on = true): number {
+  const [now, setNow] = useState(Date.now());
+  useEffect(() => {
+    if (!on) return;
+    setNow(Date.now());
+    const timer = setInterval(() => setNow(Date.now()), every);
+    return () => clearInterval(timer);
+  }, [every, on]);
+  return now;
+}
+
+export const useTick = () => useReducer((n: number) => n + 1, 0);
+
+const keyOf = (run: { namespace: string; name: string }) => `${run.namespace}/${run.name}`;
+const newer = (a: Summary, b: Summary) =>
+  a.created !== b.created ? (a.created < b.created ? 1 : -1) : keyOf(a) < keyOf(b) ? 1 : -1;
+
+export type RunList = { runs: Summary[]; total: number; loading: boolean; error: string; live: boolean; more: () => void };
+
+function matches(run: Summary, states: string[], text: string): boolean {
+  if (states.length && !states.includes(run.state)) return false;
+  const tags = Object.entries(run.tags).map(([key, value]) => `${key}=${value}`);
+  return !text || [run.name, run.namespace, run.definition, run.code, ...tags].some((t) => t.toLowerCase().includes(text));
+}
+
+/** Runs that match, the newest first; more of them as `more` is called, changes as they happen. */
+export function useRuns(states: string[], filter: string): RunList {
+  const text = filter.trim().toLowerCase();
+  const state = states.join(",");
+  const [shown, setShown] = useState<{ runs: Summary[]; total: number; next: string }>({ runs: [], total: 0, next: "" });
+  const [loading, setLoading] = useState(true);
+  const [error, setError] = useState("");
+  const [live, setLive] = useState(false);
+  const busy = useRef(false);
+  const next = useRef("");
+
+  const load = useCallback(
+    async (before: string, signal?: AbortSignal) => {
+      busy.current = true;
+      try {
+        const query = new URLSearchParams({ state, text, before, limit: "300" });
+        const page = await ask<{ runs: Summary[]; next: string; total: number }>(`/runs?${query}`, "GET", undefined, signal);
+        next.current = page.next;
+        setShown((old) => ({ runs: before ? merged(old.runs, page.runs) : page.runs, total: page.total, next: page.next }));
+        setError("");
+      } catch (problem) {
+        if (!signal?.aborted) setError((problem as Error).message);
+      } finally {
+        busy.current = false;
+        if (!signal?.aborted) setLoading(false);
+      }
+    },
+    [state, text],
+  );
+
+  useEffect(() => {
+    const ended = new AbortController();
+    setLoading(true);
+    const events = new EventSource("/api/runs/events");
+    // Each time the line is up, the list is loaded anew: what happened before is not told again.
+    events.addEventListener("hello", () => {
+      setLive(true);
+      void load("", ended.signal);
+    });
+    events.onerror = () => setLive(false);
+    events.addEventListener("runs", (event) => {
+      const { changed, gone } = JSON.parse(event.data) as { changed: Summary[]; gone: [string, string][] };
+      const out = new Set(gone.map(([namespace, name]) => `${namespace}/${name}`));
+      const wanted = state ? state.split(",") : [];
+      const inside = changed.filter((run) => matches(run, wanted, text));
+      for (const run of changed) out.add(keyOf(run));
+      setShown((old) => {
+        const kept = old.runs.filter((run) => !out.has(keyOf(run)));
+        const last = old.next ? old.runs.at(-1) : undefined;
+        const fresh = inside.filter((run) => !last || newer(run, last) <= 0);
+        const runs = merged(kept, fresh);
+        return { ...old, runs, total: Math.max(0, old.total + runs.length - old.runs.length) };
+      });
+    });
+    return () => {
+      ended.abort();
+      events.close();
+    };
+  }, [load, state, text]);
+
+  const more = useCallback(() => {
+    if (!busy.current && next.current) void load(next.current);
+  }, [load]);
+  return { runs: shown.runs, total: shown.total, loading, error, live, more };
+}
+
+function merged(some: Summary[], others: Summary[]): Summary[] {
+  if (!others.length) return some;
+  const all = new Map([...some, ...others].map((run) => [keyOf(run), run]));
+  return [...all.values()].sort(newer);
+}
+
+export type LiveRun = { run: Run | null; steps: Steps; graph: Graph | null; gone: boolean; trouble: string };
+
+/** A run as it goes on. */
+export function useRun(namespace: string, name: string): LiveRun {
+  const [run, setRun] = useState<Run | null>(null);
+  const [steps, setSteps] = useState<Steps>({});
+  const [graph, setGraph] = useState<Graph | null>(null);
+  const [gone, setGone] = useState(false);
+  const [trouble, setTrouble] = useState("");
+  const path = runPath({ namespace, name });
+  const uid = run?.summary.uid;
+
+  useEffect(() => {
+    setRun(null);
+    setSteps({});
+    setGraph(null);
+    setGone(false);
+    setTrouble("");
+    const events = new EventSource(`/api${path}/events`);
+    let first = true;
+    events.onopen = () => {
+      first = true;
+      setTrouble("");
+    };
+    events.addEventListener("run", (event) => setRun(JSON.parse(event.data) as Run));
+    events.addEventListener("steps", (event) => {
+      const told = JSON.parse(event.data) as Steps;
+      const whole = first; // a new line tells all steps again
+      first = false;
+      setSteps((old) => (whole ? told : { ...old, ...told }));
+    });
+    events.addEventListener("gone", () => {
+      setGone(true);
+      events.close();
+    });
+    events.addEventListener("trouble", (event) => setTrouble((JSON.parse(event.data) as { message: string }).message));
+    events.onerror = () => setTrouble("the server does not answer; trying again");
+    return () => events.close();
+  }, [path]);
+
+  const known = run?.hasGraph ?? false;
+  useEffect(() => {
+    if (!known) return;
+    const ended = new AbortController();
+    ask<Graph>(`${path}/graph`, "GET", undefined, ended.signal).then(setGraph, () => {});
+    return () => ended.abort();
+  }, [path, known, uid]);
+  return { run, steps, graph, gone, trouble };
+}
+
+/** The pods of a run and the Events on it, looked up again when `version` changes, at most each second. */
+export function usePods(namespace: string, name: string, version: string): Pods {
+  const [pods, setPods] = useState<Pods>({ pods: {}, events: [] });
+  const last = useRef(0);
+  useEffect(() => {
+    if (!version) return;
+    const ended = new AbortController();
+    const timer = setTimeout(
+      () => {
+        last.current = Date.now();
+        ask<Pods>(`${runPath({ namespace, name })}/pods`, "GET", undefined, ended.signal).then(setPods, () => {});
+      },
+      Math.max(0, 1000 - (Date.now() - last.current)),
+    );
+    return () => {
+      clearTimeout(timer);
+      ended.abort();
+    };
+  }, [namespace, name, version]);
+  return pods;
+}

@@ -1,0 +1,34 @@
+// One color and one mark for each state, the same everywhere.
+import { Badge } from "@mantine/core";
+
+const COLORS: Record<string, string> = {
+  Succeeded: "teal",
+  Failed: "red",
+  Refused: "red",
+  DeadlineExceeded: "red",
+  UpstreamFailed: "pink",
+  Running: "blue",
+  Starting: "cyan",
+  Waiting: "gray",
+  Pending: "gray",
+  Resolving: "cyan",
+  UpForRetry: "orange",
+  Stopping: "yellow",
+  Suspended: "yellow",
+  Canceled: "grape",
+  Skipped: "gray",
+};
+
+export const RUN_STATES = ["Pending", "Running", "Succeeded", "Failed", "Refused", "Canceled", "Suspended", "DeadlineExceeded"];
+export const ACTIVE = new Set(["Running", "Starting", "Stopping"]);
+
+export const colorOf = (state: string) => COLORS[state] ?? "blue";
+export const cssColor = (state: string) => `var(--mantine-color-${colorOf(state)}-6)`;
+
+export function StateBadge({ state, size = "sm" }: { state: string; size?: string }) {
+  return (
+    <Badge color={colorOf(state)} variant="light" size={size} radius="sm" tt="none" fw={600} miw="fit-content">
+      {state}
+    </Badge>
+  );
+}

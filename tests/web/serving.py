@@ -1,0 +1,163 @@
+"""The page's server before the fake API server: in the test's own loop, or in a thread beside a browser."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+import threading
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import aiohttp
+import uvicorn
+
+from api.fake import RESOURCES, FakeCluster, Resource
+from podgraph.cluster.page import PageClient
+from podgraph.definition.graph import Graph, Input, Op, OutputRef
+from podgraph.planning.names import JOB_UID_LABEL, MANAGED_BY, MANAGED_BY_LABEL, OP_ANNOTATION
+from podgraph.runtime.resolve import pack
+from podgraph.server.app import create_app
+from podgraph.server.state import State
+
+Obj = dict[str, Any]
+T = TypeVar("T")
+
+DEFINITIONS = Resource(
+    "podgraph.dev", "v1alpha1", "jobdefinitions", "JobDefinition", status=True, generation=True, short_names=("pgd",)
+)
+NUMBER = '{"type": "object", "properties": {"n": {"type": "integer"}, "to": {"enum": ["a", "b"]}}, "required": ["n"]}'
+GRAPH = Graph.of(
+    "j",
+    [Op("one", config=NUMBER, description="The first."), Op("two", (Input("x", (OutputRef("one"),)),)), Op("three")],
+)
+
+
+@dataclass
+class Served:
+    """A server that runs, and the cluster behind it."""
+
+    fake: FakeCluster
+    url: str
+    state: State
+
+    def job(self, name: str, state: str = "Succeeded", graph: Graph | None = GRAPH, **spec: Any) -> Obj:
+        """Make a Job as the operator leaves it."""
+        spec = {"code": {"source": "pass", "image": "i"}, **spec}
+        labels = spec.pop("labels", {})
+        made = self.fake.create(
+            {
+                "apiVersion": "podgraph.dev/v1alpha1", "kind": "Job",
+                "metadata": {"name": name, "namespace": "default", "labels": labels}, "spec": spec,
+            }
+        )  # fmt: skip
+        done = state not in ("Running", "Pending")
+        time = made["metadata"]["creationTimestamp"]
+        conditions = [
+            {"type": kind, "status": status, "reason": state, "message": f"it is {state}", "lastTransitionTime": time}
+            for kind, status in (("Succeeded", str(state == "Succeeded")), ("Finished", str(done)))
+        ]
+        status = {
+            "conditions": conditions, "startTime": time, "progress": "1/1",
+            "steps": {"one": {"state": state, "attempt": 1, "startTime": time, "outputs": {"result": "1"}}},
+            **({"graph": pack(graph)} if graph else {}), **({"completionTime": time} if done else {}),
+        }  # fmt: skip
+        return self.fake.patch("jobs", "default", name, {"status": status}, status=True)
+
+    def definition(self, name: str, ready: str = "True", **spec: Any) -> Obj:
+        """Make a JobDefinition as the operator leaves it."""
+        self.fake.create(
+            {
+                "apiVersion": "podgraph.dev/v1alpha1", "kind": "JobDefinition",
+                "metadata": {"name": name, "namespace": "default"},
+                "spec": {"code": {"source": "pass"}, **spec},
+            }
+        )  # fmt: skip
+        condition = {"type": "Ready", "status": ready, "reason": "R", "message": "because", "observedGeneration": 1}
+        status = {"conditions": [condition], "opCount": 3, **({"graph": pack(GRAPH)} if ready == "True" else {})}
+        return self.fake.patch("jobdefinitions", "default", name, {"status": status}, status=True)
+
+    def pod(self, job: Obj, op: str, log: str, name: str = "", ended: bool = True) -> Obj:
+        """Make a pod of a step that has printed something."""
+        made = self.fake.create(
+            {
+                "apiVersion": "v1", "kind": "Pod",
+                "metadata": {
+                    "name": name or f"{job['metadata']['name']}-{op}", "namespace": "default",
+                    "labels": {MANAGED_BY_LABEL: MANAGED_BY, JOB_UID_LABEL: job["metadata"]["uid"]},
+                    "annotations": {OP_ANNOTATION: op},
+                },
+                "spec": {"containers": [{"name": "step", "image": "i"}], "nodeName": "n"},
+            }
+        )  # fmt: skip
+        self.fake.run_pod("default", made["metadata"]["name"])
+        self.fake.logs.append(made["metadata"]["uid"], log)
+        if ended:
+            self.fake.finish_pod("default", made["metadata"]["name"], 0, "")
+        return made
+
+
+@contextlib.asynccontextmanager
+async def serving(
+    namespace: str = "", resources: Sequence[Resource] = (*RESOURCES, DEFINITIONS)
+) -> AsyncIterator[Served]:
+    """Start both, and end both."""
+    async with FakeCluster(resources) as fake, aiohttp.ClientSession(base_url=fake.url) as session:
+        state = State(PageClient(session), namespace, "step:dev")
+        with socket.socket() as listener:
+            listener.bind(("127.0.0.1", 0))
+            port = listener.getsockname()[1]
+            config = uvicorn.Config(
+                create_app(state), log_level="warning", access_log=False, timeout_graceful_shutdown=1
+            )
+            server = uvicorn.Server(config)
+            server.capture_signals = contextlib.nullcontext  # type: ignore[method-assign,assignment]
+            task = asyncio.create_task(server.serve([listener]))
+            try:
+                async with asyncio.timeout(10):
+                    await state.jobs.synced.wait()
+                    await state.definitions.synced.wait()
+                yield Served(fake, f"http://127.0.0.1:{port}", state)
+            finally:
+                server.should_exit = True
+                async with asyncio.timeout(10):
+                    await task
+
+
+class Beside:
+    """A server in a thread of its own; what touches its cluster is done there."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, served: Served) -> None:
+        self._loop, self.url = loop, served.url
+        self._served = served
+
+    def do(self, what: Callable[[Served], T]) -> T:
+        """Do something with the cluster and return what it gives."""
+
+        async def run() -> T:
+            return what(self._served)
+
+        return asyncio.run_coroutine_threadsafe(run(), self._loop).result(30)
+
+
+@contextlib.contextmanager
+def serving_beside() -> Iterator[Beside]:
+    """Run :func:`serving` in a thread."""
+    ready: list[Beside] = []
+    there, over = threading.Event(), threading.Event()
+
+    async def run() -> None:
+        async with serving() as served:
+            ready.append(Beside(asyncio.get_running_loop(), served))
+            there.set()
+            await asyncio.to_thread(over.wait)
+
+    thread = threading.Thread(target=lambda: asyncio.run(run()), daemon=True)
+    thread.start()
+    assert there.wait(20), "the server did not start"
+    try:
+        yield ready[0]
+    finally:
+        over.set()
+        thread.join(20)

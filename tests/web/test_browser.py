@@ -1,0 +1,113 @@
+"""The page in a real browser before the fake API server: what a real cluster would take long to have."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import Browser, expect
+
+from podgraph.definition.graph import Graph, Op
+from podgraph.server.app import page_is_built
+from web.browser import NO_BROWSER, Visit, chromium, launched, visiting
+from web.serving import Beside, Served, serving_beside
+
+# No cluster is needed, but a browser and the built page, as for the page's tests on a cluster.
+pytestmark = pytest.mark.cluster
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    if not chromium():
+        pytest.fail(NO_BROWSER, pytrace=False)
+    if not page_is_built():
+        pytest.fail("the page is not built: run make web", pytrace=False)
+    with launched() as found:
+        yield found
+
+
+@pytest.fixture
+def server() -> Iterator[Beside]:
+    with serving_beside() as found:
+        yield found
+
+
+@pytest.fixture
+def visit(browser: Browser, server: Beside) -> Iterator[Visit]:
+    with visiting(browser, server.url) as opened:
+        yield opened
+
+
+def test_of_thousands_of_runs_only_those_in_view_are_drawn(visit: Visit, server: Beside) -> None:
+    page = visit.page
+    server.do(lambda served: [served.job(f"run-{number:04}", graph=None) for number in range(3000)])
+    visit.go("/runs")
+    expect(page.get_by_text("3,000", exact=True)).to_be_visible()
+    seen: set[str] = set()
+    for _ in range(80):
+        names = page.locator("[role=rowgroup] [role=row] a").all_inner_texts()
+        assert len(names) < 100
+        seen |= set(names)
+        page.locator("[role=rowgroup]").evaluate("e => e.scrollBy(0, e.clientHeight * 6)")
+        page.wait_for_timeout(60)
+        if "run-0000" in names:
+            break
+    assert "run-0000" in seen
+    page.locator("[role=rowgroup]").evaluate("e => e.scrollTo(0, 0)")
+    server.do(lambda served: served.job("the-newest", "Running"))
+    expect(page.get_by_role("link", name="the-newest")).to_be_visible()
+    expect(page.get_by_text("3,001", exact=True)).to_be_visible()
+    page.get_by_label("Filter runs").fill("run-0042")
+    expect(page.get_by_text("run-0042")).to_be_visible()
+    assert page.locator("[role=rowgroup] [role=row]").count() == 1
+
+
+def test_a_run_of_a_thousand_steps(visit: Visit, server: Beside) -> None:
+    page = visit.page
+    graph = Graph.of("big", [Op(f"op_{n}", after=(f"op_{n - 10}",) if n >= 10 else ()) for n in range(1000)])
+
+    def make(served: Served) -> None:
+        served.job("big", "Running", graph)
+        steps = {f"op_{n}": {"state": "Succeeded" if n < 500 else "Pending"} for n in range(1000)}
+        served.fake.patch("jobs", "default", "big", {"status": {"steps": {"one": None, **steps}}}, status=True)
+
+    server.do(make)
+    visit.go("/runs/default/big")
+    expect(page.get_by_role("button", name="op_0", exact=True)).to_be_visible()
+    assert page.locator("[data-step]").count() < 100
+    page.get_by_label("Find steps").fill("op_99")
+    expect(page.locator("[data-step]")).to_have_count(11)
+    page.get_by_text("Graph", exact=True).click()
+    expect(page.locator("[data-op]").first).to_be_visible()
+
+
+def test_the_jobs_page_finds_draws_and_launches(visit: Visit, server: Beside) -> None:
+    page = visit.page
+    server.do(lambda served: (served.definition("good"), served.definition("bad", "False")))
+    visit.go("/jobs")
+    expect(page.get_by_role("row").filter(has_text="bad")).to_contain_text("Cannot be run")
+    page.get_by_role("link", name="good").click()
+    page.get_by_label("Find ops").fill("two")
+    expect(page.locator(".op-node.found")).to_have_attribute("data-op", "two")
+    page.locator("[data-op=one]").click()
+    expect(page.get_by_test_id("op-panel")).to_contain_text("The first.")
+    expect(page.get_by_label("config schema", exact=True)).to_contain_text('"integer"')
+    visit.shot("job-definition")
+    page.get_by_role("link", name="Open in Launchpad").click()
+    launch = page.get_by_role("button", name="Launch Run")
+    expect(page.get_by_test_id("problems")).to_contain_text("ops.one")
+    expect(launch).to_have_attribute("aria-disabled", "true")
+    page.get_by_label("Op selection").fill("three")
+    expect(launch).to_have_attribute("aria-disabled", "false")
+    launch.click()
+    expect(page.get_by_role("heading", name="good-")).to_be_visible()
+    (job,) = server.do(lambda served: served.fake.objects("jobs"))
+    assert (job["spec"]["definitionRef"], job["spec"]["opSelection"]) == ({"name": "good"}, ["three"])
+
+
+def test_a_deleted_run_is_said_to_be_gone(visit: Visit, server: Beside) -> None:
+    server.do(lambda served: served.job("a", "Running"))
+    visit.go("/runs/default/a")
+    expect(visit.page.get_by_role("button", name="one", exact=True)).to_be_visible()
+    server.do(lambda served: served.fake.delete("jobs", "default", "a"))
+    expect(visit.page.get_by_text("There is no run a in default")).to_be_visible()
