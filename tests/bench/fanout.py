@@ -103,9 +103,7 @@ async def bare(world: World, count: int, spec: dict[str, Any], nodes: str) -> fl
 async def _step_spec(world: World, nodes: str) -> dict[str, Any]:
     """Return the spec that the operator gives the pod of such a step, so that both sides make the same."""
     name = "like"
-    await world.post(
-        world.jobs_path, job_manifest(name, ops=[op("only")], execution={"podRetention": "Always"})
-    )
+    await world.post(world.jobs_path, job_manifest(name, ops=[op("only")], execution={"podRetention": "Always"}))
     end = time.monotonic() + 30
     while time.monotonic() < end:
         for pod in (await world.get(world.pods_path, labelSelector=f"podgraph.dev/job={name}"))["items"]:

@@ -21,8 +21,12 @@ __all__ = ["NODES", "fake_nodes"]
 VERSION = "v0.8.0"
 NODES = tuple(f"kwok-{at}" for at in range(5))
 LABEL = "podgraph.dev/bench"
-STAGES = ("node/fast/node-initialize", "node/heartbeat-with-lease/node-heartbeat-with-lease") + tuple(
-    f"pod/fast/pod-{name}" for name in ("ready", "complete", "delete")
+STAGES = (
+    "node/fast/node-initialize",
+    "node/heartbeat-with-lease/node-heartbeat-with-lease",
+    "pod/fast/pod-ready",
+    "pod/fast/pod-complete",
+    "pod/fast/pod-delete",
 )
 _BUILD_SECONDS, _READY_SECONDS = 1_800, 60
 
@@ -49,8 +53,12 @@ def fake_nodes(kube: Kube) -> Iterator[str]:
     """Have fake nodes for as long as the block runs; their names, joined by commas."""
     (binary, stages), log = program(), CHECKOUT / ".bench" / "kwok.log"
     log.parent.mkdir(exist_ok=True)
-    command = [str(binary), "--kubeconfig", kube.kubeconfig, "--config", str(stages), "--node-lease-duration-seconds=40"]
-    command += ["--manage-all-nodes=false", f"--manage-nodes-with-label-selector={LABEL}=fake"]
+    command = [str(binary), "--kubeconfig", kube.kubeconfig, "--config", str(stages)]
+    command += [
+        "--node-lease-duration-seconds=40",
+        "--manage-all-nodes=false",
+        f"--manage-nodes-with-label-selector={LABEL}=fake",
+    ]
     with log.open("wb") as output:
         process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=output, stderr=output)
     try:
