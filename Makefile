@@ -62,7 +62,8 @@ test: lint $(if $(OWN),demo) ## The demo and all tests, on a real cluster (its o
 	@$(BIN)/pytest --doctest-modules operator tests
 
 bench: setup $(if $(OWN),up images) ## Measure, and write .bench/ (BENCH=quick: fewer rounds)
-	@PYTHONPATH=tests $(BIN)/python -m bench.local; local=$$?; PYTHONPATH=operator:tests $(BIN)/python -m bench && exit $$local
+	@PYTHONPATH=tests $(BIN)/python -m bench.local; local=$$?; PYTHONPATH=operator:tests $(BIN)/python -m bench; cluster=$$?; \
+	  PYTHONPATH=operator:tests $(BIN)/python -m bench.scale && exit $$((local + cluster))
 
 bench-local: setup ## Measure local execution beside Dagster, without a cluster
 	@PYTHONPATH=tests $(BIN)/python -m bench.local

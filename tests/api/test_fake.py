@@ -495,6 +495,17 @@ async def test_delete_collection(api, fake):
     assert await api.names(JOBS) == ["c"]
 
 
+async def test_delete_collection_by_pages(api, fake):
+    for name in ("a", "b", "c"):
+        fake.create(job(name))
+    _, deleted = await api("DELETE", JOBS, limit="2")
+    assert [item["metadata"]["name"] for item in deleted["items"]] == ["a", "b"]
+    assert await api.names(JOBS) == ["c"]
+    _, deleted = await api("DELETE", JOBS, **{"limit": "2", "continue": deleted["metadata"]["continue"]})
+    assert await api.names(JOBS) == []
+    assert "continue" not in deleted["metadata"]
+
+
 async def test_dependents_go_in_the_background(api, fake):
     owner, other = fake.create(job()), fake.create(job("other"))
     fake.create(pod("mine", ownerReferences=owned_by(owner, controller=True)))

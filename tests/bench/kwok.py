@@ -25,7 +25,9 @@ LABEL = "podgraph.dev/bench"
 STAGES = (
     "node/fast/node-initialize",
     "node/heartbeat-with-lease/node-heartbeat-with-lease",
-    *(f"pod/fast/pod-{name}" for name in ("ready", "complete", "delete")),
+    "pod/fast/pod-ready",
+    "pod/fast/pod-complete",
+    "pod/fast/pod-delete",
 )
 _BUILD_SECONDS, _READY_SECONDS = 1_800, 60
 

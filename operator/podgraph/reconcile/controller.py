@@ -206,8 +206,11 @@ class Controller:
             await self._read_graph(job, job.run, actions.read_log)
         if isinstance(job.run, Run):
             await self._look_after_pods(job, job.run, actions)
-        await self._create(job, job.run)
-        await self._write(uid, job, job.run)
+        if len(job.to_create) > _CREATES_A_PASS and not job.to_delete:
+            await self._create_and_write(uid, job, job.run)
+        else:
+            await self._create(job, job.run)
+            await self._write(uid, job, job.run)
         await self._delete(job, job.run)
         await self._post_events(job, job.run)
         if actions.again_at is not None:
@@ -432,6 +435,22 @@ class Controller:
         if job.to_create:
             self.queue.add(run.ref.uid)
 
+    async def _create_and_write(self, uid: str, job: _Job, run: AnyRun) -> None:
+        """Write the status while pods are being made: that of a large Job takes a second, which many pods fit into.
+
+        What it tells of a pod that is not made yet does no harm: after a restart its step is still to begin.
+        """
+        writing = asyncio.create_task(self._write(uid, job, run))
+        try:
+            while job.to_create and not writing.done():
+                await self._create(job, run)
+        except asyncio.CancelledError:
+            writing.cancel()
+            raise
+        finally:
+            await asyncio.wait([writing])
+        writing.result()
+
     def _refused(self, job: _Job, run: AnyRun, name: str, error: ApiError) -> None:
         try:
             self._remember(job, run.not_created(name, error.reason, error.message, self._clock()))
@@ -459,19 +478,31 @@ class Controller:
         if "steps" in patch:
             patch["steps"] = {**job.status.get("steps", {}), **patch["steps"]}
         job.status.update(patch)
+        status, job.status, urgent, job.urgent = job.status, {}, job.urgent, False
+        begun = time.monotonic()
+        try:
+            version = await self._write_status(uid, job, run, status)
+        except BaseException:
+            job.status, job.urgent = {**status, **job.status}, urgent or job.urgent
+            raise
+        if version is None:
+            self._drop(uid)
+            return
+        job.version, job.written_at = version, now
+        job.write_seconds = seconds_between_writes(time.monotonic() - begun)
+
+    async def _write_status(self, uid: str, job: _Job, run: AnyRun, status: dict[str, Any]) -> str | None:
+        """Write this and return the Job's new version, None when it is gone. Raises ApiError."""
         of = (run.ref.namespace, run.ref.name)
         try:
-            job.version = await self.client.patch_status(*of, job.version, job.status, run.ref.kind)
+            return await self.client.patch_status(*of, job.version, status, run.ref.kind)
         except ApiError as error:
             if error.status not in (404, 409):
                 raise
-            version = await self.client.job_version(*of, uid, run.ref.kind)
-            if version is None:
-                self._drop(uid)
-                return
-            job.version = await self.client.patch_status(*of, version, job.status, run.ref.kind)
-        job.status, job.urgent, job.written_at = {}, False, now
-        job.write_seconds = seconds_between_writes(self._clock() - now)
+        version = await self.client.job_version(*of, uid, run.ref.kind)
+        if version is None:
+            return None
+        return await self.client.patch_status(*of, version, status, run.ref.kind)
 
     async def _delete(self, job: _Job, run: AnyRun) -> None:
         async def delete(name: str) -> None:

@@ -185,8 +185,15 @@ class ApiServer:
             options.setdefault("propagationPolicy", request.query["propagationPolicy"])
         if target.name:
             return self._json(dumps(self.registry.delete(target.resource, target.key, options)))
+        token, page = request.query.get("continue", ""), int(request.query.get("limit") or "0")
+        after = self._decode(token)[1] if token else ("", "")
         chosen = self._chosen(request, target, self.store.entries(target.resource))
-        answer = self._list_body(target.resource, chosen, {}, lambda entry: entry.json)
+        chosen = [entry for entry in chosen if entry.key > after]
+        meta: Obj = {}
+        if page and len(chosen) > page:
+            chosen = chosen[:page]
+            meta["continue"] = self._encode(self.store.revision, chosen[-1].key)
+        answer = self._list_body(target.resource, chosen, meta, lambda entry: entry.json)
         for entry in chosen:
             if self.store.get(target.resource, entry.key):
                 self.registry.delete(target.resource, entry.key, options)
