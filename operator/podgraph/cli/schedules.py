@@ -26,8 +26,7 @@ def _schedule() -> None:
 
 @schedule_app.command("list")
 @on_cluster
-def schedule_list(target: Target, output: SensorName = Annotated[str, typer.Argument(help="a JobSensor in the cluster")]
-Listed = Output.TEXT) -> int:
+def schedule_list(target: Target, output: Listed = Output.TEXT) -> int:
     """Print the JobSchedules of the namespace."""
     from podgraph.cli.makers import Schedules, print_makers
 
