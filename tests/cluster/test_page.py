@@ -312,7 +312,7 @@ def test_the_server_in_the_cluster_needs_only_the_charts_rights(
     values = f'ui={{"enabled":true,"namespace":"{shared.namespace}"}}'
     rendered = subprocess.run(
         [helm, "template", "podgraph", str(CHECKOUT / "charts/podgraph"), "--namespace", shared.namespace,
-         "--show-only", "templates/ui.yaml", "--set-json", values],
+         "--show-only", "templates/ui.yaml", "--kube-version", "1.35.0", "--set-json", values],
         capture_output=True, text=True, timeout=60, check=True,
     ).stdout  # fmt: skip
     rights = [d for d in yaml.safe_load_all(rendered) if d["kind"] in ("ServiceAccount", "Role", "RoleBinding")]

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import gzip
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Browser, expect
+from playwright.sync_api import Browser, Response, expect
 
 from podgraph.definition.graph import Graph, Op
 from podgraph.server.app import page_is_built
@@ -111,3 +112,16 @@ def test_a_deleted_run_is_said_to_be_gone(visit: Visit, server: Beside) -> None:
     expect(visit.page.get_by_role("button", name="one", exact=True)).to_be_visible()
     server.do(lambda served: served.fake.delete("jobs", "default", "a"))
     expect(visit.page.get_by_text("There is no run a in default")).to_be_visible()
+
+
+def test_the_first_load_is_small(visit: Visit) -> None:
+    scripts: dict[str, int] = {}
+
+    def loaded(response: Response) -> None:
+        if response.url.endswith(".js"):
+            scripts[response.url] = len(gzip.compress(response.body()))
+
+    visit.page.on("response", loaded)
+    visit.go("/runs")
+    expect(visit.page.get_by_text("There are no runs yet.")).to_be_visible()
+    assert 0 < sum(scripts.values()) < 500_000
