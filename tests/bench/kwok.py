@@ -1,7 +1,8 @@
 """Fake nodes beside the real one: kwok answers for them as a kubelet would, so that pods cost almost nothing.
 
 kwok is compiled once, into `.cluster/bin`, and only for the benches: it does not compile with the versions that the
-node is made of. The stages that come with it bring a pod to Running and, as its owner is of the kind `Job`, to Succeeded.
+node is made of. The stages that come with it bring a pod to Running and, its owner being of the kind `Job`, to
+Succeeded.
 """
 
 from __future__ import annotations
