@@ -24,9 +24,6 @@ from podgraph.server.state import State
 Obj = dict[str, Any]
 T = TypeVar("T")
 
-DEFINITIONS = Resource(
-    "podgraph.dev", "v1alpha1", "jobdefinitions", "JobDefinition", status=True, generation=True, short_names=("pgd",)
-)
 NUMBER = '{"type": "object", "properties": {"n": {"type": "integer"}, "to": {"enum": ["a", "b"]}}, "required": ["n"]}'
 GRAPH = Graph.of(
     "j",
@@ -99,9 +96,7 @@ class Served:
 
 
 @contextlib.asynccontextmanager
-async def serving(
-    namespace: str = "", resources: Sequence[Resource] = (*RESOURCES, DEFINITIONS)
-) -> AsyncIterator[Served]:
+async def serving(namespace: str = "", resources: Sequence[Resource] = RESOURCES) -> AsyncIterator[Served]:
     """Start both, and end both."""
     async with FakeCluster(resources) as fake, aiohttp.ClientSession(base_url=fake.url) as session:
         state = State(PageClient(session), namespace, "step:dev")

@@ -20,7 +20,7 @@ import msgspec
 from podgraph.planning.names import JOB_UID_LABEL, MANAGED_BY, MANAGED_BY_LABEL
 from podgraph.planning.pods import Pod
 
-__all__ = ["PodReflector"]
+__all__ = ["PodReflector", "told"]
 
 _LOG = logging.getLogger(__name__)
 _CHUNK = 500
@@ -76,7 +76,7 @@ class PodReflector:
                 self._version = ""
                 self._failures += 1
                 pause = random.uniform(0.5, 1.0) * min(30.0, 0.2 * 2 ** min(self._failures, 8))
-                _LOG.warning("the watch of pods broke (%r); listing again in %.1f s", error, pause)
+                _LOG.warning("the watch of pods broke (%s); listing again in %.1f s", told(error), pause)
                 await asyncio.sleep(pause)
 
     def of(self, job_uid: str) -> dict[str, Pod]:
@@ -162,6 +162,12 @@ class PodReflector:
 
     def _went(self, pod: Pod) -> None:
         self.put(msgspec.structs.replace(pod, gone=True))
+
+
+def told(error: Exception) -> str:
+    """Return what an error is without its own words: those of aiohttp hold the request's headers, and so our token."""
+    status = getattr(error, "status", None)
+    return f"{type(error).__name__} {status}" if status else type(error).__name__
 
 
 def _number(pod: Pod) -> int:

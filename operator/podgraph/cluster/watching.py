@@ -13,6 +13,7 @@ import aiohttp
 import msgspec
 
 from podgraph.cluster.client import ApiError, Client
+from podgraph.cluster.reflector import told
 
 __all__ = ["ObjectWatch"]
 
@@ -67,7 +68,7 @@ class ObjectWatch(Generic[Kept]):
                 await asyncio.sleep(_FORBIDDEN_SECONDS if error.lasting else self._pause())
             except (aiohttp.ClientError, TimeoutError, msgspec.MsgspecError, OSError) as error:
                 self._version = ""
-                _LOG.info("the watch of %s broke: %r", self._path, error)
+                _LOG.info("the watch of %s broke: %s", self._path, told(error))
                 await asyncio.sleep(self._pause())
 
     def _pause(self) -> float:
