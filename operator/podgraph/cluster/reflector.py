@@ -9,42 +9,26 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import random
 import time
-from collections.abc import AsyncIterator, Callable
-from typing import Any
+from collections.abc import Callable
 
 import aiohttp
 import msgspec
 
+from podgraph.cluster.listwatch import Event, Expired, ListMeta, lines, pause_after, told, watching
 from podgraph.planning.names import JOB_UID_LABEL, MANAGED_BY, MANAGED_BY_LABEL
 from podgraph.planning.pods import Pod
 
-__all__ = ["PodReflector", "told"]
+__all__ = ["PodReflector"]
 
 _LOG = logging.getLogger(__name__)
 _CHUNK = 500
-_WATCH_SECONDS = 290
-_SILENCE_SECONDS = 90  # the server sends a bookmark about each minute
-
-
-class _ListMeta(msgspec.Struct, rename="camel"):
-    resource_version: str = ""
-    continue_: str = msgspec.field(default="", name="continue")
+_QUERY = {"labelSelector": f"{MANAGED_BY_LABEL}={MANAGED_BY},{JOB_UID_LABEL}"}
 
 
 class _PodList(msgspec.Struct):
-    metadata: _ListMeta
+    metadata: ListMeta
     items: list[Pod] = []
-
-
-class _Event(msgspec.Struct):
-    type: str
-    object: msgspec.Raw
-
-
-class _Expired(Exception):
-    """The watch cannot go on from where it was; list again."""
 
 
 class PodReflector:
@@ -70,12 +54,12 @@ class PodReflector:
                 if not self._version:
                     await self._list()
                 await self._watch()
-            except _Expired:
+            except Expired:
                 self._version = ""
             except (aiohttp.ClientError, TimeoutError, msgspec.MsgspecError, OSError) as error:
                 self._version = ""
                 self._failures += 1
-                pause = random.uniform(0.5, 1.0) * min(30.0, 0.2 * 2 ** min(self._failures, 8))
+                pause = pause_after(self._failures)
                 _LOG.warning("the watch of pods broke (%s); listing again in %.1f s", told(error), pause)
                 await asyncio.sleep(pause)
 
@@ -109,7 +93,7 @@ class PodReflector:
 
     async def _list(self) -> None:
         seen: dict[tuple[str, str], str] = {}
-        params = {"labelSelector": f"{MANAGED_BY_LABEL}={MANAGED_BY},{JOB_UID_LABEL}", "limit": str(_CHUNK)}
+        params = {**_QUERY, "limit": str(_CHUNK)}
         version, token = "", ""
         while True:
             query = {**params, **({"continue": token} if token else {})}
@@ -132,27 +116,17 @@ class PodReflector:
         self.synced.set()
 
     async def _watch(self) -> None:
-        params = {
-            "labelSelector": f"{MANAGED_BY_LABEL}={MANAGED_BY},{JOB_UID_LABEL}",
-            "watch": "1",
-            "allowWatchBookmarks": "true",
-            "resourceVersion": self._version,
-            "timeoutSeconds": str(_WATCH_SECONDS),
-        }
-        timeout = aiohttp.ClientTimeout(total=None, connect=5, sock_read=_SILENCE_SECONDS)
-        async with self._session.get("/api/v1/pods", params=params, timeout=timeout) as answer:
-            if answer.status == 410:
-                raise _Expired
+        async with watching(self._session, "/api/v1/pods", _QUERY, self._version) as answer:
             answer.raise_for_status()
-            async for line in _lines(answer.content):
-                self._take(msgspec.json.decode(line, type=_Event))
+            async for line in lines(answer.content):
+                self._take(msgspec.json.decode(line, type=Event))
 
-    def _take(self, event: _Event) -> None:
+    def _take(self, event: Event) -> None:
         self.heard_at = time.monotonic()
         self._failures = 0  # the line works; if it breaks again, that is a new trouble
         if event.type == "ERROR":
             _LOG.info("the watch of pods ended: %s", bytes(event.object)[:300].decode(errors="replace"))
-            raise _Expired
+            raise Expired
         pod = msgspec.json.decode(event.object, type=Pod)
         self._version = pod.metadata.resource_version or self._version
         if event.type == "DELETED":
@@ -164,23 +138,7 @@ class PodReflector:
         self.put(msgspec.structs.replace(pod, gone=True))
 
 
-def told(error: Exception) -> str:
-    """Return what an error is without its own words: those of aiohttp hold the request's headers, and so our token."""
-    status = getattr(error, "status", None)
-    return f"{type(error).__name__} {status}" if status else type(error).__name__
-
-
 def _number(pod: Pod) -> int:
     """Return the pod's resource version, which Kubernetes lets clients compare as a number (KEP-5504)."""
     version = pod.metadata.resource_version
     return int(version) if version.isdigit() else 0
-
-
-async def _lines(content: aiohttp.StreamReader) -> AsyncIterator[Any]:
-    """Yield whole lines of any length (aiohttp's own readline stops at 128 KiB)."""
-    rest = b""
-    async for chunk in content.iter_any():
-        *whole, rest = (rest + chunk).split(b"\n")
-        for line in whole:
-            if line.strip():
-                yield line

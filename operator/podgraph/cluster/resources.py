@@ -4,21 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import random
 from collections.abc import Callable
 from typing import Any, Generic, Protocol, TypeVar
 
 import aiohttp
 import msgspec
 
+from podgraph.cluster.listwatch import Event, Expired, ListMeta, lines, pause_after, told, watching
 from podgraph.planning.names import GROUP
 
 __all__ = ["Key", "ResourceReflector"]
 
 _LOG = logging.getLogger(__name__)
 _CHUNK = 200  # Jobs can be large
-_WATCH_SECONDS = 290
-_SILENCE_SECONDS = 90  # the server sends a bookmark about each minute
 _ABSENT_SECONDS = 10.0  # until it is looked again whether the cluster has the kind by now
 
 Key = tuple[str, str]
@@ -42,19 +40,9 @@ class _HasMeta(Protocol):
 T = TypeVar("T", bound=_HasMeta)
 
 
-class _ListMeta(msgspec.Struct, rename="camel"):
-    resource_version: str = ""
-    continue_: str = msgspec.field(default="", name="continue")
-
-
 class _Page(msgspec.Struct):
-    metadata: _ListMeta
+    metadata: ListMeta
     items: list[msgspec.Raw] = []
-
-
-class _Event(msgspec.Struct):
-    type: str
-    object: msgspec.Raw
 
 
 class _VersionMeta(msgspec.Struct, rename="camel", frozen=True):
@@ -63,10 +51,6 @@ class _VersionMeta(msgspec.Struct, rename="camel", frozen=True):
 
 class _Version(msgspec.Struct):
     metadata: _VersionMeta = _VersionMeta()
-
-
-class _Expired(Exception):
-    """The watch cannot go on from where it was; list again."""
 
 
 class ResourceReflector(Generic[T]):
@@ -100,7 +84,7 @@ class ResourceReflector(Generic[T]):
                 if not self._version:
                     await self._list()
                 await self._watch()
-            except _Expired:
+            except Expired:
                 self._version = ""
             except (aiohttp.ClientError, TimeoutError, msgspec.MsgspecError, OSError) as error:
                 self._version = ""
@@ -118,12 +102,8 @@ class ResourceReflector(Generic[T]):
         self.trouble = (
             f"the cluster does not let this page list {self._plural}" if forbidden else "the cluster does not answer"
         )
-        pause: float = random.uniform(0.5, 1.0) * min(30.0, 0.2 * 2 ** min(self._failures, 8))
-        # Never the error's own words: they hold the request's headers, and so our token.
-        status = getattr(error, "status", "")
-        _LOG.warning(
-            "the watch of %s broke (%s %s); listing again in %.1f s", self._plural, type(error).__name__, status, pause
-        )
+        pause = pause_after(self._failures)
+        _LOG.warning("the watch of %s broke (%s); listing again in %.1f s", self._plural, told(error), pause)
         return pause
 
     async def _list(self) -> None:
@@ -133,7 +113,7 @@ class ResourceReflector(Generic[T]):
             query = {"limit": str(_CHUNK), **({"continue": token} if token else {})}
             async with self._session.get(self._path, params=query) as answer:
                 if answer.status == 410:
-                    raise _Expired
+                    raise Expired
                 answer.raise_for_status()
                 page = msgspec.json.decode(await answer.read(), type=_Page)
             for raw in page.items:
@@ -155,31 +135,18 @@ class ResourceReflector(Generic[T]):
                 self._on_change(key)
 
     async def _watch(self) -> None:
-        params = {
-            "watch": "1",
-            "allowWatchBookmarks": "true",
-            "resourceVersion": self._version,
-            "timeoutSeconds": str(_WATCH_SECONDS),
-        }
-        timeout = aiohttp.ClientTimeout(total=None, connect=5, sock_read=_SILENCE_SECONDS)
-        async with self._session.get(self._path, params=params, timeout=timeout) as answer:
-            if answer.status == 410:
-                raise _Expired
+        async with watching(self._session, self._path, {}, self._version) as answer:
             answer.raise_for_status()
-            rest = b""
-            async for chunk in answer.content.iter_any():
-                *lines, rest = (rest + chunk).split(b"\n")
-                for line in lines:
-                    if line.strip():
-                        self._take(msgspec.json.decode(line, type=_Event))
+            async for line in lines(answer.content):
+                self._take(msgspec.json.decode(line, type=Event))
 
-    def _take(self, event: _Event) -> None:
+    def _take(self, event: Event) -> None:
         if event.type == "ERROR":
-            raise _Expired
+            raise Expired
         self._failures, self.trouble = 0, ""
         if event.type == "BOOKMARK":
-            told = msgspec.json.decode(event.object, type=_Version)
-            self._version = told.metadata.resource_version or self._version
+            bookmark = msgspec.json.decode(event.object, type=_Version)
+            self._version = bookmark.metadata.resource_version or self._version
             return
         item = self._decoder.decode(event.object)
         self._version = _version(item) or self._version

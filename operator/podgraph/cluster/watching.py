@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import random
 from collections.abc import Callable, Mapping
 from typing import Any, Generic, TypeVar
 from urllib.parse import quote
@@ -13,23 +12,16 @@ import aiohttp
 import msgspec
 
 from podgraph.cluster.client import ApiError, Client
-from podgraph.cluster.reflector import told
+from podgraph.cluster.listwatch import Expired, lines, pause_after, told, watching
 
 __all__ = ["ObjectWatch"]
 
 _LOG = logging.getLogger(__name__)
 _CHUNK = 200
-_WATCH_SECONDS = 290
-_SILENCE_SECONDS = 90
 _FORBIDDEN_SECONDS = 15.0  # permissions come while we wait
-_MAX_PAUSE = 30.0
 
 Kept = TypeVar("Kept")
 Object = Mapping[str, Any]
-
-
-class _Expired(Exception):
-    """The watch cannot go on from where it was; list again."""
 
 
 class ObjectWatch(Generic[Kept]):
@@ -60,7 +52,7 @@ class ObjectWatch(Generic[Kept]):
                 if not self._version:
                     await self._list()
                 await self._watch()
-            except _Expired:
+            except Expired:
                 self._version = ""
             except ApiError as error:
                 self._version = ""
@@ -73,7 +65,7 @@ class ObjectWatch(Generic[Kept]):
 
     def _pause(self) -> float:
         self._failures += 1
-        return random.uniform(0.5, 1.0) * min(_MAX_PAUSE, 0.2 * float(2 ** min(self._failures, 8)))
+        return pause_after(self._failures)
 
     def _tell(self, trouble: tuple[str, str] | None) -> None:
         if trouble != self.trouble:
@@ -98,27 +90,18 @@ class ObjectWatch(Generic[Kept]):
         self._on_change()
 
     async def _watch(self) -> None:
-        query = {**self._query, "watch": "1", "allowWatchBookmarks": "true", "resourceVersion": self._version}
-        timeout = aiohttp.ClientTimeout(total=None, connect=5, sock_read=_SILENCE_SECONDS)
-        params = {**query, "timeoutSeconds": str(_WATCH_SECONDS)}
-        async with self._client.session.get(self._path, params=params, timeout=timeout) as answer:
-            if answer.status == 410:
-                raise _Expired
+        async with watching(self._client.session, self._path, self._query, self._version) as answer:
             if answer.status in (401, 403, 404, 405):
                 said = msgspec.json.decode(await answer.read())
                 raise ApiError(answer.status, str(said.get("reason")), str(said.get("message")))
             answer.raise_for_status()
-            rest = b""
-            async for part in answer.content.iter_any():
-                *lines, rest = (rest + part).split(b"\n")
-                for line in lines:
-                    if line.strip():
-                        self._take(msgspec.json.decode(line))
+            async for line in lines(answer.content):
+                self._take(msgspec.json.decode(line))
 
     def _take(self, event: Object) -> None:
         kind, found = event["type"], event["object"]
         if kind == "ERROR":
-            raise _Expired
+            raise Expired
         self._failures = 0
         self._version = found["metadata"]["resourceVersion"]
         if kind == "BOOKMARK":

@@ -6,7 +6,7 @@ import aiohttp
 from multidict import CIMultiDict, CIMultiDictProxy
 from yarl import URL
 
-from podgraph.cluster.reflector import told
+from podgraph.cluster.listwatch import told
 
 
 def test_the_token_does_not_reach_the_log() -> None:
