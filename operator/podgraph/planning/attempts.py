@@ -183,8 +183,8 @@ class Attempts:
     def _look(self, step: str, name: str, pod: Pod | None, now: float, actions: Actions) -> None:
         record = self.steps.records[step]
         if record.state in UNDECIDED:  # or made before a restart that lost the write: its step begins with it later
-            self._waiting.look(step, name, pod, now, actions)
-            self._follow_log(name, actions)
+            if self._waiting.look(step, name, pod, now, actions):
+                self._follow_log(name, actions)
             return
         if record.state in TERMINAL or record.state == "UpForRetry" or self._pod_of[step] != name:
             if pod is not None:
@@ -250,18 +250,16 @@ class Attempts:
             self.steps.records[step].start_time = micro(seen.started_at)
             self.steps.set_state(step, "Running")
             if self._maker.tells(step):
-                actions.follow.append(self._pod_of[step])
+                self._follow_log(self._pod_of[step], actions)
         else:
             actions.pressed = actions.pressed or seen.reason == "Unschedulable"
             self.steps.set_state(step, "Starting", seen.reason, seen.message)
-        self._follow_log(self._pod_of[step], actions)
 
     def _follow_log(self, name: str, actions: Actions) -> None:
-        """See to it that a log is asked for once."""
-        if name in actions.follow:
-            if name in self._followed:
-                actions.follow.remove(name)
+        """Ask for a pod's log, once."""
+        if name not in self._followed:
             self._followed.add(name)
+            actions.follow.append(name)
 
     def _give_up(self, step: str, pod: Pod, seen: Seen, now: float, actions: Actions) -> bool:
         """End an attempt that has had its time; else remember when it will have had it."""

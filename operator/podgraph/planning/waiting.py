@@ -66,19 +66,18 @@ class WaitingPods:
                 self._since[step] = seconds_of(created) if created else 0.0
                 self._steps.set_state(step, "Waiting")
 
-    def look(self, step: str, name: str, pod: Pod | None, now: float, actions: Actions) -> None:
-        """Look at a pod of a step that has not begun."""
+    def look(self, step: str, name: str, pod: Pod | None, now: float, actions: Actions) -> bool:
+        """Look at a pod of a step that has not begun; return whether it runs, and so has a log to follow."""
         if pod is None or step not in self._ahead.waiting or name != self.name_of(step, self._attempt(step)):
             if pod is not None and is_waiting(pod) and is_alive(pod):
                 actions.deletes.append(name)
-            return
+            return False
         seen = observe(pod)
         if not _is_of_use(pod, seen):
             self.release(step, now, actions)
-        elif seen.reason == "Unschedulable":
-            actions.pressed = True
-        elif seen.phase is Phase.RUNNING:
-            actions.follow.append(name)
+            return False
+        actions.pressed = actions.pressed or seen.reason == "Unschedulable"
+        return seen.phase is Phase.RUNNING
 
     def plan(self, now: float, actions: Actions) -> list[tuple[str, int]]:
         """Let go what is not to wait any more, then start pods ahead; return their steps and attempts."""
