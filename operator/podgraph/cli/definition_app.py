@@ -61,7 +61,7 @@ def definition_apply(
 
     run_config = read_config_files(config or [], config_json)
     wanted = definition_of(code_ref(file, module, job), image, name, split_clauses(selection), run_config)
-    cluster = Definitions(target.namespace, target.context, target.kubeconfig)
+    cluster = target.of(Definitions)
     made, done = cluster.apply(wanted)
     typer.echo(f"{made['metadata']['name']} {done}")
     if waits:
@@ -79,7 +79,7 @@ def definition_list(
 
     from podgraph.cli.definitions import Definitions, print_definitions
 
-    print_definitions(Definitions(target.namespace, target.context, target.kubeconfig).list(), output.value)
+    print_definitions(target.of(Definitions).list(), output.value)
     return 0
 
 
@@ -94,7 +94,7 @@ def definition_get(
 
     from podgraph.cli.definitions import Definitions, print_definition
 
-    return print_definition(Definitions(target.namespace, target.context, target.kubeconfig).get(name), output.value)
+    return print_definition(target.of(Definitions).get(name), output.value)
 
 
 @definition_app.command("delete")
@@ -107,5 +107,5 @@ def definition_delete(
 
     from podgraph.cli.definitions import Definitions
 
-    Definitions(target.namespace, target.context, target.kubeconfig).delete(name)
+    target.of(Definitions).delete(name)
     return 0

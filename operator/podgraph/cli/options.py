@@ -8,7 +8,7 @@ import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Concatenate, ParamSpec
+from typing import TYPE_CHECKING, Annotated, Any, Concatenate, ParamSpec, TypeVar
 
 import typer
 
@@ -25,6 +25,7 @@ __all__ = [
 REFUSED = 2
 
 P = ParamSpec("P")
+C = TypeVar("C", bound="Cluster")
 
 
 class Output(enum.StrEnum):
@@ -66,10 +67,14 @@ class Target:
     kubeconfig: str = ""
 
     def open(self) -> Cluster:
-        """Return the cluster. Raises DefinitionError (`NoCluster`)."""
+        """Return the Jobs of the cluster. Raises DefinitionError (`NoCluster`)."""
         from podgraph.cli.cluster import Cluster
 
-        return Cluster(self.namespace, self.context, self.kubeconfig)
+        return self.of(Cluster)
+
+    def of(self, kind: type[C]) -> C:
+        """Return the objects of another kind. Raises DefinitionError (`NoCluster`)."""
+        return kind(self.namespace, self.context, self.kubeconfig)
 
 
 def command(run: Callable[P, int]) -> Callable[P, None]:

@@ -69,7 +69,7 @@ def job_launch(
         given = {"--file": file, "--module": module, "--job": job, "--image": image}
         if wrong := [option for option, value in given.items() if value]:
             raise DefinitionError("NoFile", f"--definition takes no {wrong[0]}; the definition says what to run")
-        found = Definitions(target.namespace, target.context, target.kubeconfig).get(definition)
+        found = target.of(Definitions).get(definition)
         wanted = job_of(found, name, clauses, run_config, run_tags)
     else:
         wanted = manifest(code_ref(file, module, job), image, name, clauses, run_config, run_tags)

@@ -30,7 +30,7 @@ def schedule_list(target: Target, output: Listed = Output.TEXT) -> int:
     """Print the JobSchedules of the namespace."""
     from podgraph.cli.makers import Schedules, print_makers
 
-    print_makers(Schedules(target.namespace, target.context, target.kubeconfig), output.value)
+    print_makers(target.of(Schedules), output.value)
     return 0
 
 
@@ -40,7 +40,7 @@ def schedule_get(target: Target, name: Name, output: Got = Output.TEXT) -> int:
     """Print a JobSchedule and what became of its last ticks."""
     from podgraph.cli.makers import Schedules, print_maker
 
-    print_maker(Schedules(target.namespace, target.context, target.kubeconfig), name, output.value)
+    print_maker(target.of(Schedules), name, output.value)
     return 0
 
 
@@ -60,7 +60,7 @@ def schedule_tick(
     """
     from podgraph.cli.makers import Schedules, job_now
 
-    cluster = Schedules(target.namespace, target.context, target.kubeconfig)
+    cluster = target.of(Schedules)
     job = job_now(cluster.get(name), at, upcoming=dry_run)
     if dry_run:
         import yaml
@@ -79,7 +79,7 @@ def schedule_suspend(target: Target, name: Name) -> int:
     """Suspend a JobSchedule: it makes no Jobs until it is resumed; those that run go on."""
     from podgraph.cli.makers import Schedules
 
-    Schedules(target.namespace, target.context, target.kubeconfig).change(name, {"suspend": True})
+    target.of(Schedules).change(name, {"suspend": True})
     return 0
 
 
@@ -89,7 +89,7 @@ def schedule_resume(target: Target, name: Name) -> int:
     """Resume a JobSchedule; ticks of the time that it was suspended are not made up for."""
     from podgraph.cli.makers import Schedules
 
-    Schedules(target.namespace, target.context, target.kubeconfig).change(name, {"suspend": False})
+    target.of(Schedules).change(name, {"suspend": False})
     return 0
 
 
@@ -104,7 +104,7 @@ def sensor_list(target: Target, output: Listed = Output.TEXT) -> int:
     """Print the JobSensors of the namespace."""
     from podgraph.cli.makers import Sensors, print_makers
 
-    print_makers(Sensors(target.namespace, target.context, target.kubeconfig), output.value)
+    print_makers(target.of(Sensors), output.value)
     return 0
 
 
@@ -114,7 +114,7 @@ def sensor_get(target: Target, name: SensorName, output: Got = Output.TEXT) -> i
     """Print a JobSensor and what it made Jobs for."""
     from podgraph.cli.makers import Sensors, print_maker
 
-    print_maker(Sensors(target.namespace, target.context, target.kubeconfig), name, output.value)
+    print_maker(target.of(Sensors), name, output.value)
     return 0
 
 
@@ -124,7 +124,7 @@ def sensor_suspend(target: Target, name: SensorName) -> int:
     """Suspend a JobSensor: it makes no Jobs until it is resumed; those that run go on."""
     from podgraph.cli.makers import Sensors
 
-    Sensors(target.namespace, target.context, target.kubeconfig).change(name, {"suspend": True})
+    target.of(Sensors).change(name, {"suspend": True})
     return 0
 
 
@@ -134,5 +134,5 @@ def sensor_resume(target: Target, name: SensorName) -> int:
     """Resume a JobSensor; it sees what came about while it was suspended."""
     from podgraph.cli.makers import Sensors
 
-    Sensors(target.namespace, target.context, target.kubeconfig).change(name, {"suspend": False})
+    target.of(Sensors).change(name, {"suspend": False})
     return 0
