@@ -63,25 +63,16 @@ class Driver:
         self._session = aiohttp.ClientSession(base_url=self.fake.url)
         more = {"clock": self.clock} if self.clock else {}
         self.controller = Controller(Client(self._session), BUNDLE, IMAGE, storage=self.storage, **more)
+        synced = self.controller.pods.synced
         self._tasks = [
             asyncio.create_task(self.controller.run()),
-            asyncio.create_task(_watch(self._session, self.controller, "jobs", self.controller.job_changed)),
-            asyncio.create_task(
-                _watch(self._session, self.controller, "jobdefinitions", self.controller.definition_changed)
-            ),
+            asyncio.create_task(watch(self._session, "jobs", self.controller.job_changed, synced)),
+            asyncio.create_task(watch(self._session, "jobdefinitions", self.controller.definition_changed, synced)),
         ]
 
     async def stop(self) -> None:
         """End the controller in the middle of whatever it does."""
-        for task in self._tasks:
-            task.cancel()
-        ended = await asyncio.gather(*self._tasks, return_exceptions=True)
-        self._tasks = []
-        if self._session is not None:
-            await self._session.close()
-        for error in ended:
-            if isinstance(error, BaseException) and not isinstance(error, asyncio.CancelledError):
-                raise error
+        await end(self._tasks, self._session)
 
     def apply(self, name: str = "j", **spec: Any) -> Obj:
         """Create a Job; its pods stay to be looked at when it is over, unless it says otherwise."""
@@ -172,12 +163,14 @@ async def driving(clock: Clock | None = None, storage: Storage | None = None) ->
             await driver.stop()
 
 
-async def _watch(
-    session: aiohttp.ClientSession, controller: Controller, plural: str, tell: Callable[[str | None, Any], None]
-) -> None:
-    """List and watch one of our resources as kopf does, starting again after every break."""
+async def watch(
+    session: aiohttp.ClientSession, plural: str, tell: Callable[[str | None, Any], None],
+    begin: asyncio.Event | None = None,
+) -> None:  # fmt: skip
+    """List and watch one of our resources as kopf does, starting again after every break; not before `begin` is set."""
     path = f"{_OURS}/{plural}"
-    await controller.pods.synced.wait()
+    if begin is not None:
+        await begin.wait()
     while True:
         try:
             async with session.get(path) as answer:
@@ -195,6 +188,19 @@ async def _watch(
                     tell(event["type"], event["object"])
         except (aiohttp.ClientError, asyncio.IncompleteReadError, ValueError):
             await asyncio.sleep(0)
+
+
+async def end(tasks: list[asyncio.Task[None]], session: aiohttp.ClientSession | None) -> None:
+    """End tasks in the middle of whatever they do, and their session; raises what one of them failed with."""
+    for task in tasks:
+        task.cancel()
+    ended = await asyncio.gather(*tasks, return_exceptions=True)
+    tasks.clear()
+    if session is not None:
+        await session.close()
+    for error in ended:
+        if isinstance(error, BaseException) and not isinstance(error, asyncio.CancelledError):
+            raise error
 
 
 def condition(status: Mapping[str, Any], kind: str) -> Obj:

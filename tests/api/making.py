@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
 from collections.abc import AsyncIterator, Callable
 from datetime import datetime
 from typing import Any, Protocol
@@ -13,13 +12,12 @@ import aiohttp
 
 from podgraph.cluster.client import Client
 
-from .driving import Clock
+from .driving import Clock, end, watch
 from .fake import FakeCluster
 
 Obj = dict[str, Any]
 T0 = datetime.fromisoformat("2026-11-24T00:00:00+00:00").timestamp()
 OPS = [{"name": "a", "image": "i"}]
-_API = "/apis/podgraph.dev/v1alpha1"
 
 
 class Makers(Protocol):
@@ -56,15 +54,7 @@ class MakerDriver:
 
     async def stop(self) -> None:
         """End it in the middle of whatever it does."""
-        for task in self._tasks:
-            task.cancel()
-        ended = await asyncio.gather(*self._tasks, return_exceptions=True)
-        self._tasks = []
-        if self._session is not None:
-            await self._session.close()
-        for error in ended:
-            if isinstance(error, BaseException) and not isinstance(error, asyncio.CancelledError):
-                raise error
+        await end(self._tasks, self._session)
 
     def apply(self, name: str = "s", template: Obj | None = None, **spec: Any) -> Obj:
         """Create one."""
@@ -145,24 +135,3 @@ async def making(kind: str, make: Callable[[Client, Clock], Any]) -> AsyncIterat
             yield driver
         finally:
             await driver.stop()
-
-
-async def watch(session: aiohttp.ClientSession, plural: str, tell: Callable[[str | None, Obj], None]) -> None:
-    """List and watch one of our resources as kopf does, starting again after every break."""
-    path = f"{_API}/{plural}"
-    while True:
-        try:
-            async with session.get(path) as answer:
-                answer.raise_for_status()
-                listed = await answer.json()
-            for item in listed["items"]:
-                tell(None, item)
-            params = {"watch": "1", "resourceVersion": listed["metadata"]["resourceVersion"]}
-            async with session.get(path, params=params, timeout=aiohttp.ClientTimeout(total=None)) as answer:
-                while line := await answer.content.readuntil(b"\n"):
-                    event = json.loads(line)
-                    if event["type"] == "ERROR":
-                        break
-                    tell(event["type"], event["object"])
-        except (aiohttp.ClientError, asyncio.IncompleteReadError, ValueError):
-            await asyncio.sleep(0)
