@@ -108,7 +108,12 @@ def _work(job: JobDefinition, assignment: Assignment) -> Record:
 
 
 def run() -> None:
-    """Do :func:`main`, then leave at once: the record is written, so threads of the user's code count no more."""
+    """Do :func:`main`, then leave at once: the record is written, so threads of the user's code count no more.
+
+    Standard error goes where standard output goes: a pod's log has both, and a container runtime that reads them from
+    two pipes does not keep their order.
+    """
+    os.dup2(1, 2)
     assignment = Assignment.from_text(Path(protocol.ASSIGNMENT_FILE).read_text(encoding="utf-8"))
     code = None
     if assignment.keep_log:

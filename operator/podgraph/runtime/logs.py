@@ -37,21 +37,22 @@ def keep_log(url: str, prefix: str) -> int | None:
     To be called before there are any threads. A log that cannot be stored is told in the pod's own log, and does not
     fail the step.
     """
-    (out, out_end), (err, err_end) = os.pipe(), os.pipe()
+    (out, out_end), (told, told_end) = os.pipe(), os.pipe()
     child = os.fork()
     if child == 0:
+        os.dup2(told_end, 1)
         keep_for_pod()  # what it tells the operator is no part of the log
-        for end, number in ((out_end, 1), (err_end, 2)):
-            os.dup2(end, number)
-        for end in (out, out_end, err, err_end):
+        os.dup2(out_end, 1)
+        os.dup2(out_end, 2)
+        for end in (out, out_end, told, told_end):
             os.close(end)
         return None
     os.close(out_end)
-    os.close(err_end)
+    os.close(told_end)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda number, _: _pass_on(child, number))
     with tempfile.TemporaryFile() as copy:
-        status = _follow(child, {out: 1, err: 2}, copy)
+        status = _follow(child, out, told, copy)
         copy.seek(0)
         try:
             with open_storage(url).writing(f"{prefix}/{LOG}") as file:
@@ -96,20 +97,25 @@ def read_shown(lines: Iterable[str], nonce: str) -> dict[str, list[str]]:
     return found
 
 
-def _follow(child: int, ends: dict[int, int], copy: IO[bytes]) -> int:
-    """Pass on what comes until the child has ended and nothing is left; return its exit status as a shell would."""
+def _follow(child: int, out: int, told: int, copy: IO[bytes]) -> int:
+    """Pass on what comes until the child has ended and nothing is left; return its exit status as a shell would.
+
+    What the child tells the operator comes after all that it had printed by then: a step is over for whoever follows
+    the pod's log when its record is read.
+    """
     status: int | None = None
     until = 0.0
+    ends = {out, told}
     while ends:
         ready, _, _ = select.select(list(ends), [], [], _LOOK_SECONDS if status is None else 0.0)
-        for end in ready:
+        for end in ready if out not in ready else [out]:
             data = os.read(end, _PIECE)
-            if data:
+            if not data:
+                ends.remove(end)
+            if end == out:
                 copy.write(data)
-                with contextlib.suppress(OSError):
-                    _write(ends[end], data)
-            else:
-                del ends[end]
+            with contextlib.suppress(OSError):
+                _write(1, data)
         if status is None:
             status = _ended(child, os.WNOHANG)
             until = time.monotonic() + _REST_SECONDS

@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 import podgraph
-from podgraph.runtime.protocol import Assignment, Record
+from podgraph.runtime.protocol import RECORD_MARK, Assignment, Record
 from podgraph.runtime.reports import reports_in, unpack_states
 from podgraph.runtime.resolve import from_log, unpack
 
@@ -188,7 +188,6 @@ def archive(tmp_path_factory: pytest.TempPathFactory) -> Path:
 class Ended:
     code: int
     out: str
-    err: str
     text: str
 
     @property
@@ -212,7 +211,7 @@ class Pod:
         return subprocess.Popen(
             [self.python, "-c", START, self.archive, self.folder / "assignment", self.folder / "code", end],
             stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
             text=True,
             cwd=self.folder / "code",
             env={"PYTHONDONTWRITEBYTECODE": "1", **(env or {})},
@@ -220,8 +219,8 @@ class Pod:
 
     def run(self, op: str = "", *, env: dict[str, str] | None = None, **fields: Any) -> Ended:
         with self.start(op, env, **fields) as process:
-            out, err = process.communicate(timeout=60)
-        return Ended(process.returncode, out, err, (self.folder / "end").read_text(encoding="utf-8"))
+            out, _ = process.communicate(timeout=60)
+        return Ended(process.returncode, out, (self.folder / "end").read_text(encoding="utf-8"))
 
 
 @pytest.fixture
@@ -233,7 +232,7 @@ def test_steps(pod: Pod) -> None:
     ended = pod.run("add_two", inputs={"i": 1})
     assert (ended.code, ended.record.outcome, ended.record.outputs) == (0, "Succeeded", {"result": 3})
     assert ended.record.nonce == "nonce"
-    assert "podgraph.op.add_two: adding" in ended.err
+    assert "podgraph.op.add_two: adding" in ended.out
     assert ended.record.start_time <= ended.record.completion_time
     assert pod.run("split", inputs={"i": [None, "\u00fc"]}).record.outputs == {"a": [None, "\u00fc"]}
     assert pod.run("src.return_one").record.outputs == {"result": 1}
@@ -244,8 +243,8 @@ def test_a_step_that_fails(pod: Pod) -> None:
     line = CODE.splitlines().index("    return i / 0") + 1
     assert (ended.code, ended.record.outcome, ended.record.reason) == (1, "Failed", "OpFailed")
     assert ended.record.message == f"ZeroDivisionError: division by zero (job.py line {line} in fail)"
-    assert f"line {line}, in fail" in ended.err
-    assert "runtime" not in ended.err
+    assert f"line {line}, in fail" in ended.out
+    assert "runtime" not in ended.out
 
 
 def test_the_graph(pod: Pod) -> None:
@@ -260,13 +259,13 @@ def test_the_graph(pod: Pod) -> None:
                                       {"multiprocess": {"start_method": {"spawn": {}}}}])  # fmt: skip
 def test_all_steps(pod: Pod, executor: dict[str, Any]) -> None:
     ended = pod.run(group={"execution": {"config": executor}, "selection": ["split", "fail", "*add_two"]})
-    assert (ended.code, ended.record.outcome, ended.record.reason) == (1, "Failed", "StepsFailed"), ended.err
+    assert (ended.code, ended.record.outcome, ended.record.reason) == (1, "Failed", "StepsFailed"), ended.out
     assert unpack_states(ended.record.summary) == ["Succeeded", "Succeeded", "Succeeded", "Failed"]
     last = {report.step: report for report in reports_in(ended.out.splitlines(), "nonce")}
     assert last["add_two"].outputs == {"result": "3"}
     assert last["split"].outputs == {"a": "3"}
     assert last["fail"].message.startswith("ZeroDivisionError: division by zero (job.py line")
-    assert "in fail" in ended.err
+    assert "in fail" in ended.out
     assert pod.run(group={"execution": {"config": executor}, "selection": ["nobody"]}).record.reason == "UnknownOp"
 
 
@@ -312,7 +311,7 @@ def test_code_that_cannot_run(pod: Pod) -> None:
         assert (ended.code, ended.record.outcome, ended.record.reason) == (1, "Failed", reason)
         assert ended.record.message == (message or ended.record.message)
         assert "(job.py line " in ended.record.message or reason == "UnknownJob"
-        assert f"{reason}: {ended.record.message}" in ended.err
+        assert f"{reason}: {ended.record.message}" in ended.out
 
 
 def test_it_needs_only_the_standard_library(python: str, archive: Path) -> None:
@@ -335,8 +334,8 @@ print(json.dumps([sorted(set(ours) - set(known)) if known else ["__main__", "pod
 def test_the_archive_starts_by_itself(python: str, archive: Path) -> None:
     done = subprocess.run([python, archive], capture_output=True, text=True, check=False)
     assert done.returncode == 1
-    assert "FileNotFoundError" in done.stderr
-    assert "/podgraph/in/assignment" in done.stderr
+    assert "FileNotFoundError" in done.stdout
+    assert "/podgraph/in/assignment" in done.stdout
 
 
 def test_values_cross_between_processes_by_pickle_and_storage(pod: Pod) -> None:
@@ -367,18 +366,16 @@ def test_a_log_is_kept_and_passed_on(pod: Pod, op: str, code: int, kept: str) ->
     log = (pod.folder / "store" / "ns/j/u/op/1/log.txt").read_text()
     for line in kept.splitlines():
         assert line in log
-        assert line in ended.out + ended.err
-    if op == "speak":
-        assert "to stderr" in ended.err
-        assert "to stderr" not in ended.out
-        assert ended.record.outcome == "Succeeded"
+    passed_on, mark, _ = ended.out.partition(RECORD_MARK)
+    assert passed_on == log
+    assert bool(mark) == (op != "crash")
 
 
 def test_a_log_that_cannot_be_kept_fails_no_step(pod: Pod) -> None:
     (pod.folder / "file").write_text("")
     ended = pod.run("speak", job="kept", storage=f"file://{pod.folder}/file", prefix="x", keep_log=True)
     assert (ended.code, ended.record.outcome) == (0, "Succeeded")
-    assert "podgraph: the step's log is not kept: storage file://" in ended.err
+    assert "podgraph: the step's log is not kept: storage file://" in ended.out
 
 
 def test_a_signal_reaches_the_step_and_its_log_is_kept(pod: Pod) -> None:
