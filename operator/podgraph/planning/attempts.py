@@ -17,7 +17,7 @@ from podgraph.planning.execution import ExecutionSpec
 from podgraph.planning.gates import Gates
 from podgraph.planning.making import PodMaker
 from podgraph.planning.observe import Phase, Seen, is_alive, lingers, observe
-from podgraph.planning.outcome import Outcome, container_outcome, micro, python_outcome
+from podgraph.planning.outcome import Outcome, container_outcome, if_room, micro, python_outcome
 from podgraph.planning.pods import Pod
 from podgraph.planning.retry import Fault, chance_of, seconds_until_retry
 from podgraph.planning.scripts import ended_in
@@ -313,14 +313,7 @@ class Attempts:
         else:
             nonce, prefix = self._maker.nonce_of(step, record.attempt), self._maker.prefix_of(step, record.attempt)
             outcome = python_outcome(op, seen, nonce, prefix)
-        total = self.steps.output_bytes + sum(len(text.encode()) for text in outcome.outputs.values())
-        if total > self._output_budget:
-            text = (
-                f"with the outputs of op {step!r} the job's outputs would be {total:,} bytes; at most "
-                f"{self._output_budget:,} bytes fit into its status"
-            )
-            times = (outcome.start_time, outcome.completion_time)
-            outcome = Outcome({}, "OutputsFull", text, *times, Fault.LASTING)
+        outcome = if_room(step, outcome, self.steps.output_bytes, self._output_budget)
         if outcome.reason:
             self._fail(step, outcome, now, actions)
         else:

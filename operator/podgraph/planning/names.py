@@ -36,6 +36,7 @@ __all__ = [
     "runtime_config_map",
     "shared_nonce",
     "shared_pod",
+    "step_container",
     "step_pod",
 ]
 
@@ -76,6 +77,16 @@ def run_pod(job: str, uid: str) -> str:
 def shared_pod(job: str, uid: str, pod: str, attempt: int) -> str:
     """Return the name of one attempt at a pod that several steps share."""
     return _name(job, pod, f"{uid}//pod/{pod}/{attempt}")
+
+
+def step_container(op: str) -> str:
+    """Return the name of an op's container in a pod that it shares.
+
+    >>> step_container("fetch")
+    'step-fetch'
+    """
+    slug = _slug(op)
+    return f"{CONTAINER}-{slug}" if slug == op and len(op) < 50 else f"{CONTAINER}-{slug[:40]}-{_hash(op, 10)}"
 
 
 def clean_pod(job: str, uid: str) -> str:

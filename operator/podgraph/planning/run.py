@@ -28,7 +28,8 @@ from podgraph.planning.pods import Pod
 from podgraph.planning.rerun import Rerun, json_values, read_rerun, taken_before
 from podgraph.planning.resolving import Resolver
 from podgraph.planning.retention import pods_to_delete
-from podgraph.planning.sharing import SharingSteps, sharing_of
+from podgraph.planning.scripts import in_shared_pod
+from podgraph.planning.sharing import GroupedSteps, SharingSteps, sharing_of
 from podgraph.planning.sizes import check_ops, output_budget
 from podgraph.planning.spec import ContainerSpec, JobSpec, graph_of_ops, read_spec
 from podgraph.planning.status import STATES, StepRecord, duration, seconds_of
@@ -394,14 +395,17 @@ class Run:
         section = one_pod_section(self.spec.execution, self.spec.run_config)
         sharing = {} if section else sharing_of(graph, taken.run)
         names_ = taken.names(graph)
+        shared = {op: pod for pod, members in sharing.items() for op in members}
+        containers = {op: in_shared_pod(op, c, shared[op]) if op in shared else c for op, c in containers.items()}
         budget = output_budget(self._object, len(self._packed), len(names_) + len(sharing))
         self._maker.set_graph(graph, bound, containers)
         if section:
             self._maker.refuse_overrides()
-        elif not self.conditions.holds("Accepted", "True") and self._must_check(
-            self._maker.step_checks(taken.run), actions
-        ):
-            return
+        elif not self.conditions.holds("Accepted", "True"):
+            checks = self._maker.step_checks(op for op in taken.run if op not in shared or not containers)
+            checks += self._maker.joined_checks(sharing) if containers else []
+            if self._must_check(checks, actions):
+                return
         records = {**self._records, **taken.records}
         steps: Steps
         if section:
@@ -411,7 +415,8 @@ class Run:
                 group |= {"selection": list(taken.run), "taken": json_values(graph, taken)}
             self._attempts = Whole(steps, self._maker, self.spec.execution, budget, group)
         elif sharing:
-            steps = SharingSteps(graph, names_, bound.inputs, records, sharing)
+            kind = GroupedSteps if containers else SharingSteps
+            steps = kind(graph, names_, bound.inputs, records, sharing)
             self._attempts = Mixed(steps, self._maker, self.spec.execution, budget, self._pods, pods)
         else:
             steps = Steps(graph, names_, bound.inputs, records)

@@ -12,7 +12,7 @@ from podgraph.planning.actions import Actions, Assign, Held
 from podgraph.planning.ahead import LIFETIME_SECONDS, MAX_RELEASES, Ahead
 from podgraph.planning.execution import ExecutionSpec
 from podgraph.planning.making import PodMaker
-from podgraph.planning.names import AHEAD_LABEL, WAITING
+from podgraph.planning.names import AHEAD_LABEL, ASSIGNED, WAITING
 from podgraph.planning.observe import Phase, Seen, is_alive, observe
 from podgraph.planning.pods import Pod
 from podgraph.planning.status import seconds_of
@@ -126,7 +126,8 @@ class WaitingPods:
         """Tell the pod of a step that has begun what to do; said again until the pod's label tells that it was."""
         record = self._steps.records[step]
         told = self._maker.assignment(step, record.attempt, record.lost, self._steps.inputs_of(step))
-        actions.assigns.append(Assign(pod.metadata.name, pod.metadata.uid, told))
+        labels = {AHEAD_LABEL: ASSIGNED}
+        actions.assigns.append(Assign(pod.metadata.name, pod.metadata.uid, told, labels))
 
     def pause(self, now: float) -> bool:
         """Start none ahead for a while, as pods that are to run find no room; return whether any waits."""

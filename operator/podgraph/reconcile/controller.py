@@ -296,7 +296,7 @@ class Controller:
         async def assign(item: Assign) -> None:
             try:
                 namespace = run.ref.namespace
-                pod = await self.client.assign_pod(namespace, item.pod, item.uid, item.annotations, names.ASSIGNED)
+                pod = await self.client.assign_pod(namespace, item.pod, item.uid, item.annotations, item.labels)
             except ApiError as error:
                 if not error.lasting:
                     raise
