@@ -38,7 +38,8 @@ class SharedContainers(SharedPod):
         self._numbers = {step: at for at, step in enumerate(self.members)}
         self._containers = {step: step_container(step) for step in self.members}
         self._turns: set[str] = set()  # steps that may begin
-        self._told: dict[str, str] = {}  # what this attempt's containers were told
+        self._told: dict[str, str] = {}  # what this attempt's containers are told
+        self._sent: dict[str, str] = {}  # and of that what they were told already
         self._lines: dict[str, list[str]] = {}
         self._followed: set[str] = set()
         self._ended: dict[str, str] = {}  # results that came by a log
@@ -71,7 +72,7 @@ class SharedContainers(SharedPod):
             self._ended[step] = text
 
     def _make(self, attempt: int) -> Manifest:
-        self._told, self._lines, self._ended = {}, {}, {}
+        self._told, self._sent, self._lines, self._ended = {}, {}, {}, {}
         self._followed = set()
         self._turns.update(step for step in self.todo if self.steps.records[step].state == "UpForRetry")
         attempts = {step: self.steps.records[step].attempt + 1 for step in self.todo}
@@ -91,7 +92,6 @@ class SharedContainers(SharedPod):
     def _go_on(self, pod: Pod, seen: Seen, now: float, actions: Actions) -> None:
         """Begin the steps whose turn has come, end those whose containers have, and let go who waits for nothing."""
         actions.pressed = actions.pressed or seen.reason == "Unschedulable"
-        told = dict(self._told)
         if not self._told:  # a new pod, or one that was told before a restart: to say it again changes nothing
             for step in self.members:
                 if self._is_here(step) and self.steps.records[step].state not in TERMINAL:
@@ -100,8 +100,9 @@ class SharedContainers(SharedPod):
             if self._is_here(step):
                 self._look_at_step(step, pod, seen, now, actions)
         self._let_go()
-        if self._told != told:
-            actions.assigns.append(Assign(self.pod_name, self.record.uid, dict(self._told)))
+        if self._told != self._sent:
+            self._sent = dict(self._told)
+            actions.assigns.append(Assign(self.pod_name, self.record.uid, self._sent))
 
     def _conclude(self, pod: Pod, seen: Seen, now: float, actions: Actions) -> None:
         """Take in how each container ended; steps that had not begun go on in another pod, or cannot."""
