@@ -16,6 +16,7 @@ from podgraph.runtime.protocol import LINE_MARK, MOUNT, TERMINATION_FILE
 
 __all__ = [
     "INPUTS_FILE",
+    "LATE",
     "SCRIPT_FILE",
     "START_FILE",
     "ended_in",
@@ -30,6 +31,8 @@ SCRIPT_FILE, START_FILE, INPUTS_FILE = f"{MOUNT}/in/script", f"{MOUNT}/in/start"
 OUTPUT_MARK, END_MARK = f"{LINE_MARK}output ", f"{LINE_MARK}end "
 KILL_SECONDS = 10
 """How long a script has to end that was told to, as its time is over."""
+LATE = 124
+"""The exit code that tells that, as timeout(1) does."""
 MAX_TOLD = 4_096
 """Most bytes of outputs that are told by lines: the kubelet takes no more either."""
 
@@ -60,11 +63,13 @@ done
     return f"""#!/bin/sh
 _limit=
 {wait if seconds else ""}
+late=
 trap 'told=yes; kill -TERM "$pid" 2>/dev/null' TERM
+trap 'told=yes late=yes; kill -TERM "$pid" 2>/dev/null' USR1
 {SCRIPT_FILE} "$@" &
 pid=$! told=
 if [ -n "$_limit" ]; then
-  {{ sleep "$_limit"; kill -TERM "$pid"; sleep {KILL_SECONDS}; kill -KILL "$pid"; }} 2>/dev/null &
+  {{ sleep "$_limit"; kill -USR1 $$; sleep {KILL_SECONDS}; kill -KILL "$pid"; }} >/dev/null 2>&1 &
 fi
 wait "$pid"
 code=$?
@@ -74,6 +79,7 @@ while [ -n "$told" ]; do # the signal ended the wait, not yet the script
   again=$?
   [ "$again" = 127 ] || code=$again
 done
+[ -z "$late" ] || exit {LATE}
 if [ "$code" = 0 ] && [ "$(wc -c < {TERMINATION_FILE})" -lt {MAX_TOLD} ]; then
   count=0
   while IFS= read -r line || [ -n "$line" ]; do

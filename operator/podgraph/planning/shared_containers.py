@@ -19,7 +19,7 @@ from podgraph.planning.observe import Phase, Seen, observe, observe_all
 from podgraph.planning.outcome import Outcome, container_outcome, if_room, micro
 from podgraph.planning.pods import Pod
 from podgraph.planning.retry import Fault
-from podgraph.planning.scripts import ended_in, ending
+from podgraph.planning.scripts import LATE, ended_in, ending
 from podgraph.planning.shared import Pods, SharedPod, lost
 from podgraph.planning.status import seconds_of
 from podgraph.runtime.step import utc
@@ -186,8 +186,7 @@ class SharedContainers(SharedPod):
         outcome = Outcome(
             outcome.outputs, outcome.reason, outcome.message, start, max(start or end, micro(end) or end), outcome.fault
         )
-        taken = seconds_of(end) - seconds_of(start) if start else 0.0
-        if seen.exit_code and op.timeout is not None and taken >= op.timeout:
+        if seen.exit_code == LATE and op.timeout is not None:
             text = f"it ran longer than its timeout of {op.timeout:g} seconds"
             outcome = Outcome({}, "Timeout", text, start, end)
         outcome = if_room(step, outcome, self.steps.output_bytes, self._output_budget)
