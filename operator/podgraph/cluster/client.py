@@ -12,7 +12,7 @@ import aiohttp
 import msgspec
 
 from podgraph.cluster.window import Window
-from podgraph.planning.names import AHEAD_LABEL, CONTAINER, GROUP, JOB_UID_LABEL
+from podgraph.planning.names import AHEAD_LABEL, ASSIGNED, CONTAINER, GROUP, JOB_UID_LABEL
 from podgraph.planning.pods import Pod
 
 __all__ = ["ApiError", "Client"]
@@ -133,9 +133,14 @@ class Client:
             raise
         return msgspec.json.decode(answer, type=Pod)
 
-    async def assign_pod(self, namespace: str, name: str, uid: str, annotations: Mapping[str, str], label: str) -> Pod:
-        """Put annotations on the pod of this uid and say by its label that it waits no more; return it as it is now."""
-        labels = {AHEAD_LABEL: label}
+    async def assign_pod(
+        self, namespace: str, name: str, uid: str, annotations: Mapping[str, str], labels: Mapping[str, str]
+    ) -> Pod:
+        """Put annotations and labels on the pod of this uid, one of which says that it waits no more.
+
+        Return it as it is now.
+        """
+        labels = {**labels, AHEAD_LABEL: ASSIGNED}
         body = {"metadata": {"uid": uid, "annotations": annotations, "labels": labels}}
         answer = await self._request("PATCH", f"/api/v1/namespaces/{namespace}/pods/{name}", body)
         return msgspec.json.decode(answer, type=Pod)

@@ -37,11 +37,12 @@ class Event:
 
 @dataclass(frozen=True)
 class Assign:
-    """What a waiting pod, started ahead, is to do: `annotations` tell it, or take the place of those it has."""
+    """What a waiting pod is to do: `annotations` tell it, or take the place of those it has, as do `labels`."""
 
     pod: str
     uid: str
     annotations: Mapping[str, str]
+    labels: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

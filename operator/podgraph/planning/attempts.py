@@ -199,7 +199,7 @@ class Attempts:
             return
         record.pod_uid = pod.metadata.uid
         seen = observe(pod)
-        if is_waiting(pod) and seen.phase is Phase.ENDED:
+        if seen.phase is Phase.ENDED and self._waiting.has_missed(pod, seen):
             seen = replace(seen, reason=NOT_ASSIGNED, fault=Fault.INFRASTRUCTURE)
         elif was_ahead(pod):
             seen = replace(seen, started_at=record.start_time or seen.started_at)

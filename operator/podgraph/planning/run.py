@@ -122,7 +122,7 @@ class Run:
                 self.conditions.refuse(error, self.started, now, actions)
         if self.finished:
             actions.again_at = None
-            leaving = self._leaving(pods)
+            leaving = self._leaving(pods, actions)
             actions.deletes += [name for name in self._no_longer_needed(pods) if name not in leaving]
             self.waits_for_exit = any(now < until for until in leaving.values())
             for name, until in leaving.items():
@@ -176,6 +176,13 @@ class Run:
         """Give lines of a log that was asked for; `whole` says that the pod has ended and there are no others."""
         if self._attempts is not None:
             self._attempts.take_lines(pod_name, lines, whole)
+        elif pod_name == self._resolver.pod_name:
+            self._resolver.take_lines(lines)
+
+    def not_heard(self, pod_name: str) -> None:
+        """Say that a log that was to be followed is not: there are too many, or it cannot be read."""
+        if self._attempts is None and pod_name == self._resolver.pod_name:
+            self._resolver.not_heard()
 
     @property
     def waiting_pods(self) -> int:
@@ -294,10 +301,11 @@ class Run:
             done |= {pod.metadata.uid for pod in others if not observe(pod).reason}
         return pods_to_delete(retention, pods, done)
 
-    def _leaving(self, pods: Mapping[str, Pod]) -> dict[str, float]:
+    def _leaving(self, pods: Mapping[str, Pod], actions: Actions) -> dict[str, float]:
         """Return the pods that have told their result and have yet to exit, with the time until which they may.
 
-        To delete one before would cost what it still does: it may be storing what the step has printed.
+        To delete one before would cost what it still does: it may be storing what the step has printed. The resolve
+        pod is told to exit, if it waits.
         """
         records = self.steps.records if self.steps is not None else self._records
         ended = {r.pod_uid: r.completion_time for r in records.values() if r.state in TERMINAL and r.pod_uid}
@@ -306,6 +314,9 @@ class Run:
             completed = ended.get(pod.metadata.uid)
             if completed is not None and is_alive(pod):
                 found[name] = seconds_of(completed) + EXIT_SECONDS
+        name = self._resolver.let_go(pods, actions)
+        if self.completed is not None and name and is_alive(pods[name]):
+            found.setdefault(name, seconds_of(self.completed) + EXIT_SECONDS)
         return found
 
     # --- from the spec to steps
@@ -329,7 +340,9 @@ class Run:
                     actions.status["storage"] = {**self.storage.to_status(), "image": self.spec.code.image}
             templates = Templates(self.spec.pod_template, queue_labels(self._object["metadata"].get("labels") or {}))
             self._maker = PodMaker(self.ref, self.settings, self.spec.code, self.storage, templates, self.spec.tags)
-            self._resolver = Resolver(self._maker, self.conditions, self.spec.execution)
+            one_pod = one_pod_section(self.spec.execution, self.spec.run_config)
+            stays = not (one_pod or self._maker.is_queued)
+            self._resolver = Resolver(self._maker, self.conditions, self.spec.execution, stays)
             self._resolver.copied = frozen is not None
         if self._rerun is not None and (wanted := self._rerun.wanted()):
             actions.read_jobs = wanted
