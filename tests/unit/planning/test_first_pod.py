@@ -147,9 +147,7 @@ def test_its_end_alone_tells_the_graph_too() -> None:
     "line",
     [
         Record("other", "Succeeded", graph=pack(Graph.of("j", CHAIN))).to_line(),
-        Record(
-            NONCE, "Failed", reason="CodeError", message="x"
-        ).to_line(),  # read when the pod has ended: its log stays
+        Record(NONCE, "Failed", reason="CodeError", message="x").to_line(),  # its pod is read at its end
     ],
 )
 def test_other_lines_tell_nothing(line: str) -> None:
@@ -296,7 +294,7 @@ def test_a_restart_after_the_assignment_finds_whose_it_is(written: bool) -> None
     second = code(status)
     there = assigned(pod(), actions.assigns[0])
     again = look(second, there)
-    assert not (again.creates or again.assigns or again.deletes)
+    assert (again.creates, again.assigns, again.deletes) == ([], [], [])
     assert again.follow == [NAME]
     assert states(second) == {"a": "Running", "b": "Pending"}
     second.take_lines(NAME, [Record(names.nonce("u1", "a", 1), "Succeeded", outputs={"result": 1}).to_line()])
