@@ -29,7 +29,7 @@ from podgraph.planning.rerun import Rerun, json_values, read_rerun, taken_before
 from podgraph.planning.resolving import Resolver
 from podgraph.planning.retention import pods_to_delete
 from podgraph.planning.sharing import SharingSteps, sharing_of
-from podgraph.planning.sizes import check_ops, output_budget
+from podgraph.planning.sizes import check_ops, longest_message, output_budget
 from podgraph.planning.spec import ContainerSpec, JobSpec, graph_of_ops, read_spec
 from podgraph.planning.status import STATES, StepRecord, duration, seconds_of
 from podgraph.planning.steps import ReportedSteps, Steps
@@ -240,7 +240,7 @@ class Run:
             counts["taken"] = self.steps.taken
         done = self.steps.count("Succeeded") + self.steps.count("Skipped")
         status: dict[str, Any] = {
-            "steps": {name: self.steps.records[name].to_patch() for name in changed},
+            "steps": self._written(self.steps, changed),
             "counts": {"total": len(self.steps.records), **counts},
             "progress": f"{done}/{len(self.steps.records)}",
             **pods,
@@ -248,6 +248,14 @@ class Run:
         if self.started is not None and not self.finished:  # at the end it is told with the completion time
             status["duration"] = duration(now - seconds_of(self.started))
         return status
+
+    def _written(self, steps: Steps, changed: Iterable[str]) -> dict[str, Any]:
+        """Return the records of steps as the status is to hold them."""
+        troubled = sum(map(steps.count, ("Failed", "UpForRetry", "UpstreamFailed", "Canceled", "Stopping")))
+        short = longest_message(len(steps.records), troubled)
+        alone = set(steps.alone if short else ())
+        first = steps.first  # its pod tells that the one pod of all steps was made
+        return {name: steps.records[name].to_patch(short, name not in alone or name == first) for name in changed}
 
     # --- one pass
 
@@ -297,6 +305,13 @@ class Run:
         # A pod for no one op: it read the code, or ran all steps, and its exit code tells whether all went well.
         others = [pod for pod in pods.values() if names.OP_LABEL not in pod.metadata.labels]
         done -= {pod.metadata.uid for pod in others}
+        # A large Job's status does not tell the pods of steps at their end (see StepRecord.to_patch).
+        untold = {names.label_value(n) for n, r in records.items() if r.state == "Succeeded" and not r.pod_uid}
+        done |= {
+            pod.metadata.uid
+            for pod in pods.values()
+            if pod.metadata.labels.get(names.OP_LABEL) in untold and not observe(pod).reason
+        }
         if self.conditions.holds("Accepted", "True"):
             done |= {pod.metadata.uid for pod in others if not observe(pod).reason}
         return pods_to_delete(retention, pods, done)
@@ -407,7 +422,7 @@ class Run:
         section = one_pod_section(self.spec.execution, self.spec.run_config)
         sharing = {} if section else sharing_of(graph, taken.run)
         names_ = taken.names(graph)
-        budget = output_budget(self._object, len(self._packed), len(names_) + len(sharing))
+        budget = output_budget(self._object, len(self._packed), [*names_, *sharing])
         self._maker.set_graph(graph, bound, containers)
         if section:
             self._maker.refuse_overrides()
