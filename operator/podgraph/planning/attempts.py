@@ -199,8 +199,9 @@ class Attempts:
             return
         record.pod_uid = pod.metadata.uid
         seen = observe(pod)
-        if is_waiting(pod) and seen.phase is Phase.ENDED:
-            seen = replace(seen, reason=NOT_ASSIGNED, fault=Fault.INFRASTRUCTURE)
+        if seen.phase is Phase.ENDED and self._waiting.has_missed(pod, seen):
+            said = "its pod ended before it was told what to do"
+            seen = replace(seen, reason=NOT_ASSIGNED, message=said, fault=Fault.INFRASTRUCTURE, text="")
         elif was_ahead(pod):
             seen = replace(seen, started_at=record.start_time or seen.started_at)
         if seen.phase is Phase.ENDED:

@@ -65,9 +65,29 @@ class PodMaker:
         """Return the name of the pod of one attempt to learn the graph of the Job's code."""
         return names.resolve_pod(self.ref.name, self.ref.key, attempt)
 
-    def resolve_pod(self, attempt: int) -> Manifest:
-        """Return that pod."""
-        return self._stored(self._templates.on_helper(self._python_pod(self.resolve_name(attempt), "", attempt, 0, {})))
+    def resolve_pod(self, attempt: int, stay: int = 0) -> Manifest:
+        """Return that pod; when it has told the graph it waits for so many seconds for a step to do (see first_pod)."""
+        assignment = self._resolve_assignment(attempt)
+        if stay:
+            logs = self._storage is not None and self._storage.logs
+            assignment = replace(assignment, ahead=stay, keep_log=logs)
+        pod = self._stored(self._templates.on_helper(self._assigned(self.resolve_name(attempt), assignment)))
+        if stay:
+            pod["metadata"]["labels"][names.AHEAD_LABEL] = names.WAITING
+        return pod
+
+    def resolve_end(self, attempt: int) -> dict[str, str]:
+        """Return the annotation that tells that pod to end, as it has told the graph."""
+        return {names.ASSIGNMENT: self._resolve_assignment(attempt).to_text()}
+
+    def can_take_over(self, op: str) -> bool:
+        """Whether a step's pod is made as the one that reads the code is, so that this may become it."""
+        return op not in self.containers and self._templates.is_plain(op)
+
+    @property
+    def is_queued(self) -> bool:
+        """Whether the pods of steps wait in a queue until there is a quota for them; the resolve pod never does."""
+        return self._templates.is_queued
 
     def step_pod(self, name: str, op: str, attempt: int, lost: int, inputs: Mapping[str, str]) -> Manifest:
         """Return the pod of an attempt; `inputs` holds JSON texts and references, `lost` see Assignment."""
@@ -237,6 +257,9 @@ class PodMaker:
 
     def _python_pod(self, name: str, op: str, attempt: int, lost: int, inputs: Mapping[str, str]) -> Manifest:
         return self._assigned(name, self._assignment(op, attempt, lost, inputs))
+
+    def _resolve_assignment(self, attempt: int) -> Assignment:
+        return self._assignment("", attempt, 0, {})
 
     def _assignment(self, op: str, attempt: int, lost: int, inputs: Mapping[str, str]) -> Assignment:
         assert self._code is not None

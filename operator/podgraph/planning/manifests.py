@@ -21,8 +21,6 @@ Manifest = dict[str, Any]
 USER_ID = 65532
 VOLUME = "podgraph"
 CODE_FILE = "job.py"
-RESOLVE_SECONDS = 600
-"""How long a resolve pod may take, its image pull included: a module that hangs while it is imported ends there."""
 
 
 @dataclass(frozen=True)
@@ -59,10 +57,7 @@ def python_pod(job: JobRef, name: str, code: CodeSpec, assignment: Assignment, r
         "command": ["python3", f"{MOUNT}/runtime.pyz"],
         "env": _env({"HOME": "/tmp", "PYTHONUNBUFFERED": "1", "PYTHONDONTWRITEBYTECODE": "1"}),
     }
-    pod = _pod(job, name, assignment.op, container, {names.ASSIGNMENT: assignment.to_text()}, sources)
-    if not (assignment.op or assignment.group or assignment.shared):
-        pod["spec"]["activeDeadlineSeconds"] = RESOLVE_SECONDS
-    return pod
+    return _pod(job, name, assignment.op, container, {names.ASSIGNMENT: assignment.to_text()}, sources)
 
 
 def container_pod(
