@@ -52,7 +52,7 @@ def pod(state: ContainerState | None = None, uid: str = "p1", labels: Obj | None
 
 def assigned(pod: Pod, item: Assign) -> Pod:
     """Return the pod as it is when it was told that."""
-    labels = {**pod.metadata.labels, **item.labels, names.AHEAD_LABEL: names.ASSIGNED}
+    labels = {**pod.metadata.labels, **item.labels}
     return msgspec.structs.replace(pod, metadata=msgspec.structs.replace(pod.metadata, labels=labels))
 
 
@@ -86,7 +86,7 @@ def work(item: Assign) -> Assignment:
 def tells_to_end(actions: Actions) -> bool:
     """Whether the one pod that is told anything is the resolve pod, and that it has nothing to wait for."""
     [item] = actions.assigns
-    return item.pod == NAME and not (work(item).op or work(item).ahead or item.labels)
+    return item.pod == NAME and not (work(item).op or work(item).ahead or names.OP_LABEL in item.labels)
 
 
 def test_the_resolve_pod_is_made_to_stay() -> None:
@@ -120,7 +120,8 @@ def test_the_graph_comes_by_the_log_and_the_first_step_in_the_same_pod() -> None
     assert (item.pod, item.uid, actions.creates, actions.deletes, actions.leave) == (NAME, "p1", [], [], [])
     assert (work(item).op, work(item).attempt, work(item).ahead) == ("a", 1, 0)
     assert work(item).nonce == names.nonce("u1", "a", 1)
-    assert (item.labels, item.annotations[names.OP_ANNOTATION]) == ({names.OP_LABEL: "a"}, "a")
+    assert item.labels == {names.AHEAD_LABEL: names.ASSIGNED, names.OP_LABEL: "a"}
+    assert item.annotations[names.OP_ANNOTATION] == "a"
     assert states(run) == {"a": "Running", "b": "Pending"}
     assert actions.status["graph"]
 
