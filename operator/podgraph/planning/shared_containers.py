@@ -8,6 +8,7 @@ does not run is told to end.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any
 
 from podgraph.flow import TERMINAL
@@ -16,7 +17,7 @@ from podgraph.planning.joining import inputs_key
 from podgraph.planning.manifests import Manifest
 from podgraph.planning.names import step_container
 from podgraph.planning.observe import Phase, Seen, observe, observe_all
-from podgraph.planning.outcome import Outcome, container_outcome, if_room, micro
+from podgraph.planning.outcome import Outcome, container_outcome, if_room
 from podgraph.planning.pods import Pod
 from podgraph.planning.retry import Fault
 from podgraph.planning.scripts import LATE, ended_in, ending
@@ -109,7 +110,7 @@ class SharedContainers(SharedPod):
         for step in self.todo:
             if self._is_here(step) and self.steps.records[step].state in ("Starting", "Running"):
                 own = observe(pod, self._containers[step])
-                if own.phase is Phase.ENDED and (not own.reason or own.fault is not Fault.INFRASTRUCTURE):
+                if own.phase is Phase.ENDED and not _is_lost(own):
                     self._finish(step, own, now, actions)
         own_ends = (observe(pod, self._containers[step]) for step in self.todo)
         first = next((own for own in own_ends if own.reason), seen)
@@ -143,7 +144,8 @@ class SharedContainers(SharedPod):
     def _is_leaving(self) -> bool:
         """Whether no step begins in this attempt any more: one has failed in it, and is tried again in the next."""
         uid = self.record.uid
-        return any(r.state == "UpForRetry" and r.pod_uid == uid for r in map(self.steps.records.get, self.members) if r)
+        records = (self.steps.records[step] for step in self.members)
+        return any(record.state == "UpForRetry" and record.pod_uid == uid for record in records)
 
     def _begin_step(self, step: str, actions: Actions) -> None:
         self._turns.discard(step)
@@ -169,7 +171,8 @@ class SharedContainers(SharedPod):
     def _look_at_step(self, step: str, pod: Pod, whole: Seen, now: float, actions: Actions) -> None:
         record, seen = self.steps.records[step], observe(pod, self._containers[step])
         if seen.phase is Phase.ENDED:
-            self._finish(step, seen, now, actions)
+            if not _is_lost(seen):  # else the pod is on its way out, and its end tells of all that it takes with it
+                self._finish(step, seen, now, actions)
         elif seen.phase is not Phase.RUNNING:
             self.steps.set_state(step, "Starting", whole.reason, whole.message)
         elif record.state == "Starting":
@@ -180,15 +183,14 @@ class SharedContainers(SharedPod):
             actions.follow.append(f"{self.pod_name}/{self._containers[step]}")
 
     def _finish(self, step: str, seen: Seen, now: float, actions: Actions) -> None:
-        op, record = self.steps.graph.ops[step], self.steps.records[step]
+        op, start = self.steps.graph.ops[step], self.steps.records[step].start_time
         outcome = container_outcome(op, seen)
-        start, end = record.start_time or outcome.start_time, outcome.completion_time or utc(now)
-        outcome = Outcome(
-            outcome.outputs, outcome.reason, outcome.message, start, max(start or end, micro(end) or end), outcome.fault
-        )
         if seen.exit_code == LATE and op.timeout is not None:
             text = f"it ran longer than its timeout of {op.timeout:g} seconds"
-            outcome = Outcome({}, "Timeout", text, start, end)
+            outcome = replace(outcome, reason="Timeout", message=text)
+        # The kubelet tells whole seconds, which may be before the time at which the step was seen to run.
+        end = max(outcome.completion_time or utc(now), start or "")
+        outcome = replace(outcome, start_time=start or outcome.start_time, completion_time=end)
         outcome = if_room(step, outcome, self.steps.output_bytes, self._output_budget)
         if step in self._followed:
             actions.leave.append(f"{self.pod_name}/{self._containers[step]}")
@@ -204,3 +206,7 @@ class SharedContainers(SharedPod):
             idle = self.steps.records[step].state in TERMINAL or (self._is_leaving and not running)
             if idle and not self._is_here(step):
                 self._told.setdefault(inputs_key(self._numbers[step]), ending())
+
+
+def _is_lost(seen: Seen) -> bool:
+    return bool(seen.reason) and seen.fault is Fault.INFRASTRUCTURE
