@@ -13,7 +13,7 @@ from typing import Any
 from podgraph.runtime import protocol
 from podgraph.runtime.protocol import Assignment, ProtocolError
 
-__all__ = ["ended_at_once", "whole_assignment"]
+__all__ = ["ended_at_once", "file_identity", "read_assignment", "whole_assignment"]
 
 _SHORT_PAUSE, _LONG_PAUSE = 0.005, 0.025
 _PATIENCE = 200  # how many times as long as a pause it must have waited before that pause is the right one
@@ -28,10 +28,10 @@ def whole_assignment(ahead: Assignment) -> Assignment | None:
     file, seen = Path(protocol.ASSIGNMENT_FILE), (0, 0)
     begun = time.monotonic()
     while (waited := time.monotonic() - begun) < ahead.ahead:
-        now = _identity(file)
+        now = file_identity(file)
         if now != seen:
             seen = now
-            found = _read(file)
+            found = read_assignment(file)
             if found is not None and not found.ahead and (found.op, found.nonce) == (ahead.op, ahead.nonce):
                 return found
         time.sleep(min(_LONG_PAUSE, max(_SHORT_PAUSE, waited / _PATIENCE)))
@@ -52,7 +52,8 @@ def _leave(number: int, frame: Any) -> None:
     os._exit(128 + number)
 
 
-def _identity(file: Path) -> tuple[int, int]:
+def file_identity(file: Path) -> tuple[int, int]:
+    """Return what tells one state of a file from another that takes its place."""
     try:
         status = file.stat()
     except OSError:
@@ -60,7 +61,8 @@ def _identity(file: Path) -> tuple[int, int]:
     return (status.st_ino, status.st_mtime_ns)
 
 
-def _read(file: Path) -> Assignment | None:
+def read_assignment(file: Path) -> Assignment | None:
+    """Return the assignment in a file; None when there is none that is whole."""
     try:
         return Assignment.from_text(file.read_text(encoding="utf-8"))
     except (OSError, ProtocolError):
