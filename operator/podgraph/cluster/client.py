@@ -133,9 +133,11 @@ class Client:
             raise
         return msgspec.json.decode(answer, type=Pod)
 
-    async def assign_pod(self, namespace: str, name: str, uid: str, annotations: Mapping[str, str], label: str) -> Pod:
-        """Put annotations on the pod of this uid and say by its label that it waits no more; return it as it is now."""
-        labels = {AHEAD_LABEL: label}
+    async def assign_pod(
+        self, namespace: str, name: str, uid: str, annotations: Mapping[str, str], label: str = ""
+    ) -> Pod:
+        """Put annotations on the pod of this uid, and the label by which it waits no more; return it as it is now."""
+        labels = {AHEAD_LABEL: label} if label else {}
         body = {"metadata": {"uid": uid, "annotations": annotations, "labels": labels}}
         answer = await self._request("PATCH", f"/api/v1/namespaces/{namespace}/pods/{name}", body)
         return msgspec.json.decode(answer, type=Pod)

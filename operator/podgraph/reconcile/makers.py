@@ -15,7 +15,7 @@ from podgraph.reconcile.working import work
 from podgraph.scheduling.making import second
 from podgraph.scheduling.schedule import TickRecord
 
-__all__ = ["Maker", "StatusWriter", "read_maker", "record_tick", "set_ready"]
+__all__ = ["Maker", "Makers", "StatusWriter", "read_maker", "record_once", "record_tick", "set_ready"]
 
 _WRITERS = 8
 _SOON_SECONDS = 0.1
@@ -55,6 +55,35 @@ class Maker:
         for key, value in fields.items():
             if self.status.get(key) != value:
                 self.status[key] = self.unwritten[key] = value
+
+
+class Makers:
+    """The JobSchedules, or the JobSensors, that there are.
+
+    `begin(uid)` is called for one that came or has another spec, `forget(uid)` for one that is gone.
+    """
+
+    def __init__(self, begin: Callable[[str], None], forget: Callable[[str], None]) -> None:
+        self._begin, self._forget = begin, forget
+        self._known: dict[str, Maker] = {}
+
+    def get(self, uid: str) -> Maker | None:
+        """Return one, None when it is gone."""
+        return self._known.get(uid)
+
+    def changed(self, kind: str | None, found: Object) -> None:
+        """Take in an event of one."""
+        uid = found["metadata"]["uid"]
+        if kind == "DELETED" or found["metadata"].get("deletionTimestamp"):
+            self._known.pop(uid, None)
+            self._forget(uid)
+            return
+        maker = self._known.get(uid)
+        if maker is None:
+            self._known[uid] = Maker(found)
+        elif not maker.changed(found):
+            return  # it is our own writing of its status
+        self._begin(uid)
 
 
 async def read_maker(
@@ -106,6 +135,14 @@ def record_tick(maker: Maker, record: TickRecord) -> None:
     maker.set(ticks=ticks, lastTickTime=last)
     if record.outcome == "Created":
         maker.set(lastJob=record.job)
+
+
+def record_once(maker: Maker, record: TickRecord) -> None:
+    """Record a tick that made nothing, unless the last one came to just the same."""
+    last: Object = next(iter(maker.status.get("ticks") or ()), {})
+    told = record.to_status()
+    if any(last.get(key) != told.get(key) for key in ("outcome", "reason", "message")):
+        record_tick(maker, record)
 
 
 class StatusWriter:
