@@ -169,12 +169,14 @@ class Evaluators:
             self._take_ends(pod, now)
         needed = pod is not None and pod.is_needed(now)
         alive = [found for found in self.pods.of(key).values() if is_alive(found)]
-        current = next((found for found in alive if needed), None)
+        let_go = pod.let_go if pod is not None else set()
+        current = next((found for found in alive if needed and found.metadata.uid not in let_go), None)
         for found in list(self.pods.of(key).values()):
             if found.gone:
                 self.pods.forget_gone(key, found.metadata.name)
             elif found is not current and not found.metadata.deletion_timestamp:
                 self._logs.leave(key, found.metadata.name)
+                let_go.add(found.metadata.uid)
                 await self._client.delete_pod(found.metadata.namespace, found.metadata.name, found.metadata.uid)
         if pod is None:
             return

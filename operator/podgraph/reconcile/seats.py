@@ -137,6 +137,7 @@ class Evaluated:
         self.due = 0.0
         self.name = ""
         self.told: set[str] | None = None
+        self.let_go: set[str] = set()  # by uid; what is seen of them may be of before
         self.reader = Answers("")
 
     def is_needed(self, now: float) -> bool:

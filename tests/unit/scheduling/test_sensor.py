@@ -7,17 +7,10 @@ from typing import Any
 import pytest
 
 from podgraph.definition.errors import DefinitionError
+from podgraph.scheduling.cursor import Cursor, key_digest
 from podgraph.scheduling.making import second
-from podgraph.scheduling.sensor import (
-    Cursor,
-    HttpSource,
-    JobSource,
-    KubernetesSource,
-    Seen,
-    job_of_seen,
-    key_digest,
-    read_sensor,
-)
+from podgraph.scheduling.sensor import job_of_seen, read_sensor
+from podgraph.scheduling.sources import HttpSource, JobSource, KubernetesSource, Seen
 
 
 def sensor(source: dict[str, Any], **spec: Any) -> dict[str, Any]:
