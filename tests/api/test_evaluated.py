@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -369,6 +370,86 @@ async def test_a_template_that_touches_what_is_ours_is_refused(drive: MakerDrive
     assert "command cannot be set" in (await drive.ready("InvalidPodTemplate"))["message"]
 
 
+# --- what it would make
+
+
+def attempt(drive: MakerDriver, wanted: str) -> None:
+    drive.fake.patch(drive.plural, "default", "s", {"metadata": {"annotations": {"podgraph.dev/try": wanted}}})
+
+
+async def tried(drive: MakerDriver, wanted: str) -> tuple[list[Any], str]:
+    """Ask what it would make; return the Jobs, and what is said of them."""
+    attempt(drive, wanted)
+    await drive.until(lambda: (drive.status().get("tried") or {}).get("id") == wanted, "tried")
+    told = drive.status()["tried"]
+    return [json.loads(text) for text in told.get("jobs") or ()], told.get("message", "")
+
+
+async def test_a_try_of_a_function_makes_nothing_and_leaves_the_cursor(drive: MakerDriver) -> None:
+    pods = EvaluatingPods(drive.fake, CODE)
+    define(drive)
+    drive.apply(source=LOOK, suspend=True)
+    await drive.ready("Suspended")
+    assert await tried(drive, "1") == ([], "nothing to do")
+    pods.module.todo += ["x", "x", "y"]
+    jobs, message = await tried(drive, "2")
+    assert ([job["spec"]["runConfig"] for job in jobs], message) == ([{"key": "x"}, {"key": "y"}], "")
+    pods.module.todo[:] = ["fail"]
+    assert "raised ValueError: no database" in (await tried(drive, "3"))[1]
+    assert (drive.created(), drive.status()["cursor"].get("text")) == ([], None)
+    await drive.until(lambda: not pods.pods(), "no pod")
+    drive.change(suspend=False)
+    pods.module.todo[:] = ["x"]
+    await drive.made(1)
+    await drive.until(lambda: (drive.status().get("cursor") or {}).get("runKey"), "the cursor")
+    assert await tried(drive, "4") == ([], "of 1 run keys there has been a Job already")
+
+
+async def test_a_try_of_an_object_store(drive: MakerDriver) -> None:
+    pods = EvaluatingPods(drive.fake)
+    pods.keys = {"a.csv": "1"}
+    drive.apply(source=STORE, template=SEEN, suspend=True)
+    await drive.ready("Suspended")
+    assert await tried(drive, "1") == ([], "it has not looked before: what is there already makes no Job")
+    drive.change(suspend=False)
+    await begun(drive)
+    drive.change(suspend=True)
+    await drive.ready("Suspended")
+    pods.keys["b.csv"] = "1"
+    jobs, _ = await tried(drive, "2")
+    assert [job["spec"]["runConfig"]["seen"] for job in jobs] == ["b.csv s3://bucket/in/b.csv"]
+    assert drive.created() == []
+
+
+async def test_a_try_of_what_tells_by_itself(drive: MakerDriver) -> None:
+    drive.apply(source={"job": {"name": "a"}}, template=SEEN, suspend=True)
+    await drive.ready("Suspended")
+    kind = {"apiVersion": "podgraph.dev/v1alpha1", "kind": "Job"}
+    drive.fake.create({**kind, "metadata": {"name": "a"}, "spec": {"ops": OPS}})
+    drive.finish("a", at=T0 + 10)
+    await drive.until(lambda: drive.makers._finished._jobs.get("default"), "it is seen")
+    jobs, _ = await tried(drive, "1")
+    assert [job["spec"]["runConfig"]["seen"] for job in jobs] == ["a Succeeded"]
+    assert drive.created() == []
+
+
+async def test_a_try_of_what_cannot_look(drive: MakerDriver) -> None:
+    drive.apply(source={"http": {"url": "https://example.com"}}, template=SEEN)
+    await drive.ready("NotAllowed")
+    _, message = await tried(drive, "1")
+    assert message == "http sensors are off: the chart's value sensors.http.allow is empty"
+
+
+async def test_many_jobs_are_not_all_shown(drive: MakerDriver) -> None:
+    pods = EvaluatingPods(drive.fake, CODE)
+    pods.module.todo += [str(n) for n in range(30)]
+    define(drive)
+    drive.apply(source=LOOK, suspend=True)
+    await drive.ready("Suspended")
+    jobs, message = await tried(drive, "1")
+    assert (len(jobs), message) == (20, "10 more Jobs are not shown")
+
+
 # --- schedules
 
 
@@ -450,3 +531,16 @@ async def test_what_keeps_the_function_is_said(timed: MakerDriver) -> None:
     timed.apply(everySeconds=MINUTE, python=NIGHTLY)
     ready = await timed.ready("DefinitionNotFound")
     assert ready["message"] == "there is no JobDefinition 'orders' in its namespace"
+
+
+async def test_a_try_of_a_tick(timed: MakerDriver) -> None:
+    pods = await ticking(timed, suspend=False)
+    jobs, _ = await tried(timed, "1 2026-11-25T00:00:00Z")
+    assert jobs[0]["spec"]["runConfig"] == {"at": "2026-11-25T00:00:00+00:00"}
+    pods.module.todo[:] = ["skip"]
+    assert await tried(timed, "2") == ([], "a holiday")
+    assert (await tried(timed, "3 tomorrow"))[0] == []
+    timed.fake.delete("jobdefinitions", "default", "orders")
+    await timed.ready("DefinitionNotFound")
+    assert await tried(timed, "4") == ([], "there is no JobDefinition 'orders' in its namespace")
+    assert timed.created() == []

@@ -168,7 +168,8 @@ def test_a_file_with_a_sensor_and_a_schedule(operator: Any, namespace: Kube, ste
     assert applied[:2] == (
         0,
         "squares made\nsensor each-number made\n"
-        "schedule each-minute made, suspended: podgraph schedule resume each-minute\n",
+        "schedule each-minute made, suspended: podgraph schedule resume each-minute\n"
+        "schedule nightly made, suspended: podgraph schedule resume nightly\n",
     ), applied[2]
     jobs = made(namespace, "each-number", 3)
     assert sorted(outputs_of(job, "square")["result"] for job in jobs) == [1, 4, 9]
@@ -186,11 +187,21 @@ def test_a_file_with_a_sensor_and_a_schedule(operator: Any, namespace: Kube, ste
     assert skipped
     assert len(namespace.find("pgj", "podgraph.dev/sensor=each-number")) == 3
 
+    tick = ["schedule", "tick", "each-minute", "--dry-run", "--at", "2026-11-24T00:09:00Z"]
+    status, out, err = podgraph(*tick, *where)
+    assert (status, "number: 9" in out, "each-minute-manual-1795478940" in out) == (0, True, True), err
+    status, out, err = podgraph("sensor", "tick", "each-number", "--dry-run", *where)
+    assert (status, out, err) == (0, "", "it would make no Job; all three are done\n")
+    status, out, err = podgraph("schedule", "tick", "nightly", *where)
+    assert status == 0, err
+    assert outputs_of(namespace.wait_finished(out.strip()), "square") == {"result": 49}
+
     assert podgraph("schedule", "resume", "each-minute", *where)[0] == 0
     again = podgraph("job", "launch", "-f", EXAMPLES / "numbers.py", "--image", step_image,
                      "--config-json", '{"ops": {"square": {"config": {"number": 5}}}}', *where)  # fmt: skip
     assert again[2].splitlines() == [
-        "definition squares unchanged", "sensor each-number unchanged", "schedule each-minute unchanged"
+        "definition squares unchanged", "sensor each-number unchanged", "schedule each-minute unchanged",
+        "schedule nightly unchanged, suspended: podgraph schedule resume nightly",
     ]  # fmt: skip
     assert outputs_of(namespace.wait_finished(again[1].strip()), "square") == {"result": 25}
 

@@ -18,6 +18,7 @@ from podgraph.planning.status import seconds_of
 from podgraph.reconcile.evaluators import Evaluators
 from podgraph.reconcile.makers import Maker, StatusWriter, record_once
 from podgraph.reconcile.seats import Seat
+from podgraph.reconcile.trying import jobs_of_answer
 from podgraph.runtime.answers import Answer
 from podgraph.scheduling.cursor import Cursor, key_digest
 from podgraph.scheduling.evaluators import EvaluatorSpec
@@ -48,6 +49,7 @@ class AskedSource:
         self.looked_at: float | None = None
         self.base = ""
         self.memory: Memory | None = None
+        self.trial: Seat | None = None
 
     @property
     def trouble(self) -> tuple[str, str] | None:
@@ -60,6 +62,13 @@ class AskedSource:
     def stop(self) -> None:
         """Ask no more."""
         self._stop(self.seat)
+        self.end_trial()
+
+    def end_trial(self) -> None:
+        """Say that nobody wants to know any more."""
+        if self.trial is not None:
+            self._stop(self.trial)
+            self.trial = None
 
     def done(self, now: float, failure: tuple[str, str] | None) -> None:
         """Say that the answer is dealt with; it is asked less often while it fails."""
@@ -81,14 +90,32 @@ class Asking:
         self, maker: Maker, source: StoreSource | PythonSource, interval: float, wake: Callable[[], None]
     ) -> AskedSource:
         """Return the source of a sensor."""
+        return AskedSource(self._seat(maker, source, wake), interval, self._evaluators.give_up)
+
+    def _seat(self, maker: Maker, source: StoreSource | PythonSource, wake: Callable[[], None]) -> Seat:
         if isinstance(source, PythonSource):
-            seat = self._evaluators.at_definition(maker.namespace, source.ref.definition, wake)
-        else:
-            ref = JobRef(maker.name, maker.namespace, maker.uid, "JobSensor")
-            image = source.image or self._evaluators.default_image
-            spec = EvaluatorSpec(ref, CodeSpec(image), self._evaluators.runtime, storage=source.storage)
-            seat = self._evaluators.at(spec, wake)
-        return AskedSource(seat, interval, self._evaluators.give_up)
+            return self._evaluators.at_definition(maker.namespace, source.ref.definition, wake)
+        ref = JobRef(maker.name, maker.namespace, maker.uid, "JobSensor")
+        image = source.image or self._evaluators.default_image
+        spec = EvaluatorSpec(ref, CodeSpec(image), self._evaluators.runtime, storage=source.storage)
+        return self._evaluators.at(spec, wake)
+
+    async def attempt(
+        self, maker: Maker, what: StoreSource | PythonSource, source: AskedSource, now: float, wake: Callable[[], None]
+    ) -> tuple[list[Object], str] | None:
+        """Return the Jobs that it would make now, None while there is no answer. Raises ApiError, DefinitionError."""
+        if source.trial is None:
+            source.trial = self._seat(maker, what, wake)
+            source.trial.ask(self._request(maker, what, source, ""))
+        answer, trouble = source.trial.answer, source.trial.trouble
+        if answer is None and trouble is None:
+            return None
+        source.end_trial()
+        if answer is None:
+            assert trouble is not None
+            raise DefinitionError(*trouble)
+        source.memory = source.memory or await self._recall(maker)
+        return jobs_of_answer(maker, what, answer, source.memory, now)
 
     async def advance(self, maker: Maker, what: StoreSource | PythonSource, source: AskedSource, now: float) -> float:
         """Deal with an answer that came, and ask again when it is time; return in how many seconds to come again.
@@ -111,12 +138,14 @@ class Asking:
         if not source.seat.is_asked:
             if now < source.due:
                 return source.due - now
-            source.seat.ask(self._request(maker, what, source))
+            source.seat.ask(self._request(maker, what, source, source.base))
         return _MAX_BACKOFF
 
-    def _request(self, maker: Maker, what: StoreSource | PythonSource, source: AskedSource) -> dict[str, Any]:
+    def _request(
+        self, maker: Maker, what: StoreSource | PythonSource, source: AskedSource, base: str
+    ) -> dict[str, Any]:
         if isinstance(what, StoreSource):
-            return {"kind": "keys", "pattern": what.pattern, "base": source.base, "timeout": _LISTING_SECONDS}
+            return {"kind": "keys", "pattern": what.pattern, "base": base, "timeout": _LISTING_SECONDS}
         cursor = Cursor.from_status(maker.status.get("cursor") or {})
         last = maker.status.get("lastTickTime")
         return {

@@ -12,7 +12,7 @@ from podgraph.definition.errors import DefinitionError
 from podgraph.planning.status import condition, seconds_of, set_condition
 from podgraph.reconcile.queue import KeyedQueue
 from podgraph.reconcile.working import work
-from podgraph.scheduling.making import second
+from podgraph.scheduling.making import TRY_ANNOTATION, second
 from podgraph.scheduling.schedule import TickRecord
 
 __all__ = ["Maker", "Makers", "StatusWriter", "read_maker", "record_once", "record_tick", "set_ready"]
@@ -40,6 +40,17 @@ class Maker:
         self.status: dict[str, Any] = dict(found.get("status") or {})
         self.unwritten: dict[str, Any] = {}
         self.put_off = 0
+        self.wanted_try = _wanted_try(found)
+
+    @property
+    def is_tried(self) -> bool:
+        """Whether somebody wants to know what it would make now (see reconcile.trying)."""
+        return bool(self.wanted_try) and (self.status.get("tried") or {}).get("id") != self.wanted_try
+
+    def try_wanted(self, found: Object) -> bool:
+        """Take in an event; return whether somebody wants to know by now."""
+        before, self.wanted_try = self.wanted_try, _wanted_try(found)
+        return self.is_tried and before != self.wanted_try
 
     def changed(self, found: Object) -> bool:
         """Take in an event; return whether the spec is another one."""
@@ -60,11 +71,14 @@ class Maker:
 class Makers:
     """The JobSchedules, or the JobSensors, that there are.
 
-    `begin(uid)` is called for one that came or has another spec, `forget(uid)` for one that is gone.
+    `begin(uid)` is called for one that came or has another spec, `forget(uid)` for one that is gone, and `attempt(uid)`
+    for one of which somebody wants to know what it would make.
     """
 
-    def __init__(self, begin: Callable[[str], None], forget: Callable[[str], None]) -> None:
-        self._begin, self._forget = begin, forget
+    def __init__(
+        self, begin: Callable[[str], None], forget: Callable[[str], None], attempt: Callable[[str], None]
+    ) -> None:
+        self._begin, self._forget, self._attempt = begin, forget, attempt
         self._known: dict[str, Maker] = {}
 
     def get(self, uid: str) -> Maker | None:
@@ -81,9 +95,16 @@ class Makers:
         maker = self._known.get(uid)
         if maker is None:
             self._known[uid] = Maker(found)
-        elif not maker.changed(found):
-            return  # it is our own writing of its status
+        else:
+            if maker.try_wanted(found):
+                self._attempt(uid)
+            if not maker.changed(found):
+                return  # it is our own writing of its status
         self._begin(uid)
+
+
+def _wanted_try(found: Object) -> str:
+    return str((found["metadata"].get("annotations") or {}).get(TRY_ANNOTATION, ""))[:64]
 
 
 async def read_maker(

@@ -20,6 +20,7 @@ from podgraph.reconcile.launched import Launched, LaunchedJobs
 from podgraph.reconcile.makers import Maker, Makers, StatusWriter, read_maker, record_tick, set_ready
 from podgraph.reconcile.queue import KeyedQueue
 from podgraph.reconcile.tick_functions import TickFunctions
+from podgraph.reconcile.trying import tell_tried
 from podgraph.reconcile.working import work
 from podgraph.scheduling.making import SCHEDULE_LABEL, second
 from podgraph.scheduling.schedule import ScheduleSpec, TickRecord, due, job_of_tick, read_schedule
@@ -41,7 +42,7 @@ class Schedules:
         self.jobs = LaunchedJobs(self._launching, "JobSchedule", SCHEDULE_LABEL, self.queue.add)
         self._writer = StatusWriter(self._launching, self.queue)
         self._clock = clock
-        self._makers = Makers(self._begin, self._forget)
+        self._makers = Makers(self._begin, self._forget, self.queue.add)
         self._specs: dict[str, ScheduleSpec] = {}
         self._functions = TickFunctions(evaluators, self.queue.add)
 
@@ -72,6 +73,8 @@ class Schedules:
         if maker is None:
             return
         spec = self._specs.get(uid) or await self._read(maker)
+        if maker.is_tried:
+            await self._try(maker, spec)
         if spec is None or spec.suspend:
             return
         status, now = maker.status, self._clock()
@@ -95,6 +98,25 @@ class Schedules:
             await self.jobs.delete(uid, surplus)
         wait = _LOOK_SECONDS if plan.next is None else min(_LOOK_SECONDS, plan.next - self._clock())
         self.queue.add_after(uid, wait)
+
+    async def _try(self, maker: Maker, spec: ScheduleSpec | None) -> None:
+        """Put into the status what a tick would make, if that is known."""
+        try:
+            if spec is None:
+                ready: Object = next((c for c in maker.status.get("conditions") or () if c["type"] == "Ready"), {})
+                raise DefinitionError("NotReady", ready.get("message", ""))
+            told = maker.wanted_try.partition(" ")[2]
+            tick = seconds_of(told) if told else spec.timing.next_after(self._clock()) or self._clock()
+            if spec.function is None:
+                tell_tried(maker, [job_of_tick(maker.object, spec.zone, tick)], "")
+            else:
+                found = self._functions.attempt(maker, spec, tick)
+                if found is None:
+                    return  # it is woken when it is known
+                tell_tried(maker, *found)
+        except (DefinitionError, ValueError) as error:
+            tell_tried(maker, [], str(error))
+        await self._writer.write(maker)
 
     def _tell(self, maker: Maker, spec: ScheduleSpec, upcoming: float | None) -> None:
         """Say in the status what keeps the function from being asked, and have its pod there by the next tick."""

@@ -21,6 +21,7 @@ from podgraph.reconcile.launched import LaunchedJobs
 from podgraph.reconcile.makers import Maker, Makers, StatusWriter, read_maker, record_tick, set_ready
 from podgraph.reconcile.queue import KeyedQueue
 from podgraph.reconcile.sources import FinishedJobs, Source, WatchedObjects, WatchedUrl
+from podgraph.reconcile.trying import jobs_of_seen, tell_tried
 from podgraph.reconcile.working import work
 from podgraph.scheduling.cursor import Cursor
 from podgraph.scheduling.http_policy import HttpPolicy
@@ -53,7 +54,7 @@ class Sensors:
         self._finished = FinishedJobs()
         self._writer = StatusWriter(self._launching, self.queue)
         self._asking = Asking(self._launching, evaluators, self._writer, self._make)
-        self._makers = Makers(self._begin, self._forget)
+        self._makers = Makers(self._begin, self._forget, self.queue.add)
         self._specs: dict[str, SensorSpec] = {}
         self._sources: dict[str, Source] = {}
         self._looked: dict[str, float] = {}
@@ -99,13 +100,19 @@ class Sensors:
         if maker is None:
             return
         spec = self._specs.get(uid) or await self._read(maker)
-        if spec is None or spec.suspend:
+        if spec is None or (spec.suspend and not maker.is_tried):
+            await self._refuse_try(maker)
             return
-        source = self._sources.get(uid)
+        source = self._sources.get(uid) or self._look(maker, spec)
         if source is None:
-            source = self._look(maker, spec)
-            if source is None:
-                return
+            await self._refuse_try(maker)
+            return
+        if maker.is_tried:
+            await self._try(maker, spec, source)
+        if spec.suspend:
+            if not maker.is_tried:
+                self._stop(uid)
+            return
         if isinstance(source, AskedSource):
             await self._ask(maker, spec, source)
             await self._tidy(maker, spec)
@@ -124,6 +131,32 @@ class Sensors:
                 self._looked[uid] = self._clock()
                 await self._deal(maker, spec, seen)
         await self._tidy(maker, spec)
+
+    async def _refuse_try(self, maker: Maker) -> None:
+        """Tell who wants to know what it would make why that is nothing."""
+        if maker.is_tried:
+            conditions = maker.status.get("conditions") or ()
+            tell_tried(maker, [], next((c["message"] for c in conditions if c["type"] == "Ready"), ""))
+            await self._writer.write(maker)
+
+    async def _try(self, maker: Maker, spec: SensorSpec, source: Source) -> None:
+        """Put into the status what it would make now, if that is known."""
+        what, now = spec.source, self._clock()
+        try:
+            if isinstance(source, AskedSource):
+                assert isinstance(what, StoreSource | PythonSource)
+                found = await self._asking.attempt(maker, what, source, now, lambda: self.queue.add(maker.uid))
+            elif source.trouble is not None:
+                raise DefinitionError(*source.trouble)
+            else:
+                seen = source.seen()
+                found = None if seen is None else jobs_of_seen(maker, what, seen, now)
+            if found is None:
+                return  # it is woken when it is known
+            tell_tried(maker, *found)
+        except DefinitionError as error:
+            tell_tried(maker, [], error.message)
+        await self._writer.write(maker)
 
     async def _ask(self, maker: Maker, spec: SensorSpec, source: AskedSource) -> None:
         """Go on with a source that is a pod."""

@@ -15,12 +15,14 @@ from podgraph.run_config.binding import merge
 from podgraph.scheduling.templates import render
 
 __all__ = [
-    "RUN_KEY_ANNOTATION", "SCHEDULE_LABEL", "SENSOR_LABEL", "TICK_ANNOTATION", "Request", "launched_name", "made_job",
-    "second", "tick_names",
+    "RUN_KEY_ANNOTATION", "SCHEDULE_LABEL", "SENSOR_LABEL", "TICK_ANNOTATION", "TRY_ANNOTATION", "Request",
+    "launched_name", "made_job", "second", "tick_names",
 ]  # fmt: skip
 
 SCHEDULE_LABEL, SENSOR_LABEL = f"{GROUP}/schedule", f"{GROUP}/sensor"
 TICK_ANNOTATION, RUN_KEY_ANNOTATION = f"{GROUP}/tick-time", f"{GROUP}/run-key"
+TRY_ANNOTATION = f"{GROUP}/try"
+"""On a schedule or sensor: somebody wants to know what it would make; of a schedule the tick stands behind a space."""
 _LABELS = {"JobSchedule": SCHEDULE_LABEL, "JobSensor": SENSOR_LABEL}
 _MAX_NAME = 63
 

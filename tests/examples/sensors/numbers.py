@@ -1,9 +1,9 @@
-"""A job with a sensor that runs it once for each of three numbers, and a schedule that runs it each minute.
+"""A job with a sensor that runs it once for each of three numbers, and schedules for each minute and each night.
 
-`podgraph definition apply -f numbers.py` brings all three into a cluster; the schedule waits there to be resumed.
+`podgraph definition apply -f numbers.py` brings all into a cluster; the schedules wait there to be resumed.
 """
 
-from podgraph import DefaultSensorStatus, RunRequest, SkipReason, job, op, schedule, sensor
+from podgraph import DefaultSensorStatus, RunRequest, ScheduleDefinition, SkipReason, job, op, schedule, sensor
 
 
 @op(config_schema={"number": int})
@@ -32,3 +32,6 @@ def each_number(context):
 @schedule("* * * * *", job=squares)
 def each_minute(context):
     return config_of(context.scheduled_execution_time.minute)
+
+
+nightly = ScheduleDefinition("nightly", job=squares, cron_schedule="0 3 * * *", run_config=config_of(7))
