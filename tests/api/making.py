@@ -40,6 +40,7 @@ class MakerDriver:
         self.plural = f"{kind.lower()}s"
         self.makers: Any = None
         self.evaluators: Any = None
+        self.settling = 0.0
         self._tasks: list[asyncio.Task[None]] = []
         self._session: aiohttp.ClientSession | None = None
 
@@ -47,7 +48,7 @@ class MakerDriver:
         """Start it; it knows nothing yet."""
         self._session = aiohttp.ClientSession(base_url=self.fake.url)
         client = Client(self._session)
-        self.evaluators = Evaluators(client, client, BUNDLE, IMAGE, self.clock)
+        self.evaluators = Evaluators(client, client, BUNDLE, IMAGE, self.clock, self.settling)
         self.makers = self.make(client, self.evaluators, self.clock)
         on_job = getattr(self.makers, "job_changed", self.makers.jobs.job_changed)
         self._tasks = [

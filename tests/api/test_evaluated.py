@@ -279,6 +279,24 @@ async def test_definitions_that_are_not_there_or_not_ready(drive: MakerDriver) -
     assert [p["spec"]["containers"][0]["image"] for p in pods.pods()] == ["other"]
 
 
+async def test_a_definition_that_is_not_known_yet_is_not_missing(drive: MakerDriver) -> None:
+    pods = EvaluatingPods(drive.fake, CODE)
+    await drive.stop()
+    drive.settling = 60.0
+    await drive.start()
+    drive.apply(source=LOOK)
+    await drive.ready("Ready")
+    define(drive)
+    await drive.until(lambda: drive.status().get("ticks"), "a tick")
+    assert len(pods.pods()) == 1
+    reasons = [
+        condition["reason"]
+        for call in drive.fake.calls("PATCH", "/jobsensors/s/status$")
+        for condition in call.body["status"].get("conditions") or ()
+    ]
+    assert "DefinitionNotFound" not in reasons
+
+
 async def test_a_definition_without_code_has_no_functions(drive: MakerDriver) -> None:
     kind = {"apiVersion": "podgraph.dev/v1alpha1", "kind": "JobDefinition", "metadata": {"name": "orders"}}
     drive.fake.create({**kind, "spec": {"ops": OPS}})

@@ -43,6 +43,7 @@ MOST_PODS = 80
 WORKERS = 8
 _ANSWER_GRACE = 30.0
 _MAX_BACKOFF = 300.0
+_SETTLING_SECONDS = 10.0  # by then all definitions there are have been told of
 _STRAY_SECONDS = 90.0  # by then it is known who needs which
 _TAIL = 1_000
 _TIMED_SECONDS = 60.0
@@ -55,7 +56,7 @@ class Evaluators:
 
     def __init__(
         self, client: Client, watcher: Client, bundle: Bundle, default_image: str,
-        clock: Callable[[], float] = time.time,
+        clock: Callable[[], float] = time.time, settling: float = _SETTLING_SECONDS,
     ) -> None:  # fmt: skip
         self.queue = KeyedQueue()
         self.pods = PodReflector(watcher.session, self._pod_changed, EVALUATOR_LABEL)
@@ -65,6 +66,7 @@ class Evaluators:
         self._known: dict[str, Evaluated] = {}
         self._definitions: dict[tuple[str, str], tuple[str, PodOf]] = {}
         self._seats: dict[tuple[str, str], list[Seat]] = {}
+        self._settling: float | None = settling
         self._session, self._numbers = secrets.token_hex(4), itertools.count()
 
     async def run(self) -> None:
@@ -72,11 +74,19 @@ class Evaluators:
         try:
             async with asyncio.TaskGroup() as group:
                 group.create_task(self.pods.run())
+                group.create_task(self._settle())
                 await self.pods.synced.wait()
                 for _ in range(WORKERS):
                     group.create_task(work(self.queue, self._reconcile, "evaluator"))
         finally:
             await self._logs.close()
+
+    async def _settle(self) -> None:
+        """Take a definition that is not known after a while to be none."""
+        await asyncio.sleep(self._settling or 0.0)
+        self._settling = None
+        for key in list(self._seats):
+            self._look_again(key)
 
     def definition_changed(self, kind: str | None, definition: Object) -> None:
         """Take in an event of a JobDefinition."""
@@ -87,6 +97,10 @@ class Evaluators:
                 del self._definitions[key]
         else:
             self._definitions[key] = (meta["uid"], definition_pod(definition, self.default_image, self.runtime))
+        self._look_again(key)
+
+    def _look_again(self, key: tuple[str, str]) -> None:
+        """Have those who ask at a definition take in that it may be another one now."""
         for seat in list(self._seats.get(key, ())):
             before = seat.trouble
             seat.look()
@@ -99,6 +113,8 @@ class Evaluators:
         def find() -> PodOf:
             found = self._definitions.get((namespace, name))
             if found is None:
+                if self._settling is not None:
+                    return PodOf()
                 return PodOf(None, "DefinitionNotFound", f"there is no JobDefinition {name!r} in its namespace")
             return found[1]
 

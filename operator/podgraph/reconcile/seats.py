@@ -85,7 +85,7 @@ class Seat:
         found = self._find()
         if found.spec is None:
             self._leave()
-            self._trouble = (found.reason, found.message)
+            self._trouble = (found.reason, found.message) if found.reason else None
         elif self._pod is None or self._pod.spec != found.spec:
             self._leave()
             self._pod = self._evaluators.join(found.spec, self)

@@ -92,7 +92,7 @@ class EvaluatorSpec:
 
 @dataclass(frozen=True)
 class PodOf:
-    """The pod of a JobDefinition as it is now, or why there is none."""
+    """The pod of a JobDefinition as it is now, or why there is none; without a reason that is not known yet."""
 
     spec: EvaluatorSpec | None = None
     reason: str = ""
