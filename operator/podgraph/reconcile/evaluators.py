@@ -163,7 +163,7 @@ class Evaluators:
         """Take back what was asked."""
         for kept in (pod.requests, pod.askers, pod.asked_at):
             kept.pop(name, None)
-        self.queue.add_after(pod.key, 1.0)
+        self.queue.add(pod.key)
 
     def look_at(self, pod: Evaluated) -> None:
         """Have a pod looked at."""
@@ -254,7 +254,7 @@ class Evaluators:
         if meta.name != pod.name:  # an operator before this one has made it
             pod.adopt(meta.name, None)
         requests = requests_that_fit(pod.requests)
-        if pod.told != set(requests):
+        if pod.told is None or not set(requests) <= pod.told:  # what is answered may stand there until then
             told = pod.spec.annotations(meta.name, requests)
             self.pods.put(await self._client.assign_pod(meta.namespace, meta.name, meta.uid, told))
             pod.told = set(requests)
