@@ -142,7 +142,9 @@ class Evaluated:
 
     def is_needed(self, now: float) -> bool:
         """Whether there is to be a pod."""
-        return bool(self.requests) or self.needed_at - (_LINGER_SECONDS if self.name else WARM_SECONDS) <= now
+        if any(seat.is_asked for seat in self.seats):  # one that has not dealt with its answer may ask again at once
+            return True
+        return self.needed_at - (_LINGER_SECONDS if self.name else WARM_SECONDS) <= now
 
     @property
     def needed_at(self) -> float:
