@@ -24,7 +24,7 @@ from podgraph.cluster.connection import connect, login
 
 __all__ = ["measure", "rows"]
 
-SCHEDULES, BURSTS, IDLE_SECONDS, CHANGES = 1_000, 3, 120, 30
+SCHEDULES, BURSTS, IDLE_SECONDS, CHANGES = 1_000, 2, 120, 30
 _AT_ONCE = 20
 _API = "/apis/podgraph.dev/v1alpha1/namespaces"
 _KIND = {"apiVersion": "podgraph.dev/v1alpha1"}
