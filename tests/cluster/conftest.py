@@ -17,6 +17,7 @@ from pathlib import Path
 
 import pytest
 
+from cluster import s3
 from cluster.kube import CHECKOUT, Kube, KubeError, find_kube, new_namespace, no_other_operator
 
 _READY_SECONDS = 60
@@ -120,6 +121,17 @@ def step_image(kube: Kube) -> str:
     images = [image for node in kube.find("nodes") for image in node["status"].get("images") or ()]
     named = [name for image in images for name in image.get("names") or ()]
     return "podgraph/step:dev" if any(n.endswith("podgraph/step:dev") for n in named) else "python:3.13-slim"
+
+
+@pytest.fixture(scope="session")
+def s3_server(step_image: str) -> Iterator[s3.S3]:
+    """A real S3 server that pods reach."""
+    if not s3.can_serve():
+        pytest.skip("only pods of the node of `make up` reach this machine")
+    if not step_image.startswith("podgraph/step"):
+        pytest.skip(f"{step_image} has no s3fs")
+    with s3.serving() as server:
+        yield server
 
 
 @pytest.fixture(scope="session")

@@ -190,16 +190,6 @@ def claim(restricted: Kube) -> Iterator[Place]:
 
 
 @pytest.fixture(scope="module")
-def s3_server(step_image: str) -> Iterator[s3.S3]:
-    if not s3.can_serve():
-        pytest.skip("only pods of the node of `make up` reach this machine")
-    if not step_image.startswith("podgraph/step"):
-        pytest.skip(f"{step_image} has no s3fs")
-    with s3.serving() as server:
-        yield server
-
-
-@pytest.fixture(scope="module")
 def bucket(restricted: Kube, s3_server: s3.S3) -> Iterator[Place]:
     _secret(restricted, "s3", s3_server.environment)
     spec = {"url": f"s3://{s3.BUCKET}/some/prefix", "secretRef": {"name": "s3"}}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tomllib
 
+from bench import schedules
 from bench.process import Usage
 from bench.scale import RANGES, figures, outside
 
@@ -24,3 +25,17 @@ def test_what_was_used_between_two_looks() -> None:
     used = Usage(1.5, 60.0, {"POST pods": 5, "GET pods": 1, "PATCH jobs/status": 2}).since(before)
     assert (used.cpu, used.peak_mib, used.writes) == (0.5, 60.0, 5)
     assert used.requests == {"POST pods": 3, "PATCH jobs/status": 2}
+
+
+def test_what_schedules_come_to() -> None:
+    found = {
+        "schedules": 100,
+        "burst_seconds": [n / 100 for n in range(100)],
+        "idle_share": 0.004,
+        "config_map_seconds": [0.1, 0.3],
+        "job_seconds": [0.2],
+    }
+    told = {what: (value, bar) for what, value, _, bar in schedules.rows(found)}
+    assert told["full minute of 100 schedules, tick to Job, p99"] == (0.98, "<= 1")
+    assert told["100 schedules between ticks"] == (0.4, "<= 1")
+    assert told["ConfigMap changed to Job, max"] == (0.3, "<= 0.5")

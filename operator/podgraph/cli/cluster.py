@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 import urllib3
@@ -93,6 +93,31 @@ class Cluster:
                     GROUP, _VERSION, self.namespace, self.plural, name, changed, _request_timeout=_ANSWER_SECONDS
                 )
             )
+
+    def apply(self, wanted: Object, kept: Collection[str] = ()) -> tuple[Object, str]:
+        """Make an object, or give the one of this name another spec; return it, and what was done.
+
+        The fields `kept` of the spec stay as one that is there already has them.
+        """
+        try:
+            current = self.get(wanted["metadata"]["name"])
+        except DefinitionError as error:
+            if error.reason != "Not Found":
+                raise
+            return self.create(wanted), "made"
+        spec = {key: value for key, value in wanted["spec"].items() if key not in kept}
+        spec |= {key: value for key, value in current["spec"].items() if key in kept}
+        changed = self.replace({**current, "spec": spec})
+        same = changed["metadata"]["generation"] == current["metadata"]["generation"]
+        return changed, "unchanged" if same else "changed"
+
+    def annotate(self, name: str, annotations: Mapping[str, str]) -> None:
+        """Put annotations on an object."""
+        with _told(f"change the {self.kind} {name!r}"):
+            self._jobs.patch_namespaced_custom_object(
+                GROUP, _VERSION, self.namespace, self.plural, name, {"metadata": {"annotations": dict(annotations)}},
+                _request_timeout=_ANSWER_SECONDS,
+            )  # fmt: skip
 
     def try_job(self, job: Mapping[str, Any]) -> None:
         """Have the cluster check a Job without making it."""

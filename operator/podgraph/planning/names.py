@@ -27,6 +27,9 @@ __all__ = [
     "WAITING",
     "clean_pod",
     "code_config_map",
+    "evaluator_nonce",
+    "evaluator_pod",
+    "keys_map",
     "label_value",
     "log_pod",
     "nonce",
@@ -99,6 +102,16 @@ def log_pod(job: str, uid: str, nonce: str) -> str:
     return _name(job, "logs", f"{uid}//logs/{nonce}")
 
 
+def evaluator_pod(owner: str, unique: str) -> str:
+    """Return the name of a pod that evaluates for schedules and sensors."""
+    return _name(owner, "evaluate", unique)
+
+
+def keys_map(sensor: str, unique: str) -> str:
+    """Return the name of a ConfigMap that holds what a sensor has made Jobs for."""
+    return _name(sensor, "keys", unique)
+
+
 def code_config_map(job: str, uid: str) -> str:
     """Return the name of the ConfigMap that holds a Job's own copy of its code."""
     return _name(job, "code", f"{uid}//code")
@@ -122,6 +135,11 @@ def run_nonce(uid: str) -> str:
 def shared_nonce(uid: str, pod: str, attempt: int) -> str:
     """Return what the record and the reports of that attempt must repeat."""
     return _hash(f"nonce/{uid}//pod/{pod}/{attempt}", 16)
+
+
+def evaluator_nonce(key: str, pod: str) -> str:
+    """Return what the answers of that pod must repeat."""
+    return _hash(f"nonce/{key}//evaluate/{pod}", 16)
 
 
 def label_value(text: str) -> str:

@@ -11,6 +11,7 @@ import logging
 import os
 import sys
 from pathlib import Path
+from types import ModuleType
 
 from podgraph.definition.errors import DefinitionError
 from podgraph.definition.jobs import JobDefinition
@@ -48,6 +49,11 @@ def work(assignment: Assignment, out: Out, job: JobDefinition | None = None) -> 
 
             show_logs(open_storage(assignment.storage), assignment.prefix, assignment.show, assignment.nonce)
             return Record(assignment.nonce, "Succeeded")
+        if assignment.evaluate:
+            from podgraph.runtime.evaluator import serve
+
+            has_code = assignment.file or assignment.module
+            serve(assignment, _module(assignment) if has_code else None)
         if assignment.ahead:
             return _work_ahead(assignment, out)
         return _work(job or _load(assignment), assignment, out)
@@ -79,13 +85,15 @@ def _work_ahead(assignment: Assignment, out: Out) -> Record:
 
 
 def _load(assignment: Assignment) -> JobDefinition:
+    return find_job(_module(assignment), assignment.job)
+
+
+def _module(assignment: Assignment) -> ModuleType:
     if assignment.module:
         sys.path.insert(0, os.getcwd())
-        module = import_module(assignment.module)
-    else:
-        sys.path.insert(0, protocol.CODE_DIR)
-        module = import_file(f"{protocol.CODE_DIR}/{assignment.file}")
-    return find_job(module, assignment.job)
+        return import_module(assignment.module)
+    sys.path.insert(0, protocol.CODE_DIR)
+    return import_file(f"{protocol.CODE_DIR}/{assignment.file}")
 
 
 def _work(job: JobDefinition, assignment: Assignment, out: Out) -> Record:

@@ -13,7 +13,7 @@ from typing import Any
 from podgraph.runtime import protocol
 from podgraph.runtime.protocol import Assignment, ProtocolError
 
-__all__ = ["ended_at_once", "read_assignment", "whole_assignment"]
+__all__ = ["ended_at_once", "file_identity", "read_assignment", "whole_assignment"]
 
 _SHORT_PAUSE, _LONG_PAUSE = 0.005, 0.025
 _PATIENCE = 200  # how many times as long as a pause it must have waited before that pause is the right one
@@ -29,7 +29,7 @@ def whole_assignment(ahead: Assignment) -> Assignment | None:
     file, seen = Path(protocol.ASSIGNMENT_FILE), (0, 0)
     begun = time.monotonic()
     while (waited := time.monotonic() - begun) < ahead.ahead:
-        now = _identity(file)
+        now = file_identity(file)
         if now != seen:
             seen = now
             found = read_assignment()
@@ -53,7 +53,8 @@ def _leave(number: int, frame: Any) -> None:
     os._exit(128 + number)
 
 
-def _identity(file: Path) -> tuple[int, int]:
+def file_identity(file: Path) -> tuple[int, int]:
+    """Return what tells one state of a file from another that takes its place."""
     try:
         status = file.stat()
     except OSError:
@@ -68,7 +69,7 @@ def _is_for(found: Assignment, ahead: Assignment) -> bool:
 
 
 def read_assignment() -> Assignment | None:
-    """Return the assignment that the pod has now; None when the file cannot be read."""
+    """Return the assignment that the pod has now; None when there is none that is whole."""
     try:
         return Assignment.from_text(Path(protocol.ASSIGNMENT_FILE).read_text(encoding="utf-8"))
     except (OSError, ProtocolError):
