@@ -12,7 +12,7 @@ from kubernetes.client.exceptions import ApiException
 from kubernetes.config import ConfigException
 
 from podgraph.definition.errors import DefinitionError
-from podgraph.planning.names import CONTAINER, GROUP, JOB_UID_LABEL, OP_ANNOTATION
+from podgraph.planning.names import CONTAINER, GROUP, JOB_UID_LABEL, OP_ANNOTATION, run_pod
 
 __all__ = ["Cluster"]
 
@@ -114,8 +114,10 @@ class Cluster:
         # A pod that runs several steps names none; they name it.
         uids = {pod.metadata.uid: pod.metadata.name for pod in found}
         steps = (job.get("status") or {}).get("steps") or {}
-        shared = {step: uids[uid] for step, record in steps.items() if (uid := record.get("podUID")) in uids}
-        return {**shared, **pods}
+        run = run_pod(job["metadata"]["name"], job["metadata"]["uid"])
+        of_all = run if run in uids.values() else ""  # in large jobs only the first of its steps names it
+        shared = {s: uids.get(r.get("podUID") or "", of_all if r.get("attempt") else "") for s, r in steps.items()}
+        return {**{step: pod for step, pod in shared.items() if pod}, **pods}
 
     def create_config_map(self, manifest: Mapping[str, Any]) -> None:
         """Create a ConfigMap whose name tells its content; that it is there already is success."""
