@@ -12,7 +12,7 @@ from kubernetes.client.exceptions import ApiException
 from kubernetes.config import ConfigException
 
 from podgraph.definition.errors import DefinitionError
-from podgraph.planning.names import CONTAINER, GROUP, JOB_UID_LABEL, OP_ANNOTATION, step_container
+from podgraph.planning.names import CONTAINER, GROUP, JOB_UID_LABEL, OP_ANNOTATION, run_pod, step_container
 
 __all__ = ["Cluster"]
 
@@ -139,9 +139,11 @@ class Cluster:
         # A pod that runs several steps names none; they name it.
         uids = {pod.metadata.uid: pod for pod in found}
         steps = (job.get("status") or {}).get("steps") or {}
-        shared = {
-            step: _log_of(step, uids[uid]) for step, record in steps.items() if (uid := record.get("podUID")) in uids
-        }
+        run = run_pod(job["metadata"]["name"], job["metadata"]["uid"])
+        of_all = next((pod for pod in found if pod.metadata.name == run), None)
+        # In large jobs only the first of its steps names the pod that runs them all.
+        own = {s: uids.get(r.get("podUID") or "", of_all if r.get("attempt") else None) for s, r in steps.items()}
+        shared = {step: _log_of(step, pod) for step, pod in own.items() if pod is not None}
         return {**shared, **pods}
 
     def create_config_map(self, manifest: Mapping[str, Any]) -> None:
