@@ -174,7 +174,7 @@ async def _patch(world: World, path: str, body: Object) -> None:
 async def _jobs(world: World) -> AsyncIterator[AsyncIterator[tuple[str, bool]]]:
     """Give the names of Jobs as they come and change from now on, and whether they are finished.
 
-    The API server ends the watch of one who reads too slowly, as on a machine that is busy; then it goes on with a list.
+    The API server ends the watch of one who reads too slowly, as on a busy machine; then it goes on with a list.
     """
     version = (await world.get(world.jobs_path, limit="1"))["metadata"]["resourceVersion"]
 
