@@ -17,7 +17,7 @@ from cluster.node.layout import HOST
 from cluster.node.packages import require_go
 from cluster.node.progress import output_of, run, step
 
-__all__ = ["NODES", "fake_nodes"]
+__all__ = ["fake_nodes"]
 
 VERSION = "v0.8.0"
 NODES = tuple(f"kwok-{at}" for at in range(5))
@@ -50,8 +50,8 @@ def program() -> tuple[Path, Path]:
 
 
 @contextlib.contextmanager
-def fake_nodes(kube: Kube) -> Iterator[str]:
-    """Have fake nodes for as long as the block runs; their names, joined by commas."""
+def fake_nodes(kube: Kube) -> Iterator[tuple[str, ...]]:
+    """Have fake nodes for as long as the block runs; yields their names."""
     (binary, stages), log = program(), CHECKOUT / ".bench" / "kwok.log"
     log.parent.mkdir(exist_ok=True)
     command = [str(binary), "--kubeconfig", kube.kubeconfig, "--config", str(stages)]
@@ -67,7 +67,7 @@ def fake_nodes(kube: Kube) -> Iterator[str]:
         names = [f"node/{name}" for name in NODES]
         limit = [f"--timeout={_READY_SECONDS}s"]
         kube.run("wait", "--for=condition=Ready", *names, *limit, seconds=_READY_SECONDS + 15)
-        yield ",".join(NODES)
+        yield NODES
     except KubeError as error:
         raise KubeError(f"{error}\nkwok said: {log.read_text()[-1_000:]}") from None
     finally:
