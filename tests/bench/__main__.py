@@ -53,6 +53,7 @@ PARTS = {
     "shapes": Part("whole small Jobs", shapes.rows, shapes.measure),
     "modes": Part("many ops in a pod, reading the code, large values", modes.rows, modes.measure),
     "fan-out": Part("a wide Job on fake nodes", scale.fan_out_rows, scale.fan_out),
+    "ahead": Part("a Job of chains on fake nodes, started ahead", scale.ahead_rows, scale.ahead),
     "jobs": Part("many small Jobs at once on fake nodes", scale.job_rows, scale.many_jobs),
 }
 _ERRORS = (KubeError, RuntimeError, OSError, aiohttp.ClientError, ExceptionGroup)

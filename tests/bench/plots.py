@@ -9,6 +9,8 @@ from typing import Any
 __all__ = ["bins", "costs", "draw"]
 
 BIN_SECONDS = 0.05
+COSTS = {"fan-out": "one wide Job", "jobs": "Jobs of ten steps at once"}
+"""The parts whose cost is drawn, and what they are called there."""
 
 
 def bins(values: Sequence[float], width: float = BIN_SECONDS) -> dict[float, int]:
@@ -44,7 +46,7 @@ def draw(found: Mapping[str, Any], folder: Path) -> list[Path]:
     made = []
     if "gap" in found:
         made.append(_draw_gaps(found["gap"], folder / "gap.png"))
-    if parts := {name: costs(found[name]) for name in ("fan-out", "jobs") if name in found}:
+    if parts := {name: costs(found[name]) for name in COSTS if name in found}:
         made.append(_draw_costs(parts, folder / "scale.png"))
     return made
 
@@ -71,14 +73,13 @@ def _draw_gaps(found: Mapping[str, Any], path: Path) -> Path:
 def _draw_costs(parts: Mapping[str, Mapping[str, list[float]]], path: Path) -> Path:
     from matplotlib import pyplot
 
-    names = {"fan-out": "one wide Job", "jobs": "Jobs of ten steps at once"}
     figure, (left, right) = pyplot.subplots(1, 2, figsize=(10, 3.8), layout="constrained")
     for name, points in parts.items():
-        left.plot(points["steps"], points["cpu_ms_per_step"], marker="o", label=names[name])
-        [line] = right.plot(points["steps"], points["steps_per_second"], marker="o", label=f"podgraph, {names[name]}")
+        left.plot(points["steps"], points["cpu_ms_per_step"], marker="o", label=COSTS[name])
+        [line] = right.plot(points["steps"], points["steps_per_second"], marker="o", label=f"podgraph, {COSTS[name]}")
         right.plot(
             points["steps"], points["bare_per_second"], marker="x", linestyle="--", color=line.get_color(),
-            label=f"bare pods, {names[name]}",
+            label=f"bare pods, {COSTS[name]}",
         )  # fmt: skip
     left.set(xscale="log", xlabel="steps", ylabel="operator CPU a step, ms", ylim=0)
     right.set(xscale="log", xlabel="steps", ylabel="steps a second", ylim=0)

@@ -1,7 +1,7 @@
 """Many steps on fake nodes: steps a second beside bare pods, and what a step costs the operator.
 
-`fan_out` is one Job that grows wide, `many_jobs` many small ones at once. Each round has an operator of its own: peak
-memory is that of a process's whole life.
+`fan_out` is one Job that grows wide, `many_jobs` many small ones at once, `ahead` one of many chains whose steps are
+started ahead. Each round has an operator of its own: peak memory is that of a process's whole life.
 """
 
 from __future__ import annotations
@@ -17,15 +17,26 @@ import msgspec
 from bench import bare
 from bench.kwok import fake_nodes
 from bench.process import running
-from bench.react import container_op
+from bench.react import IMAGE, container_op
 from bench.report import Row
 from bench.world import World, in_turns, say
 from cluster.kube import job_manifest
 
-__all__ = ["fan_out", "fan_out_rows", "job_rows", "many_jobs", "small_jobs", "wide_job"]
+__all__ = [
+    "ahead",
+    "ahead_rows",
+    "chained_job",
+    "fan_out",
+    "fan_out_rows",
+    "job_rows",
+    "many_jobs",
+    "small_jobs",
+    "wide_job",
+]
 
 WIDTHS, QUICK_WIDTHS = (100, 500, 1_000, 2_000, 5_000), (100, 300)
 JOBS, QUICK_JOBS = (1, 10, 100, 500), (1, 20)
+CHAINS, QUICK_CHAINS, LINKS = (20, 200), (20,), 5
 SMALL = 10
 ROUNDS, LARGE_ROUNDS, LARGE = 3, 1, 2_500
 COMPARED_WIDTH, BAR_WIDTH = 1_000, 2_000
@@ -47,6 +58,12 @@ def small_jobs(count: int) -> dict[str, Graph]:
     return {f"j{at}": diamond if at % 2 else chain for at in range(count)}
 
 
+def chained_job(count: int) -> dict[str, Graph]:
+    """Return one Job of so many chains."""
+    links = [(chain, at) for chain in range(count) for at in range(LINKS)]
+    return {f"chains-{count}": {f"c{chain}s{at}": (f"c{chain}s{at - 1}",) if at else () for chain, at in links}}
+
+
 async def fan_out(world: World) -> dict[str, Any]:
     """Return what Jobs of each width took, by width."""
     return await _measure(world, "steps", QUICK_WIDTHS if world.quick else WIDTHS, wide_job)
@@ -57,31 +74,45 @@ async def many_jobs(world: World) -> dict[str, Any]:
     return await _measure(world, f"Jobs of {SMALL} steps", QUICK_JOBS if world.quick else JOBS, small_jobs)
 
 
+async def ahead(world: World) -> dict[str, Any]:
+    """Return what a Job of so many chains of scripts took; their pods wait for one another as on a real node."""
+    return await _measure(world, f"chains of {LINKS}", QUICK_CHAINS if world.quick else CHAINS, chained_job, _script)
+
+
+def _script(name: str, *after: str) -> dict[str, Any]:
+    return {"name": name, "image": IMAGE, "script": "true", "after": list(after)}
+
+
 async def _measure(
-    world: World, noun: str, counts: Sequence[int], jobs_of: Callable[[int], dict[str, Graph]]
+    world: World,
+    noun: str,
+    counts: Sequence[int],
+    jobs_of: Callable[[int], dict[str, Graph]],
+    op: Callable[..., dict[str, Any]] = container_op,
 ) -> dict[str, Any]:
     found: dict[str, Any] = {}
     with fake_nodes(world.kube) as nodes:
         with running(world.folder, world.image, nodes):
-            spec = await world.step_spec("like", "only", ops=[container_op("only")])
+            spec = await world.step_spec("like", "only", ops=[op("only")])
         await world.clear("0")
         for count in counts:
             jobs = jobs_of(count)
             steps = sum(map(len, jobs.values()))
             rounds = 1 if world.quick else LARGE_ROUNDS if steps > LARGE else ROUNDS
             ours, theirs = await in_turns(
-                rounds, partial(by_podgraph, world, nodes, jobs), partial(by_hand, world, nodes, jobs, spec)
+                rounds, partial(by_podgraph, world, nodes, jobs, op), partial(by_hand, world, nodes, jobs, spec)
             )
             found[str(count)] = merged(steps, ours, theirs)
             say(f"    {count:>5} {noun}: {told(found[str(count)])}")
     return found
 
 
-async def by_podgraph(world: World, nodes: Sequence[str], jobs: dict[str, Graph], _: int) -> dict[str, float]:
+async def by_podgraph(
+    world: World, nodes: Sequence[str], jobs: dict[str, Graph], op: Callable[..., dict[str, Any]], _: int
+) -> dict[str, Any]:
     """Run the Jobs at once; return what it took."""
     manifests = [
-        job_manifest(name, ops=[container_op(step, *after) for step, after in graph.items()])
-        for name, graph in jobs.items()
+        job_manifest(name, ops=[op(step, *after) for step, after in graph.items()]) for name, graph in jobs.items()
     ]
     with running(world.folder, world.image, nodes) as operator:
         await world.run_job("warm", ops=[container_op("only")])
@@ -93,13 +124,18 @@ async def by_podgraph(world: World, nodes: Sequence[str], jobs: dict[str, Graph]
         size = len(msgspec.json.encode(await world.job(largest)))
     await world.clear("0")
     return {
-        "seconds": ended - sent, "cpu": used.cpu, "peak_mib": used.peak_mib, "writes": used.writes, "job_bytes": size,
-    }  # fmt: skip
+        "seconds": ended - sent,
+        "cpu": used.cpu,
+        "peak_mib": used.peak_mib,
+        "writes": used.writes,
+        "requests": used.requests,
+        "job_bytes": size,
+    }
 
 
 async def by_hand(
     world: World, nodes: Sequence[str], jobs: dict[str, Graph], spec: dict[str, Any], _: int
-) -> dict[str, float]:
+) -> dict[str, Any]:
     """Make the same pods; return what it took."""
     graph = {
         f"{name}-{step}": [f"{name}-{up}" for up in after] for name, one in jobs.items() for step, after in one.items()
@@ -109,9 +145,9 @@ async def by_hand(
     return {"seconds": done.seconds}
 
 
-def merged(steps: int, ours: Sequence[Mapping[str, float]], theirs: Sequence[Mapping[str, float]]) -> dict[str, Any]:
+def merged(steps: int, ours: Sequence[Mapping[str, Any]], theirs: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """Return the medians of the rounds, by step where that says more."""
-    middle = {key: median(one[key] for one in ours) for key in ours[0]}
+    middle = {key: median(one[key] for one in ours) for key in ours[0] if key != "requests"}
     return {
         "steps": steps,
         "rounds": len(ours),
@@ -162,3 +198,14 @@ def job_rows(found: dict[str, Any]) -> list[Row]:
         Row("small Jobs, operator's peak memory", one["peak_mib"], "MiB", of=of),
         Row("small Jobs, API writes a step", one["writes_per_step"], of=of),
     ]  # fmt: skip
+
+
+def ahead_rows(found: dict[str, Any]) -> list[Row]:
+    """Return the figures of the most chains."""
+    most = max(map(int, found))
+    one = found[str(most)]
+    of = f"{most:,} chains of {LINKS} in a Job"
+    return [
+        Row("API writes a step, started ahead", one["writes_per_step"], bar="<= 2.2", of=of),
+        Row("operator CPU a step, started ahead", one["cpu_ms_per_step"], "ms", of=of),
+    ]

@@ -48,6 +48,7 @@ FOUND: dict[str, dict[str, Any]] = {
         "peaks": {kind: {"make": 1.02, "use": 1.08} for kind in ("claim", "S3")},
     },
     "fan-out": {str(n): entry(n, cpu=n / 1_000, writes=n + 8) for n in (100, 1_000, 2_000)},
+    "ahead": {"20": entry(100, writes=215)},
     "jobs": {str(n): entry(10 * n, cpu=n / 100, writes=25 * n) for n in (1, 500)},
 }
 
