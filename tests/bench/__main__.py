@@ -13,6 +13,7 @@ import platform
 import subprocess
 import sys
 import tempfile
+import time
 import tomllib
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import asdict, dataclass
@@ -103,8 +104,11 @@ def on_cluster(names: Sequence[str], quick: bool, found: dict[str, Found]) -> li
 
 async def on_namespace(part: Part, kube: Kube, folder: Path, image: str, quick: bool) -> Found:
     assert part.measure is not None
+    begun = time.monotonic()
     async with connect(login()) as session:
-        return await part.measure(World(session, kube, folder, image, quick))
+        found = await part.measure(World(session, kube, folder, image, quick))
+    say(f"    {time.monotonic() - begun:.0f} s")
+    return found
 
 
 def told(found: dict[str, Found], troubles: Sequence[str], quick: bool) -> int:

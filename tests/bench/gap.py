@@ -11,7 +11,7 @@ from typing import Any
 
 from bench import bare
 from bench.numbers import gaps, summary
-from bench.process import Operator, running
+from bench.process import Operator, Usage, running
 from bench.report import Row
 from bench.world import World, in_turns, say
 from podgraph.planning.status import seconds_of
@@ -20,7 +20,7 @@ __all__ = ["CASES", "Case", "measure", "rows"]
 
 STEPS = 10
 ROUNDS = 3
-QUICK_BARE_STEPS = 4
+QUICK_BARE_STEPS = 3
 
 CODE = """
 import time
@@ -68,7 +68,7 @@ CASES = (
 
 async def measure(world: World) -> dict[str, Any]:
     """Return the gaps and the writes of each case, and the gaps of bare pods by their seconds of work."""
-    found: dict[str, Any] = {"chains": {case.says: {"gaps": [], "writes": []} for case in CASES}, "bare": {}}
+    found: dict[str, Any] = {"chains": {}, "bare": {}}
     with running(world.folder, world.image) as operator:
         like = await world.step_spec("warm", "first", code={"source": CODE.format(work=0, steps=2)})
         await world.clear()
@@ -82,14 +82,15 @@ async def measure(world: World) -> dict[str, Any]:
             for case, rounds in zip(cases, ours, strict=True):
                 found["chains"][case.says] = {
                     "gaps": [gap for one, _ in rounds for gap in one],
-                    "writes": [writes for _, writes in rounds],
+                    "writes": [used.writes / STEPS for _, used in rounds if used],
+                    "requests": [used.requests for _, used in rounds if used],
                 }
             found["bare"][str(work)] = [gap for one, _ in theirs for gap in one]
     return found
 
 
-async def by_podgraph(world: World, operator: Operator, case: Case, at: int) -> tuple[list[float], float]:
-    """Run the chain as a Job; return its gaps and the operator's writes a step."""
+async def by_podgraph(world: World, operator: Operator, case: Case, at: int) -> tuple[list[float], Usage]:
+    """Run the chain as a Job; return its gaps and what the operator used."""
     name = f"chain-{case.work}-{case.prestart}-{at}"
     before = await operator.usage()
     source = CODE.format(work=case.work, steps=STEPS)
@@ -97,18 +98,16 @@ async def by_podgraph(world: World, operator: Operator, case: Case, at: int) -> 
     steps = (await world.job(name))["status"]["steps"].values()
     await world.clear()
     used = (await operator.usage()).since(before)
-    return gaps(
-        (seconds_of(step["startTime"]), seconds_of(step["completionTime"])) for step in steps
-    ), used.writes / STEPS
+    return gaps((seconds_of(step["startTime"]), seconds_of(step["completionTime"])) for step in steps), used
 
 
-async def by_hand(world: World, spec: dict[str, Any], at: int) -> tuple[list[float], float]:
-    """Run the chain as bare pods, of which a quick look has fewer; return its gaps and its one write a step."""
+async def by_hand(world: World, spec: dict[str, Any], at: int) -> tuple[list[float], None]:
+    """Run the chain as bare pods, of which a quick look has fewer; return its gaps."""
     steps = QUICK_BARE_STEPS if world.quick else STEPS
     graph = {f"s{at}": [f"s{at - 1}"] if at else [] for at in range(steps)}
     done = await bare.run(world, graph, dict.fromkeys(graph, spec))
     await world.clear()
-    return gaps(done.spans()), 1.0
+    return gaps(done.spans()), None
 
 
 def rows(found: dict[str, Any]) -> list[Row]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -82,7 +82,7 @@ class World:
         """Return the resource version from which a watch of a list tells all that comes."""
         return (await self.get(path, limit="1"))["metadata"]["resourceVersion"]
 
-    async def lines(self, path: str, **params: str) -> AsyncIterator[bytes]:
+    async def lines(self, path: str, **params: str) -> AsyncGenerator[bytes, None]:
         """Yield the events of a watch as they come, not decoded: what is of interest is often little of each."""
         timeout = aiohttp.ClientTimeout(total=WAIT_SECONDS)
         async with self.session.get(path, params={"watch": "1", **params}, timeout=timeout) as answer:
@@ -159,7 +159,7 @@ class World:
             if time.monotonic() > end:
                 raise TimeoutError("the pods of a round did not go")
             await asyncio.sleep(0.2)
-        await asyncio.sleep(1)
+        await asyncio.sleep(0.5)
 
 
 _NONE = _Condition("", "")

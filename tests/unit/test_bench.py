@@ -33,6 +33,7 @@ FOUND: dict[str, dict[str, Any]] = {
     "react": {
         "first_pod_seconds": [0.011, 0.043],
         "reaction_seconds": [0.0005, 0.011],
+        "steps": 10,
         "seconds": [1.0],
         "bare_seconds": [0.996],
     },
@@ -158,7 +159,7 @@ def test_a_reaction_is_from_a_steps_end_to_the_next_ones_pod() -> None:
         pods={key: f"pod-{at}" for at, key in enumerate(keys)},
         ended={f"pod-{at}": at + 0.75 for at in range(react.CHAIN)},
     )
-    assert react.reactions(notes, "chain-0") == [0.25] * (react.CHAIN - 1)
+    assert react.reactions(notes, "chain-0", react.CHAIN) == [0.25] * (react.CHAIN - 1)
 
 
 def test_a_bare_pod_has_the_image_and_rights_of_a_step_and_nothing_of_ours() -> None:
@@ -205,12 +206,14 @@ def test_the_exit_status_tells_a_regression_and_what_could_not_be_measured(
 ) -> None:
     monkeypatch.setattr("bench.__main__.CHECKOUT", tmp_path)
     monkeypatch.setattr("bench.__main__.FOLDER", tmp_path)
+    monkeypatch.setattr("bench.plots.draw", lambda found, folder: [folder / f"{name}.png" for name in found])
     chains = {case.says: {"gaps": gaps_found, "writes": [2.0]} for case in gap.CASES}
     assert told({"gap": {"chains": chains, "bare": FOUND["gap"]["bare"]}}, troubles, quick=True) == status
     out, err = capsys.readouterr()
     assert ("WORSE THAN ITS RANGE: gap, 3 s of work, prestart 1, p50" in out) is (status == 1)
     assert ("error: modes: no cluster" in err) is (status == 2)
-    assert {path.name for path in tmp_path.iterdir()} == {"gap.json", "gap.png"}
+    assert "written: gap.json, gap.png" in out
+    assert [path.name for path in tmp_path.iterdir()] == ["gap.json"]
 
 
 def test_an_unknown_part_is_named(capsys: pytest.CaptureFixture[str]) -> None:
