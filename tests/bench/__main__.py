@@ -7,6 +7,7 @@ is outside its range in `ranges.toml`, with 2 when a part could not be measured;
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
 import platform
@@ -15,7 +16,7 @@ import sys
 import tempfile
 import time
 import tomllib
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -33,22 +34,23 @@ __all__ = ["PARTS", "RANGES", "main"]
 
 RANGES = Path(__file__).with_name("ranges.toml")
 FOLDER = CHECKOUT / ".bench"
-LOCAL = "local"
 
 Found = dict[str, Any]
+Measure = Callable[[World], Awaitable[Found]]
 
 
 @dataclass(frozen=True)
 class Part:
-    """What can be measured by itself, and what rows it comes to; all but `local` need a cluster."""
+    """What can be measured by itself, in a cluster or `alone`, and what rows it comes to."""
 
     says: str
     rows: Callable[[Found], list[Row]]
-    measure: Callable[[World], Awaitable[Found]] | None = None
+    measure: Measure | None = None
+    alone: Callable[[bool], Found] | None = None
 
 
 PARTS = {
-    LOCAL: Part("local execution beside Dagster", local.rows),
+    "local": Part("local execution beside Dagster", local.rows, alone=local.measure),
     "react": Part("how soon the operator does its part", react.rows, react.measure),
     "gap": Part("the gap between steps", gap.rows, gap.measure),
     "shapes": Part("whole small Jobs", shapes.rows, shapes.measure),
@@ -57,7 +59,7 @@ PARTS = {
     "ahead": Part("a Job of chains on fake nodes, started ahead", scale.ahead_rows, scale.ahead),
     "jobs": Part("many small Jobs at once on fake nodes", scale.job_rows, scale.many_jobs),
 }
-_ERRORS = (KubeError, RuntimeError, OSError, aiohttp.ClientError, ExceptionGroup)
+_ERRORS = (KubeError, RuntimeError, OSError, subprocess.SubprocessError, aiohttp.ClientError, ExceptionGroup)
 
 
 def main(asked: Sequence[str] = ()) -> int:
@@ -70,45 +72,47 @@ def main(asked: Sequence[str] = ()) -> int:
     FOLDER.mkdir(exist_ok=True)
     found: dict[str, Found] = {}
     troubles: list[str] = []
-    if LOCAL in names:
-        say(f"{LOCAL}: {PARTS[LOCAL].says}")
+
+    @contextlib.contextmanager
+    def taken(name: str) -> Iterator[None]:
+        """Say what is measured and how long that took, or keep why it could not be."""
+        say(f"{name}: {PARTS[name].says}")
+        begun = time.monotonic()
         try:
-            found[LOCAL] = local.measure(quick)
-        except (OSError, subprocess.SubprocessError) as error:
-            troubles.append(f"{LOCAL} could not be measured: {error}")
-    if in_cluster := [name for name in names if name != LOCAL]:
+            yield
+            say(f"    {time.monotonic() - begun:.0f} s")
+        except _ERRORS as error:
+            troubles.append(f"{name} could not be measured: {_sentence(error)}")
+            say(troubles[-1])
+
+    for name in names:
+        if alone := PARTS[name].alone:
+            with taken(name):
+                found[name] = alone(quick)
+    if in_cluster := [(name, measure) for name in names if (measure := PARTS[name].measure)]:
         try:
-            troubles += on_cluster(in_cluster, quick, found)
+            with cluster() as (kube, folder):
+                for name, measure in in_cluster:
+                    with taken(name), new_namespace(kube) as made:
+                        found[name] = asyncio.run(in_session(measure, made, folder, quick))
         except KubeError as error:
             troubles.append(str(error))
     return told(found, troubles, quick)
 
 
-def on_cluster(names: Sequence[str], quick: bool, found: dict[str, Found]) -> list[str]:
-    """Measure these parts into `found`; return why some could not be."""
+@contextlib.contextmanager
+def cluster() -> Iterator[tuple[Kube, Path]]:
+    """Give the cluster with our CRDs and no operator, and a folder for files. Raises KubeError."""
     kube = find_kube()
     os.environ["KUBECONFIG"] = kube.kubeconfig
-    troubles = []
     with no_other_operator(kube), tempfile.TemporaryDirectory() as folder:
         kube.run("apply", "--server-side", "--force-conflicts", "-f", str(CHECKOUT / "crds"))
-        for name in names:
-            say(f"{name}: {PARTS[name].says}")
-            try:
-                with new_namespace(kube) as made:
-                    found[name] = asyncio.run(on_namespace(PARTS[name], made, Path(folder), step_image(kube), quick))
-            except _ERRORS as error:
-                troubles.append(f"{name} could not be measured: {_sentence(error)}")
-                say(troubles[-1])
-    return troubles
+        yield kube, Path(folder)
 
 
-async def on_namespace(part: Part, kube: Kube, folder: Path, image: str, quick: bool) -> Found:
-    assert part.measure is not None
-    begun = time.monotonic()
+async def in_session(measure: Measure, kube: Kube, folder: Path, quick: bool) -> Found:
     async with connect(login()) as session:
-        found = await part.measure(World(session, kube, folder, image, quick))
-    say(f"    {time.monotonic() - begun:.0f} s")
-    return found
+        return await measure(World(session, kube, folder, step_image(kube), quick))
 
 
 def told(found: dict[str, Found], troubles: Sequence[str], quick: bool) -> int:

@@ -11,26 +11,20 @@ from bench import bare
 from bench.numbers import summary
 from bench.process import Notes, running
 from bench.report import Row
-from bench.world import World, in_turns, say
+from bench.world import World, in_turns, op, say
 
-__all__ = ["IMAGE", "container_op", "measure", "rows"]
+__all__ = ["measure", "rows"]
 
-IMAGE = "busybox:1"
 CHAIN, QUICK_CHAIN = 10, 5
 ROUNDS, JOBS, QUICK_JOBS = 3, 20, 3
 _JOBS_AT_A_TIME = 10
-
-
-def container_op(name: str, *after: str) -> dict[str, Any]:
-    """Return a container op that does nothing."""
-    return {"name": name, "image": IMAGE, "command": ["true"], **({"after": list(after)} if after else {})}
 
 
 async def measure(world: World) -> dict[str, Any]:
     """Return the seconds from a Job's POST and from a step's end to a pod's POST, and those of chains."""
     steps = QUICK_CHAIN if world.quick else CHAIN
     graph = {f"s{at}": [f"s{at - 1}"] if at else [] for at in range(steps)}
-    ops = [container_op(name, *after) for name, after in graph.items()]
+    ops = [op(name, *after) for name, after in graph.items()]
     with running(world.folder, world.image, notes=True) as operator:
         like = await world.step_spec("warm", "s0", ops=ops[:2])
         await world.clear()

@@ -17,9 +17,8 @@ import msgspec
 from bench import bare
 from bench.kwok import fake_nodes
 from bench.process import running
-from bench.react import IMAGE, container_op
 from bench.report import Row
-from bench.world import World, in_turns, say
+from bench.world import IMAGE, World, in_turns, op, say
 from cluster.kube import job_manifest
 
 __all__ = [
@@ -88,19 +87,19 @@ async def _measure(
     noun: str,
     counts: Sequence[int],
     jobs_of: Callable[[int], dict[str, Graph]],
-    op: Callable[..., dict[str, Any]] = container_op,
+    op_of: Callable[..., dict[str, Any]] = op,
 ) -> dict[str, Any]:
     found: dict[str, Any] = {}
     with fake_nodes(world.kube) as nodes:
         with running(world.folder, world.image, nodes):
-            spec = await world.step_spec("like", "only", ops=[op("only")])
+            spec = await world.step_spec("like", "only", ops=[op_of("only")])
         await world.clear("0")
         for count in counts:
             jobs = jobs_of(count)
             steps = sum(map(len, jobs.values()))
             rounds = 1 if world.quick else LARGE_ROUNDS if steps > LARGE else ROUNDS
             ours, theirs = await in_turns(
-                rounds, partial(by_podgraph, world, nodes, jobs, op), partial(by_hand, world, nodes, jobs, spec)
+                rounds, partial(by_podgraph, world, nodes, jobs, op_of), partial(by_hand, world, nodes, jobs, spec)
             )
             found[str(count)] = merged(steps, ours, theirs)
             say(f"    {count:>5} {noun}: {told(found[str(count)])}")
@@ -108,14 +107,14 @@ async def _measure(
 
 
 async def by_podgraph(
-    world: World, nodes: Sequence[str], jobs: dict[str, Graph], op: Callable[..., dict[str, Any]], _: int
+    world: World, nodes: Sequence[str], jobs: dict[str, Graph], op_of: Callable[..., dict[str, Any]], _: int
 ) -> dict[str, Any]:
     """Run the Jobs at once; return what it took."""
     manifests = [
-        job_manifest(name, ops=[op(step, *after) for step, after in graph.items()]) for name, graph in jobs.items()
+        job_manifest(name, ops=[op_of(step, *after) for step, after in graph.items()]) for name, graph in jobs.items()
     ]
     with running(world.folder, world.image, nodes) as operator:
-        await world.run_job("warm", ops=[container_op("only")])
+        await world.run_job("warm", ops=[op("only")])
         before = await operator.usage()
         sent, ended = await world.run_jobs(manifests)
         await asyncio.sleep(_SETTLE_SECONDS)  # the pods of steps that succeeded are deleted behind the Job's end

@@ -15,8 +15,9 @@ import msgspec
 
 from cluster.kube import Kube, job_manifest
 
-__all__ = ["World", "in_turns", "say"]
+__all__ = ["IMAGE", "World", "in_turns", "op", "say"]
 
+IMAGE = "busybox:1"
 WAIT_SECONDS = 600
 _JOBS = "/apis/podgraph.dev/v1alpha1/namespaces/{}/jobs"
 _DEFINITIONS = "/apis/podgraph.dev/v1alpha1/namespaces/{}/jobdefinitions"
@@ -60,12 +61,16 @@ class World:
     quick: bool
 
     @property
+    def namespace(self) -> str:
+        return self.kube.namespace
+
+    @property
     def pods_path(self) -> str:
-        return f"/api/v1/namespaces/{self.kube.namespace}/pods"
+        return f"/api/v1/namespaces/{self.namespace}/pods"
 
     @property
     def jobs_path(self) -> str:
-        return _JOBS.format(self.kube.namespace)
+        return _JOBS.format(self.namespace)
 
     async def post(self, path: str, manifest: dict[str, Any]) -> dict[str, Any]:
         async with self.session.post(path, json=manifest) as answer:
@@ -93,6 +98,11 @@ class World:
                 for line in lines:
                     yield line
         raise TimeoutError(f"the watch of {path} ended")
+
+    async def watch(self, path: str, **params: str) -> AsyncGenerator[dict[str, Any], None]:
+        """Yield the objects under `path` as they are and as they change."""
+        async for line in self.lines(path, **params):
+            yield msgspec.json.decode(line)["object"]
 
     async def job(self, name: str) -> dict[str, Any]:
         return await self.get(f"{self.jobs_path}/{name}")
@@ -123,7 +133,7 @@ class World:
 
     async def define(self, name: str, **spec: Any) -> None:
         """Make a JobDefinition and wait until it is resolved."""
-        path = _DEFINITIONS.format(self.kube.namespace)
+        path = _DEFINITIONS.format(self.namespace)
         await self.post(path, {"apiVersion": "podgraph.dev/v1alpha1", "kind": "JobDefinition",
                                "metadata": {"name": name}, "spec": spec})  # fmt: skip
         end = time.monotonic() + 60
@@ -173,6 +183,11 @@ async def in_turns(rounds: int, *turns: Callable[[int], Awaitable[T]]) -> list[l
         for kept, turn in reversed(order) if at % 2 else order:
             kept.append(await turn(at))
     return found
+
+
+def op(name: str, *after: str) -> dict[str, Any]:
+    """Return a container op that does nothing."""
+    return {"name": name, "image": IMAGE, "command": ["true"], **({"after": list(after)} if after else {})}
 
 
 def say(text: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -10,11 +11,13 @@ from typing import Any
 import pytest
 
 from bench import bare, gap, local, plots, react, scale, shapes
-from bench.__main__ import PARTS, RANGES, main, told
+from bench.__main__ import PARTS, RANGES, Part, main, told
+from bench.kwok import our_stages
 from bench.numbers import gaps, percentile, summary
 from bench.process import Notes, Usage
 from bench.report import Row, holds, outside, table
 from bench.world import in_turns
+from cluster.kube import KubeError
 
 ROUND = {"seconds": 4.0, "cpu": 0.2, "peak_mib": 80.0, "writes": 101, "job_bytes": 20_480}
 
@@ -180,6 +183,18 @@ def test_a_bare_pod_has_the_image_and_rights_of_a_step_and_nothing_of_ours() -> 
     assert "volumes" in like
 
 
+def test_what_waits_is_not_complete_on_a_fake_node() -> None:
+    owned = "    - key: '.metadata.ownerReferences.[].kind'\n      operator: 'In'\n"
+    stages = our_stages(f"kind: Stage\n    matchExpressions:\n{owned}")
+    assert stages.endswith(owned)
+    assert (
+        "'.metadata.labels[\"podgraph.dev/ahead\"]'\n      operator: 'NotIn'\n      values:\n      - 'waiting'"
+        in stages
+    )
+    with pytest.raises(KubeError, match="not as expected"):
+        our_stages("kind: Stage\n")
+
+
 def test_the_plots_data() -> None:
     assert plots.bins([0.31, 0.12, 0.149, 0.1]) == {0.1: 3, 0.3: 1}
     points = plots.costs({"1000": FOUND["fan-out"]["1000"], "100": FOUND["fan-out"]["100"]})
@@ -214,6 +229,32 @@ def test_the_exit_status_tells_a_regression_and_what_could_not_be_measured(
     assert ("error: modes: no cluster" in err) is (status == 2)
     assert "written: gap.json, gap.png" in out
     assert [path.name for path in tmp_path.iterdir()] == ["gap.json"]
+
+
+def test_what_cannot_be_measured_does_not_keep_the_others_from_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def none(quick: bool) -> dict[str, Any]:
+        raise ExceptionGroup("while making pods", [RuntimeError("POST pods: 403")])
+
+    def some(quick: bool) -> dict[str, Any]:
+        return {"quick": quick}
+
+    def rows(found: dict[str, Any]) -> list[Row]:
+        return [Row("quick", float(found["quick"]))]
+
+    parts = {"one": Part("first", rows, alone=none), "two": Part("second", rows, alone=some)}
+    monkeypatch.setattr("bench.__main__.PARTS", parts)
+    monkeypatch.setattr("bench.__main__.CHECKOUT", tmp_path)
+    monkeypatch.setattr("bench.__main__.FOLDER", tmp_path)
+    monkeypatch.setenv("BENCH", "quick")
+    assert main() == 2
+    out, err = capsys.readouterr()
+    assert "error: one could not be measured: POST pods: 403" in err
+    assert "| quick | 1 " in out
+    assert json.loads((tmp_path / "two.json").read_text())["found"] == {"quick": True}
+    assert main(["two"]) == 0
+    assert "first" not in capsys.readouterr().out
 
 
 def test_an_unknown_part_is_named(capsys: pytest.CaptureFixture[str]) -> None:
