@@ -37,7 +37,7 @@ chart: ## Write the chart's copy of crds/
 
 install: $(if $(OWN),up) images ## Install the chart with the images just built
 	@helm upgrade --install podgraph charts/podgraph --namespace podgraph-system --create-namespace --take-ownership --wait --timeout 120s \
-	  --set image.tag=dev --set stepImage=podgraph/step:dev > .cluster/install.log \
+	  --set image.tag=dev --set stepImage=podgraph/step:dev --set storage.createClaim.enabled=true > .cluster/install.log \
 	  || { cat .cluster/install.log; kubectl -n podgraph-system logs deployment/podgraph --tail=20; exit 1; }
 	@cmp --silent .cluster/state/loaded-operator .cluster/state/installed-operator || { \
 	  kubectl -n podgraph-system rollout restart deployment podgraph && \

@@ -1,4 +1,4 @@
-"""What `make demo` runs once the cluster, the images and the chart are there: two Jobs, followed to their end."""
+"""What `make demo` runs once the cluster, the images and the chart are there: Jobs, followed to their end."""
 
 from __future__ import annotations
 
@@ -17,16 +17,15 @@ from podgraph.cli.follow import follow
 from podgraph.cli.tree import StepView, job_tree, state_of, step_line
 
 ROOT = Path(__file__).parents[1]
-EXAMPLES = ["arithmetic.yaml", "arithmetic-selection.yaml"]
-NAMES = ["arithmetic", "arithmetic-selection"]
+NAMES = ["arithmetic", "arithmetic-selection", "large-value"]
 LIMIT_SECONDS = 180.0
 
 
 def main() -> int:
-    """Apply the examples, follow them, print their status; 0 when both succeeded with the right values."""
+    """Apply the examples, follow them, print their status; 0 when all succeeded with the right values."""
     console = Console()
     kubectl = [str(ROOT / ".cluster/bin/kubectl")]
-    files = [argument for name in EXAMPLES for argument in ("-f", f"tests/examples/{name}")]
+    files = [argument for name in NAMES for argument in ("-f", f"tests/examples/{name}.yaml")]
     subprocess.run([*kubectl, "delete", "--ignore-not-found", "--wait=true", *files], cwd=ROOT, check=True)
     console.print(f"$ kubectl apply {' '.join(files)}", style="bold")
     subprocess.run([*kubectl, "apply", *files], cwd=ROOT, check=True)
@@ -43,6 +42,9 @@ def main() -> int:
     product = results["arithmetic"].get("multi_three", {}).get("outputs", {}).get("result")
     console.print(f"\nresult of arithmetic: [bold green]{product}[/]")
     console.print(f"steps of arithmetic-selection: {', '.join(sorted(results['arithmetic-selection']))}")
+    stored = results["large-value"].get("make", {}).get("stored", {}).get("result", {}).get("size", 0)
+    total = results["large-value"].get("total", {}).get("outputs", {}).get("result")
+    console.print(f"large-value passed {stored:,} bytes from op to op: {total}", highlight=False)
     console.print(
         "\nTry next:\n"
         "  export KUBECONFIG=$PWD/.cluster/kubeconfig PATH=$PWD/.cluster/bin:$PATH\n"
@@ -55,7 +57,8 @@ def main() -> int:
         markup=False,
     )
     good = all(state_of(job) == "Succeeded" for job in jobs.values())
-    return 0 if good and product == "9" and set(results["arithmetic-selection"]) == {"return_one", "add_two"} else 1
+    good = good and product == "9" and set(results["arithmetic-selection"]) == {"return_one", "add_two"}
+    return 0 if good and stored > 8_000_000 and total == "499999500000" else 1
 
 
 def show(console: Console, changes: Iterator[dict[str, Any]]) -> dict[str, dict[str, Any]]:

@@ -14,8 +14,23 @@ from podgraph.definition.graphs import GraphDefinition, graph
 from podgraph.definition.hooks import HookDefinition, failure_hook, success_hook
 from podgraph.definition.jobs import JobDefinition, job
 from podgraph.definition.ops import OpDefinition, op
+from podgraph.definition.requests import RunRequest, SensorResult, SkipReason
 from podgraph.definition.resources import ResourceDefinition, resource
 from podgraph.definition.retry import Backoff, Failure, Jitter, RetryPolicy, RetryRequested
+from podgraph.definition.schedules import (
+    DefaultScheduleStatus,
+    ScheduleDefinition,
+    ScheduleEvaluationContext,
+    build_schedule_context,
+    schedule,
+)
+from podgraph.definition.sensors import (
+    DefaultSensorStatus,
+    SensorDefinition,
+    SensorEvaluationContext,
+    build_sensor_context,
+    sensor,
+)
 from podgraph.definition.values import GraphOut, In, Nothing, Out, Output
 
 if TYPE_CHECKING:
@@ -28,6 +43,8 @@ __version__ = "0.1.0"
 
 __all__ = [
     "Backoff",
+    "DefaultScheduleStatus",
+    "DefaultSensorStatus",
     "DefinitionError",
     "ExecuteInProcessResult",
     "ExecutorDefinition",
@@ -50,7 +67,16 @@ __all__ = [
     "ResourceDefinition",
     "RetryPolicy",
     "RetryRequested",
+    "RunRequest",
+    "ScheduleDefinition",
+    "ScheduleEvaluationContext",
+    "SensorDefinition",
+    "SensorEvaluationContext",
+    "SensorResult",
+    "SkipReason",
     "build_op_context",
+    "build_schedule_context",
+    "build_sensor_context",
     "failure_hook",
     "graph",
     "in_process_executor",
@@ -58,6 +84,8 @@ __all__ = [
     "multiprocess_executor",
     "op",
     "resource",
+    "schedule",
+    "sensor",
     "success_hook",
 ]
 

@@ -28,6 +28,7 @@ from podgraph.definition.errors import DefinitionError
 from podgraph.planning.names import GROUP
 from podgraph.planning.storage import Storage, default_storage
 from podgraph.reconcile.controller import Controller
+from podgraph.reconcile.evaluators import Evaluators
 from podgraph.reconcile.schedules import Schedules
 from podgraph.reconcile.sensors import Sensors
 from podgraph.scheduling.http_policy import HttpPolicy, read_policy
@@ -128,8 +129,10 @@ async def operate(
         return info or login()
 
     async with controlling(found, image, stop, storage) as controller, connect(found) as watching:
-        schedules = Schedules(controller.client)
-        sensors = Sensors(controller.client, Client(watching), policy or HttpPolicy())
+        watcher = Client(watching)
+        evaluators = Evaluators(controller.client, watcher, controller.bundle, image)
+        schedules = Schedules(controller.client, evaluators)
+        sensors = Sensors(controller.client, watcher, policy or HttpPolicy(), evaluators)
 
         @kopf.on.event(GROUP, "v1alpha1", "jobs", registry=registry)
         async def job_seen(event: Any, **_: Any) -> None:
@@ -140,6 +143,7 @@ async def operate(
         @kopf.on.event(GROUP, "v1alpha1", "jobdefinitions", registry=registry)
         async def definition_seen(event: Any, **_: Any) -> None:
             controller.definition_changed(event["type"], event["object"])
+            evaluators.definition_changed(event["type"], event["object"])
 
         @kopf.on.event(GROUP, "v1alpha1", "jobschedules", registry=registry)
         async def schedule_seen(event: Any, **_: Any) -> None:
@@ -149,7 +153,11 @@ async def operate(
         async def sensor_seen(event: Any, **_: Any) -> None:
             sensors.changed(event["type"], event["object"])
 
-        async with _running(schedules.run(), stop), _running(sensors.run(), stop), _serving(controller, port):
+        work = [evaluators.run(), schedules.run(), sensors.run()]
+        async with contextlib.AsyncExitStack() as running:
+            for part in work:
+                await running.enter_async_context(_running(part, stop))
+            await running.enter_async_context(_serving(controller, port))
             _LOG.info("podgraph runs; steps without an image use %s", image)
             gc.collect()
             gc.freeze()

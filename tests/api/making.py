@@ -11,8 +11,9 @@ from typing import Any, Protocol
 import aiohttp
 
 from podgraph.cluster.client import Client
+from podgraph.reconcile.evaluators import Evaluators
 
-from .driving import Clock, end, watch
+from .driving import BUNDLE, IMAGE, Clock, end, watch
 from .fake import FakeCluster
 
 Obj = dict[str, Any]
@@ -34,22 +35,28 @@ class Makers(Protocol):
 class MakerDriver:
     """A fake cluster and what makes Jobs in it, which can be killed and started anew."""
 
-    def __init__(self, fake: FakeCluster, clock: Clock, kind: str, make: Callable[[Client, Clock], Any]) -> None:
+    def __init__(self, fake: FakeCluster, clock: Clock, kind: str, make: Callable[..., Any]) -> None:
         self.fake, self.clock, self.kind, self.make = fake, clock, kind, make
         self.plural = f"{kind.lower()}s"
         self.makers: Any = None
+        self.evaluators: Any = None
+        self.settling = 0.0
         self._tasks: list[asyncio.Task[None]] = []
         self._session: aiohttp.ClientSession | None = None
 
     async def start(self) -> None:
         """Start it; it knows nothing yet."""
         self._session = aiohttp.ClientSession(base_url=self.fake.url)
-        self.makers = self.make(Client(self._session), self.clock)
+        client = Client(self._session)
+        self.evaluators = Evaluators(client, client, BUNDLE, IMAGE, self.clock, self.settling)
+        self.makers = self.make(client, self.evaluators, self.clock)
         on_job = getattr(self.makers, "job_changed", self.makers.jobs.job_changed)
         self._tasks = [
             asyncio.create_task(self.makers.run()),
+            asyncio.create_task(self.evaluators.run()),
             asyncio.create_task(watch(self._session, "jobs", on_job)),
             asyncio.create_task(watch(self._session, self.plural, self.makers.changed)),
+            asyncio.create_task(watch(self._session, "jobdefinitions", self.evaluators.definition_changed)),
         ]
 
     async def stop(self) -> None:
@@ -58,7 +65,8 @@ class MakerDriver:
 
     def apply(self, name: str = "s", template: Obj | None = None, **spec: Any) -> Obj:
         """Create one."""
-        spec["jobTemplate"] = template or {"spec": {"ops": OPS}}
+        if template is not None or "python" not in spec.get("source", spec):
+            spec["jobTemplate"] = template or {"spec": {"ops": OPS}}
         return self.fake.create(
             {"apiVersion": "podgraph.dev/v1alpha1", "kind": self.kind, "metadata": {"name": name}, "spec": spec}
         )
@@ -122,10 +130,12 @@ class MakerDriver:
         self.clock.now += seconds
         for found in self.fake.objects(self.plural):
             self.makers.queue.add(found["metadata"]["uid"])
+        for pod in list(self.evaluators._known.values()):
+            self.evaluators.look_at(pod)
 
 
 @contextlib.asynccontextmanager
-async def making(kind: str, make: Callable[[Client, Clock], Any]) -> AsyncIterator[MakerDriver]:
+async def making(kind: str, make: Callable[..., Any]) -> AsyncIterator[MakerDriver]:
     """Run a fake cluster with what makes Jobs; both go by one clock."""
     clock = Clock(T0)
     async with FakeCluster(clock=clock) as fake:

@@ -59,7 +59,7 @@ async def test_a_tick_comes_at_its_time_by_itself() -> None:
         def __call__(self) -> float:
             return T0 + 0.9 + asyncio.get_running_loop().time() - self.begun
 
-    async with making("JobSchedule", lambda client, _: Schedules(client, Running())) as drive:
+    async with making("JobSchedule", lambda client, evaluators, _: Schedules(client, evaluators, Running())) as drive:
         drive.apply(everySeconds=1)
         assert (await drive.made(2))[:2] == [f"s-{int(T0) + 1}", f"s-{int(T0) + 2}"]
 
@@ -271,7 +271,7 @@ async def test_a_schedule_that_is_deleted_makes_no_more(drive: MakerDriver) -> N
     made = drive.apply(schedule="* * * * *")
     await drive.ready("Ready")
     drive.fake.delete("jobschedules", "default", "s")
-    await drive.until(lambda: made["metadata"]["uid"] not in drive.makers._makers, "forgotten")
+    await drive.until(lambda: drive.makers._makers.get(made["metadata"]["uid"]) is None, "forgotten")
     drive.apply(schedule="0 0 * * *")
     drive.move(MINUTE)
     await drive.ready("Ready")

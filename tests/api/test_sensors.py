@@ -14,6 +14,7 @@ from api.driving import Clock
 from api.making import OPS, T0, MakerDriver, making
 from podgraph.cluster.client import Client
 from podgraph.reconcile import sensors, sources
+from podgraph.reconcile.evaluators import Evaluators
 from podgraph.reconcile.sensors import Sensors
 from podgraph.scheduling.http_policy import HttpPolicy, read_policy
 
@@ -23,8 +24,8 @@ WATCHED = {"apiVersion": "v1", "resource": "configmaps", "name": "cm", "field": 
 
 
 def sensing(policy: HttpPolicy | None = None) -> Any:
-    def make(client: Client, clock: Clock) -> Sensors:
-        return Sensors(client, client, policy or HttpPolicy(), clock)
+    def make(client: Client, evaluators: Evaluators, clock: Clock) -> Sensors:
+        return Sensors(client, client, policy or HttpPolicy(), evaluators, clock)
 
     return making("JobSensor", make)
 

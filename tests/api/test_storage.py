@@ -124,10 +124,10 @@ async def test_the_pod_that_cleans_is_made_by_the_jobs_template_too(drive: Drive
     assert cleaner["spec"].items() >= template["spec"].items()
 
 
-async def test_only_steps_keep_their_logs(drive: Driver, tmp_path: Path) -> None:
+async def test_steps_keep_their_logs_and_so_may_the_pod_that_reads_the_code(drive: Driver, tmp_path: Path) -> None:
     async with AutoKubelet(drive.fake, PythonPods(drive.fake, PLAIN)):
         await ran(drive, tmp_path, PLAIN, logs=True)
-    assert {op_of(pod): assignment_of(pod).keep_log for pod in drive.fake.objects("pods")} == {"": False, "one": True}
+    assert {op_of(pod): assignment_of(pod).keep_log for pod in drive.fake.objects("pods")} == {"": True, "one": True}
 
 
 async def test_a_job_that_stored_nothing_goes_without_another_pod(drive: Driver, tmp_path: Path) -> None:

@@ -24,7 +24,7 @@ from typing import Any
 
 import aiohttp
 
-from bench import gap, local, modes, plots, react, scale, shapes
+from bench import gap, local, modes, plots, react, scale, schedules, shapes
 from bench.report import Row, outside, table
 from bench.world import World, say
 from cluster.kube import CHECKOUT, Kube, KubeError, find_kube, new_namespace, no_other_operator, step_image
@@ -41,12 +41,16 @@ Measure = Callable[[World], Awaitable[Found]]
 
 @dataclass(frozen=True)
 class Part:
-    """What can be measured by itself, in a cluster or `alone`, and what rows it comes to."""
+    """What can be measured by itself, in a cluster or `alone`, and what rows it comes to.
+
+    A quick look has no time for what is `long`.
+    """
 
     says: str
     rows: Callable[[Found], list[Row]]
     measure: Measure | None = None
     alone: Callable[[bool], Found] | None = None
+    long: bool = False
 
 
 PARTS = {
@@ -58,17 +62,18 @@ PARTS = {
     "fan-out": Part("a wide Job on fake nodes", scale.fan_out_rows, scale.fan_out),
     "ahead": Part("a Job of chains on fake nodes, started ahead", scale.ahead_rows, scale.ahead),
     "jobs": Part("many small Jobs at once on fake nodes", scale.job_rows, scale.many_jobs),
+    "schedules": Part("many schedules, and sensors", schedules.rows, schedules.measure, long=True),
 }
 _ERRORS = (KubeError, RuntimeError, OSError, subprocess.SubprocessError, aiohttp.ClientError, ExceptionGroup)
 
 
 def main(asked: Sequence[str] = ()) -> int:
-    """Measure the parts that are asked for, all when none is."""
+    """Measure the parts that are asked for."""
     if unknown := [name for name in asked if name not in PARTS]:
         print(f"error: there is no part {unknown[0]!r} of the bench; there are: {', '.join(PARTS)}", file=sys.stderr)
         return 2
     quick = os.environ.get("BENCH") == "quick"
-    names = [name for name in PARTS if name in asked or not asked]
+    names = chosen(asked, quick)
     FOLDER.mkdir(exist_ok=True)
     found: dict[str, Found] = {}
     troubles: list[str] = []
@@ -98,6 +103,11 @@ def main(asked: Sequence[str] = ()) -> int:
         except KubeError as error:
             troubles.append(str(error))
     return told(found, troubles, quick)
+
+
+def chosen(asked: Sequence[str], quick: bool) -> list[str]:
+    """Return the parts that are asked for in their order; all that there is time for when none is."""
+    return [name for name, part in PARTS.items() if (name in asked if asked else not (quick and part.long))]
 
 
 @contextlib.contextmanager

@@ -17,6 +17,7 @@ from pathlib import Path
 
 import pytest
 
+from cluster import s3
 from cluster.kube import CHECKOUT, Kube, KubeError, find_kube, new_namespace, no_other_operator, step_image
 
 _READY_SECONDS = 60
@@ -116,6 +117,17 @@ def kube() -> Kube:
 def found_step_image(kube: Kube) -> str:
     """An image with python3 that the cluster has or can pull."""
     return step_image(kube)
+
+
+@pytest.fixture(scope="session")
+def s3_server(step_image: str) -> Iterator[s3.S3]:
+    """A real S3 server that pods reach."""
+    if not s3.can_serve():
+        pytest.skip("only pods of the node of `make up` reach this machine")
+    if not step_image.startswith("podgraph/step"):
+        pytest.skip(f"{step_image} has no s3fs")
+    with s3.serving() as server:
+        yield server
 
 
 @pytest.fixture(scope="session")

@@ -14,7 +14,7 @@ import pytest
 from cluster import s3
 from cluster.conftest import OperatorProcess
 from cluster.kube import CHECKOUT, Kube, job_manifest, new_namespace, outputs_of, reasons_of
-from cluster.volumes import files_on, node_claim, node_volume, text_on
+from cluster.volumes import files_on, node_claim, text_on
 
 SECONDS = 180
 GIBIBYTE = 1 << 30
@@ -190,16 +190,6 @@ def claim(restricted: Kube) -> Iterator[Place]:
 
 
 @pytest.fixture(scope="module")
-def s3_server(step_image: str) -> Iterator[s3.S3]:
-    if not s3.can_serve():
-        pytest.skip("only pods of the node of `make up` reach this machine")
-    if not step_image.startswith("podgraph/step"):
-        pytest.skip(f"{step_image} has no s3fs")
-    with s3.serving() as server:
-        yield server
-
-
-@pytest.fixture(scope="module")
 def bucket(restricted: Kube, s3_server: s3.S3) -> Iterator[Place]:
     _secret(restricted, "s3", s3_server.environment)
     spec = {"url": f"s3://{s3.BUCKET}/some/prefix", "secretRef": {"name": "s3"}}
@@ -358,9 +348,7 @@ def test_example(kube: Kube, operator: OperatorProcess, step_image: str, kind: s
     text = text.replace("podgraph/step:dev", step_image)
     with contextlib.ExitStack() as stack:
         namespace = stack.enter_context(_namespace(kube))
-        if kind == "claim":
-            stack.enter_context(node_volume(namespace, "values"))
-        else:
+        if kind == "s3":
             text = text.replace("http://s3.example:7070", request.getfixturevalue("s3_server").endpoint)
         namespace.apply(text)
         assert outputs_of(succeeded(namespace, f"storage-{kind}"), "count") == {"result": 100_000}
@@ -376,7 +364,7 @@ def test_a_namespace_goes_with_its_jobs_and_what_they_stored(kube: Kube, operato
 
 def test_with_the_charts_claim_a_large_value_just_passes(kube: Kube, operator: OperatorProcess) -> None:
     own = {"claimRef": {"name": "podgraph-storage"}, "size": "1Gi", "storageClassName": ""}
-    with _namespace(kube) as namespace, node_volume(namespace, "podgraph-storage"):
+    with _namespace(kube) as namespace:
         operator.stop()
         operator.settings["PODGRAPH_STORAGE"] = json.dumps(own)
         operator.start()

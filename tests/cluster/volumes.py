@@ -9,7 +9,7 @@ from typing import Any
 
 from cluster.kube import Kube
 
-__all__ = ["files_on", "node_claim", "node_volume", "text_on"]
+__all__ = ["files_on", "node_claim", "node_volume", "on_node", "text_on"]
 
 BUSYBOX = "busybox:1"
 
@@ -19,7 +19,7 @@ def node_volume(kube: Kube, claim: str) -> Iterator[str]:
     """Make a volume for the claim of this name in this namespace, on a folder that everybody may write to."""
     name = f"{kube.namespace}-{claim}"
     path = f"/var/tmp/{name}"
-    _on_node(kube, path, "chmod 0777 /folder")
+    on_node(kube, path, "chmod 0777 /folder")
     volume = {
         "apiVersion": "v1",
         "kind": "PersistentVolume",
@@ -37,7 +37,7 @@ def node_volume(kube: Kube, claim: str) -> Iterator[str]:
         yield path
     finally:
         kube.delete("pv", name)
-        _on_node(kube, path, "rm -rf /folder/* && echo gone")
+        on_node(kube, path, "rm -rf /folder/* && echo gone")
 
 
 @contextlib.contextmanager
@@ -62,16 +62,16 @@ def node_claim(kube: Kube, claim: str) -> Iterator[str]:
 
 def files_on(kube: Kube, path: str) -> list[str]:
     """Return the files below a folder of the node, by their path in it."""
-    found = _on_node(kube, path, "cd /folder && find . -type f").splitlines()
+    found = on_node(kube, path, "cd /folder && find . -type f").splitlines()
     return sorted(line.removeprefix("./") for line in found)
 
 
 def text_on(kube: Kube, path: str, name: str) -> str:
     """Return the text of a file below a folder of the node."""
-    return _on_node(kube, path, f"cat '/folder/{name}'")
+    return on_node(kube, path, f"cat '/folder/{name}'")
 
 
-def _on_node(kube: Kube, path: str, script: str) -> str:
+def on_node(kube: Kube, path: str, script: str) -> str:
     """Run a script as root with a folder of the node at /folder; in namespace default, where that is allowed."""
     outside, name = kube.within("default"), f"pg-node-{time.monotonic_ns()}"
     pod: dict[str, Any] = {

@@ -20,6 +20,7 @@ from cluster.node import (
     packages,
     page,
     processes,
+    volumes,
 )
 from cluster.node.inside import choose_snapshotter
 from cluster.node.layout import CHECKOUT, Layout
@@ -355,3 +356,13 @@ def test_the_page_is_built_anew_when_a_source_changed(tmp_path):
     assert page.source_stamp(tmp_path) == first
     (tmp_path / "a.ts").write_text("2")
     assert page.source_stamp(tmp_path) != first
+
+
+def test_claims_that_name_no_class_find_a_volume_that_is_cleared_after_use():
+    default, *found = volumes.manifests()
+    assert default["metadata"]["annotations"] == {"storageclass.kubernetes.io/is-default-class": "true"}
+    assert {volume["spec"]["storageClassName"] for volume in found} == {default["metadata"]["name"]}
+    assert len({volume["spec"]["hostPath"]["path"] for volume in found}) == len(found) == volumes.VOLUMES
+    assert volumes.recycler()["spec"]["volumes"][0]["name"] == "vol", "what the controller manager puts the volume into"
+    flag = "--pv-recycler-pod-template-filepath-hostpath="
+    assert [word for word in components.controller_manager() if word.startswith(flag)]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 import urllib3
@@ -12,7 +12,7 @@ from kubernetes.client.exceptions import ApiException
 from kubernetes.config import ConfigException
 
 from podgraph.definition.errors import DefinitionError
-from podgraph.planning.names import CONTAINER, GROUP, JOB_UID_LABEL, OP_ANNOTATION
+from podgraph.planning.names import CONTAINER, GROUP, JOB_UID_LABEL, OP_ANNOTATION, step_container
 
 __all__ = ["Cluster"]
 
@@ -94,6 +94,31 @@ class Cluster:
                 )
             )
 
+    def apply(self, wanted: Object, kept: Collection[str] = ()) -> tuple[Object, str]:
+        """Make an object, or give the one of this name another spec; return it, and what was done.
+
+        The fields `kept` of the spec stay as one that is there already has them.
+        """
+        try:
+            current = self.get(wanted["metadata"]["name"])
+        except DefinitionError as error:
+            if error.reason != "Not Found":
+                raise
+            return self.create(wanted), "made"
+        spec = {key: value for key, value in wanted["spec"].items() if key not in kept}
+        spec |= {key: value for key, value in current["spec"].items() if key in kept}
+        changed = self.replace({**current, "spec": spec})
+        same = changed["metadata"]["generation"] == current["metadata"]["generation"]
+        return changed, "unchanged" if same else "changed"
+
+    def annotate(self, name: str, annotations: Mapping[str, str]) -> None:
+        """Put annotations on an object."""
+        with _told(f"change the {self.kind} {name!r}"):
+            self._jobs.patch_namespaced_custom_object(
+                GROUP, _VERSION, self.namespace, self.plural, name, {"metadata": {"annotations": dict(annotations)}},
+                _request_timeout=_ANSWER_SECONDS,
+            )  # fmt: skip
+
     def try_job(self, job: Mapping[str, Any]) -> None:
         """Have the cluster check a Job without making it."""
         with _told("make this Job"):
@@ -102,7 +127,7 @@ class Cluster:
             )
 
     def step_pods(self, job: Object) -> dict[str, str]:
-        """Return the name of the newest pod of each step that has one."""
+        """Return where the log of each step is that has a pod: its newest pod, or `pod/container` in one it shares."""
         with _told("list the Job's pods"):
             found = self._pods.list_namespaced_pod(
                 self.namespace, label_selector=f"{JOB_UID_LABEL}={job['metadata']['uid']}",
@@ -112,9 +137,11 @@ class Cluster:
         named = [(pod.metadata.annotations or {}).get(OP_ANNOTATION, "") for pod in found]
         pods = {step: pod.metadata.name for step, pod in zip(named, found, strict=True) if step}
         # A pod that runs several steps names none; they name it.
-        uids = {pod.metadata.uid: pod.metadata.name for pod in found}
+        uids = {pod.metadata.uid: pod for pod in found}
         steps = (job.get("status") or {}).get("steps") or {}
-        shared = {step: uids[uid] for step, record in steps.items() if (uid := record.get("podUID")) in uids}
+        shared = {
+            step: _log_of(step, uids[uid]) for step, record in steps.items() if (uid := record.get("podUID")) in uids
+        }
         return {**shared, **pods}
 
     def create_config_map(self, manifest: Mapping[str, Any]) -> None:
@@ -147,17 +174,21 @@ class Cluster:
             self._pods.delete_namespaced_pod(name, self.namespace, _request_timeout=_ANSWER_SECONDS)
 
     def log(self, pod: str, follow: bool) -> Iterator[str]:
-        """Yield the lines of the log of a pod's step, with `follow` until the pod ends."""
+        """Yield the lines of the log of a step, by what :meth:`step_pods` says; with `follow` until its end."""
+        name, _, container = pod.partition("/")
+        where = {"name": name, "namespace": self.namespace, "container": container or CONTAINER}
         with _told(f"read the log of pod {pod!r}"):
             if follow:
-                yield from watch.Watch().stream(
-                    self._pods.read_namespaced_pod_log, pod, self.namespace, container=CONTAINER
-                )
+                yield from watch.Watch().stream(self._pods.read_namespaced_pod_log, **where)
                 return
-            text = self._pods.read_namespaced_pod_log(
-                pod, self.namespace, container=CONTAINER, _request_timeout=_ANSWER_SECONDS
-            )
+            text = self._pods.read_namespaced_pod_log(**where, _request_timeout=_ANSWER_SECONDS)
         yield from text.splitlines()
+
+
+def _log_of(step: str, pod: Any) -> str:
+    own = step_container(step)
+    has_own = any(container.name == own for container in pod.spec.containers)
+    return f"{pod.metadata.name}/{own}" if has_own else str(pod.metadata.name)
 
 
 def _configure(context: str, kubeconfig: str) -> str:

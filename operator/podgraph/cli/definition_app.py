@@ -50,20 +50,26 @@ def definition_apply(
 ) -> int:
     """Make a JobDefinition of a Python file, or change the one of this name; the file goes as it is.
 
-    The selection and run config are the defaults of its Jobs. Exit status: 0 when it was made (with --wait: can be
-    run), 1 when it cannot be run, 2 when it is refused.
+    With it come the @schedules and @sensors of its job: suspended as their default_status says, or, when they are
+    there already, as they are. The selection and run config are the defaults of its Jobs. Exit status: 0 when it was
+    made (with --wait: can be run), 1 when it cannot be run, 2 when it is refused.
     """
 
     from podgraph.cli.definitions import Definitions, definition_of, print_definition, wait_resolved
     from podgraph.cli.execute import read_config_files
+    from podgraph.cli.file_makers import apply_makers, makers_of
     from podgraph.cli.files import code_ref
     from podgraph.selection import split_clauses
 
     run_config = read_config_files(config or [], config_json)
-    wanted = definition_of(code_ref(file, module, job), image, name, split_clauses(selection), run_config)
+    code = code_ref(file, module, job)
+    wanted = definition_of(code, image, name, split_clauses(selection), run_config)
+    makers = makers_of(code, wanted["metadata"]["name"])
     cluster = target.of(Definitions)
     made, done = cluster.apply(wanted)
     typer.echo(f"{made['metadata']['name']} {done}")
+    for line in apply_makers(target, makers):
+        typer.echo(line)
     if waits:
         return print_definition(wait_resolved(cluster, made["metadata"]["name"], timeout), "text")
     return 0

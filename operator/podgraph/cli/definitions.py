@@ -35,18 +35,6 @@ class Definitions(Cluster):
 
     plural, kind = "jobdefinitions", "JobDefinition"
 
-    def apply(self, definition: Object) -> tuple[Object, str]:
-        """Make a definition, or give the one of this name another spec; return it, and what was done."""
-        try:
-            current = self.get(definition["metadata"]["name"])
-        except DefinitionError as error:
-            if error.reason != "Not Found":
-                raise
-            return self.create(definition), "made"
-        changed = self.replace({**current, "spec": definition["spec"]})
-        same = changed["metadata"]["generation"] == current["metadata"]["generation"]
-        return changed, "unchanged" if same else "changed"
-
 
 def definition_of(code: CodeRef, image: str, name: str, selection: Sequence[str], run_config: dict[str, Any]) -> Object:
     """Return the JobDefinition of a Python file as it is, or of a module that the image has.

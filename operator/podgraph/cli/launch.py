@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 from podgraph.definition.errors import DefinitionError
@@ -13,10 +15,10 @@ from podgraph.definition.ops import check_tags
 from podgraph.planning.names import GROUP
 from podgraph.planning.sharing import sharing_of
 from podgraph.run_config.binding import bind
-from podgraph.runtime.load import CodeRef
+from podgraph.runtime.load import CodeRef, find_job
 from podgraph.selection import select
 
-__all__ = ["MAX_SOURCE", "code_spec", "loaded", "manifest", "name_of"]
+__all__ = ["MAX_SOURCE", "code_spec", "loaded", "manifest", "module_here", "name_of", "resource_name"]
 
 MAX_SOURCE = 524_288
 """Most bytes of a Python file in a Job, as its schema says."""
@@ -49,8 +51,16 @@ def manifest(
 
 def name_of(code: CodeRef, job: JobDefinition | None) -> str:
     """Return a name for a resource made from the code."""
-    stem = (job.name if job is not None else "") or code.job or Path(code.file).stem or code.module
-    return re.sub(r"[^a-z0-9]+", "-", stem.lower()).strip("-")[:50].strip("-") or "job"
+    return resource_name((job.name if job is not None else "") or code.job or Path(code.file).stem or code.module)
+
+
+def resource_name(name: str) -> str:
+    """Return a name of Python's as one of Kubernetes'.
+
+    >>> resource_name("each_Minute")
+    'each-minute'
+    """
+    return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[:50].strip("-") or "job"
 
 
 def code_spec(code: CodeRef, image: str) -> dict[str, Any]:
@@ -78,11 +88,17 @@ def code_spec(code: CodeRef, image: str) -> dict[str, Any]:
 
 
 def loaded(code: CodeRef) -> JobDefinition | None:
-    """Import the code here; None when it needs what only its image has."""
+    """Return the job of the code; None when it needs what only its image has."""
+    module = module_here(code)
+    return None if module is None else find_job(module, code.job)
+
+
+@functools.cache
+def module_here(code: CodeRef) -> ModuleType | None:
+    """Import the code here, once; None when it needs what only its image has. Raises DefinitionError."""
     try:
-        return code.load()
+        return code.module_of()
     except DefinitionError as error:
-        cause = error.__cause__
-        if isinstance(cause, ImportError):
+        if isinstance(error.__cause__, ImportError):
             return None
         raise

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import secrets
+import sys
 import time
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -12,9 +14,13 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from podgraph.cli.cluster import Cluster
 from podgraph.definition.errors import DefinitionError
 from podgraph.planning.status import duration, seconds_of
-from podgraph.scheduling.making import TICK_ANNOTATION, launched_name, made_job, second, tick_names
+from podgraph.scheduling.making import TICK_ANNOTATION, TRY_ANNOTATION, launched_name, made_job, second, tick_names
 
-__all__ = ["Schedules", "Sensors", "job_now", "print_maker", "print_makers"]
+__all__ = [
+    "Schedules", "Sensors", "job_of", "jobs_by_hand", "print_jobs", "print_maker", "print_makers", "tried",
+]  # fmt: skip
+
+_LOOK_SECONDS = 0.3
 
 Object = dict[str, Any]
 
@@ -87,20 +93,63 @@ def print_maker(cluster: Schedules | Sensors, name: str, output: str) -> None:
 _WHY = ("reason", "message")
 
 
-def job_now(schedule: Object, at: str, upcoming: bool) -> Object:
-    """Return the Job that a schedule makes for a time, by hand: at its next tick with `upcoming`, else now.
-
-    Raises DefinitionError.
+def jobs_by_hand(cluster: Schedules, name: str, at: str, upcoming: bool, seconds: float) -> tuple[list[Object], str]:
+    """Return the Jobs that a schedule makes for a time, by hand, and what is to be said: at its next tick with
+    `upcoming`, else now. Raises DefinitionError.
     """
-    spec, name = schedule["spec"], schedule["metadata"]["name"]
+    schedule = cluster.get(name)
+    tick = _tick(schedule, at, upcoming)
+    if "python" not in schedule["spec"]:
+        return [job_of(schedule, tick)], ""
+    jobs, message = tried(cluster, name, second(tick), seconds)
+    for job in jobs:  # another name, so that the tick itself is not taken for done
+        meta = job["metadata"]
+        meta["name"] = launched_name(name, f"manual-{meta['name'].removeprefix(f'{name}-')}")
+    return jobs, message
+
+
+def job_of(schedule: Object, tick: float) -> Object:
+    """Return the Job of a tick by hand, of a schedule without a function. Raises DefinitionError."""
+    zone = schedule["spec"].get("timeZone", "UTC")
     try:
-        zone = ZoneInfo(spec.get("timeZone", "UTC"))
+        names = tick_names(tick, ZoneInfo(zone))
     except (ZoneInfoNotFoundError, ValueError, OSError):
-        raise DefinitionError("UnknownTimeZone", f"there is no time zone {spec['timeZone']!r}") from None
+        raise DefinitionError("UnknownTimeZone", f"there is no time zone {zone!r}") from None
+    made = launched_name(schedule["metadata"]["name"], f"manual-{int(tick)}")
+    return made_job(schedule, made, names, {TICK_ANNOTATION: second(tick)})
+
+
+def tried(cluster: Schedules | Sensors, name: str, tick: str, seconds: float) -> tuple[list[Object], str]:
+    """Have the operator find out what one would make now, or at a tick; return the Jobs and what it says of them.
+
+    Raises DefinitionError (`Timeout`) when it has not after so many seconds.
+    """
+    wanted = f"{secrets.token_hex(4)} {tick}".strip()
+    cluster.annotate(name, {TRY_ANNOTATION: wanted})
+    end = time.monotonic() + seconds
+    while True:
+        told = (cluster.get(name).get("status") or {}).get("tried") or {}
+        if told.get("id") == wanted:
+            return [json.loads(text) for text in told.get("jobs") or ()], told.get("message", "")
+        if time.monotonic() >= end:
+            raise DefinitionError("Timeout", f"the operator has not answered for {name!r} within {seconds:.0f} s")
+        time.sleep(_LOOK_SECONDS)
+
+
+def print_jobs(jobs: Sequence[Object], message: str) -> None:
+    """Print Jobs as YAML, and what is to be said of them on standard error."""
+    import yaml
+
+    if jobs:
+        print(yaml.safe_dump_all(jobs, sort_keys=False, allow_unicode=True), end="")
+    said = "; ".join(filter(None, ("" if jobs else "it would make no Job", message)))
+    if said:
+        print(said, file=sys.stderr)
+
+
+def _tick(schedule: Object, at: str, upcoming: bool) -> float:
     told = (schedule.get("status") or {}).get("nextTickTime")
-    tick = _time(at) if at else seconds_of(told) if upcoming and told else float(int(time.time()))
-    made = launched_name(name, f"manual-{int(tick)}")
-    return made_job(schedule, made, tick_names(tick, zone), {TICK_ANNOTATION: second(tick)})
+    return _time(at) if at else seconds_of(told) if upcoming and told else float(int(time.time()))
 
 
 def _time(text: str) -> float:

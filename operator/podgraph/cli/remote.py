@@ -51,7 +51,8 @@ def job_launch(
 ) -> int:
     """Send a job to the cluster, where each step runs as a pod; the file goes as it is, no image is built.
 
-    With --definition the cluster has the job already; what you set goes before what the definition does.
+    With --definition the cluster has the job already; what you set goes before what the definition does. A file that
+    has @schedules or @sensors of the job brings them along, with a JobDefinition (as podgraph definition apply does).
 
     Exit status: 0 when the Job was made (with --wait: succeeded), 1 when it failed, 2 when it is refused.
     """
@@ -72,7 +73,12 @@ def job_launch(
         found = target.of(Definitions).get(definition)
         wanted = job_of(found, name, clauses, run_config, run_tags)
     else:
-        wanted = manifest(code_ref(file, module, job), image, name, clauses, run_config, run_tags)
+        from podgraph.cli.file_makers import launch_makers
+
+        code = code_ref(file, module, job)
+        wanted = manifest(code, image, name, clauses, run_config, run_tags)
+        for line in launch_makers(target, code, image):
+            typer.echo(line, err=True)
     return create(target.open(), wanted, waits, timeout, output.value)
 
 

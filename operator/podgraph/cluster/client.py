@@ -12,7 +12,7 @@ import aiohttp
 import msgspec
 
 from podgraph.cluster.window import Window
-from podgraph.planning.names import AHEAD_LABEL, CONTAINER, GROUP, JOB_UID_LABEL
+from podgraph.planning.names import CONTAINER, GROUP, JOB_UID_LABEL
 from podgraph.planning.pods import Pod
 
 __all__ = ["ApiError", "Client"]
@@ -133,9 +133,10 @@ class Client:
             raise
         return msgspec.json.decode(answer, type=Pod)
 
-    async def assign_pod(self, namespace: str, name: str, uid: str, annotations: Mapping[str, str], label: str) -> Pod:
-        """Put annotations on the pod of this uid and say by its label that it waits no more; return it as it is now."""
-        labels = {AHEAD_LABEL: label}
+    async def assign_pod(
+        self, namespace: str, name: str, uid: str, annotations: Mapping[str, str], labels: Mapping[str, str]
+    ) -> Pod:
+        """Put annotations and labels on the pod of this uid; return it as it is now."""
         body = {"metadata": {"uid": uid, "annotations": annotations, "labels": labels}}
         answer = await self._request("PATCH", f"/api/v1/namespaces/{namespace}/pods/{name}", body)
         return msgspec.json.decode(answer, type=Pod)
@@ -180,12 +181,14 @@ class Client:
     ) -> AsyncIterator[list[str]]:
         """Yield the lines with `mark` of a pod's step, as they come, each behind its time; raises ApiError.
 
+        `name` is that of the pod, or `pod/container` where the step's container is not the usual one.
         With `follow` it goes on until the container has ended. `since` is the time of a line from which to begin,
         `tail` how many of those that are there count, 0 for all. Not more than a part of a line is ever held, however
         much there is to read.
         """
-        path = f"/api/v1/namespaces/{namespace}/pods/{name}/log"
-        query = {"container": CONTAINER, "timestamps": "true"}
+        pod, _, container = name.partition("/")
+        path = f"/api/v1/namespaces/{namespace}/pods/{pod}/log"
+        query = {"container": container or CONTAINER, "timestamps": "true"}
         query |= {"follow": "true"} if follow else {}
         query |= {"sinceTime": since} if since else {}
         query |= {"tailLines": str(tail)} if tail else {}

@@ -23,7 +23,6 @@ __all__ = ["PodReflector"]
 
 _LOG = logging.getLogger(__name__)
 _CHUNK = 500
-_QUERY = {"labelSelector": f"{MANAGED_BY_LABEL}={MANAGED_BY},{JOB_UID_LABEL}"}
 
 
 class _PodList(msgspec.Struct):
@@ -32,18 +31,22 @@ class _PodList(msgspec.Struct):
 
 
 class PodReflector:
-    """Keeps `pods`, by Job uid and pod name, equal to the cluster's.
+    """Keeps `pods`, by Job uid (or what else their `label` says) and pod name, equal to the cluster's.
 
     `on_change(job_uid, pod_name)` is called for each pod that came, changed or went; a pod that went stays in `pods`
     with `gone` set until :meth:`forget`, so that its last state can still be read.
     """
 
-    def __init__(self, session: aiohttp.ClientSession, on_change: Callable[[str, str], None]) -> None:
+    def __init__(
+        self, session: aiohttp.ClientSession, on_change: Callable[[str, str], None], label: str = JOB_UID_LABEL
+    ) -> None:
         self.pods: dict[str, dict[str, Pod]] = {}
         self.synced = asyncio.Event()
         self.heard_at = time.monotonic()
         self._session = session
         self._on_change = on_change
+        self._label = label
+        self._query = {"labelSelector": f"{MANAGED_BY_LABEL}={MANAGED_BY},{label}"}
         self._version = ""
         self._failures = 0
 
@@ -69,7 +72,7 @@ class PodReflector:
 
     def put(self, pod: Pod) -> None:
         """Take in one pod's state, unless a later one is known: what a request answered may come behind the watch."""
-        job = pod.metadata.labels.get(JOB_UID_LABEL, "")
+        job = pod.metadata.labels.get(self._label, "")
         known = self.pods.setdefault(job, {})
         old = known.get(pod.metadata.name)
         if old is not None:
@@ -93,7 +96,7 @@ class PodReflector:
 
     async def _list(self) -> None:
         seen: dict[tuple[str, str], str] = {}
-        params = {**_QUERY, "limit": str(_CHUNK)}
+        params = {**self._query, "limit": str(_CHUNK)}
         version, token = "", ""
         while True:
             query = {**params, **({"continue": token} if token else {})}
@@ -101,7 +104,7 @@ class PodReflector:
                 answer.raise_for_status()
                 page = msgspec.json.decode(await answer.read(), type=_PodList)
             for pod in page.items:
-                seen[pod.metadata.labels.get(JOB_UID_LABEL, ""), pod.metadata.name] = pod.metadata.uid
+                seen[pod.metadata.labels.get(self._label, ""), pod.metadata.name] = pod.metadata.uid
                 self.put(pod)
             version, token = page.metadata.resource_version, page.metadata.continue_
             if not token:
@@ -116,7 +119,7 @@ class PodReflector:
         self.synced.set()
 
     async def _watch(self) -> None:
-        async with watching(self._session, "/api/v1/pods", _QUERY, self._version) as answer:
+        async with watching(self._session, "/api/v1/pods", self._query, self._version) as answer:
             answer.raise_for_status()
             async for line in lines(answer.content):
                 self._take(msgspec.json.decode(line, type=Event))

@@ -37,11 +37,12 @@ class Event:
 
 @dataclass(frozen=True)
 class Assign:
-    """What a waiting pod, started ahead, is to do: `annotations` tell it, or take the place of those it has."""
+    """What a waiting pod is to do: `annotations` tell it, or take the place of those it has; so do `labels`."""
 
     pod: str
     uid: str
     annotations: Mapping[str, str]
+    labels: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -62,10 +63,10 @@ class Actions:
     :meth:`Run.pods_checked` is to be called); `creates` are pods; `deletes`, `confirm` (look whether it really is
     gone), `read_log` (for the graph), `follow_log` (for what its steps do) and `read_reports` (once more and whole, as
     it has ended) are pod names, as are `follow_logs` and `read_logs`, the same of pods that some steps share; `status`
-    is a merge patch; `assigns` tells waiting pods what to do; the logs of the pods `follow` are followed for the record
-    of their step, and those of `leave` no more; `pressed` says that a pod of the Job finds no room, `held` which pods
-    wait no more; `urgent` says that the status should be written at once; `again_at` is a time (seconds since the
-    epoch) to look again.
+    is a merge patch; `assigns` tells waiting pods what to do; the logs of `follow` (a pod, or
+    `pod/container`) are followed for the record of their step, and those of `leave` no more; `pressed` says that a pod
+    of the Job finds no room, `held` which pods wait no more; `urgent` says that the status should be written at once;
+    `again_at` is a time (seconds since the epoch) to look again.
     """
 
     copy_code: bool = False

@@ -17,7 +17,7 @@ from podgraph.planning.execution import ExecutionSpec
 from podgraph.planning.gates import Gates
 from podgraph.planning.making import PodMaker
 from podgraph.planning.observe import Phase, Seen, is_alive, lingers, observe
-from podgraph.planning.outcome import Outcome, container_outcome, micro, python_outcome
+from podgraph.planning.outcome import Outcome, container_outcome, if_room, micro, python_outcome
 from podgraph.planning.pods import Pod
 from podgraph.planning.retry import Fault, chance_of, seconds_until_retry
 from podgraph.planning.scripts import ended_in
@@ -199,8 +199,9 @@ class Attempts:
             return
         record.pod_uid = pod.metadata.uid
         seen = observe(pod)
-        if is_waiting(pod) and seen.phase is Phase.ENDED:
-            seen = replace(seen, reason=NOT_ASSIGNED, fault=Fault.INFRASTRUCTURE)
+        if seen.phase is Phase.ENDED and self._waiting.has_missed(pod, seen):
+            said = "its pod ended before it was told what to do"
+            seen = replace(seen, reason=NOT_ASSIGNED, message=said, fault=Fault.INFRASTRUCTURE, text="")
         elif was_ahead(pod):
             seen = replace(seen, started_at=record.start_time or seen.started_at)
         if seen.phase is Phase.ENDED:
@@ -313,14 +314,7 @@ class Attempts:
         else:
             nonce, prefix = self._maker.nonce_of(step, record.attempt), self._maker.prefix_of(step, record.attempt)
             outcome = python_outcome(op, seen, nonce, prefix)
-        total = self.steps.output_bytes + sum(len(text.encode()) for text in outcome.outputs.values())
-        if total > self._output_budget:
-            text = (
-                f"with the outputs of op {step!r} the job's outputs would be {total:,} bytes; at most "
-                f"{self._output_budget:,} bytes fit into its status"
-            )
-            times = (outcome.start_time, outcome.completion_time)
-            outcome = Outcome({}, "OutputsFull", text, *times, Fault.LASTING)
+        outcome = if_room(step, outcome, self.steps.output_bytes, self._output_budget)
         if outcome.reason:
             self._fail(step, outcome, now, actions)
         else:

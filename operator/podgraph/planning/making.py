@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 from podgraph.definition.graph import Graph
 from podgraph.planning import manifests, names, scripts
 from podgraph.planning.actions import Settings
+from podgraph.planning.joining import join
 from podgraph.planning.manifests import JobRef, Manifest
 from podgraph.planning.references import split
 from podgraph.planning.spec import CodeSpec, ContainerSpec
@@ -18,6 +19,9 @@ from podgraph.run_config.binding import Bound
 from podgraph.runtime.protocol import Assignment, stored_below
 
 __all__ = ["PodMaker"]
+
+TURN_SECONDS = 30 * 86_400
+"""How long a container waits at most for its turn in a pod that others share."""
 
 
 class PodMaker:
@@ -61,9 +65,29 @@ class PodMaker:
         """Return the name of the pod of one attempt to learn the graph of the Job's code."""
         return names.resolve_pod(self.ref.name, self.ref.key, attempt)
 
-    def resolve_pod(self, attempt: int) -> Manifest:
-        """Return that pod."""
-        return self._stored(self._templates.on_helper(self._python_pod(self.resolve_name(attempt), "", attempt, 0, {})))
+    def resolve_pod(self, attempt: int, stay: int = 0) -> Manifest:
+        """Return that pod; when it has told the graph it waits for so many seconds for a step to do (see first_pod)."""
+        assignment = self._resolve_assignment(attempt)
+        if stay:
+            logs = self._storage is not None and self._storage.logs
+            assignment = replace(assignment, ahead=stay, keep_log=logs)
+        pod = self._stored(self._templates.on_helper(self._assigned(self.resolve_name(attempt), assignment)))
+        if stay:
+            pod["metadata"]["labels"][names.AHEAD_LABEL] = names.WAITING
+        return pod
+
+    def resolve_end(self, attempt: int) -> dict[str, str]:
+        """Return the annotation that tells that pod to end, as it has told the graph."""
+        return {names.ASSIGNMENT: self._resolve_assignment(attempt).to_text()}
+
+    def can_take_over(self, op: str) -> bool:
+        """Whether a step's pod is made as the one that reads the code is, so that this may become it."""
+        return op not in self.containers and self._templates.is_plain(op)
+
+    @property
+    def is_queued(self) -> bool:
+        """Whether the pods of steps wait in a queue until there is a quota for them; the resolve pod never does."""
+        return self._templates.is_queued
 
     def step_pod(self, name: str, op: str, attempt: int, lost: int, inputs: Mapping[str, str]) -> Manifest:
         """Return the pod of an attempt; `inputs` holds JSON texts and references, `lost` see Assignment."""
@@ -202,11 +226,40 @@ class PodMaker:
         made["metadata"]["labels"][names.POD_LABEL] = names.label_value(pod)
         return self._stored(self._templates.on_run(made))
 
+    def joined_pod(self, pod: str, attempt: int, attempts: Mapping[str, int], numbers: Mapping[str, int]) -> Manifest:
+        """Return the pod that container ops share: what attempt it is at each, and each op's number in the pod.
+
+        Raises DefinitionError where they cannot share one.
+        """
+        singles = {}
+        for op, number in attempts.items():
+            nonce = self.nonce_of(op, number)
+            single = manifests.container_pod(self.ref, "", op, self.containers[op], {}, nonce, TURN_SECONDS)
+            singles[op] = (numbers[op], self._templates.on_step(single, op))
+        return join(pod, self.shared_name(pod, attempt), singles)
+
+    def joined_checks(self, sharing: Mapping[str, Sequence[str]]) -> list[PodCheck]:
+        """Return what the API server is to be asked of pods that container ops share. Raises DefinitionError."""
+        checks = []
+        for pod, members in sharing.items():
+            attempts = dict.fromkeys(members, 1)
+            made = self.joined_pod(pod, 1, attempts, {op: at for at, op in enumerate(members)})
+            if any(self._templates.kind_of(op) for op in members):
+                checks.append(PodCheck(f"pod {pod!r} with what is said of its ops", made))
+        return checks
+
+    def turn(self, op: str, inputs: Mapping[str, str], limit: float | None) -> str:
+        """Return what an op's container in a shared pod is told when its turn has come; `limit` is in seconds."""
+        return scripts.exports(manifests.input_texts(inputs), limit)
+
     def _shared_prefix(self, pod: str, attempt: int) -> str:
         return f"{prefix(self.ref)}/@{pod}/{attempt}"  # no op can be named so
 
     def _python_pod(self, name: str, op: str, attempt: int, lost: int, inputs: Mapping[str, str]) -> Manifest:
         return self._assigned(name, self._assignment(op, attempt, lost, inputs))
+
+    def _resolve_assignment(self, attempt: int) -> Assignment:
+        return self._assignment("", attempt, 0, {})
 
     def _assignment(self, op: str, attempt: int, lost: int, inputs: Mapping[str, str]) -> Assignment:
         assert self._code is not None

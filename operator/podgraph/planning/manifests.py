@@ -21,8 +21,6 @@ Manifest = dict[str, Any]
 USER_ID = 65532
 VOLUME = "podgraph"
 CODE_FILE = "job.py"
-RESOLVE_SECONDS = 600
-"""How long a resolve pod may take, its image pull included: a module that hangs while it is imported ends there."""
 
 
 @dataclass(frozen=True)
@@ -59,10 +57,7 @@ def python_pod(job: JobRef, name: str, code: CodeSpec, assignment: Assignment, r
         "command": ["python3", f"{MOUNT}/runtime.pyz"],
         "env": _env({"HOME": "/tmp", "PYTHONUNBUFFERED": "1", "PYTHONDONTWRITEBYTECODE": "1"}),
     }
-    pod = _pod(job, name, assignment.op, container, {names.ASSIGNMENT: assignment.to_text()}, sources)
-    if not (assignment.op or assignment.group or assignment.shared):
-        pod["spec"]["activeDeadlineSeconds"] = RESOLVE_SECONDS
-    return pod
+    return _pod(job, name, assignment.op, container, {names.ASSIGNMENT: assignment.to_text()}, sources)
 
 
 def container_pod(
@@ -71,7 +66,7 @@ def container_pod(
     """Return the pod of a container or script op; `inputs` holds JSON texts.
 
     Inputs are environment variables, so that `$(INPUT_X)` works in command and args by Kubernetes' own rule. With
-    `wait` the pod of a shell script waits for so many seconds for :func:`input_texts` in an annotation. `nonce` is
+    `wait` the pod of a script waits in a shell for so many seconds for :func:`input_texts` in an annotation. `nonce` is
     what the lines repeat by which such a pod tells its end.
     """
     env = {"HOME": "/tmp", "PODGRAPH_OUTPUT": TERMINATION_FILE}
@@ -87,7 +82,7 @@ def container_pod(
     container["command"] = [f"{MOUNT}/in/script"]
     script = spec.script if spec.script.startswith("#!") else f"#!/bin/sh -e\n{spec.script}"
     notes, sources = {names.SCRIPT: script}, [_downward("in/script", names.SCRIPT, 0o555)]
-    if scripts.is_shell(spec):
+    if wait or scripts.is_shell(spec):
         container["command"] = [scripts.START_FILE]
         notes[names.START] = scripts.runner(nonce, wait)
         sources += [_downward("in/start", names.START, 0o555), _downward("in/inputs", names.INPUTS)]

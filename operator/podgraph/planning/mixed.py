@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from podgraph.planning.actions import Actions
@@ -10,7 +10,9 @@ from podgraph.planning.attempts import Attempts, Pods
 from podgraph.planning.execution import ExecutionSpec
 from podgraph.planning.making import PodMaker
 from podgraph.planning.shared import SharedPod
-from podgraph.planning.sharing import SharingSteps
+from podgraph.planning.shared_containers import SharedContainers
+from podgraph.planning.shared_python import SharedPythonPod
+from podgraph.planning.sharing import GroupedSteps, SharingSteps
 from podgraph.planning.status import PodRecord
 from podgraph.planning.stopping import Stop
 from podgraph.planning.timers import Timers
@@ -24,10 +26,10 @@ class Mixed(Attempts):
     A shared pod counts as one step under the Job's limits from its begin to its end.
     """
 
-    steps: SharingSteps
+    steps: GroupedSteps
 
     def __init__(
-        self, steps: SharingSteps, maker: PodMaker, spec: ExecutionSpec, output_budget: int,
+        self, steps: GroupedSteps, maker: PodMaker, spec: ExecutionSpec, output_budget: int,
         records: Mapping[str, Mapping[str, Any]], pods: Pods | None = None,
     ) -> None:  # fmt: skip
         units = {f"@{pod}": members for pod, members in steps.sharing.items()}
@@ -36,9 +38,11 @@ class Mixed(Attempts):
         self._pods: dict[str, SharedPod] = {}
         self._pod_called: dict[str, SharedPod] = {}  # by the name it has in the cluster
         self._with_news: dict[str, SharedPod] = {}
+        self._with_turns = set(steps.sharing)
         for name in steps.sharing:
             record = PodRecord.from_status(records.get(name) or {})
-            pod = SharedPod(name, steps, maker, spec, self._admission, self._pod_timers, output_budget, record)
+            made: type[SharedPod] = SharedPythonPod if isinstance(steps, SharingSteps) else SharedContainers
+            pod = made(name, steps, maker, spec, self._admission, self._pod_timers, output_budget, record)
             self._pods[name] = pod
             self._pod_called[pod.pod_name] = pod
 
@@ -53,12 +57,13 @@ class Mixed(Attempts):
         return super().done and not any(pod.under_way for pod in self._pods.values())
 
     def take_lines(self, pod_name: str, lines: Iterable[str], whole: bool = False) -> None:
-        """Take in lines of a pod's log; `whole` says that there are no others, as the pod has ended."""
-        pod = self._pod_called.get(pod_name)
+        """Take in lines of the log of `pod` or `pod/container`; `whole`: there are no others, as the pod has ended."""
+        called, _, container = pod_name.partition("/")
+        pod = self._pod_called.get(called)
         if pod is None:
             super().take_lines(pod_name, lines, whole)
-        elif pod.pod_name == pod_name:
-            pod.take_lines(lines, whole)
+        elif pod.pod_name == called:
+            pod.take_lines(container, lines, whole)
             self._with_news[pod.name] = pod
 
     def take_in(self, changed: Iterable[str], pods: Pods, now: float, actions: Actions) -> None:
@@ -80,6 +85,14 @@ class Mixed(Attempts):
 
     def start(self, pods: Pods, now: float, actions: Actions) -> None:
         """Begin an attempt at each step and shared pod that is ready, as far as the Job's limits have room."""
+        todo = {**dict.fromkeys(self._with_turns, ()), **self._turns()}
+        while todo:
+            for pod, turns in todo.items():
+                if self._pods[pod].start_turns(turns, pods, now, actions):
+                    self._with_turns.add(pod)
+                else:
+                    self._with_turns.discard(pod)
+            todo = self._turns()
         super().start(pods, now, actions)
         actions.look_again(self._pod_timers.next())
 
@@ -127,6 +140,14 @@ class Mixed(Attempts):
             pod.changed = False
         return {"pods": {name: pod.record.to_patch() for name, pod in self._pods.items() if pod.record.attempt}}
 
+    def _turns(self) -> dict[str, Sequence[str]]:
+        """Return the steps that may begin now in their shared pods."""
+        found: dict[str, list[str]] = {}
+        while self.steps.turns:
+            step = self.steps.turns.popleft()
+            found.setdefault(self.steps.pod_of[step], []).append(step)
+        return {**found}
+
     def _look_at_due(self, pods: Pods, now: float, actions: Actions) -> None:
         super()._look_at_due(pods, now, actions)
         while self.steps.free:
@@ -140,4 +161,5 @@ class Mixed(Attempts):
             super()._begin(step, pods, now, actions)
         else:
             pod.begin(pods, now, actions)
+            self._with_turns.add(pod.name)
             self._pod_called[pod.pod_name] = pod

@@ -27,6 +27,9 @@ __all__ = [
     "WAITING",
     "clean_pod",
     "code_config_map",
+    "evaluator_nonce",
+    "evaluator_pod",
+    "keys_map",
     "label_value",
     "log_pod",
     "nonce",
@@ -36,6 +39,7 @@ __all__ = [
     "runtime_config_map",
     "shared_nonce",
     "shared_pod",
+    "step_container",
     "step_pod",
 ]
 
@@ -78,6 +82,16 @@ def shared_pod(job: str, uid: str, pod: str, attempt: int) -> str:
     return _name(job, pod, f"{uid}//pod/{pod}/{attempt}")
 
 
+def step_container(op: str) -> str:
+    """Return the name of an op's container in a pod that it shares.
+
+    >>> step_container("fetch")
+    'step-fetch'
+    """
+    slug = _slug(op)
+    return f"{CONTAINER}-{slug}" if slug == op and len(op) < 50 else f"{CONTAINER}-{slug[:40]}-{_hash(op, 10)}"
+
+
 def clean_pod(job: str, uid: str) -> str:
     """Return the name of the pod that deletes what a Job stored."""
     return _name(job, "clean", f"{uid}//clean")
@@ -86,6 +100,16 @@ def clean_pod(job: str, uid: str) -> str:
 def log_pod(job: str, uid: str, nonce: str) -> str:
     """Return the name of a pod that prints what a Job's steps have printed."""
     return _name(job, "logs", f"{uid}//logs/{nonce}")
+
+
+def evaluator_pod(owner: str, unique: str) -> str:
+    """Return the name of a pod that evaluates for schedules and sensors."""
+    return _name(owner, "evaluate", unique)
+
+
+def keys_map(sensor: str, unique: str) -> str:
+    """Return the name of a ConfigMap that holds what a sensor has made Jobs for."""
+    return _name(sensor, "keys", unique)
 
 
 def code_config_map(job: str, uid: str) -> str:
@@ -111,6 +135,11 @@ def run_nonce(uid: str) -> str:
 def shared_nonce(uid: str, pod: str, attempt: int) -> str:
     """Return what the record and the reports of that attempt must repeat."""
     return _hash(f"nonce/{uid}//pod/{pod}/{attempt}", 16)
+
+
+def evaluator_nonce(key: str, pod: str) -> str:
+    """Return what the answers of that pod must repeat."""
+    return _hash(f"nonce/{key}//evaluate/{pod}", 16)
 
 
 def label_value(text: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import signal
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from enum import Enum
 
@@ -21,6 +22,7 @@ __all__ = [
     "is_alive",
     "lingers",
     "observe",
+    "observe_all",
 ]
 
 CONFIG_GRACE_SECONDS = 10
@@ -82,14 +84,14 @@ class Seen:
     text: str = field(default="", repr=False)
 
 
-def observe(pod: Pod) -> Seen:
-    """Read the step container's state, which decides; the pod's phase only where there is no container.
+def observe(pod: Pod, container: str = CONTAINER) -> Seen:
+    """Read the state of a step's container, which decides; the pod's phase only where there is no container.
 
     A sidecar that somebody's cluster injects keeps the pod's phase at Running after the step has ended.
     """
-    state = _step_state(pod)
+    state = _state(pod, container)
     if state.terminated is not None:
-        return _ended(pod, state.terminated)
+        return _ended(pod, container, state.terminated)
     if pod.status.phase == "Failed":
         reason = pod.status.reason or "PodFailed"
         message = pod.status.message or "the pod failed before its container ran"
@@ -99,6 +101,8 @@ def observe(pod: Pod) -> Seen:
         # Whatever kept the container from running, the op had no part in it; a deadline was somebody's wish.
         fault = Fault.APPLICATION if reason == "DeadlineExceeded" else Fault.INFRASTRUCTURE
         return Seen(Phase.ENDED, reason, message, fault=fault, exit_code=-1)
+    if pod.status.phase == "Succeeded":
+        return Seen(Phase.ENDED)
     if pod.gone:
         return Seen(Phase.GONE, "PodDeleted", "its pod was deleted before it ended", fault=Fault.INFRASTRUCTURE)
     if state.running is not None:
@@ -117,10 +121,21 @@ def observe(pod: Pod) -> Seen:
     return Seen(Phase.STARTING)
 
 
+def observe_all(pod: Pod, containers: Iterable[str]) -> Seen:
+    """Say how far a pod is that has a container for each of several steps: as far as the one that is behind."""
+    there = {status.name for status in pod.status.container_statuses}
+    found = [observe(pod, name) for name in containers if name in there] or [observe(pod)]
+    for phase in (Phase.GONE, Phase.STUCK, Phase.STARTING, Phase.RUNNING):
+        for seen in found:
+            if seen.phase is phase:
+                return seen
+    return next((seen for seen in found if seen.reason), found[0])
+
+
 def lingers(pod: Pod) -> bool:
     """Whether a pod whose step has ended goes on for another container's sake; native sidecars end by themselves."""
     others = [c for c in pod.status.container_statuses if c.name != CONTAINER and c.state.terminated is None]
-    return bool(others) and _step_state(pod).terminated is not None and not pod.metadata.deletion_timestamp
+    return bool(others) and _state(pod, CONTAINER).terminated is not None and not pod.metadata.deletion_timestamp
 
 
 def is_alive(pod: Pod) -> bool:
@@ -154,8 +169,8 @@ def describe_exit(state: Terminated) -> str:
     return ", ".join(parts)
 
 
-def _step_state(pod: Pod) -> ContainerState:
-    return next((c.state for c in pod.status.container_statuses if c.name == CONTAINER), ContainerState())
+def _state(pod: Pod, container: str) -> ContainerState:
+    return next((c.state for c in pod.status.container_statuses if c.name == container), ContainerState())
 
 
 def _stuck(reason: str, message: str, who: str = "") -> Seen:
@@ -176,14 +191,14 @@ def _failed_init(pod: Pod) -> Seen | None:
     return None
 
 
-def _ended(pod: Pod, state: Terminated) -> Seen:
+def _ended(pod: Pod, container: str, state: Terminated) -> Seen:
     reason = message = ""
     fault = Fault.APPLICATION
     if state.exit_code != 0:
         deleted = pod.gone or pod.metadata.deletion_timestamp is not None
         named = state.reason not in ("", "Error", "Completed")
         reason = pod.status.reason or ("PodDeleted" if deleted else state.reason if named else "ContainerFailed")
-        message = f"its container {CONTAINER!r} ended with {describe_exit(state)}"
+        message = f"its container {container!r} ended with {describe_exit(state)}"
         if deleted or _is_disrupted(pod) or fault_of(reason) is Fault.INFRASTRUCTURE:
             fault = Fault.INFRASTRUCTURE
         if pod.status.message:

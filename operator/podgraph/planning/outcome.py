@@ -15,7 +15,7 @@ from podgraph.planning.retry import Fault
 from podgraph.runtime.protocol import MAX_OUTPUTS, NOT_ASSIGNED, ProtocolError, Record, StepError, check_outputs
 from podgraph.runtime.reports import StepReport
 
-__all__ = ["Outcome", "container_outcome", "micro", "python_outcome", "read_record", "reported_outcome"]
+__all__ = ["Outcome", "container_outcome", "if_room", "micro", "python_outcome", "read_record", "reported_outcome"]
 
 _TRUNCATED = 4_096  # the kubelet keeps this many bytes of a termination message, the last ones
 _TAIL_LINES = 3
@@ -104,6 +104,18 @@ def container_outcome(op: Op, seen: Seen) -> Outcome:
         return _checked(op, _written(op.name, seen.text), times)
     except StepError as error:
         return Outcome({}, error.reason, error.message, *times)
+
+
+def if_room(op: str, outcome: Outcome, used: int, most: int) -> Outcome:
+    """Return the outcome, or a failure where its outputs and the `used` bytes of the Job's are more than `most`."""
+    total = used + sum(len(text.encode()) for text in outcome.outputs.values())
+    if total <= most:
+        return outcome
+    text = (
+        f"with the outputs of op {op!r} the job's outputs would be {total:,} bytes; at most {most:,} bytes fit into "
+        "its status"
+    )
+    return replace(outcome, outputs={}, reason="OutputsFull", message=text, fault=Fault.LASTING)
 
 
 def micro(time: str | None) -> str | None:

@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Protocol
 
 from podgraph.definition.errors import DefinitionError
-from podgraph.planning import manifests
 from podgraph.planning.actions import Actions, Event
 from podgraph.planning.deadlines import lost_at, unstarted_at
 from podgraph.planning.execution import ExecutionSpec
+from podgraph.planning.first_pod import STAY_SECONDS, end_resolve_pod, is_staying
 from podgraph.planning.gates import Gates
 from podgraph.planning.making import PodMaker
 from podgraph.planning.observe import Phase, Seen, grace_of, lingers, observe
 from podgraph.planning.outcome import read_record
 from podgraph.planning.pods import Pod
 from podgraph.planning.retry import Fault, chance_of, seconds_after_loss
-from podgraph.runtime.protocol import Record
+from podgraph.planning.status import seconds_of
+from podgraph.runtime.protocol import Record, record_text_in
 
-__all__ = ["Resolver"]
+__all__ = ["RESOLVE_SECONDS", "Resolver"]
+
+RESOLVE_SECONDS = 600
+"""How long a resolve pod may take once it runs: a module that hangs while it is imported ends there."""
 
 
 class Telling(Protocol):
@@ -33,10 +37,16 @@ class Resolver:
 
     One that the cluster ends is made again under another name, as an attempt at a step is. To learn the graph twice
     does no harm, so which attempt it is need not be written down: after a restart it is the last that is there.
+
+    The graph is taken from the pod's log, a second or two before the kubelet tells that the pod has ended. With `stays`
+    the pod then waits to become a step's (see planning.first_pod).
     """
 
-    def __init__(self, maker: PodMaker, conditions: Telling, spec: ExecutionSpec) -> None:
+    def __init__(self, maker: PodMaker, conditions: Telling, spec: ExecutionSpec, stays: bool = False) -> None:
         self.copied = False
+        self._stay = STAY_SECONDS if stays else 0
+        self._told: Record | None = None  # by the pod's log
+        self._followed = self._unheard = False
         self._maker = maker
         self._conditions = conditions
         self._spec = spec
@@ -67,10 +77,10 @@ class Resolver:
             text = "the resolve pod was deleted before it had told the graph"
             self._lost("PodDeleted", text, seen.fault, now, actions)
             return ""
-        if seen.phase is not Phase.ENDED:
+        if seen.phase is not Phase.ENDED and self._told is None:
             self._wait(pod, seen, now, actions)
             return ""
-        record = self._record(seen)
+        record = self._told or self._record(seen)
         if record is None:
             self._lost("ResolveFailed", _no_record(seen), seen.fault, now, actions)
             return ""
@@ -80,12 +90,39 @@ class Resolver:
             actions.read_log = self.pod_name
         if lingers(pod):
             actions.deletes.append(self.pod_name)
+        if not self._stay or seen.phase is Phase.ENDED:
+            self._leave(actions)
         return record.graph
 
     def record(self, pods: Mapping[str, Pod]) -> Record | None:
         """Return the resolve pod's record, for reading its log."""
         pod = pods.get(self.pod_name)
-        return self._record(observe(pod)) if pod is not None else None
+        return self._told or (self._record(observe(pod)) if pod is not None else None)
+
+    def take_lines(self, lines: Iterable[str]) -> None:
+        """Take in lines of the pod's log: the graph may be among them.
+
+        What went wrong is read when the pod has ended.
+        """
+        text = record_text_in(lines, self._maker.nonce_of("", max(self._attempt, 1)))
+        if text is not None and (record := Record.from_text(text)).outcome == "Succeeded":
+            self._told = record
+
+    def not_heard(self) -> None:
+        """Say that the pod's log cannot be followed: it is not to wait, as its status tells the graph at its end."""
+        self._unheard = True
+
+    def let_go(self, pods: Mapping[str, Pod], actions: Actions) -> str:
+        """Tell the pod, if it waits, that it is not needed any more; return its name if it has told the graph.
+
+        For a Job that has come to its end: it has a moment to do so.
+        """
+        pod = pods.get(self.pod_name)
+        if pod is None or self._told is None:
+            return ""
+        if is_staying(pod):
+            end_resolve_pod(self._maker, self._attempt, pod, actions)
+        return self.pod_name
 
     def _record(self, seen: Seen) -> Record | None:
         return read_record(seen, self._maker.nonce_of("", self._attempt))
@@ -98,7 +135,7 @@ class Resolver:
         elif self._maker.code_map and not self.copied:
             actions.copy_code = True
         else:
-            actions.creates.append(self._maker.resolve_pod(self._attempt))
+            actions.creates.append(self._maker.resolve_pod(self._attempt, self._stay))
             self._conditions.resolving("", now, actions)
 
     def _lost(self, reason: str, message: str, fault: Fault, now: float, actions: Actions) -> None:
@@ -108,7 +145,8 @@ class Resolver:
         chance = chance_of(self._maker.ref.uid, "", self._attempt)
         self._due = now + seconds_after_loss(self._attempt - 1, chance)
         self._attempt += 1
-        self._stuck = None
+        self._stuck = self._told = None
+        self._leave(actions)
         actions.look_again(self._due)
         actions.events.append(Event("Warning", "ResolveRetried", f"the code is read again: {message}"))
         self._conditions.resolving(f"again, as {message}", now, actions)
@@ -127,6 +165,8 @@ class Resolver:
             actions.look_again(until)
         else:
             self._stuck = None
+        if seen.phase is Phase.RUNNING:
+            self._listen(pod, seen, now, actions)
         let_go = self._gates.look(pod.metadata.name, seen, now)
         late = unstarted_at(pod, seen, self._spec.pending_seconds, let_go)
         if late is not None:
@@ -146,9 +186,28 @@ class Resolver:
             actions.look_again(lost)
         self._conditions.resolving(f"{seen.reason}: {seen.message}" if seen.reason else "", now, actions)
 
+    def _listen(self, pod: Pod, seen: Seen, now: float, actions: Actions) -> None:
+        """Have the log of a pod that runs followed, for as long as it may take."""
+        if not self._followed:
+            self._followed = True
+            actions.follow.append(self.pod_name)
+        if self._unheard and is_staying(pod):
+            end_resolve_pod(self._maker, self._attempt, pod, actions)
+        if seen.started_at is None:
+            return
+        late = seconds_of(seen.started_at) + RESOLVE_SECONDS
+        if now >= late:
+            actions.deletes.append(self.pod_name)
+            text = f"reading the code took longer than {RESOLVE_SECONDS} seconds"
+            raise DefinitionError("ResolveFailed", text)
+        actions.look_again(late)
+
+    def _leave(self, actions: Actions) -> None:
+        if self._followed:
+            self._followed = False
+            actions.leave.append(self.pod_name)
+
 
 def _no_record(seen: Seen) -> str:
-    if seen.reason == "DeadlineExceeded":
-        return f"reading the code took longer than {manifests.RESOLVE_SECONDS} seconds"
     tail = f": {seen.text.strip()[-600:]}" if seen.text.strip() else ""
     return f"the resolve pod told no graph; {seen.message or 'it exited with code 0'}{tail}"

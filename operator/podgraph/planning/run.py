@@ -28,8 +28,9 @@ from podgraph.planning.pods import Pod
 from podgraph.planning.rerun import Rerun, json_values, read_rerun, taken_before
 from podgraph.planning.resolving import Resolver
 from podgraph.planning.retention import pods_to_delete
-from podgraph.planning.sharing import SharingSteps, sharing_of
-from podgraph.planning.sizes import check_ops, output_budget
+from podgraph.planning.scripts import in_shared_pod
+from podgraph.planning.sharing import GroupedSteps, SharingSteps, sharing_of
+from podgraph.planning.sizes import check_ops, longest_message, output_budget
 from podgraph.planning.spec import ContainerSpec, JobSpec, graph_of_ops, read_spec
 from podgraph.planning.status import STATES, StepRecord, duration, seconds_of
 from podgraph.planning.steps import ReportedSteps, Steps
@@ -122,7 +123,7 @@ class Run:
                 self.conditions.refuse(error, self.started, now, actions)
         if self.finished:
             actions.again_at = None
-            leaving = self._leaving(pods)
+            leaving = self._leaving(pods, actions)
             actions.deletes += [name for name in self._no_longer_needed(pods) if name not in leaving]
             self.waits_for_exit = any(now < until for until in leaving.values())
             for name, until in leaving.items():
@@ -176,6 +177,13 @@ class Run:
         """Give lines of a log that was asked for; `whole` says that the pod has ended and there are no others."""
         if self._attempts is not None:
             self._attempts.take_lines(pod_name, lines, whole)
+        elif pod_name == self._resolver.pod_name:
+            self._resolver.take_lines(lines)
+
+    def not_heard(self, pod_name: str) -> None:
+        """Say that a log that was to be followed is not: there are too many, or it cannot be read."""
+        if self._attempts is None and pod_name == self._resolver.pod_name:
+            self._resolver.not_heard()
 
     @property
     def waiting_pods(self) -> int:
@@ -233,7 +241,7 @@ class Run:
             counts["taken"] = self.steps.taken
         done = self.steps.count("Succeeded") + self.steps.count("Skipped")
         status: dict[str, Any] = {
-            "steps": {name: self.steps.records[name].to_patch() for name in changed},
+            "steps": self._written(self.steps, changed),
             "counts": {"total": len(self.steps.records), **counts},
             "progress": f"{done}/{len(self.steps.records)}",
             **pods,
@@ -241,6 +249,14 @@ class Run:
         if self.started is not None and not self.finished:  # at the end it is told with the completion time
             status["duration"] = duration(now - seconds_of(self.started))
         return status
+
+    def _written(self, steps: Steps, changed: Iterable[str]) -> dict[str, Any]:
+        """Return the records of steps as the status is to hold them."""
+        troubled = sum(map(steps.count, ("Failed", "UpForRetry", "UpstreamFailed", "Canceled", "Stopping")))
+        short = longest_message(len(steps.records), troubled)
+        alone = set(steps.alone if short else ())
+        first = steps.first  # its pod tells that the one pod of all steps was made
+        return {name: steps.records[name].to_patch(short, name not in alone or name == first) for name in changed}
 
     # --- one pass
 
@@ -290,14 +306,22 @@ class Run:
         # A pod for no one op: it read the code, or ran all steps, and its exit code tells whether all went well.
         others = [pod for pod in pods.values() if names.OP_LABEL not in pod.metadata.labels]
         done -= {pod.metadata.uid for pod in others}
+        # A large Job's status does not tell the pods of steps at their end (see StepRecord.to_patch).
+        untold = {names.label_value(n) for n, r in records.items() if r.state == "Succeeded" and not r.pod_uid}
+        done |= {
+            pod.metadata.uid
+            for pod in pods.values()
+            if pod.metadata.labels.get(names.OP_LABEL) in untold and not observe(pod).reason
+        }
         if self.conditions.holds("Accepted", "True"):
             done |= {pod.metadata.uid for pod in others if not observe(pod).reason}
         return pods_to_delete(retention, pods, done)
 
-    def _leaving(self, pods: Mapping[str, Pod]) -> dict[str, float]:
+    def _leaving(self, pods: Mapping[str, Pod], actions: Actions) -> dict[str, float]:
         """Return the pods that have told their result and have yet to exit, with the time until which they may.
 
-        To delete one before would cost what it still does: it may be storing what the step has printed.
+        To delete one before would cost what it still does: it may be storing what the step has printed. The resolve
+        pod is told to exit, if it waits.
         """
         records = self.steps.records if self.steps is not None else self._records
         ended = {r.pod_uid: r.completion_time for r in records.values() if r.state in TERMINAL and r.pod_uid}
@@ -306,6 +330,9 @@ class Run:
             completed = ended.get(pod.metadata.uid)
             if completed is not None and is_alive(pod):
                 found[name] = seconds_of(completed) + EXIT_SECONDS
+        name = self._resolver.let_go(pods, actions)
+        if self.completed is not None and name and is_alive(pods[name]):
+            found.setdefault(name, seconds_of(self.completed) + EXIT_SECONDS)
         return found
 
     # --- from the spec to steps
@@ -329,7 +356,9 @@ class Run:
                     actions.status["storage"] = {**self.storage.to_status(), "image": self.spec.code.image}
             templates = Templates(self.spec.pod_template, queue_labels(self._object["metadata"].get("labels") or {}))
             self._maker = PodMaker(self.ref, self.settings, self.spec.code, self.storage, templates, self.spec.tags)
-            self._resolver = Resolver(self._maker, self.conditions, self.spec.execution)
+            one_pod = one_pod_section(self.spec.execution, self.spec.run_config)
+            stays = not (one_pod or self._maker.is_queued)
+            self._resolver = Resolver(self._maker, self.conditions, self.spec.execution, stays)
             self._resolver.copied = frozen is not None
         if self._rerun is not None and (wanted := self._rerun.wanted()):
             actions.read_jobs = wanted
@@ -394,14 +423,17 @@ class Run:
         section = one_pod_section(self.spec.execution, self.spec.run_config)
         sharing = {} if section else sharing_of(graph, taken.run)
         names_ = taken.names(graph)
-        budget = output_budget(self._object, len(self._packed), len(names_) + len(sharing))
+        shared = {op: pod for pod, members in sharing.items() for op in members}
+        containers = {op: in_shared_pod(op, c, shared[op]) if op in shared else c for op, c in containers.items()}
+        budget = output_budget(self._object, len(self._packed), [*names_, *sharing])
         self._maker.set_graph(graph, bound, containers)
         if section:
             self._maker.refuse_overrides()
-        elif not self.conditions.holds("Accepted", "True") and self._must_check(
-            self._maker.step_checks(taken.run), actions
-        ):
-            return
+        elif not self.conditions.holds("Accepted", "True"):
+            checks = self._maker.step_checks(op for op in taken.run if op not in shared or not containers)
+            checks += self._maker.joined_checks(sharing) if containers else []
+            if self._must_check(checks, actions):
+                return
         records = {**self._records, **taken.records}
         steps: Steps
         if section:
@@ -411,7 +443,8 @@ class Run:
                 group |= {"selection": list(taken.run), "taken": json_values(graph, taken)}
             self._attempts = Whole(steps, self._maker, self.spec.execution, budget, group)
         elif sharing:
-            steps = SharingSteps(graph, names_, bound.inputs, records, sharing)
+            kind = GroupedSteps if containers else SharingSteps
+            steps = kind(graph, names_, bound.inputs, records, sharing)
             self._attempts = Mixed(steps, self._maker, self.spec.execution, budget, self._pods, pods)
         else:
             steps = Steps(graph, names_, bound.inputs, records)

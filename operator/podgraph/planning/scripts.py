@@ -8,14 +8,31 @@ from __future__ import annotations
 import re
 import shlex
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 
+from podgraph.definition.errors import DefinitionError
 from podgraph.planning.spec import ContainerSpec
 from podgraph.runtime.protocol import LINE_MARK, MOUNT, TERMINATION_FILE
 
-__all__ = ["INPUTS_FILE", "SCRIPT_FILE", "START_FILE", "ended_in", "exports", "is_shell", "runner"]
+__all__ = [
+    "INPUTS_FILE",
+    "LATE",
+    "SCRIPT_FILE",
+    "START_FILE",
+    "ended_in",
+    "ending",
+    "exports",
+    "in_shared_pod",
+    "is_shell",
+    "runner",
+]
 
 SCRIPT_FILE, START_FILE, INPUTS_FILE = f"{MOUNT}/in/script", f"{MOUNT}/in/start", f"{MOUNT}/in/inputs"
 OUTPUT_MARK, END_MARK = f"{LINE_MARK}output ", f"{LINE_MARK}end "
+KILL_SECONDS = 10
+"""How long a script has to end that was told to, as its time is over."""
+LATE = 124
+"""The exit code that tells that, as timeout(1) does."""
 MAX_TOLD = 4_096
 """Most bytes of outputs that are told by lines: the kubelet takes no more either."""
 
@@ -34,18 +51,26 @@ def runner(nonce: str, seconds: int) -> str:
     """
     wait = f"""
 trap 'exit 143' TERM
-end=$(($(date +%s) + {seconds}))
+_end=$(($(date +%s) + {seconds})) _nap=0.03 _looks=0
 until [ -s {INPUTS_FILE} ]; do
-  [ "$(date +%s)" -lt "$end" ] || exit 75
-  sleep 0.03 2>/dev/null || sleep 1
+  [ "$(date +%s)" -lt "$_end" ] || exit 75
+  sleep "$_nap" 2>/dev/null || sleep 1
+  _looks=$((_looks + 1))
+  [ "$_looks" -lt 400 ] || _nap=0.2 # long enough for a poll of 30 times a second to be felt
 done
 . {INPUTS_FILE}
 """
     return f"""#!/bin/sh
+_limit=
 {wait if seconds else ""}
+late=
 trap 'told=yes; kill -TERM "$pid" 2>/dev/null' TERM
+trap 'told=yes late=yes; kill -TERM "$pid" 2>/dev/null' USR1
 {SCRIPT_FILE} "$@" &
 pid=$! told=
+if [ -n "$_limit" ]; then
+  {{ sleep "$_limit"; kill -USR1 $$; sleep {KILL_SECONDS}; kill -KILL "$pid"; }} >/dev/null 2>&1 &
+fi
 wait "$pid"
 code=$?
 while [ -n "$told" ]; do # the signal ended the wait, not yet the script
@@ -54,6 +79,7 @@ while [ -n "$told" ]; do # the signal ended the wait, not yet the script
   again=$?
   [ "$again" = 127 ] || code=$again
 done
+[ -z "$late" ] || exit {LATE}
 if [ "$code" = 0 ] && [ "$(wc -c < {TERMINATION_FILE})" -lt {MAX_TOLD} ]; then
   count=0
   while IFS= read -r line || [ -n "$line" ]; do
@@ -66,10 +92,39 @@ exit "$code"
 """
 
 
-def exports(inputs: Mapping[str, str]) -> str:
-    """Return what the waiting shell reads: the inputs as environment variables, by name."""
+def exports(inputs: Mapping[str, str], limit: float | None = None) -> str:
+    """Return what the waiting shell reads: the inputs as environment variables, by name, and its time in seconds."""
     lines = [f"export {name}={shlex.quote(value)}" for name, value in inputs.items()]
+    lines += [f"_limit={limit:g}"] if limit is not None else []
     return "\n".join(["# the inputs", *lines, ""])
+
+
+def ending() -> str:
+    """Return what a waiting shell reads that is to end without having done anything."""
+    return "exit 0\n"
+
+
+def in_shared_pod(op: str, spec: ContainerSpec, pod: str) -> ContainerSpec:
+    """Return what an op runs in a container that waits for its turn: a command becomes what a shell runs.
+
+    Raises DefinitionError (`InvalidOp`) for one that cannot wait: nobody knows how the image's own command is begun,
+    and what Kubernetes puts into args and variables is fixed when the container is made.
+    """
+    if not (spec.script or spec.command):
+        raise DefinitionError(
+            "InvalidOp",
+            f"op {op!r} shares pod {pod!r}, where its container waits for its turn in a shell: it must set script or "
+            "command",
+        )
+    if any("$(INPUT_" in text for text in (*spec.command, *spec.args, *(value for _, value in spec.env))):
+        raise DefinitionError(
+            "InvalidOp",
+            f"op {op!r} shares pod {pod!r}, so its container is made before its inputs are known, and $(INPUT_...) "
+            "cannot stand in its command, args or env; a script, or sh -c, may use $INPUT_...",
+        )
+    if spec.script:
+        return spec
+    return replace(spec, script='exec "$@"', command=(), args=(*spec.command, *spec.args))
 
 
 def ended_in(lines: Iterable[str], nonce: str) -> str | None:

@@ -1,12 +1,12 @@
-"""A pod that several steps share: what it is told, what it said, and its attempts.
+"""A pod that several steps share, and its attempts: whatever runs in it, here it is made, looked at and ended.
 
-Its steps are reported one by one in its log (see runtime.reports), and what a report tells of a step counts at once for
-the steps outside. A pod that ends before its steps are done is followed by another for the rest of them: when it was
-lost to the cluster, as `infrastructureRetries` says; when it crashed, the step that ran has failed by its own policy.
+A pod that ends before its steps are done is followed by another for the rest of them: when it was lost to the cluster,
+as `infrastructureRetries` says; when a step failed that may be tried again, as its own policy says.
 """
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
 
 from podgraph.definition.graph import Op
@@ -16,36 +16,42 @@ from podgraph.planning.admission import Admission
 from podgraph.planning.deadlines import deadline_of_pod, lost_at
 from podgraph.planning.execution import ExecutionSpec
 from podgraph.planning.making import PodMaker
-from podgraph.planning.observe import Phase, Seen, is_alive, observe
-from podgraph.planning.outcome import Outcome, micro, read_record
+from podgraph.planning.manifests import Manifest
+from podgraph.planning.observe import Phase, Seen, is_alive
+from podgraph.planning.outcome import Outcome
 from podgraph.planning.pods import Pod
 from podgraph.planning.retry import Fault
 from podgraph.planning.shared_ending import SharedEnding
-from podgraph.planning.shared_reports import SharedReports
-from podgraph.planning.shared_work import work_of
-from podgraph.planning.sharing import SharingSteps
+from podgraph.planning.sharing import GroupedSteps
 from podgraph.planning.status import PodRecord, seconds_of
 from podgraph.planning.stopping import Stop
 from podgraph.planning.timers import Timers
-from podgraph.runtime.reports import INTERRUPTED, STEPS_FAILED, StepReport, reports_in, unpack_states
 from podgraph.runtime.step import utc
 
-__all__ = ["MAX_ASSIGNMENT", "SharedPod"]
-
-MAX_ASSIGNMENT = 200_000
-"""Most bytes of what the pod is told; all annotations of a pod may have 256 KiB together."""
+__all__ = ["Pods", "Refused", "SharedPod", "lost"]
 
 _UNDER_WAY = ("Starting", "Running", "Stopping")
-_MAX_TAIL = 1_500
 
 Pods = Mapping[str, Pod]
+"""The pods that there are, by name."""
 
 
-class SharedPod:
+class Refused(Exception):
+    """Why a pod cannot be made, as the outcome of its steps."""
+
+    def __init__(self, outcome: Outcome) -> None:
+        super().__init__(outcome.message)
+        self.outcome = outcome
+
+
+class SharedPod(ABC):
     """One shared pod of a Job: `name` is what its steps call it, `unit` what it is called in `admission`."""
 
+    wants_log = False
+    """Whether it waits for its whole log."""
+
     def __init__(
-        self, name: str, steps: SharingSteps, maker: PodMaker, spec: ExecutionSpec, admission: Admission,
+        self, name: str, steps: GroupedSteps, maker: PodMaker, spec: ExecutionSpec, admission: Admission,
         timers: Timers, output_budget: int, record: PodRecord,
     ) -> None:  # fmt: skip
         self.name, self.unit = name, f"@{name}"
@@ -53,14 +59,12 @@ class SharedPod:
         self.record = record
         self.changed = False
         self._maker, self._spec, self._admission, self._timers = maker, spec, admission, timers
+        self._output_budget = output_budget
         self._ending = SharedEnding(name, steps, maker, spec, record)
-        self._said = SharedReports(name, steps, maker, output_budget)
         # Only a stop ends a pod that could go on, so what the record says then is why.
         self._stopped = Stop(record.reason, record.message) if record.state == "Stopping" else None
         self._stuck: float | None = None
-        self._gone = self._log_read = False
-        self.wants_log = False
-        self._reports: list[StepReport] = []
+        self._gone = False
         if self.under_way:
             admission.hold(self.unit)
         elif record.state == "UpForRetry":
@@ -81,11 +85,37 @@ class SharedPod:
         """Its steps that are not at their end."""
         return [step for step in self.members if self.steps.records[step].state not in TERMINAL]
 
-    def take_lines(self, lines: Iterable[str], whole: bool) -> None:
-        """Take in lines of the pod's log; `whole` says that there are no others, as the pod has ended."""
-        if self.under_way:
-            self._reports += reports_in(lines, self._nonce)
-            self._log_read = self._log_read or whole
+    @abstractmethod
+    def start_turns(self, steps: Iterable[str], pods: Pods, now: float, actions: Actions) -> bool:
+        """Begin these steps, as all that they wait for is there, if the pod is; return whether any are left."""
+
+    @abstractmethod
+    def take_lines(self, container: str, lines: Iterable[str], whole: bool) -> None:
+        """Take in lines of a log, "" for that of the only container; `whole`: the pod has ended and no others come."""
+
+    @abstractmethod
+    def _make(self, attempt: int) -> Manifest:
+        """Return the pod of an attempt, for all steps that are not done. Raises Refused."""
+
+    @abstractmethod
+    def _observe(self, pod: Pod) -> Seen:
+        """Say how far the pod is as a whole."""
+
+    @abstractmethod
+    def _take_news(self, now: float, actions: Actions) -> None:
+        """Take in what was read of its log."""
+
+    @abstractmethod
+    def _go_on(self, pod: Pod, seen: Seen, now: float, actions: Actions) -> None:
+        """Look after the steps of a pod that is on its way or runs."""
+
+    @abstractmethod
+    def _conclude(self, pod: Pod, seen: Seen, now: float, actions: Actions) -> None:
+        """Take in the pod's end."""
+
+    def _due_after(self, todo: list[str], outcome: Outcome, now: float, actions: Actions) -> float | None:
+        """Return when another pod goes on with what is left of `todo` (see SharedEnding)."""
+        return self._ending.due_after(todo, outcome, now, actions)
 
     def queue(self, pods: Pods, now: float, actions: Actions) -> None:
         """Let it wait for its start, unless its pod is there: it was made before a restart that lost the write."""
@@ -103,21 +133,17 @@ class SharedPod:
             self._over(None, now, actions)
             return
         attempt = self.record.attempt + 1
-        assignment = self._maker.shared_assignment(self.name, attempt, work_of(self.steps, self.name))
-        size = len(assignment.to_text().encode())
-        if size > MAX_ASSIGNMENT:
-            text = (
-                f"pod {self.name!r} would be told {size:,} bytes, the inputs of its steps with them; a pod can be told "
-                f"at most {MAX_ASSIGNMENT:,}"
-            )
-            self._over(Outcome({}, "InputTooLarge", text, fault=Fault.LASTING), now, actions)
+        try:
+            made = self._make(attempt)
+        except Refused as refused:
+            self._over(refused.outcome, now, actions)
             return
         self._set("Starting")
         self.record.attempt, self.record.uid, self.record.retry_time = attempt, "", None
         if self.pod_name in pods:
             self.look(pods[self.pod_name], now, actions)
         else:
-            actions.creates.append(self._maker.shared_pod(self.name, attempt, assignment))
+            actions.creates.append(made)
 
     def created(self, uid: str) -> None:
         """Say that the pod exists."""
@@ -155,39 +181,33 @@ class SharedPod:
 
     def look(self, pod: Pod | None, now: float, actions: Actions) -> None:
         """Look at the pod that is under way, and at what was read of its log."""
-        reports, self._reports = self._reports, []
-        for report in reports:
-            self._said.take(report, self.record.attempt, self.record.uid, actions)
+        self._take_news(now, actions)
         if not self.under_way:
             return
         if pod is None:
             if self._gone:
-                self._over(_lost("PodDeleted", "its pod was deleted before it ended"), now, actions)
+                self._over(lost("PodDeleted", "its pod was deleted before it ended"), now, actions)
             elif self.record.uid or self._stopped is not None:
                 actions.confirm.append(self.pod_name)
             return
         if self.record.uid and self.record.uid != pod.metadata.uid:
             actions.deletes.append(self.pod_name)
-            self._over(_lost("PodDeleted", "its pod was deleted and another was made under its name"), now, actions)
+            self._over(lost("PodDeleted", "its pod was deleted and another was made under its name"), now, actions)
             return
         self.created(pod.metadata.uid)
-        seen = observe(pod)
+        seen = self._observe(pod)
         if seen.phase is Phase.GONE:
-            self._over(_lost(seen.reason, seen.message), now, actions)
+            self._over(lost(seen.reason, seen.message), now, actions)
         elif seen.phase is Phase.ENDED:
-            if self._log_read or not self.todo:
-                self._conclude(seen, now, actions)
-            else:
-                self.wants_log = True
-                actions.read_logs.append(self.pod_name)
+            self._conclude(pod, seen, now, actions)
         elif self.record.state == "Stopping":
             self._wait_for_end(pod, now, actions)
         elif not self._give_up(pod, seen, now, actions):
             if seen.phase is Phase.RUNNING:
-                actions.follow_logs.append(self.pod_name)
                 self._set("Running")
             else:
                 self._set("Starting", seen.reason, seen.message)
+            self._go_on(pod, seen, now, actions)
 
     def look_at(self, name: str, pod: Pod | None, now: float, actions: Actions) -> None:
         """Look at a pod of any of its attempts."""
@@ -236,24 +256,7 @@ class SharedPod:
             self._timers.set(self.name, until)
         else:
             text = "its pod was deleted, and its node does not tell that it ended"
-            self._over(_lost("NodeLost", text), now, actions)
-
-    def _conclude(self, seen: Seen, now: float, actions: Actions) -> None:
-        """Take in the pod's end, when all is read that it said."""
-        record = read_record(seen, self._nonce)
-        ended = micro(seen.finished_at)
-        if record is None or record.reason == INTERRUPTED:
-            tail = f": {seen.text.strip()[-_MAX_TAIL:]}" if record is None and seen.text.strip() else ""
-            reason, message = seen.reason or "NoResult", seen.message or "its process ended and left no result"
-            outcome = Outcome({}, reason, message + tail, completion_time=ended, fault=seen.fault)
-        elif record.outcome == "Failed" and record.reason != STEPS_FAILED:
-            message = record.message or "its pod failed before its steps began"
-            outcome = Outcome({}, record.reason or "OpFailed", message, completion_time=ended, fault=Fault.LASTING)
-        else:
-            for step, state in zip(self.members, unpack_states(record.summary), strict=False):
-                self._said.fill(step, state, self.record.uid, ended)
-            outcome = _lost("ReportLost", "its pod came to its end, but what it said of this step is lost")
-        self._over(outcome, now, actions)
+            self._over(lost("NodeLost", text), now, actions)
 
     # --- the end of an attempt
 
@@ -263,7 +266,7 @@ class SharedPod:
             actions.leave.append(self.pod_name)
         self._admission.give(self.unit)
         self._timers.clear(self.name)
-        self._gone = self._log_read = self.wants_log = False
+        self._gone = False
         self._stuck, self.record.retry_time = None, None
         todo = self.todo
         self._set("Ended" if self.record.attempt else "Pending")
@@ -271,16 +274,12 @@ class SharedPod:
             ended = outcome.completion_time if outcome is not None else None
             self._ending.stop(todo, self._stopped, ended or utc(now))
         elif todo and outcome is not None:
-            due = self._ending.due_after(todo, outcome, now, actions)
+            due = self._due_after(todo, outcome, now, actions)
             self._set("Ended" if due is None else "UpForRetry", outcome.reason, outcome.message)
             if due is not None:
                 self.record.retry_time = utc(due)
                 self._timers.set(self.name, due)
             actions.urgent = True  # the next pod is told what stands in the status
-
-    @property
-    def _nonce(self) -> str:
-        return self._maker.shared_nonce(self.name, self.record.attempt)
 
     def _set(self, state: str, reason: str = "", message: str = "") -> None:
         record = self.record
@@ -288,5 +287,6 @@ class SharedPod:
         record.state, record.reason, record.message = state, reason, message
 
 
-def _lost(reason: str, message: str) -> Outcome:
+def lost(reason: str, message: str) -> Outcome:
+    """Return how steps end whose pod was lost to the cluster."""
     return Outcome({}, reason, message, fault=Fault.INFRASTRUCTURE)

@@ -9,8 +9,7 @@ from podgraph.planning.making import PodMaker
 from podgraph.planning.outcome import Outcome
 from podgraph.planning.retry import Fault, chance_of, seconds_after_loss, seconds_until_retry
 from podgraph.planning.shared_reports import end_step
-from podgraph.planning.shared_work import steps_to_repeat
-from podgraph.planning.sharing import SharingSteps
+from podgraph.planning.sharing import GroupedSteps
 from podgraph.planning.status import PodRecord
 from podgraph.planning.stopping import Stop
 from podgraph.runtime.errors import ErrorInfo
@@ -22,7 +21,7 @@ __all__ = ["SharedEnding"]
 class SharedEnding:
     """Decides for the steps of the pod `name`; `record` is the pod's own."""
 
-    def __init__(self, name: str, steps: SharingSteps, maker: PodMaker, spec: ExecutionSpec, record: PodRecord) -> None:
+    def __init__(self, name: str, steps: GroupedSteps, maker: PodMaker, spec: ExecutionSpec, record: PodRecord) -> None:
         self.name, self.steps, self.record = name, steps, record
         self._uid, self._most = maker.ref.uid, spec.infrastructure_retries
 
@@ -48,7 +47,7 @@ class SharedEnding:
         step that ran, which follows its own policy, and the others go on. Else there is no use in another pod.
         """
         due = now
-        running = [step for step in todo if self.steps.records[step].state == "Running"]
+        running = [step for step in todo if self.steps.records[step].state in ("Starting", "Running")]
         if outcome.fault is Fault.INFRASTRUCTURE and self.record.lost < self._most:
             due += seconds_after_loss(self.record.lost, chance_of(self._uid, f"@{self.name}", self.record.attempt))
             self.record.lost += 1
@@ -59,26 +58,19 @@ class SharedEnding:
             actions.events.append(Event("Warning", "PodRetried", f"{text}: {outcome.reason}: {outcome.message}"))
         elif outcome.fault is Fault.APPLICATION and running:
             for step in running:
-                due = max(due, self._crashed(step, outcome, now, actions))
+                due = max(due, self.failed(step, outcome, now, actions))
         else:
             for step in todo:
                 if self.steps.records[step].state not in TERMINAL:
                     end_step(self.steps, step, outcome, actions)
-        if all(self.steps.records[step].state in TERMINAL for step in todo):
-            return None
-        self._lose_repeated()
-        return due
+        return None if all(self.steps.records[step].state in TERMINAL for step in todo) else due
 
-    def _lose_repeated(self) -> None:
-        """Count the attempts that had succeeded in this pod and are made again as lost: it was not their fault."""
-        for step in steps_to_repeat(self.steps, self.name):
-            record = self.steps.records[step]
-            if record.pod_uid == self.record.uid:
-                record.lost += 1
-                self.steps.changed.add(step)
+    def fail(self, step: str, outcome: Outcome, actions: Actions) -> None:
+        """End a step that another pod would not help."""
+        end_step(self.steps, step, outcome, actions)
 
-    def _crashed(self, step: str, outcome: Outcome, now: float, actions: Actions) -> float:
-        """End the attempt of the step in which the pod crashed; return when the pod's steps may go on."""
+    def failed(self, step: str, outcome: Outcome, now: float, actions: Actions) -> float:
+        """End the attempt of a step that failed in the pod; return when the pod's steps may go on."""
         record, op = self.steps.records[step], self.steps.graph.ops[step]
         error, chance = ErrorInfo(outcome.reason, outcome.message), chance_of(self._uid, step, record.attempt)
         seconds = seconds_until_retry(op, outcome.fault, error, record.attempt, record.lost, self._most, chance)

@@ -7,9 +7,9 @@ from dataclasses import replace
 from podgraph.flow import FAILED, TERMINAL
 from podgraph.planning.actions import Actions, Event
 from podgraph.planning.making import PodMaker
-from podgraph.planning.outcome import Outcome, reported_outcome
+from podgraph.planning.outcome import Outcome, if_room, reported_outcome
 from podgraph.planning.shared_work import steps_to_repeat
-from podgraph.planning.sharing import SharingSteps
+from podgraph.planning.sharing import GroupedSteps, SharingSteps
 from podgraph.planning.status import StepRecord
 from podgraph.runtime.reports import LAST_RANK, RANKS, StepReport
 
@@ -86,15 +86,7 @@ class SharedReports:
             return outcome
         needed = self.steps.needed_outside(step)
         outputs = {name: text for name, text in outcome.outputs.items() if name in needed}
-        size = sum(len(text.encode()) for text in outputs.values())
-        if size <= room:
-            return replace(outcome, outputs=outputs)
-        total = self.steps.output_bytes + size
-        text = (
-            f"with the outputs of op {step!r} the job's outputs would be {total:,} bytes; at most "
-            f"{self._output_budget:,} bytes fit into its status"
-        )
-        return replace(outcome, outputs={}, reason="OutputsFull", message=text)
+        return if_room(step, replace(outcome, outputs=outputs), self.steps.output_bytes, self._output_budget)
 
     def fill(self, step: str, state: str, uid: str, ended: str | None) -> None:
         """Take from the pod's record how a step ended of which its log does not tell it, as far as that is enough."""
@@ -119,7 +111,7 @@ class SharedReports:
         return any(up in self.steps.records and self.steps.records[up].state in FAILED for up in ups)
 
 
-def end_step(steps: SharingSteps, step: str, outcome: Outcome, actions: Actions) -> None:
+def end_step(steps: GroupedSteps, step: str, outcome: Outcome, actions: Actions) -> None:
     """End a step for good, with an event when it has failed."""
     steps.end(step, outcome)
     if outcome.reason:

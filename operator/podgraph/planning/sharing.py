@@ -1,4 +1,4 @@
-"""Which steps share a pod (`@op(pod=...)`), whether they can, and how they follow each other then."""
+"""Which steps share a pod (`@op(pod=...)`, `ops[].pod`), whether they can, and how they follow each other then."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from podgraph.planning.status import StepRecord
 from podgraph.planning.steps import Steps
 from podgraph.run_config.binding import Values
 
-__all__ = ["Sharing", "SharingSteps", "sharing_of"]
+__all__ = ["GroupedSteps", "Sharing", "SharingSteps", "sharing_of"]
 
 Sharing = Mapping[str, tuple[str, ...]]
 """The steps of each shared pod, in run order."""
@@ -36,12 +36,9 @@ def sharing_of(graph: Graph, selected: Sequence[str]) -> Sharing:
     return sharing
 
 
-class SharingSteps(Steps):
+class GroupedSteps(Steps):
     """Steps of which some share pods. A shared pod is `free` to start when every step outside that one of its steps
-    waits for has ended; its steps are never `ready` by themselves.
-
-    What steps of one pod pass to each other is known in that pod alone, so whether one of them is skipped for want of
-    such a value is decided there.
+    waits for has ended; a step of one that may begin in it is in `turns`, and never `ready` by itself.
     """
 
     def __init__(
@@ -50,6 +47,7 @@ class SharingSteps(Steps):
         self.sharing = sharing
         self.pod_of = {step: pod for pod, steps in sharing.items() for step in steps}
         self.free: deque[str] = deque()
+        self.turns: deque[str] = deque()
         self._waits: dict[str, set[str]] = {}
         self._waiting: dict[str, list[str]] = {}
         super().__init__(graph, selected, values, records)
@@ -71,7 +69,9 @@ class SharingSteps(Steps):
 
     def release(self, name: str) -> None:
         """Let a step start; one that shares a pod starts when that pod comes to it."""
-        if name not in self.pod_of:
+        if name in self.pod_of:
+            self.turns.append(name)
+        else:
             super().release(name)
 
     def move(self, name: str, state: str) -> None:
@@ -84,6 +84,19 @@ class SharingSteps(Steps):
             if not self._waits[pod]:
                 del self._waits[pod]
                 self.free.append(pod)
+
+
+class SharingSteps(GroupedSteps):
+    """Steps of Python ops of which some share pods: each such pod runs its steps by itself.
+
+    What steps of one pod pass to each other is known in that pod alone, so whether one of them is skipped for want of
+    such a value is decided there.
+    """
+
+    def release(self, name: str) -> None:
+        """Let a step start that has a pod of its own."""
+        if name not in self.pod_of:
+            super().release(name)
 
     def is_inside(self, step: str, ref: OutputRef) -> bool:
         """Whether `ref` is an output of another step of the same pod."""

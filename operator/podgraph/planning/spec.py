@@ -130,6 +130,7 @@ def _op(item: Object) -> Op:
         retry=_retry(item["name"], item["retryPolicy"]) if "retryPolicy" in item else None,
         timeout=float(item["timeoutSeconds"]) if "timeoutSeconds" in item else None,
         pod_template=check_pod_template(f"podTemplate of op {item['name']!r}", item.get("podTemplate")),
+        pod=item.get("pod", ""),
     )
 
 

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
 from podgraph.definition.values import to_json
-from podgraph.flow import FlowStep
+from podgraph.flow import TERMINAL, FlowStep
 from podgraph.planning.references import Reference, to_status
+from podgraph.planning.sizes import MAX_MESSAGE
 from podgraph.runtime.step import utc
 
 __all__ = ["CONDITIONS", "STATES", "PodRecord", "StepRecord", "condition", "duration", "seconds_of", "set_condition"]
@@ -28,8 +30,6 @@ STATES = (
     "UpstreamFailed",
     "Canceled",
 )
-
-_MAX_MESSAGE = 1_024
 
 Object = dict[str, Any]
 
@@ -76,17 +76,23 @@ class StepRecord(FlowStep):
             taken_from=data.get("takenFrom") or "",
         )
 
-    def to_patch(self) -> Object:
-        """Return the record for a merge patch: what is empty is null, so that an older value goes away."""
+    def to_patch(self, short: int = 0, keep_pod: bool = True) -> Object:
+        """Return the record for a merge patch: what is empty is null, so that an older value goes away.
+
+        With `short` it is as the status of a large Job has room for: times in milliseconds, a message of so many
+        characters at most, and, unless `keep_pod`, without the pod of a step that is at its end.
+        """
         outputs, stored = to_status(self.outputs)
-        message = self.message if len(self.message) <= _MAX_MESSAGE else self.message[: _MAX_MESSAGE - 4] + " ..."
+        most = short or MAX_MESSAGE
+        message = self.message if len(self.message) <= most else self.message[: most - 4] + " ..."
+        pod_uid = self.pod_uid if keep_pod or not short or self.state not in TERMINAL else ""
         return {
             "state": self.state,
             "attempt": self.attempt or None,
             "infrastructureFailures": self.lost or None,
-            "podUID": self.pod_uid or None,
-            "startTime": self.start_time,
-            "completionTime": self.completion_time,
+            "podUID": pod_uid or None,
+            "startTime": _milli(self.start_time) if short else self.start_time,
+            "completionTime": _milli(self.completion_time) if short else self.completion_time,
             "retryTime": self.retry_time,
             "outputs": outputs,
             "stored": stored,
@@ -138,8 +144,12 @@ class PodRecord:
             "podUID": self.uid or None,
             "retryTime": self.retry_time,
             "reason": self.reason or None,
-            "message": self.message[:_MAX_MESSAGE] or None,
+            "message": self.message[:MAX_MESSAGE] or None,
         }
+
+
+def _milli(time: str | None) -> str | None:
+    return time and re.sub(r"(\.\d{3})\d+Z$", r"\1Z", time)
 
 
 def condition(kind: str, status: str, reason: str, message: str, generation: int, now: float) -> Object:

@@ -32,6 +32,11 @@ class Steps(Flow[StepRecord]):
         self.output_bytes = sum(len(t.encode()) for r in self.records.values() for t in r.outputs.values())
 
     @property
+    def first(self) -> str:
+        """The first step that is run here, "" when all are taken."""
+        return next((name for name, record in self.records.items() if not record.taken_from), "")
+
+    @property
     def alone(self) -> Collection[str]:
         """The steps that have pods of their own."""
         return self.records

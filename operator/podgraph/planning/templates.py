@@ -109,6 +109,10 @@ class Templates:
             made = lay_over(made, f"runConfig.{op_path(op)}.pod", _step(self._overrides[op]))
         return made
 
+    def is_plain(self, op: str) -> bool:
+        """Whether the pods of a Python op are made as the one that reads the code is."""
+        return not (self._labels or self._ops.get(op) or op in self._overrides)
+
     def kind_of(self, op: str) -> tuple[str, str] | None:
         """Return what tells the pods of an op from those of others by what is said of them; None for nothing."""
         own, override = self._ops.get(op, ""), self._overrides.get(op)

@@ -2,6 +2,7 @@
 
 Such a pod has the name that its step's attempt would give it. One that has waited for nothing is deleted, and as that
 takes its time the next pod of the same attempt has another name: how many there were is part of it.
+The resolve pod, which waits for the first step of all, is told what to do in the same way (see planning.first_pod).
 """
 
 from __future__ import annotations
@@ -11,8 +12,9 @@ from collections.abc import Mapping
 from podgraph.planning.actions import Actions, Assign, Held
 from podgraph.planning.ahead import LIFETIME_SECONDS, MAX_RELEASES, Ahead
 from podgraph.planning.execution import ExecutionSpec
+from podgraph.planning.first_pod import FirstPod
 from podgraph.planning.making import PodMaker
-from podgraph.planning.names import AHEAD_LABEL, WAITING
+from podgraph.planning.names import AHEAD_LABEL, ASSIGNED, OP_LABEL, WAITING
 from podgraph.planning.observe import Phase, Seen, is_alive, observe
 from podgraph.planning.pods import Pod
 from podgraph.planning.status import seconds_of
@@ -42,14 +44,16 @@ class WaitingPods:
         self._steps = steps
         self._maker = maker
         self._since: dict[str, float] = {}
+        self._first = FirstPod(steps, maker, spec.infrastructure_retries + 1)
 
     def name_of(self, step: str, attempt: int) -> str:
         """Return the name of the pod of an attempt at a step."""
-        return self._maker.name_of(step, attempt, self._ahead.released(step))
+        return self._first.name_of(step, attempt) or self._maker.name_of(step, attempt, self._ahead.released(step))
 
     def find(self, pods: Pods) -> None:
         """Learn from the pods that are there which of them wait, and which steps have had one for nothing."""
-        if not any(was_ahead(pod) for pod in pods.values()):
+        self._first.find(pods)
+        if not any(was_ahead(pod) and OP_LABEL in pod.metadata.labels for pod in pods.values()):
             return
         for step in self._steps.alone:
             record = self._steps.records[step]
@@ -90,6 +94,7 @@ class WaitingPods:
             self._since[step] = now
             self._steps.set_state(step, "Waiting")
             made.append((step, attempt))
+        self._first.let_go(actions)
         return made
 
     def let_go(self, now: float, actions: Actions) -> None:
@@ -99,7 +104,8 @@ class WaitingPods:
                 self.release(step, now, actions)
 
     def let_all_go(self, now: float, actions: Actions) -> None:
-        """Delete all waiting pods."""
+        """Delete all waiting pods; the resolve pod is told to end."""
+        self._first.let_go(actions)
         for step in list(self._ahead.waiting):
             self.release(step, now, actions)
 
@@ -114,6 +120,7 @@ class WaitingPods:
     def take(self, step: str, pods: Pods, now: float, actions: Actions) -> None:
         """Say that a step begins: the pod that waits for it, if it is of use, has the name of its attempt."""
         if step not in self._ahead.waiting:
+            self._first.take(step, pods)
             return
         pod = pods.get(self.name_of(step, self._attempt(step)))
         if pod is not None and not _is_of_use(pod, observe(pod)):
@@ -126,7 +133,12 @@ class WaitingPods:
         """Tell the pod of a step that has begun what to do; said again until the pod's label tells that it was."""
         record = self._steps.records[step]
         told = self._maker.assignment(step, record.attempt, record.lost, self._steps.inputs_of(step))
-        actions.assigns.append(Assign(pod.metadata.name, pod.metadata.uid, told))
+        assign = Assign(pod.metadata.name, pod.metadata.uid, told, {AHEAD_LABEL: ASSIGNED})
+        actions.assigns.append(self._first.named(step, assign))
+
+    def has_missed(self, pod: Pod, seen: Seen) -> bool:
+        """Whether a pod that has ended was not told what to do, or too late."""
+        return is_waiting(pod) or self._first.has_missed(pod, seen)
 
     def pause(self, now: float) -> bool:
         """Start none ahead for a while, as pods that are to run find no room; return whether any waits."""

@@ -136,7 +136,7 @@ class Whole:
         """Say that the pod exists; its uid is written with the first step, so that no other is ever made."""
         if pod_name == self._name and not self._uid:
             self._uid = uid
-            first = next(step for step, record in self.steps.records.items() if not record.taken_from)
+            first = self.steps.first
             self.steps.records[first].pod_uid = uid
             self.steps.changed.add(first)
 

@@ -260,12 +260,17 @@ class Controller:
         for pod in actions.leave:
             self._logs.leave(uid, pod)
         for pod in actions.follow:
-            self._logs.follow(uid, namespace, pod, partial(self._lines_came, run, pod), _TAIL)
+            lost = partial(self._log_lost, run, pod)
+            self._logs.follow(uid, namespace, pod, partial(self._lines_came, run, pod), _TAIL, lost)
         for pod in filter(None, (actions.follow_log, *actions.follow_logs)):
             self._logs.follow(uid, namespace, pod, partial(self._lines_came, run, pod))
 
     def _lines_came(self, run: Run, pod: str, lines: list[str]) -> None:
         run.take_lines(pod, lines)
+        self.queue.add(run.ref.uid)
+
+    def _log_lost(self, run: Run, pod: str) -> None:
+        run.not_heard(pod)
         self.queue.add(run.ref.uid)
 
     def _waiting_pods(self) -> int:
@@ -296,7 +301,7 @@ class Controller:
         async def assign(item: Assign) -> None:
             try:
                 namespace = run.ref.namespace
-                pod = await self.client.assign_pod(namespace, item.pod, item.uid, item.annotations, names.ASSIGNED)
+                pod = await self.client.assign_pod(namespace, item.pod, item.uid, item.annotations, item.labels)
             except ApiError as error:
                 if not error.lasting:
                     raise

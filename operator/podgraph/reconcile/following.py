@@ -25,6 +25,7 @@ _READS_AT_ONCE = 8
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d")
 
 Take = Callable[[list[str]], None]
+Lost = Callable[[], None]
 
 
 class Logs:
@@ -38,15 +39,20 @@ class Logs:
         self._failures: dict[str, int] = {}
         self._reading = asyncio.Semaphore(_READS_AT_ONCE)
 
-    def follow(self, uid: str, namespace: str, pod: str, take: Take, tail: int = 0) -> None:
+    def follow(self, uid: str, namespace: str, pod: str, take: Take, tail: int = 0, lost: Lost | None = None) -> None:
         """Follow a pod's log, if it is not followed and there is room; `take` is called with lines as they come.
 
-        Of what is there already the last `tail` lines count, 0 for all.
+        Of what is there already the last `tail` lines count, 0 for all. `lost` is called when there is no room, and
+        when it breaks, though it is tried again.
         """
         tasks = self._tasks.setdefault(uid, {})
-        if pod not in tasks and self._count < self._most:
-            tasks[pod] = asyncio.create_task(self._follow(namespace, pod, take, tail), name=f"log of {pod}")
+        if pod in tasks:
+            return
+        if self._count < self._most:
+            tasks[pod] = asyncio.create_task(self._follow(namespace, pod, take, tail, lost), name=f"log of {pod}")
             self._count += 1
+        elif lost is not None:
+            lost()
 
     def leave(self, uid: str, pod: str = "") -> None:
         """Follow a pod's log no more, or none of the Job's."""
@@ -85,7 +91,7 @@ class Logs:
             _LOG.warning("the log of pod %s/%s cannot be read: %s", namespace, pod, error)
         return lines
 
-    async def _follow(self, namespace: str, pod: str, take: Take, tail: int) -> None:
+    async def _follow(self, namespace: str, pod: str, take: Take, tail: int, lost: Lost | None) -> None:
         since, pause = "", _PAUSE_SECONDS
         while True:
             try:
@@ -97,6 +103,8 @@ class Logs:
                         since = f"{time[0]}Z"  # the whole second again: its other lines may not have come
             except ApiError as error:
                 _LOG.info("the log of pod %s/%s broke: %s", namespace, pod, error)
+                if lost is not None:
+                    lost()
                 if error.status in (403, 404):
                     return
             await asyncio.sleep(pause)

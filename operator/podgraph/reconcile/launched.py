@@ -10,6 +10,8 @@ from typing import Any
 
 from podgraph.cluster.client import ApiError
 from podgraph.cluster.launching import Launching
+from podgraph.planning.status import seconds_of
+from podgraph.scheduling.making import TICK_ANNOTATION
 
 __all__ = ["Launched", "LaunchedJobs", "is_finished", "succeeded"]
 
@@ -28,6 +30,7 @@ class Launched:
     uid: str
     completed: str = ""
     succeeded: bool = False
+    tick: float = 0.0
 
 
 class LaunchedJobs:
@@ -123,4 +126,6 @@ def _holds(job: Object, kind: str) -> bool:
 def _launched(job: Object) -> Launched:
     meta = job["metadata"]
     completed = str(job["status"].get("completionTime") or meta["creationTimestamp"]) if is_finished(job) else ""
-    return Launched(meta["namespace"], meta["name"], meta["uid"], completed, succeeded(job))
+    told = (meta.get("annotations") or {}).get(TICK_ANNOTATION)
+    tick = seconds_of(told) if told else 0.0
+    return Launched(meta["namespace"], meta["name"], meta["uid"], completed, succeeded(job), tick)

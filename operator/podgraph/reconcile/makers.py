@@ -12,10 +12,10 @@ from podgraph.definition.errors import DefinitionError
 from podgraph.planning.status import condition, seconds_of, set_condition
 from podgraph.reconcile.queue import KeyedQueue
 from podgraph.reconcile.working import work
-from podgraph.scheduling.making import second
+from podgraph.scheduling.making import TRY_ANNOTATION, second
 from podgraph.scheduling.schedule import TickRecord
 
-__all__ = ["Maker", "StatusWriter", "read_maker", "record_tick", "set_ready"]
+__all__ = ["Maker", "Makers", "StatusWriter", "read_maker", "record_once", "record_tick", "set_ready"]
 
 _WRITERS = 8
 _SOON_SECONDS = 0.1
@@ -40,6 +40,17 @@ class Maker:
         self.status: dict[str, Any] = dict(found.get("status") or {})
         self.unwritten: dict[str, Any] = {}
         self.put_off = 0
+        self.wanted_try = _wanted_try(found)
+
+    @property
+    def is_tried(self) -> bool:
+        """Whether somebody wants to know what it would make now (see reconcile.trying)."""
+        return bool(self.wanted_try) and (self.status.get("tried") or {}).get("id") != self.wanted_try
+
+    def try_wanted(self, found: Object) -> bool:
+        """Take in an event; return whether somebody wants to know by now."""
+        before, self.wanted_try = self.wanted_try, _wanted_try(found)
+        return self.is_tried and before != self.wanted_try
 
     def changed(self, found: Object) -> bool:
         """Take in an event; return whether the spec is another one."""
@@ -55,6 +66,45 @@ class Maker:
         for key, value in fields.items():
             if self.status.get(key) != value:
                 self.status[key] = self.unwritten[key] = value
+
+
+class Makers:
+    """The JobSchedules, or the JobSensors, that there are.
+
+    `begin(uid)` is called for one that came or has another spec, `forget(uid)` for one that is gone, and `attempt(uid)`
+    for one of which somebody wants to know what it would make.
+    """
+
+    def __init__(
+        self, begin: Callable[[str], None], forget: Callable[[str], None], attempt: Callable[[str], None]
+    ) -> None:
+        self._begin, self._forget, self._attempt = begin, forget, attempt
+        self._known: dict[str, Maker] = {}
+
+    def get(self, uid: str) -> Maker | None:
+        """Return one, None when it is gone."""
+        return self._known.get(uid)
+
+    def changed(self, kind: str | None, found: Object) -> None:
+        """Take in an event of one."""
+        uid = found["metadata"]["uid"]
+        if kind == "DELETED" or found["metadata"].get("deletionTimestamp"):
+            self._known.pop(uid, None)
+            self._forget(uid)
+            return
+        maker = self._known.get(uid)
+        if maker is None:
+            self._known[uid] = Maker(found)
+        else:
+            if maker.try_wanted(found):
+                self._attempt(uid)
+            if not maker.changed(found):
+                return  # it is our own writing of its status
+        self._begin(uid)
+
+
+def _wanted_try(found: Object) -> str:
+    return str((found["metadata"].get("annotations") or {}).get(TRY_ANNOTATION, ""))[:64]
 
 
 async def read_maker(
@@ -106,6 +156,14 @@ def record_tick(maker: Maker, record: TickRecord) -> None:
     maker.set(ticks=ticks, lastTickTime=last)
     if record.outcome == "Created":
         maker.set(lastJob=record.job)
+
+
+def record_once(maker: Maker, record: TickRecord) -> None:
+    """Record a tick that made nothing, unless the last one came to just the same."""
+    last: Object = next(iter(maker.status.get("ticks") or ()), {})
+    told = record.to_status()
+    if any(last.get(key) != told.get(key) for key in ("outcome", "reason", "message")):
+        record_tick(maker, record)
 
 
 class StatusWriter:

@@ -15,9 +15,12 @@ from podgraph.cluster.client import ApiError, Client
 from podgraph.cluster.launching import Launching
 from podgraph.definition.errors import DefinitionError
 from podgraph.planning.status import seconds_of
+from podgraph.reconcile.evaluators import Evaluators
 from podgraph.reconcile.launched import Launched, LaunchedJobs
-from podgraph.reconcile.makers import Maker, StatusWriter, read_maker, record_tick
+from podgraph.reconcile.makers import Maker, Makers, StatusWriter, read_maker, record_tick, set_ready
 from podgraph.reconcile.queue import KeyedQueue
+from podgraph.reconcile.tick_functions import TickFunctions
+from podgraph.reconcile.trying import tell_tried
 from podgraph.reconcile.working import work
 from podgraph.scheduling.making import SCHEDULE_LABEL, second
 from podgraph.scheduling.schedule import ScheduleSpec, TickRecord, due, job_of_tick, read_schedule
@@ -33,14 +36,15 @@ Object = Mapping[str, Any]
 class Schedules:
     """All JobSchedules of the cluster. `clock` gives seconds since the epoch."""
 
-    def __init__(self, client: Client, clock: Callable[[], float] = time.time) -> None:
+    def __init__(self, client: Client, evaluators: Evaluators, clock: Callable[[], float] = time.time) -> None:
         self.queue = KeyedQueue()
         self._launching = Launching(client, "jobschedules")
         self.jobs = LaunchedJobs(self._launching, "JobSchedule", SCHEDULE_LABEL, self.queue.add)
         self._writer = StatusWriter(self._launching, self.queue)
         self._clock = clock
-        self._makers: dict[str, Maker] = {}
+        self._makers = Makers(self._begin, self._forget, self.queue.add)
         self._specs: dict[str, ScheduleSpec] = {}
+        self._functions = TickFunctions(evaluators, self.queue.add)
 
     async def run(self) -> None:
         """Work until cancelled."""
@@ -52,25 +56,25 @@ class Schedules:
 
     def changed(self, kind: str | None, schedule: Object) -> None:
         """Take in an event of a JobSchedule."""
-        uid = schedule["metadata"]["uid"]
-        if kind == "DELETED" or schedule["metadata"].get("deletionTimestamp"):
-            self._makers.pop(uid, None)
-            self._specs.pop(uid, None)
-            self.jobs.forget(uid)
-            return
-        maker = self._makers.get(uid)
-        if maker is None:
-            self._makers[uid] = Maker(schedule)
-        elif not maker.changed(schedule):
-            return  # it is our own writing of its status
+        self._makers.changed(kind, schedule)
+
+    def _begin(self, uid: str) -> None:
         self._specs.pop(uid, None)
+        self._functions.forget(uid)
         self.queue.add(uid)
+
+    def _forget(self, uid: str) -> None:
+        self._specs.pop(uid, None)
+        self._functions.forget(uid)
+        self.jobs.forget(uid)
 
     async def _reconcile(self, uid: str) -> None:
         maker = self._makers.get(uid)
         if maker is None:
             return
         spec = self._specs.get(uid) or await self._read(maker)
+        if maker.is_tried:
+            await self._try(maker, spec)
         if spec is None or spec.suspend:
             return
         status, now = maker.status, self._clock()
@@ -80,9 +84,11 @@ class Schedules:
             record_tick(maker, record)
         for tick in plan.run:
             ran = await self._tick(maker, spec, tick)
-            if ran is None:  # it waits for the end of an earlier one's Job, which wakes it
+            if ran is None:  # it waits for the end of an earlier one's Job, or for its function, which wakes it
                 break
             record_tick(maker, ran)
+        if spec.function is not None:
+            self._tell(maker, spec, plan.next)
         upcoming = None if plan.next is None else second(plan.next)
         if status.get("nextTickTime") != upcoming:
             maker.set(nextTickTime=upcoming)
@@ -92,6 +98,34 @@ class Schedules:
             await self.jobs.delete(uid, surplus)
         wait = _LOOK_SECONDS if plan.next is None else min(_LOOK_SECONDS, plan.next - self._clock())
         self.queue.add_after(uid, wait)
+
+    async def _try(self, maker: Maker, spec: ScheduleSpec | None) -> None:
+        """Put into the status what a tick would make, if that is known."""
+        try:
+            if spec is None:
+                ready: Object = next((c for c in maker.status.get("conditions") or () if c["type"] == "Ready"), {})
+                raise DefinitionError("NotReady", ready.get("message", ""))
+            told = maker.wanted_try.partition(" ")[2]
+            tick = seconds_of(told) if told else spec.timing.next_after(self._clock()) or self._clock()
+            if spec.function is None:
+                tell_tried(maker, [job_of_tick(maker.object, spec.zone, tick)], "")
+            else:
+                found = self._functions.attempt(maker, spec, tick)
+                if found is None:
+                    return  # it is woken when it is known
+                tell_tried(maker, *found)
+        except (DefinitionError, ValueError) as error:
+            tell_tried(maker, [], str(error))
+        await self._writer.write(maker)
+
+    def _tell(self, maker: Maker, spec: ScheduleSpec, upcoming: float | None) -> None:
+        """Say in the status what keeps the function from being asked, and have its pod there by the next tick."""
+        assert spec.function is not None
+        trouble = self._functions.prepare(maker, spec.function, upcoming)
+        if trouble is None:
+            set_ready(maker, True, "Ready", f"it makes Jobs: {spec.timing.text}", self._clock())
+        else:
+            set_ready(maker, False, *trouble, self._clock())
 
     async def _read(self, maker: Maker) -> ScheduleSpec | None:
         """Read a spec that is new or was changed and have it checked; say in the status what is wrong with it."""
@@ -127,23 +161,35 @@ class Schedules:
         active: list[Launched] = []
         if spec.concurrency != "Allow" and self.jobs.active(maker.uid):
             active = await self.jobs.confirmed_active(maker.uid)
-        try:
-            job = job_of_tick(maker.object, spec.zone, tick)
-        except DefinitionError as error:
-            return TickRecord(tick, "Failed", reason=error.reason, message=error.message)
-        name = job["metadata"]["name"]
-        others = [other for other in active if other.name != name]
+        others = [other for other in active if other.tick != tick]
         if others and spec.concurrency == "Forbid":
             if spec.catch_up == "All":
                 return None
             message = f"Job {others[0].name!r} is not finished (concurrencyPolicy: Forbid)"
             return TickRecord(tick, "Skipped", reason="StillRunning", message=message)
+        try:
+            jobs, skipped = [job_of_tick(maker.object, spec.zone, tick)], ""
+            if spec.function is not None:
+                found = self._functions.jobs_of(maker, spec, tick)
+                if found is None:
+                    return None
+                jobs, skipped = found
+        except DefinitionError as error:
+            return TickRecord(tick, "Failed", reason=error.reason, message=error.message)
+        if not jobs:
+            return TickRecord(tick, "Skipped", reason="Skipped", message=skipped)
         for other in others:
             await self._launching.cancel_job(other.namespace, other.name, other.uid)
-        try:
-            self.jobs.job_changed(None, await self._launching.create_job(job))
-        except ApiError as error:
-            if not error.lasting or error.reason == "Conflict":
-                raise
-            return TickRecord(tick, "Failed", name, error.reason, error.message)
-        return TickRecord(tick, "Created", name)
+        return await self._make(tick, jobs)
+
+    async def _make(self, tick: float, jobs: list[dict[str, Any]]) -> TickRecord:
+        names = [str(job["metadata"]["name"]) for job in jobs]
+        for at, job in enumerate(jobs):
+            try:
+                self.jobs.job_changed(None, await self._launching.create_job(job))
+            except ApiError as error:
+                if not error.lasting or error.reason == "Conflict":
+                    raise
+                return TickRecord(tick, "Failed", names[at], error.reason, error.message)
+        more = f"and {len(names) - 1} more" if len(names) > 1 else ""
+        return TickRecord(tick, "Created", names[0], message=more)

@@ -15,24 +15,20 @@ from podgraph.cluster.client import ApiError, Client
 from podgraph.cluster.fetching import Fetcher
 from podgraph.cluster.launching import Launching
 from podgraph.definition.errors import DefinitionError
+from podgraph.reconcile.asked import AskedSource, Asking
+from podgraph.reconcile.evaluators import Evaluators
 from podgraph.reconcile.launched import LaunchedJobs
-from podgraph.reconcile.makers import Maker, StatusWriter, read_maker, record_tick, set_ready
+from podgraph.reconcile.makers import Maker, Makers, StatusWriter, read_maker, record_tick, set_ready
 from podgraph.reconcile.queue import KeyedQueue
 from podgraph.reconcile.sources import FinishedJobs, Source, WatchedObjects, WatchedUrl
+from podgraph.reconcile.trying import jobs_of_seen, tell_tried
 from podgraph.reconcile.working import work
+from podgraph.scheduling.cursor import Cursor
 from podgraph.scheduling.http_policy import HttpPolicy
-from podgraph.scheduling.making import SENSOR_LABEL, second
+from podgraph.scheduling.making import SENSOR_LABEL, Request, second
 from podgraph.scheduling.schedule import TickRecord
-from podgraph.scheduling.sensor import (
-    Cursor,
-    HttpSource,
-    JobSource,
-    KubernetesSource,
-    Seen,
-    SensorSpec,
-    job_of_seen,
-    read_sensor,
-)
+from podgraph.scheduling.sensor import SensorSpec, job_of_request, job_of_seen, read_sensor
+from podgraph.scheduling.sources import HttpSource, JobSource, KubernetesSource, PythonSource, Seen, StoreSource
 
 __all__ = ["MOST_WATCHES", "Sensors"]
 
@@ -47,8 +43,9 @@ class Sensors:
     """All JobSensors of the cluster. `clock` gives seconds since the epoch; `watcher` may hold many connections."""
 
     def __init__(
-        self, client: Client, watcher: Client, policy: HttpPolicy, clock: Callable[[], float] = time.time
-    ) -> None:
+        self, client: Client, watcher: Client, policy: HttpPolicy, evaluators: Evaluators,
+        clock: Callable[[], float] = time.time,
+    ) -> None:  # fmt: skip
         self.queue = KeyedQueue()
         self._launching = Launching(client, "jobsensors")
         self._watcher, self._policy, self._clock = watcher, policy, clock
@@ -56,7 +53,8 @@ class Sensors:
         self.jobs = LaunchedJobs(self._launching, "JobSensor", SENSOR_LABEL, self.queue.add)
         self._finished = FinishedJobs()
         self._writer = StatusWriter(self._launching, self.queue)
-        self._makers: dict[str, Maker] = {}
+        self._asking = Asking(self._launching, evaluators, self._writer, self._make)
+        self._makers = Makers(self._begin, self._forget, self.queue.add)
         self._specs: dict[str, SensorSpec] = {}
         self._sources: dict[str, Source] = {}
         self._looked: dict[str, float] = {}
@@ -80,20 +78,16 @@ class Sensors:
 
     def changed(self, kind: str | None, sensor: Object) -> None:
         """Take in an event of a JobSensor."""
-        uid = sensor["metadata"]["uid"]
-        if kind == "DELETED" or sensor["metadata"].get("deletionTimestamp"):
-            self._stop(uid)
-            self._makers.pop(uid, None)
-            self._looked.pop(uid, None)
-            self.jobs.forget(uid)
-            return
-        maker = self._makers.get(uid)
-        if maker is None:
-            self._makers[uid] = Maker(sensor)
-        elif not maker.changed(sensor):
-            return  # it is our own writing of its status
+        self._makers.changed(kind, sensor)
+
+    def _begin(self, uid: str) -> None:
         self._stop(uid)
         self.queue.add(uid)
+
+    def _forget(self, uid: str) -> None:
+        self._stop(uid)
+        self._looked.pop(uid, None)
+        self.jobs.forget(uid)
 
     def _stop(self, uid: str) -> None:
         self._specs.pop(uid, None)
@@ -106,13 +100,23 @@ class Sensors:
         if maker is None:
             return
         spec = self._specs.get(uid) or await self._read(maker)
-        if spec is None or spec.suspend:
+        if spec is None or (spec.suspend and not maker.is_tried):
+            await self._refuse_try(maker)
             return
-        source = self._sources.get(uid)
+        source = self._sources.get(uid) or self._look(maker, spec)
         if source is None:
-            source = self._look(maker, spec)
-            if source is None:
-                return
+            await self._refuse_try(maker)
+            return
+        if maker.is_tried:
+            await self._try(maker, spec, source)
+        if spec.suspend:
+            if not maker.is_tried:
+                self._stop(uid)
+            return
+        if isinstance(source, AskedSource):
+            await self._ask(maker, spec, source)
+            await self._tidy(maker, spec)
+            return
         wait = self._looked.get(uid, float("-inf")) + spec.interval - self._clock()
         if wait > 0 and not isinstance(spec.source, HttpSource):  # which keeps to its interval by itself
             self.queue.add_after(uid, wait)
@@ -126,10 +130,55 @@ class Sensors:
             if seen is not None:
                 self._looked[uid] = self._clock()
                 await self._deal(maker, spec, seen)
+        await self._tidy(maker, spec)
+
+    async def _refuse_try(self, maker: Maker) -> None:
+        """Tell who wants to know what it would make why that is nothing."""
+        if maker.is_tried:
+            conditions = maker.status.get("conditions") or ()
+            tell_tried(maker, [], next((c["message"] for c in conditions if c["type"] == "Ready"), ""))
+            await self._writer.write(maker)
+
+    async def _try(self, maker: Maker, spec: SensorSpec, source: Source) -> None:
+        """Put into the status what it would make now, if that is known."""
+        what, now = spec.source, self._clock()
+        try:
+            if isinstance(source, AskedSource):
+                assert isinstance(what, StoreSource | PythonSource)
+                found = await self._asking.attempt(maker, what, source, now, lambda: self.queue.add(maker.uid))
+            elif source.trouble is not None:
+                raise DefinitionError(*source.trouble)
+            else:
+                seen = source.seen()
+                found = None if seen is None else jobs_of_seen(maker, what, seen, now)
+            if found is None:
+                return  # it is woken when it is known
+            tell_tried(maker, *found)
+        except DefinitionError as error:
+            tell_tried(maker, [], error.message)
+        await self._writer.write(maker)
+
+    async def _ask(self, maker: Maker, spec: SensorSpec, source: AskedSource) -> None:
+        """Go on with a source that is a pod."""
+        what, trouble = spec.source, source.trouble
+        assert isinstance(what, StoreSource | PythonSource)
+        try:
+            wait = await self._asking.advance(maker, what, source, self._clock())
+            trouble = source.trouble
+        except DefinitionError as error:
+            wait, trouble = 60.0, (error.reason, error.message)
+        if trouble is not None:
+            set_ready(maker, False, *trouble, self._clock())
+        else:
+            set_ready(maker, True, "Ready", f"it looks at {what.text}", self._clock())
+        self.queue.add_after(maker.uid, wait)
+
+    async def _tidy(self, maker: Maker, spec: SensorSpec) -> None:
+        """Have the status written, and delete Jobs that are more than are to be kept."""
         self._writer.soon(maker)
-        if surplus := self.jobs.surplus(uid, spec.kept_succeeded, spec.kept_failed):
+        if surplus := self.jobs.surplus(maker.uid, spec.kept_succeeded, spec.kept_failed):
             await self._writer.write(maker)  # a Job that is gone must be one that the cursor has
-            await self.jobs.delete(uid, surplus)
+            await self.jobs.delete(maker.uid, surplus)
 
     async def _read(self, maker: Maker) -> SensorSpec | None:
         """Read a spec that is new or was changed and have it checked; say in the status what is wrong with it."""
@@ -139,7 +188,10 @@ class Sensors:
             spec = read_sensor(seen)
             if isinstance(spec.source, HttpSource):
                 self._policy.check_url(spec.source.url)
-            job = job_of_seen(seen, Seen("", "name", "value"), now)
+            if isinstance(spec.source, PythonSource):
+                job = job_of_request(seen, Request(), "", now)
+            else:
+                job = job_of_seen(seen, Seen("", "name", "value"), now)
             return spec, spec.suspend, f"it looks at {spec.source.text}", job
 
         spec = await read_maker(self._launching, self.queue, maker, read, now)
@@ -171,6 +223,8 @@ class Sensors:
                 self.queue.add_after(uid, 60.0)
                 return None
             found = WatchedObjects(self._watcher, maker.namespace, source, wake)
+        elif isinstance(source, StoreSource | PythonSource):
+            found = self._asking.look(maker, source, spec.interval, wake)
         else:
             found = WatchedUrl(self._launching, self._fetcher, maker.namespace, source, spec.interval, wake)
         self._sources[uid] = found
@@ -186,30 +240,35 @@ class Sensors:
             await self._writer.write(maker)
         if isinstance(source, HttpSource):
             new = cursor.turn(seen, source.equals)
-            made = new is not None and await self._make(maker, new)
+            made = new is not None and await self._make_for(maker, new)
             cursor.turned(seen, made)
         else:
             for item in cursor.fresh(seen):
-                await self._make(maker, item)
+                await self._make_for(maker, item)
                 cursor.take(item)
                 maker.set(cursor=cursor.to_status())
             cursor.prune(seen)
         maker.set(cursor=cursor.to_status())
 
-    async def _make(self, maker: Maker, seen: Seen) -> bool:
+    async def _make_for(self, maker: Maker, seen: Seen) -> bool:
         """Make the Job for one thing and record it; False when it was refused. Raises ApiError."""
-        now, name = self._clock(), ""
+        now = self._clock()
         try:
             job = job_of_seen(maker.object, seen, now)
-            name = job["metadata"]["name"]
-            self.jobs.job_changed(None, await self._launching.create_job(job))
         except DefinitionError as error:
-            record_tick(maker, TickRecord(now, "Failed", name, error.reason, error.message))
+            record_tick(maker, TickRecord(now, "Failed", "", error.reason, error.message))
             return False
+        return await self._make(maker, job, f"{seen.name}: {seen.value}")
+
+    async def _make(self, maker: Maker, job: Object, why: str) -> bool:
+        """Make a Job and record it; False when it was refused. Raises ApiError."""
+        now, name = self._clock(), str(job["metadata"]["name"])
+        try:
+            self.jobs.job_changed(None, await self._launching.create_job(dict(job)))
         except ApiError as error:
             if not error.lasting or error.reason == "Conflict":
                 raise
             record_tick(maker, TickRecord(now, "Failed", name, error.reason, error.message))
             return False
-        record_tick(maker, TickRecord(now, "Created", name, "Seen", f"{seen.name}: {seen.value}"[:256]))
+        record_tick(maker, TickRecord(now, "Created", name, "Seen", why[:256]))
         return True

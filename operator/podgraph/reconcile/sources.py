@@ -22,7 +22,7 @@ from podgraph.cluster.watching import ObjectWatch
 from podgraph.definition.errors import DefinitionError
 from podgraph.reconcile.launched import is_finished, succeeded
 from podgraph.scheduling.paths import text_at
-from podgraph.scheduling.sensor import MOST_OBJECTS, HttpSource, JobSource, KubernetesSource, Seen
+from podgraph.scheduling.sources import MOST_OBJECTS, HttpSource, JobSource, KubernetesSource, Seen
 
 __all__ = ["FinishedJobs", "Source", "WatchedObjects", "WatchedUrl"]
 

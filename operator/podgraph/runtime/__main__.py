@@ -1,7 +1,7 @@
 """The process of a step's or resolve pod: `python3 runtime.pyz`.
 
-It reads the assignment file, does what it says, and leaves a record in the termination message; a step's record also
-goes to standard output. Exit status: 0 when the record says Succeeded, 1 when it says Failed.
+It reads the assignment file, does what it says, and leaves a record in the termination message; that of a step, and a
+graph, also goes to standard output. Exit status: 0 when the record says Succeeded, 1 when it says Failed.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import logging
 import os
 import sys
 from pathlib import Path
+from types import ModuleType
 
 from podgraph.definition.errors import DefinitionError
 from podgraph.definition.jobs import JobDefinition
@@ -25,17 +26,17 @@ def main(assignment: Assignment) -> int:
     """Do the assigned work, write the record, return the exit status."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     out = Out()
-    record = work(assignment)
+    record = work(assignment, out)
     _flush()
     # Written last and at once: a record that can be read means that everything before it is done.
     Path(protocol.TERMINATION_FILE).write_text(record.to_text(), encoding="utf-8")
-    if assignment.op:
+    if assignment.op or record.nonce != assignment.nonce:  # it told the graph first, and became a step's pod
         out(record.to_line())
     return 0 if record.outcome == "Succeeded" else 1
 
 
-def work(assignment: Assignment) -> Record:
-    """Import the code and run the op, some steps or all, or tell the graph when none is named.
+def work(assignment: Assignment, out: Out, job: JobDefinition | None = None) -> Record:
+    """Import the code (`job` when that is done) and run the op, some steps or all, or tell the graph if none is named.
 
     The pod that tells the graph also tries the storage: it is made as the steps' pods are, and comes before them.
     """
@@ -48,42 +49,54 @@ def work(assignment: Assignment) -> Record:
 
             show_logs(open_storage(assignment.storage), assignment.prefix, assignment.show, assignment.nonce)
             return Record(assignment.nonce, "Succeeded")
+        if assignment.evaluate:
+            from podgraph.runtime.evaluator import serve
+
+            has_code = assignment.file or assignment.module
+            serve(assignment, _module(assignment) if has_code else None)
         if assignment.ahead:
-            return _work_ahead(assignment)
-        return _work(_load(assignment), assignment)
+            return _work_ahead(assignment, out)
+        return _work(job or _load(assignment), assignment, out)
     except (DefinitionError, StepError) as error:
         print(f"{error.reason}: {error.message}", file=sys.stderr)
         return Record(assignment.nonce, "Failed", reason=error.reason, message=error.message)
 
 
-def _work_ahead(assignment: Assignment) -> Record:
-    """Do all that needs no inputs, and the rest when they are there."""
+def _work_ahead(assignment: Assignment, out: Out) -> Record:
+    """Do all that needs no inputs, telling the graph if that is asked for, and the rest when they are there."""
     from podgraph.runtime.ahead import ended_at_once, whole_assignment
 
+    record = None
     with ended_at_once():
         job = _load(assignment)
+        if not assignment.op:
+            record = _work(job, assignment, out)
         import podgraph.runtime.step  # noqa: F401  takes its time, and is needed in any case
 
         if assignment.storage:
             open_storage(assignment.storage)
         whole = whole_assignment(assignment)
-    if whole is None:
-        text = f"nothing was assigned to it within {assignment.ahead} seconds"
-        return Record(assignment.nonce, "Failed", reason=protocol.NOT_ASSIGNED, message=text)
-    return _work(job, whole)
+    if whole is not None and whole.op:
+        return work(whole, out, job)
+    if record is not None:
+        return record
+    text = f"nothing was assigned to it within {assignment.ahead} seconds"
+    return Record(assignment.nonce, "Failed", reason=protocol.NOT_ASSIGNED, message=text)
 
 
 def _load(assignment: Assignment) -> JobDefinition:
+    return find_job(_module(assignment), assignment.job)
+
+
+def _module(assignment: Assignment) -> ModuleType:
     if assignment.module:
         sys.path.insert(0, os.getcwd())
-        module = import_module(assignment.module)
-    else:
-        sys.path.insert(0, protocol.CODE_DIR)
-        module = import_file(f"{protocol.CODE_DIR}/{assignment.file}")
-    return find_job(module, assignment.job)
+        return import_module(assignment.module)
+    sys.path.insert(0, protocol.CODE_DIR)
+    return import_file(f"{protocol.CODE_DIR}/{assignment.file}")
 
 
-def _work(job: JobDefinition, assignment: Assignment) -> Record:
+def _work(job: JobDefinition, assignment: Assignment, out: Out) -> Record:
     if assignment.group:
         from podgraph.runtime.group import run_group
 
@@ -102,8 +115,9 @@ def _work(job: JobDefinition, assignment: Assignment) -> Record:
     if assignment.storage:
         probe(open_storage(assignment.storage), assignment.prefix)
     record, lines = resolve(job, assignment)
-    for line in lines:
-        sys.stdout.write(line + "\n")
+    _flush()
+    for line in (*lines, record.to_line()):
+        out(line)
     return record
 
 
@@ -119,11 +133,21 @@ def run() -> None:
     if assignment.keep_log:
         from podgraph.runtime.logs import keep_log
 
-        code = keep_log(assignment.storage, assignment.prefix)
+        code = keep_log(assignment.storage, lambda: _kept_below(assignment))
     if code is None:
         code = main(assignment)
     _flush()
     os._exit(code)
+
+
+def _kept_below(assignment: Assignment) -> str:
+    """Return the key below which the log goes, "" for nowhere: a pod that only told the graph was no step's."""
+    if assignment.op or not assignment.ahead:
+        return assignment.prefix
+    from podgraph.runtime.ahead import read_assignment
+
+    now = read_assignment()
+    return now.prefix if now is not None and now.op else ""
 
 
 def _flush() -> None:

@@ -13,7 +13,7 @@ from typing import Any
 from podgraph.runtime import protocol
 from podgraph.runtime.protocol import Assignment, ProtocolError
 
-__all__ = ["ended_at_once", "whole_assignment"]
+__all__ = ["ended_at_once", "file_identity", "read_assignment", "whole_assignment"]
 
 _SHORT_PAUSE, _LONG_PAUSE = 0.005, 0.025
 _PATIENCE = 200  # how many times as long as a pause it must have waited before that pause is the right one
@@ -22,17 +22,18 @@ _PATIENCE = 200  # how many times as long as a pause it must have waited before 
 def whole_assignment(ahead: Assignment) -> Assignment | None:
     """Return the assignment that takes the place of `ahead`; None when it does not come in time.
 
+    For a pod that has told the graph that is the assignment of any step, or its own without the wait: it may end then.
     The kubelet puts another file in the place of the old one when the pod's annotation changes. To look for that costs
     well under a thousandth of a core, as the pauses grow with the time that was waited.
     """
     file, seen = Path(protocol.ASSIGNMENT_FILE), (0, 0)
     begun = time.monotonic()
     while (waited := time.monotonic() - begun) < ahead.ahead:
-        now = _identity(file)
+        now = file_identity(file)
         if now != seen:
             seen = now
-            found = _read(file)
-            if found is not None and not found.ahead and (found.op, found.nonce) == (ahead.op, ahead.nonce):
+            found = read_assignment()
+            if found is not None and not found.ahead and _is_for(found, ahead):
                 return found
         time.sleep(min(_LONG_PAUSE, max(_SHORT_PAUSE, waited / _PATIENCE)))
     return None
@@ -52,7 +53,8 @@ def _leave(number: int, frame: Any) -> None:
     os._exit(128 + number)
 
 
-def _identity(file: Path) -> tuple[int, int]:
+def file_identity(file: Path) -> tuple[int, int]:
+    """Return what tells one state of a file from another that takes its place."""
     try:
         status = file.stat()
     except OSError:
@@ -60,8 +62,15 @@ def _identity(file: Path) -> tuple[int, int]:
     return (status.st_ino, status.st_mtime_ns)
 
 
-def _read(file: Path) -> Assignment | None:
+def _is_for(found: Assignment, ahead: Assignment) -> bool:
+    if not ahead.op:
+        return found.run_id == ahead.run_id
+    return (found.op, found.nonce) == (ahead.op, ahead.nonce)
+
+
+def read_assignment() -> Assignment | None:
+    """Return the assignment that the pod has now; None when there is none that is whole."""
     try:
-        return Assignment.from_text(file.read_text(encoding="utf-8"))
+        return Assignment.from_text(Path(protocol.ASSIGNMENT_FILE).read_text(encoding="utf-8"))
     except (OSError, ProtocolError):
         return None

@@ -14,7 +14,7 @@ import signal
 import sys
 import tempfile
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import IO, Any
 
 from podgraph.runtime.out import keep_for_pod
@@ -31,9 +31,10 @@ _REST_SECONDS = 1.0
 _PIECE = 1 << 16
 
 
-def keep_log(url: str, prefix: str) -> int | None:
+def keep_log(url: str, prefix: Callable[[], str]) -> int | None:
     """Go on in a child (there this returns None) and keep its output; return the exit status that the pod is to have.
 
+    At the end `prefix` tells the key below which the output goes; "" for nowhere.
     To be called before there are any threads. A log that cannot be stored is told in the pod's own log, and does not
     fail the step.
     """
@@ -54,8 +55,11 @@ def keep_log(url: str, prefix: str) -> int | None:
     with tempfile.TemporaryFile() as copy:
         status = _follow(child, out, told, copy)
         copy.seek(0)
+        below = prefix()
+        if not below:
+            return status
         try:
-            with open_storage(url).writing(f"{prefix}/{LOG}") as file:
+            with open_storage(url).writing(f"{below}/{LOG}") as file:
                 shutil.copyfileobj(copy, file, CHUNK)
         except StepError as error:
             sys.stderr.write(f"podgraph: the step's log is not kept: {error.message}\n")

@@ -84,9 +84,11 @@ class Assignment:
     inputs that come as references (see runtime.values). With `keep_log` what the step prints goes there too; with
     `clean` the pod is to delete all that is below `prefix`, and nothing else; with `show` to print the kept logs of
     these attempts, by op, and nothing else. `ahead` is set for a pod that is started before its inputs exist: it loads
-    the code, and waits for at most so many seconds for the whole assignment to take this one's place.
-    A pod that runs all steps has instead a `group`: `selection`, `runConfig` and `execution` (see runtime.group); one
-    that some steps share has `shared` (see runtime.shared).
+    the code, and waits for at most so many seconds for the whole assignment to take this one's place. Without an `op`
+    it tells the graph before, and whatever step of the run comes then is its own.
+    A pod that answers for schedules and sensors has instead `evaluate`: `requests` by id, which change while it runs
+    (see runtime.evaluator). A pod that runs all steps has instead a `group`: `selection`, `runConfig` and `execution`
+    (see runtime.group); one that some steps share has `shared` (see runtime.shared).
     """
 
     op: str
@@ -111,6 +113,7 @@ class Assignment:
     ahead: int = 0
     show: dict[str, Any] = field(default_factory=dict)
     shared: dict[str, Any] = field(default_factory=dict)
+    evaluate: dict[str, Any] = field(default_factory=dict)
 
     def to_text(self) -> str:
         """Return the assignment as compact JSON."""

@@ -17,7 +17,7 @@ from urllib.parse import unquote
 
 from podgraph.runtime.protocol import StepError
 
-__all__ = ["Storage", "open_storage", "probe"]
+__all__ = ["Storage", "file_system", "open_storage", "probe", "telling"]
 
 CHUNK = 8 << 20
 """Large values cross in pieces of this size, so that no library below keeps a second copy of one."""
@@ -44,6 +44,13 @@ def open_storage(url: str) -> Storage:
     scheme, _, path = url.partition("://")
     if scheme == "file":
         return _Folder(url, Path(unquote(path)))
+    system, root = file_system(url)
+    return _Objects(url, system, root)
+
+
+def file_system(url: str) -> tuple[Any, str]:
+    """Return fsspec's file system for a URL, and the path in it. Raises StepError (`StorageFailed`)."""
+    scheme = url.partition("://")[0]
     try:
         import fsspec  # only images that need it have it
 
@@ -58,7 +65,7 @@ def open_storage(url: str) -> Storage:
         ) from None
     except Exception as error:  # noqa: BLE001  any of many libraries below
         raise _failed(url, "cannot be opened", error) from None
-    return _Objects(url, system, str(root))
+    return system, str(root).rstrip("/")
 
 
 def probe(storage: Storage, prefix: str) -> None:
@@ -87,15 +94,15 @@ class _Folder:
         path = self.root / key
         part = path.with_name(f".{path.name}.part")
         try:
-            with _telling(self.url, _WRITTEN):
+            with telling(self.url, _WRITTEN):
                 path.parent.mkdir(parents=True, exist_ok=True)
                 file: IO[bytes] = part.open("wb")
             with file:
                 yield _Told(file, self.url)  # type: ignore[misc]
-                with _telling(self.url, _WRITTEN):
+                with telling(self.url, _WRITTEN):
                     file.flush()
                     os.fsync(file.fileno())  # the next step may run on another node
-            with _telling(self.url, _WRITTEN):
+            with telling(self.url, _WRITTEN):
                 part.replace(path)
         except BaseException:
             with contextlib.suppress(OSError):
@@ -104,14 +111,14 @@ class _Folder:
 
     @contextlib.contextmanager
     def reading(self, key: str) -> Iterator[IO[bytes]]:
-        with _telling(self.url, _READ):
+        with telling(self.url, _READ):
             file = (self.root / key).open("rb")
         with file:
             yield file
 
     def delete(self, prefix: str) -> None:
         path = self.root / prefix
-        with _telling(self.url, _DELETED):
+        with telling(self.url, _DELETED):
             try:
                 if path.is_dir() and not path.is_symlink():
                     shutil.rmtree(path)
@@ -128,11 +135,11 @@ class _Objects:
     """A bucket, or whatever else fsspec reaches."""
 
     def __init__(self, url: str, system: Any, root: str) -> None:
-        self.url, self.system, self.root = url, system, root.rstrip("/")
+        self.url, self.system, self.root = url, system, root
 
     @contextlib.contextmanager
     def writing(self, key: str) -> Iterator[IO[bytes]]:
-        with _telling(self.url, _WRITTEN):
+        with telling(self.url, _WRITTEN):
             file = self.system.open(f"{self.root}/{key}", "wb", block_size=_BLOCK)
         try:
             yield _Told(file, self.url)  # type: ignore[misc]
@@ -145,14 +152,14 @@ class _Objects:
             with contextlib.suppress(Exception):
                 self.system.rm(f"{self.root}/{key}")
             raise
-        with _telling(self.url, _WRITTEN):
+        with telling(self.url, _WRITTEN):
             file.close()
 
     @contextlib.contextmanager
     def reading(self, key: str) -> Iterator[IO[bytes]]:
         with tempfile.TemporaryFile() as copy:
             with (
-                _telling(self.url, _READ),
+                telling(self.url, _READ),
                 self.system.open(f"{self.root}/{key}", "rb", block_size=CHUNK, cache_type="readahead") as file,
             ):
                 while data := file.read(CHUNK):
@@ -161,7 +168,7 @@ class _Objects:
             yield copy
 
     def delete(self, prefix: str) -> None:
-        with _telling(self.url, _DELETED):
+        with telling(self.url, _DELETED):
             try:
                 self.system.rm(f"{self.root}/{prefix}", recursive=True)
             except FileNotFoundError:
@@ -176,14 +183,14 @@ class _Told:
 
     def write(self, data: Any) -> int:
         view = memoryview(data).cast("B")
-        with _telling(self._url, _WRITTEN):
+        with telling(self._url, _WRITTEN):
             for at in range(0, len(view), CHUNK):
                 self._file.write(view[at : at + CHUNK])
         return len(view)
 
 
 @contextlib.contextmanager
-def _telling(url: str, what: str) -> Iterator[None]:
+def telling(url: str, what: str) -> Iterator[None]:
     """Turn the many errors of storage into one, but for an object to be read that is not there."""
     try:
         yield

@@ -4,22 +4,56 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from podgraph.definition.errors import DefinitionError
-from podgraph.planning.names import GROUP, label_value
+from podgraph.planning.names import DEFINITION_LABEL, GROUP, label_value
+from podgraph.run_config.binding import merge
 from podgraph.scheduling.templates import render
 
-__all__ = ["SCHEDULE_LABEL", "SENSOR_LABEL", "TICK_ANNOTATION", "launched_name", "made_job", "second", "tick_names"]
+__all__ = [
+    "RUN_KEY_ANNOTATION", "SCHEDULE_LABEL", "SENSOR_LABEL", "TICK_ANNOTATION", "TRY_ANNOTATION", "Request",
+    "launched_name", "made_job", "second", "tick_names",
+]  # fmt: skip
 
 SCHEDULE_LABEL, SENSOR_LABEL = f"{GROUP}/schedule", f"{GROUP}/sensor"
-TICK_ANNOTATION = f"{GROUP}/tick-time"
+TICK_ANNOTATION, RUN_KEY_ANNOTATION = f"{GROUP}/tick-time", f"{GROUP}/run-key"
+TRY_ANNOTATION = f"{GROUP}/try"
+"""On a schedule or sensor: somebody wants to know what it would make; of a schedule the tick stands behind a space."""
 _LABELS = {"JobSchedule": SCHEDULE_LABEL, "JobSensor": SENSOR_LABEL}
 _MAX_NAME = 63
 
 Object = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Request:
+    """What a function asks of one Job, laid over the template."""
+
+    run_key: str = ""
+    run_config: Object = field(default_factory=dict)
+    op_selection: tuple[str, ...] = ()
+    tags: Mapping[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, data: Object) -> Request:
+        """Read a run request as an evaluation answers it. Raises DefinitionError for what is made up."""
+        kinds: dict[str, type] = {"run_key": str, "run_config": dict, "op_selection": list, "tags": dict}
+        if any(key not in kinds or not isinstance(value, kinds[key]) for key, value in data.items()):
+            raise DefinitionError("InvalidAnswer", "its pod answered with what is no run request")
+        return cls(**{**data, "op_selection": tuple(map(str, data.get("op_selection", ())))})
+
+    def lay_over(self, spec: dict[str, Any]) -> None:
+        """Put what is asked into a Job's spec."""
+        if self.run_config:
+            spec["runConfig"] = merge(spec.get("runConfig") or {}, self.run_config)
+        if self.op_selection:
+            spec["opSelection"] = list(self.op_selection)
+        if self.tags:
+            spec["tags"] = {**(spec.get("tags") or {}), **self.tags}
 
 
 def second(time: float) -> str:
@@ -58,12 +92,14 @@ def launched_name(owner: str, what: str) -> str:
     return f"{owner}-{what}"
 
 
-def made_job(owner: Object, name: str, names: Mapping[str, str], annotations: Mapping[str, str]) -> dict[str, Any]:
+def made_job(
+    owner: Object, name: str, names: Mapping[str, str], annotations: Mapping[str, str], request: Request | None = None
+) -> dict[str, Any]:
     """Return the Job of this name from the template of a JobSchedule or JobSensor, with `names` put into it.
 
-    Raises DefinitionError.
+    What a function asks for is laid over it as it is. Raises DefinitionError.
     """
-    meta, template = owner["metadata"], owner["spec"]["jobTemplate"]
+    meta, template = owner["metadata"], _template(owner["spec"])
     given = template.get("metadata") or {}
     where = "spec.jobTemplate"
     labels = render(given.get("labels") or {}, names, f"{where}.metadata.labels")
@@ -74,17 +110,23 @@ def made_job(owner: Object, name: str, names: Mapping[str, str], annotations: Ma
     spec = dict(template["spec"])
     if "rerunOf" in spec:
         raise DefinitionError("InvalidTemplate", f"{where}.spec.rerunOf is for a single Job, not for a template")
-    for field in ("runConfig", "opSelection"):
-        if field in spec:
-            spec[field] = render(spec[field], names, f"{where}.spec.{field}")
+    for part in ("runConfig", "opSelection"):
+        if part in spec:
+            spec[part] = render(spec[part], names, f"{where}.spec.{part}")
+    if request is not None:
+        request.lay_over(spec)
+        annotations = {**annotations, **({RUN_KEY_ANNOTATION: request.run_key} if request.run_key else {})}
     kind = owner["kind"]
+    labels[_LABELS[kind]] = label_value(meta["name"])
+    if "definitionRef" in spec:
+        labels[DEFINITION_LABEL] = label_value(spec["definitionRef"]["name"])
     return {
         "apiVersion": f"{GROUP}/v1alpha1",
         "kind": "Job",
         "metadata": {
             "name": name,
             "namespace": meta["namespace"],
-            "labels": {**labels, _LABELS[kind]: label_value(meta["name"])},
+            "labels": labels,
             "annotations": {**noted, **annotations},
             "ownerReferences": [
                 {
@@ -98,3 +140,11 @@ def made_job(owner: Object, name: str, names: Mapping[str, str], annotations: Ma
         },
         "spec": spec,
     }
+
+
+def _template(spec: Object) -> Object:
+    """Return the template of a Job; that of one with a function is a Job of its definition when it has none."""
+    python = spec.get("python") or (spec.get("source") or {}).get("python")
+    default = {"spec": {"definitionRef": dict(python["definitionRef"])}} if python else {}
+    found: Object = spec.get("jobTemplate") or default
+    return found

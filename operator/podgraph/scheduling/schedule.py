@@ -7,7 +7,9 @@ from dataclasses import dataclass, field
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from podgraph.scheduling.making import TICK_ANNOTATION, launched_name, made_job, second, tick_names
+from podgraph.scheduling.cursor import key_digest
+from podgraph.scheduling.making import TICK_ANNOTATION, Request, launched_name, made_job, second, tick_names
+from podgraph.scheduling.sources import FunctionRef, read_function
 from podgraph.scheduling.timing import Cron, Interval, Timing, due_ticks, read_cron
 
 __all__ = ["Due", "ScheduleSpec", "TickRecord", "due", "job_of_tick", "read_schedule"]
@@ -31,6 +33,7 @@ class ScheduleSpec:
     max_catch_up: int = 10
     kept_succeeded: int = 3
     kept_failed: int = 1
+    function: FunctionRef | None = None
 
 
 @dataclass(frozen=True)
@@ -81,6 +84,7 @@ def read_schedule(schedule: Object) -> ScheduleSpec:
         max_catch_up=spec.get("maxCatchUp", 10),
         kept_succeeded=spec.get("successfulJobsHistoryLimit", 3),
         kept_failed=spec.get("failedJobsHistoryLimit", 1),
+        function=read_function(spec["python"]) if "python" in spec else None,
     )
 
 
@@ -110,7 +114,10 @@ def due(spec: ScheduleSpec, after: float, now: float) -> Due:
     return Due(run, skipped, spec.timing.next_after(max(after, now)))
 
 
-def job_of_tick(schedule: Object, zone: ZoneInfo, tick: float) -> dict[str, Any]:
-    """Return the Job that a tick makes. Raises DefinitionError."""
-    name = launched_name(schedule["metadata"]["name"], str(int(tick)))
-    return made_job(schedule, name, tick_names(tick, zone), {TICK_ANNOTATION: second(tick)})
+def job_of_tick(schedule: Object, zone: ZoneInfo, tick: float, request: Request | None = None) -> dict[str, Any]:
+    """Return the Job that a tick makes, or one of those that a function asks for at it. Raises DefinitionError."""
+    what = str(int(tick))
+    if request is not None and request.run_key:
+        what = f"{what}-{key_digest(request.run_key)[:8]}"
+    name = launched_name(schedule["metadata"]["name"], what)
+    return made_job(schedule, name, tick_names(tick, zone), {TICK_ANNOTATION: second(tick)}, request)

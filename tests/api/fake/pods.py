@@ -122,6 +122,21 @@ class PodActions:
         status = self._status(pod, "Failed" if failed else "Succeeded", conditions, containers)
         return self._set_status(pod, {**status, "podIP": POD_IP, "podIPs": [{"ip": POD_IP}]})
 
+    def end_container(self, namespace: str, name: str, container: str, exit_code: int = 0, message: str = "") -> Obj:
+        """One container of a running pod has ended; with the last of them the pod has."""
+        pod = self._pod(namespace, name).obj
+        containers = []
+        for row in pod["status"]["containerStatuses"]:
+            if row["name"] == container:
+                done: Obj = {"exitCode": exit_code, "reason": "Error" if exit_code else "Completed"}
+                done |= {"message": message} if message else {}
+                done |= {"startedAt": row["state"]["running"]["startedAt"], "finishedAt": self.registry.now()}
+                row = {**row, "state": {"terminated": done}, "started": False}
+            containers.append(row)
+        ends = [row["state"]["terminated"]["exitCode"] for row in containers if "terminated" in row["state"]]
+        phase = "Running" if len(ends) < len(containers) else "Failed" if any(ends) else "Succeeded"
+        return self._set_status(pod, {**pod["status"], "phase": phase, "containerStatuses": containers})
+
     def evict_pod(
         self, namespace: str, name: str, reason: str = "Evicted", message: str = "The node was low on resource: memory."
     ) -> Obj:

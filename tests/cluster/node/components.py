@@ -190,6 +190,7 @@ def controller_manager() -> list[str]:
         f"--root-ca-file={CERTIFICATES}/ca.crt",
         f"--cluster-signing-cert-file={CERTIFICATES}/ca.crt",
         f"--cluster-signing-key-file={CERTIFICATES}/ca.key",
+        f"--pv-recycler-pod-template-filepath-hostpath={INNER.state / 'recycler.json'}",
     ]
 
 

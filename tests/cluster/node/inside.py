@@ -6,6 +6,7 @@ their shims, all components. No clean-up inside is ever needed.
 
 from __future__ import annotations
 
+import json
 import os
 import ssl
 import subprocess
@@ -14,7 +15,7 @@ import urllib.request
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from . import components, network
+from . import components, network, volumes
 from .layout import API_URL, INNER, Layout
 from .progress import succeeds
 
@@ -113,6 +114,7 @@ def prepare_settings(layout: Layout, snapshotter: str, cni_programs: str) -> Non
     """Write the settings files; done outside, where a failure is easy to tell."""
     (layout.state / "containerd.toml").write_text(components.containerd_settings(snapshotter, cni_programs))
     (layout.state / "kubelet.json").write_text(components.kubelet_settings())
+    (layout.state / "recycler.json").write_text(json.dumps(volumes.recycler()))
     resolver = Path("/etc/resolv.conf")
     (layout.state / "resolv.conf").write_bytes(resolver.read_bytes() if resolver.exists() else b"")
 

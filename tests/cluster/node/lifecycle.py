@@ -9,7 +9,7 @@ import sys
 import time
 from pathlib import Path
 
-from . import certificates, inside, network, packages
+from . import certificates, inside, network, packages, volumes
 from .compiling import compile_programs
 from .layout import CHECKOUT, HOST, HOST_LINK, NODE_NAME
 from .loading import load_basic_images
@@ -62,6 +62,7 @@ def up() -> None:
         boot()
     with step("load the pause and busybox images"):
         load_basic_images()
+    volumes.make_volumes(kubectl())
     publish_kubeconfig()
     say(f"up: KUBECONFIG={HOST.kubeconfig}")
 
@@ -82,6 +83,7 @@ def boot() -> None:
     certificates.make_all(HOST)
     snapshotter = inside.choose_snapshotter(is_overlay(HOST.directory))
     inside.prepare_settings(HOST, snapshotter, network.cni_programs())
+    volumes.make_folders()
     inside.load_modules()
     network.make_cgroups()
     start_first_process()

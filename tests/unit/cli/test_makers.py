@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
 
-from podgraph.cli.makers import job_now
+from podgraph.cli.makers import jobs_by_hand
 from podgraph.definition.errors import DefinitionError
 
 NEXT = {"nextTickTime": "2026-11-25T01:30:00Z"}
@@ -16,6 +17,27 @@ def schedule(**spec: Any) -> dict[str, Any]:
     template = {"spec": {"runConfig": {"day": "{{ tick.date }}"}}}
     meta = {"name": "nightly", "namespace": "n", "uid": "u"}
     return {"kind": "JobSchedule", "metadata": meta, "spec": {"jobTemplate": template, **spec}, "status": NEXT}
+
+
+class Fake:
+    """A cluster with one schedule, whose operator answers at once what it is asked."""
+
+    def __init__(self, found: dict[str, Any], tried: dict[str, Any] | None = None) -> None:
+        self.found, self.tried, self.asked = found, tried, ""
+
+    def get(self, name: str) -> dict[str, Any]:
+        return self.found
+
+    def annotate(self, name: str, annotations: dict[str, str]) -> None:
+        self.asked = annotations["podgraph.dev/try"]
+        if self.tried is not None:
+            self.found["status"] = {"tried": {"id": self.asked, **self.tried}}
+
+
+def job_now(found: dict[str, Any], at: str, upcoming: bool) -> dict[str, Any]:
+    jobs, message = jobs_by_hand(Fake(found), "nightly", at, upcoming, 0)  # type: ignore[arg-type]
+    assert (len(jobs), message) == (1, "")
+    return jobs[0]
 
 
 def test_the_next_tick_or_a_given_one() -> None:
@@ -36,3 +58,15 @@ def test_what_is_refused(spec: dict[str, Any], at: str, part: str) -> None:
     with pytest.raises(DefinitionError) as refused:
         job_now(schedule(**spec), at, upcoming=False)
     assert part in refused.value.message
+
+
+def test_one_with_a_function_is_asked_through_the_operator() -> None:
+    python = {"definitionRef": {"name": "d"}}
+    jobs = [{"metadata": {"name": name}} for name in ("nightly-1764032400", "nightly-1764032400-ab")]
+    fake = Fake(schedule(python=python), {"jobs": [json.dumps(job) for job in jobs], "message": "m"})
+    found, message = jobs_by_hand(fake, "nightly", "2025-11-25T01:00:00Z", True, 0)  # type: ignore[arg-type]
+    assert fake.asked.endswith(" 2025-11-25T01:00:00Z")
+    assert [job["metadata"]["name"] for job in found] == ["nightly-manual-1764032400", "nightly-manual-1764032400-ab"]
+    assert message == "m"
+    with pytest.raises(DefinitionError, match="the operator has not answered for 'nightly' within 0 s"):
+        jobs_by_hand(Fake(schedule(python=python)), "nightly", "", True, 0)  # type: ignore[arg-type]

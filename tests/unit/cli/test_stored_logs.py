@@ -18,8 +18,9 @@ from unit.cli.running import environment
 WORK = """
 import sys
 from podgraph.runtime.__main__ import work
+from podgraph.runtime.out import Out
 from podgraph.runtime.protocol import Assignment
-record = work(Assignment.from_text(sys.argv[1]))
+record = work(Assignment.from_text(sys.argv[1]), Out())
 print(record.to_text(), file=sys.stderr)
 """
 

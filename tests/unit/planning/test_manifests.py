@@ -77,10 +77,6 @@ def test_every_pod_belongs_to_its_job(kind: str) -> None:
         assert meta["annotations"][names.OP_ANNOTATION] == "src.add"
 
 
-def test_only_the_resolve_pod_has_a_deadline() -> None:
-    assert {k for k, pod in PODS.items() if "activeDeadlineSeconds" in pod["spec"]} == {"resolve"}
-
-
 @pytest.mark.parametrize(
     ("text", "value"),
     [

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from podgraph.planning import scripts
-from podgraph.planning.scripts import ended_in, exports, is_shell, runner
+from podgraph.planning.scripts import LATE, ended_in, ending, exports, in_shared_pod, is_shell, runner
 from podgraph.planning.spec import ContainerSpec
 from podgraph.runtime.protocol import TERMINATION_FILE
 
@@ -95,6 +95,32 @@ def test_sigterm_reaches_the_script_and_its_own_exit_code_counts(box: Box) -> No
     process.send_signal(signal.SIGTERM)
     assert process.wait(10) == 9
     assert process.stdout.read() == "bye\n"
+
+
+@pytest.mark.parametrize("script", ["exec sleep 30", "trap 'exit 0' TERM; while :; do sleep 0.1; done"])
+def test_a_script_whose_time_is_over_is_ended_and_that_is_told(box: Box, script: str) -> None:
+    box.inputs.write_text(exports({}, 0.3))
+    begun = time.monotonic()
+    assert box.run(f"#!/bin/sh\n{script}\n", 20) == (LATE, [""])
+    assert time.monotonic() - begun < 15
+
+
+def test_one_that_is_done_in_time_is_not(box: Box) -> None:
+    box.inputs.write_text(exports({"INPUT_X": "1"}, 30))
+    code, lines = box.run('#!/bin/sh\necho "x=$INPUT_X" > "$PODGRAPH_OUTPUT"\n', 20)
+    assert (code, ended_in(lines, "n1")) == (0, "x=1\n".strip())
+
+
+def test_one_that_is_not_to_run_is_told_to_end(box: Box) -> None:
+    box.inputs.write_text(ending())
+    assert box.run("#!/bin/sh\necho never\n", 20) == (0, [""])
+
+
+def test_a_command_is_run_by_a_script() -> None:
+    spec = in_shared_pod("a", ContainerSpec("x", command=("sh", "-c"), args=("echo $0", "y")), "p")
+    assert (spec.script, spec.command, spec.args) == ('exec "$@"', (), ("sh", "-c", "echo $0", "y"))
+    own = ContainerSpec("x", script="#!/usr/bin/env python3\n1")
+    assert in_shared_pod("a", own, "p") is own
 
 
 def test_more_than_can_be_told_is_left_to_the_pod_s_status(box: Box) -> None:

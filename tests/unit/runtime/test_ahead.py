@@ -52,6 +52,16 @@ def test_it_is_found_when_it_was_there_first(file: Path) -> None:
     assert whole_assignment(AHEAD) == WHOLE
 
 
+def test_a_pod_that_told_the_graph_takes_any_step_of_its_run(file: Path) -> None:
+    resolve = replace(AHEAD, op="", nonce="n0")
+    put(file, replace(WHOLE, run_id="r2").to_text())
+    assert whole_assignment(replace(resolve, ahead=1)) is None
+    put(file, WHOLE.to_text())
+    assert whole_assignment(resolve) == WHOLE
+    put(file, replace(resolve, ahead=0).to_text())  # there is none: it is to end
+    assert whole_assignment(resolve) == replace(resolve, ahead=0)
+
+
 def test_its_time_ends_also_without_any_file(file: Path) -> None:
     assert whole_assignment(replace(AHEAD, ahead=0)) is None
     file.unlink()

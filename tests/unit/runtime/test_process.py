@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 import podgraph
-from podgraph.runtime.protocol import RECORD_MARK, Assignment, Record
+from podgraph.runtime.protocol import RECORD_MARK, Assignment, Record, record_text_in
 from podgraph.runtime.reports import reports_in, unpack_states
 from podgraph.runtime.resolve import from_log, unpack
 
@@ -217,6 +217,13 @@ class Pod:
             env={"PYTHONDONTWRITEBYTECODE": "1", **(env or {})},
         )
 
+    def put(self, op: str, nonce: str = "nonce", **fields: Any) -> None:
+        """Put another assignment in the place of the one that it has, as the kubelet does."""
+        given = {"file": "job.py", "job": "main", **fields}
+        new = self.folder / "new"
+        new.write_text(Assignment(op, nonce, "run-1", **given).to_text(), encoding="utf-8")
+        os.replace(new, self.folder / "assignment")
+
     def run(self, op: str = "", *, env: dict[str, str] | None = None, **fields: Any) -> Ended:
         with self.start(op, env, **fields) as process:
             out, _ = process.communicate(timeout=60)
@@ -253,6 +260,92 @@ def test_the_graph(pod: Pod) -> None:
     ended = pod.run(job="long")
     assert ended.code == 0
     assert len(unpack(from_log(ended.record, ended.out.splitlines())).ops) == 1_001
+
+
+def told(process: subprocess.Popen[str]) -> tuple[Record, list[str]]:
+    """Read what a pod prints up to its record of the graph."""
+    assert process.stdout is not None
+    lines: list[str] = []
+    while (text := record_text_in(lines[-1:], "nonce")) is None:
+        lines.append(process.stdout.readline())
+        assert lines[-1], "it ended"
+    return Record.from_text(text), lines
+
+
+def ended(pod: Pod, process: subprocess.Popen[str]) -> Ended:
+    out, _ = process.communicate(timeout=60)
+    return Ended(process.returncode, out, (pod.folder / "end").read_text(encoding="utf-8"))
+
+
+def test_the_pod_that_told_the_graph_goes_on_with_a_step(pod: Pod) -> None:
+    with pod.start(ahead=60) as process:
+        record, _ = told(process)
+        assert list(unpack(record.graph).ops)[:2] == ["src.return_one", "add_two"]
+        assert (pod.folder / "end").read_text() == ""
+        pod.put("add_two", "n2", inputs={"i": 1})
+        end = ended(pod, process)
+    assert (end.code, end.record.nonce, end.record.outputs) == (0, "n2", {"result": 3})
+    assert record_text_in(end.out.splitlines(), "n2") == end.text
+    assert "no line end" not in end.out  # the code was not imported again
+
+
+@pytest.mark.parametrize(("op", "reason"), [("fail", "OpFailed"), ("nobody", "UnknownOp")])
+def test_a_step_that_fails_in_it_tells_it_as_its_own(pod: Pod, op: str, reason: str) -> None:
+    with pod.start(ahead=60) as process:
+        told(process)
+        pod.put(op, "n2")
+        end = ended(pod, process)
+    assert (end.code, end.record.nonce, end.record.outcome, end.record.reason) == (1, "n2", "Failed", reason)
+    assert record_text_in(end.out.splitlines(), "n2") == end.text
+
+
+def test_it_ends_with_the_graph_when_it_is_told_so_or_has_waited_long_enough(pod: Pod) -> None:
+    with pod.start(ahead=60) as process:
+        record, _ = told(process)
+        pod.put("")
+        end = ended(pod, process)
+    assert (end.code, end.record, record_text_in(end.out.splitlines(), "nonce")) == (0, record, None)
+    end = pod.run(ahead=1)
+    assert (end.code, end.record) == (0, record)
+
+
+def test_it_waits_for_nothing_where_the_code_cannot_be_read(pod: Pod) -> None:
+    (pod.folder / "code" / "job.py").write_text("1 / 0")
+    end = pod.run(ahead=60)
+    assert (end.code, end.record.reason) == (1, "CodeError")
+    assert RECORD_MARK not in end.out
+
+
+def test_a_signal_ends_it_at_once_while_it_waits(pod: Pod) -> None:
+    with pod.start(ahead=60) as process:
+        told(process)
+        process.send_signal(signal.SIGTERM)
+        end = ended(pod, process)
+    assert (end.code, end.text) == (128 + signal.SIGTERM, "")
+
+
+def test_a_long_graph_stands_before_the_record_that_tells_of_it(pod: Pod) -> None:
+    with pod.start(ahead=60, job="long") as process:
+        record, lines = told(process)
+        assert len(unpack(from_log(record, lines)).ops) == 1_001
+        pod.put("")
+        assert ended(pod, process).code == 0
+
+
+@pytest.mark.parametrize("op", ["speak", ""])
+def test_the_log_of_the_step_it_goes_on_with_is_kept(pod: Pod, op: str) -> None:
+    storage = {"storage": f"file://{pod.folder}/store", "prefix": "ns/j/u", "job": "kept"}
+    with pod.start(ahead=60, keep_log=True, **storage) as process:
+        told(process)
+        pod.put(op, "n2", **{**storage, "prefix": "ns/j/u/speak/1"})
+        end = ended(pod, process)
+    assert end.code == 0
+    kept = pod.folder / "store" / "ns/j/u/speak/1/log.txt"
+    assert kept.exists() == bool(op)
+    if op:
+        assert kept.read_text().splitlines() == ["no line end" + "to stdout", "to stderr", "of a child"]
+        assert not list(pod.folder.glob("store/**/log.txt"))[1:]
+    assert RECORD_MARK not in (kept.read_text() if op else "")
 
 
 @pytest.mark.parametrize("executor", [{"in_process": {}}, {"multiprocess": {"start_method": {"forkserver": {}}}},

@@ -1,0 +1,140 @@
+"""The pods that evaluate: how each is made, and what it is asked.
+
+One has the code of a JobDefinition and answers for all schedules and sensors of it; one lists the object store of a
+JobSensor. As with steps nothing of it runs in the operator, and the credentials stay in the namespace.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from podgraph.definition.errors import DefinitionError
+from podgraph.planning import manifests, names
+from podgraph.planning.manifests import JobRef, Manifest
+from podgraph.planning.spec import CodeSpec
+from podgraph.planning.storage import Storage, equip
+from podgraph.planning.templates import JOB_TEMPLATE, lay_over
+from podgraph.runtime.protocol import Assignment
+from podgraph.scheduling.making import SENSOR_LABEL
+
+__all__ = ["EVALUATOR_LABEL", "MAX_REQUESTS", "EvaluatorSpec", "PodOf", "definition_pod", "requests_that_fit"]
+
+EVALUATOR_LABEL = f"{names.GROUP}/evaluator"
+MAX_REQUESTS = 200_000
+"""Most bytes of requests in a pod's annotation; Kubernetes takes 262,144 for all annotations together."""
+_GRACE_SECONDS = 5
+
+Object = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class EvaluatorSpec:
+    """What a pod that evaluates is made of; two that are equal are one. `template` is JSON text."""
+
+    ref: JobRef
+    code: CodeSpec
+    runtime: str
+    code_map: str = ""
+    storage: Storage | None = None
+    template: str = ""
+
+    @property
+    def key(self) -> str:
+        """What tells it from all others."""
+        return hashlib.sha256(repr(self).encode()).hexdigest()[:32]
+
+    def pod_name(self, attempt: int) -> str:
+        """Return the name of one attempt at the pod."""
+        return names.evaluator_pod(self.ref.name, f"{self.key}/{attempt}")
+
+    def nonce(self, name: str) -> str:
+        """Return what the answers of the pod of this name must repeat."""
+        return names.evaluator_nonce(self.key, name)
+
+    def annotations(self, name: str, requests: Mapping[str, Any]) -> dict[str, str]:
+        """Return what asks the pod of this name for answers, in place of what asked it before."""
+        return {names.ASSIGNMENT: self._assignment(name, requests).to_text()}
+
+    def pod(self, name: str, requests: Mapping[str, Any]) -> Manifest:
+        """Return the pod. Raises DefinitionError for a template that touches what is not its own."""
+        assignment = self._assignment(name, requests)
+        pod = manifests.python_pod(self.ref, name, self.code, assignment, self.runtime, self.code_map)
+        pod["metadata"]["labels"] = {
+            names.MANAGED_BY_LABEL: names.MANAGED_BY,
+            EVALUATOR_LABEL: self.key,
+            (SENSOR_LABEL if self.ref.kind == "JobSensor" else names.DEFINITION_LABEL): names.label_value(
+                self.ref.name
+            ),
+        }
+        del pod["spec"]["activeDeadlineSeconds"]
+        pod["spec"]["terminationGracePeriodSeconds"] = _GRACE_SECONDS
+        if self.template:
+            pod = lay_over(pod, JOB_TEMPLATE, json.loads(self.template))
+        if self.storage is not None:
+            equip(pod, self.storage)
+        return pod
+
+    def _assignment(self, name: str, requests: Mapping[str, Any]) -> Assignment:
+        return Assignment(
+            op="",
+            nonce=self.nonce(name),
+            run_id=self.ref.uid,
+            file=manifests.CODE_FILE if self.code_map else "",
+            module=self.code.module,
+            storage=self.storage.url if self.storage is not None else "",
+            evaluate={"requests": dict(requests)},
+        )
+
+
+@dataclass(frozen=True)
+class PodOf:
+    """The pod of a JobDefinition as it is now, or why there is none; without a reason that is not known yet."""
+
+    spec: EvaluatorSpec | None = None
+    reason: str = ""
+    message: str = ""
+
+
+def definition_pod(definition: Object, default_image: str, runtime: str) -> PodOf:
+    """Return the pod that evaluates the functions of a JobDefinition as the cluster has it."""
+    meta, spec = definition["metadata"], definition["spec"]
+    code, name = spec.get("code"), meta["name"]
+    if code is None:
+        return PodOf(None, "NoCode", f"JobDefinition {name!r} has no Python code, and so no functions")
+    conditions = (definition.get("status") or {}).get("conditions") or ()
+    ready = next((c for c in conditions if c["type"] == "Ready"), None)
+    if ready is None or ready.get("observedGeneration") != meta["generation"] or ready["status"] == "Unknown":
+        return PodOf(None, "AwaitingDefinition", f"the code of JobDefinition {name!r} is being read")
+    if ready["status"] != "True":
+        return PodOf(None, "DefinitionNotReady", f"JobDefinition {name!r} cannot be run: {ready['message']}")
+    ref = JobRef(name, meta["namespace"], meta["uid"], "JobDefinition", int(meta["generation"]))
+    module = code.get("module", "")
+    made = EvaluatorSpec(
+        ref,
+        CodeSpec(code.get("image") or default_image, module=module),
+        runtime,
+        "" if module else names.code_config_map(name, ref.key),
+        template=json.dumps(spec["podTemplate"], sort_keys=True) if spec.get("podTemplate") else "",
+    )
+    try:
+        made.pod("check", {})
+    except DefinitionError as error:
+        return PodOf(None, error.reason, error.message)
+    return PodOf(made)
+
+
+def requests_that_fit(requests: Mapping[str, Object]) -> dict[str, Object]:
+    """Return those of the requests, the oldest first, that a pod can be told at a time."""
+    found: dict[str, Object] = {}
+    room = MAX_REQUESTS
+    for name, request in requests.items():
+        size = len(json.dumps({name: request}, ensure_ascii=False).encode())
+        if size > room and found:
+            break
+        found[name] = request
+        room -= size
+    return found

@@ -1,0 +1,205 @@
+"""What a JobSensor looks at (`spec.source`), and what it sees there."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from podgraph.planning.status import seconds_of
+from podgraph.planning.storage import Storage, read_storage
+from podgraph.scheduling.paths import Path, read_path, text_at
+
+__all__ = [
+    "MOST_OBJECTS", "FunctionRef", "HttpSource", "JobSource", "KubernetesSource", "PythonSource", "Seen", "Source",
+    "StoreSource", "default_interval", "read_function", "read_source",
+]  # fmt: skip
+
+MOST_OBJECTS = 1_000
+_ASKED_SECONDS = 30
+_EVALUATION_SECONDS = 60
+
+Object = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Seen:
+    """One thing that a sensor saw. `key` tells it from all others; `time`, where it is known, when it came about."""
+
+    key: str
+    name: str
+    value: str
+    time: str = ""
+
+
+@dataclass(frozen=True)
+class JobSource:
+    """Jobs that finish; exactly one of `name` and `labels` is set. `outcome` is Succeeded, Failed or Finished."""
+
+    name: str
+    labels: Mapping[str, str]
+    outcome: str
+
+    @property
+    def text(self) -> str:
+        """The source as a person reads it."""
+        return f"Job {self.name or _labels(self.labels)} {self.outcome}"
+
+    def counts(self, name: str, labels: Mapping[str, str], succeeded: bool) -> bool:
+        """Whether the end of a Job is what this looks for."""
+        if self.outcome != "Finished" and (self.outcome == "Succeeded") is not succeeded:
+            return False
+        return name == self.name if self.name else self.labels.items() <= labels.items()
+
+
+@dataclass(frozen=True)
+class KubernetesSource:
+    """Objects of a kind; exactly one of `condition` (type, status) and `path` is set."""
+
+    api_version: str
+    resource: str
+    name: str
+    labels: Mapping[str, str]
+    condition: tuple[str, str] | None = None
+    path: Path = ()
+    path_text: str = ""
+    equals: str | None = None
+
+    @property
+    def text(self) -> str:
+        """The source as a person reads it."""
+        what = f"{self.resource} {self.name or _labels(self.labels)} "
+        if self.condition is not None:
+            return what + "=".join(self.condition)
+        return what + self.path_text + (f"={self.equals}" if self.equals is not None else "")
+
+    def see(self, found: Object) -> Seen | None:
+        """Return what this looks for in an object, None when it is not there."""
+        meta = found["metadata"]
+        if self.condition is not None:
+            kind, status = self.condition
+            for item in (found.get("status") or {}).get("conditions") or ():
+                if item.get("type") == kind and item.get("status") == status:
+                    time = _valid_time(item.get("lastTransitionTime"))
+                    return Seen(f"{meta['uid']}/{kind}/{status}/{time}", meta["name"], status, time)
+            return None
+        value = text_at(found, self.path)
+        if value is None or (self.equals is not None and value != self.equals):
+            return None
+        return Seen(f"{meta['uid']}/{self.path_text}/{value}", meta["name"], value)
+
+
+@dataclass(frozen=True)
+class HttpSource:
+    """A web server's answer; `headers` are (name, Secret, key). `path` is empty for the whole answer."""
+
+    url: str
+    headers: tuple[tuple[str, str, str], ...] = ()
+    path: Path = ()
+    path_text: str = ""
+    equals: str | None = None
+
+    @property
+    def text(self) -> str:
+        """The source as a person reads it, without what may be secret in a query."""
+        what = self.url.split("?")[0] + (f" {self.path_text}" if self.path else "")
+        return what + (f"={self.equals}" if self.equals is not None else "")
+
+
+@dataclass(frozen=True)
+class StoreSource:
+    """Objects below an fsspec URL, listed by a pod with this image ("" for the operator's default)."""
+
+    storage: Storage
+    pattern: str = ""
+    image: str = ""
+
+    @property
+    def text(self) -> str:
+        """The source as a person reads it."""
+        return self.storage.url + (f" {self.pattern}" if self.pattern else "")
+
+    def see(self, key: str, version: str) -> Seen:
+        """Return one version of an object as what was seen."""
+        return Seen(f"{key}@{version}", key, f"{self.storage.url}/{key}")
+
+
+@dataclass(frozen=True)
+class FunctionRef:
+    """A function of a JobDefinition's code, "" for the only one of its kind; it may take so many seconds."""
+
+    definition: str
+    function: str = ""
+    seconds: int = _EVALUATION_SECONDS
+
+
+@dataclass(frozen=True)
+class PythonSource:
+    """A `@sensor` function."""
+
+    ref: FunctionRef
+
+    @property
+    def text(self) -> str:
+        """The source as a person reads it."""
+        return f"sensor {self.ref.function}".strip() + f" of JobDefinition {self.ref.definition}"
+
+
+Source = JobSource | KubernetesSource | HttpSource | StoreSource | PythonSource
+
+
+def default_interval(source: Source) -> int:
+    """Return how often a source is asked when the sensor does not say; 0 for those that tell by themselves."""
+    return 0 if isinstance(source, JobSource | KubernetesSource) else _ASKED_SECONDS
+
+
+def read_source(source: Object) -> Source:
+    """Read `spec.source`. Raises DefinitionError."""
+    if "job" in source:
+        job = source["job"]
+        return JobSource(job.get("name", ""), _match_labels(job), job.get("outcome", "Succeeded"))
+    if "http" in source:
+        http = source["http"]
+        refs = [(h["name"], h["secretKeyRef"]["name"], h["secretKeyRef"]["key"]) for h in http.get("headers") or ()]
+        path = read_path(http["path"]) if "path" in http else ()
+        return HttpSource(http["url"], tuple(refs), path, http.get("path", ""), http.get("equals"))
+    if "objectStore" in source:
+        store = source["objectStore"]
+        storage = read_storage(store, "spec.source.objectStore")
+        return StoreSource(storage, store.get("pattern", ""), store.get("image", ""))
+    if "python" in source:
+        return PythonSource(read_function(source["python"]))
+    wanted = source["kubernetes"]
+    condition, of_field = wanted.get("condition"), wanted.get("field")
+    return KubernetesSource(
+        wanted["apiVersion"],
+        wanted["resource"],
+        wanted.get("name", ""),
+        _match_labels(wanted),
+        None if condition is None else (condition["type"], condition.get("status", "True")),
+        read_path(of_field["path"]) if of_field else (),
+        of_field["path"] if of_field else "",
+        of_field.get("equals") if of_field else None,
+    )
+
+
+def read_function(python: Object) -> FunctionRef:
+    """Read where a function is."""
+    seconds = python.get("timeoutSeconds", _EVALUATION_SECONDS)
+    return FunctionRef(python["definitionRef"]["name"], python.get("function", ""), seconds)
+
+
+def _match_labels(item: Object) -> Mapping[str, str]:
+    return dict((item.get("selector") or {}).get("matchLabels") or {})
+
+
+def _valid_time(text: Any) -> str:
+    try:
+        seconds_of(text)
+    except (ValueError, AttributeError, OverflowError):
+        return ""
+    return str(text)
+
+
+def _labels(labels: Mapping[str, str]) -> str:
+    return ",".join(f"{key}={value}" for key, value in labels.items())
