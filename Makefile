@@ -1,4 +1,4 @@
-.PHONY: help setup web up down images chart install demo lint test-fast test bench bench-local
+.PHONY: help setup web up down images chart install demo lint test-fast test bench
 .DEFAULT_GOAL := help
 SHELL := /bin/bash
 NODE := PYTHONPATH=tests PYTHONDONTWRITEBYTECODE=1 python3 -m cluster.node
@@ -61,9 +61,6 @@ test-fast: lint ## All tests that need no cluster
 test: lint $(if $(OWN),demo) ## The demo and all tests, on a real cluster (its own, or all tests with KUBECONFIG=...)
 	@$(BIN)/pytest --doctest-modules operator tests
 
-bench: setup $(if $(OWN),up images) ## Measure, and write .bench/ (BENCH=quick: fewer rounds)
-	@PYTHONPATH=tests $(BIN)/python -m bench.local; local=$$?; PYTHONPATH=operator:tests $(BIN)/python -m bench; cluster=$$?; \
-	  PYTHONPATH=operator:tests $(BIN)/python -m bench.scale && exit $$((local + cluster))
-
-bench-local: setup ## Measure local execution beside Dagster, without a cluster
-	@PYTHONPATH=tests $(BIN)/python -m bench.local
+# All parts of the bench but `local` need a cluster.
+bench: setup $(if $(and $(OWN),$(filter-out local,$(or $(ONLY),all))),up images) ## Measure beside peers, write .bench/ (BENCH=quick: 5 minutes; ONLY="gap jobs")
+	@PYTHONPATH=operator:tests $(BIN)/python -m bench $(ONLY)

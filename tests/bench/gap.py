@@ -1,15 +1,26 @@
-"""The gap between steps of a chain of Python ops: `python -m bench.gap [WORK] [STEPS] [PRESTART...]`."""
+"""The gap between steps: chains of Python ops, a pod each, on the real node, beside bare pods.
+
+A gap is the time from the end of an op's work to the begin of the next one's, by their own records.
+"""
 
 from __future__ import annotations
 
-import asyncio
-import itertools
-import sys
-from datetime import datetime
-from statistics import median
+from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
-from cluster.kube import Kube, find_kube, job_manifest, new_namespace, no_other_operator
+from bench import bare
+from bench.numbers import gaps, summary
+from bench.process import Operator, Usage, running
+from bench.report import Row
+from bench.world import World, in_turns, say
+from podgraph.planning.status import seconds_of
+
+__all__ = ["CASES", "Case", "measure", "rows"]
+
+STEPS = 10
+ROUNDS = 3
+QUICK_BARE_STEPS = 3
 
 CODE = """
 import time
@@ -31,60 +42,83 @@ def chain():
     for _ in range({steps} - 1):
         x = step(x)
 """
-WAIT_SECONDS = 300
 
 
-def gaps(steps: dict[str, Any]) -> list[float]:
-    """Return the seconds between each step's end and the next one's begin, by the records of the ops themselves."""
-    times = sorted((_seconds(s["startTime"]), _seconds(s["completionTime"])) for s in steps.values())
-    return [after[0] - before[1] for before, after in itertools.pairwise(times)]
+@dataclass(frozen=True)
+class Case:
+    """A chain: the seconds each step works, how many levels ahead pods are started, and the bars."""
+
+    work: int
+    prestart: int
+    p50_bar: str
+    p99_bar: str = ""
+    ratio_bar: str = ""
+
+    @property
+    def says(self) -> str:
+        return f"{f'{self.work} s of work' if self.work else 'no work'}, prestart {self.prestart}"
 
 
-def _seconds(text: str) -> float:
-    return datetime.fromisoformat(text).timestamp()
+CASES = (
+    Case(3, 1, "<= 0.2", "<= 0.6", "<= 0.1"),
+    Case(0, 3, "<= 0.5"),
+    Case(0, 0, "<= 0.9"),
+)
 
 
-def chain(kube: Kube, name: str, work: float, steps: int, prestart: int) -> list[float]:
-    """Run a chain as a Job and return its gaps."""
-    manifest = job_manifest(
-        name, code={"source": CODE.format(work=work, steps=steps)}, execution={"prestart": prestart}
-    )
-    kube.create(manifest)
-    kube.run(
-        "wait",
-        "--for=condition=Finished",
-        f"jobs.podgraph.dev/{name}",
-        f"--timeout={WAIT_SECONDS}s",
-        seconds=WAIT_SECONDS + 10,
-    )
-    return gaps(kube.get("jobs.podgraph.dev", name)["status"]["steps"])
+async def measure(world: World) -> dict[str, Any]:
+    """Return the gaps and the writes of each case, and the gaps of bare pods by their seconds of work."""
+    found: dict[str, Any] = {"chains": {}, "bare": {}}
+    with running(world.folder, world.image) as operator:
+        like = await world.step_spec("warm", "first", code={"source": CODE.format(work=0, steps=2)})
+        await world.clear()
+        for work in sorted({case.work for case in CASES}, reverse=True):
+            cases = [case for case in CASES if case.work == work]
+            say(f"    chains of {STEPS}, {', '.join(case.says for case in cases)}, and bare pods")
+            turns = [partial(by_podgraph, world, operator, case) for case in cases]
+            *ours, theirs = await in_turns(
+                1 if world.quick else ROUNDS, *turns, partial(by_hand, world, bare.python_spec(like, work))
+            )
+            for case, rounds in zip(cases, ours, strict=True):
+                found["chains"][case.says] = {
+                    "gaps": [gap for one, _ in rounds for gap in one],
+                    "writes": [used.writes / STEPS for _, used in rounds if used],
+                    "requests": [used.requests for _, used in rounds if used],
+                }
+            found["bare"][str(work)] = [gap for one, _ in theirs for gap in one]
+    return found
 
 
-def main() -> None:
-    import os
-
-    from bench.watched import operator
-    from podgraph.cluster.connection import login
-
-    work, steps = float(sys.argv[1]), int(sys.argv[2])
-    kube = find_kube()
-    os.environ["KUBECONFIG"] = kube.kubeconfig
-
-    async def measure(made: Kube) -> None:
-        async with operator(login(), "podgraph/step:dev"):
-            await asyncio.to_thread(chain, made, "warm", 0, 2, 1)
-            for prestart in map(int, sys.argv[3:]):
-                found = await asyncio.to_thread(chain, made, f"p{prestart}", work, steps, prestart)
-                print(
-                    f"work {work} prestart {prestart}: p50 {median(found):.3f} max {max(found):.3f}",
-                    [round(g, 2) for g in found],
-                    flush=True,
-                )
-
-    with no_other_operator(kube), new_namespace(kube) as made:
-        kube.run("apply", "--server-side", "--force-conflicts", "-f", "crds")
-        asyncio.run(measure(made))
+async def by_podgraph(world: World, operator: Operator, case: Case, at: int) -> tuple[list[float], Usage]:
+    """Run the chain as a Job; return its gaps and what the operator used."""
+    name = f"chain-{case.work}-{case.prestart}-{at}"
+    before = await operator.usage()
+    source = CODE.format(work=case.work, steps=STEPS)
+    await world.run_job(name, code={"source": source}, execution={"prestart": case.prestart})
+    steps = (await world.job(name))["status"]["steps"].values()
+    await world.clear()
+    used = (await operator.usage()).since(before)
+    return gaps((seconds_of(step["startTime"]), seconds_of(step["completionTime"])) for step in steps), used
 
 
-if __name__ == "__main__":
-    main()
+async def by_hand(world: World, spec: dict[str, Any], at: int) -> tuple[list[float], None]:
+    """Run the chain as bare pods, of which a quick look has fewer; return its gaps."""
+    steps = QUICK_BARE_STEPS if world.quick else STEPS
+    graph = {f"s{at}": [f"s{at - 1}"] if at else [] for at in range(steps)}
+    done = await bare.run(world, graph, dict.fromkeys(graph, spec))
+    await world.clear()
+    return gaps(done.spans()), None
+
+
+def rows(found: dict[str, Any]) -> list[Row]:
+    """Return the figures that have a bar."""
+    told: list[Row] = []
+    for case in CASES:
+        chain, beside = found["chains"][case.says], summary(found["bare"][str(case.work)])["p50"]
+        name, all_gaps = f"gap, {case.says}", summary(chain["gaps"])
+        of = f"{all_gaps['count']} gaps"
+        told.append(Row(f"{name}, p50", all_gaps["p50"], "s", case.p50_bar, beside, "bare pods", case.ratio_bar, of))
+        if case.p99_bar:
+            told.append(Row(f"{name}, p99", all_gaps["p99"], "s", case.p99_bar, of=of))
+        told.append(Row(f"API writes a step, {case.says}", summary(chain["writes"])["p50"], of=f"chain of {STEPS}"))
+    return told

@@ -1,9 +1,8 @@
-"""Measure local execution beside Dagster, which has an environment of its own: `python -m bench.local`.
+"""Local execution beside Dagster, which has an environment of its own; no cluster is needed.
 
 (a) `execute_in_process` of a chain of 500 ops, after a first run of one op that imports what a run needs; (b) the
 whole command that runs the seed's job, each step in a process of a fork server; (c) importing podgraph and `podgraph
---help`; (d) the cost per op and the memory of chains of 10 to 10,000 ops. `BENCH=quick` takes fewer rounds. Writes
-`.bench/local.json`.
+--help`; (d) the cost per op and the memory of chains of 10 to 10,000 ops.
 """
 
 from __future__ import annotations
@@ -15,19 +14,19 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime
 from pathlib import Path
 from statistics import median
 from typing import Any
 
-__all__ = ["main"]
+from bench.report import Row
+from bench.world import say
+from cluster.kube import CHECKOUT
 
-CHECKOUT = Path(__file__).parents[2]
-RESULT = CHECKOUT / ".bench" / "local.json"
+__all__ = ["measure", "rows"]
+
 DAGSTER = "dagster==1.13.29"
 CHAIN = 500
 LENGTHS = (10, 100, 1_000, 10_000)
-IN_PROCESS_BAR, COMMAND_BAR, IMPORT_BAR, HELP_BAR, FLAT_BAR = 100.0, 10.0, 0.030, 0.15, 1.5
 LIMIT_SECONDS = 600
 
 SEED = """
@@ -92,31 +91,22 @@ print(json.dumps(figures))
 """
 
 
-def main() -> int:
-    """Measure, print, write the file; 1 when a bar was missed."""
-    quick = os.environ.get("BENCH") == "quick"
-    rounds = 2 if quick else 5
+def measure(quick: bool) -> dict[str, Any]:
+    """Return the figures of each."""
+    rounds = 1 if quick else 5
     other = dagster_python()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         for library in ("podgraph", "dagster"):
             (folder / f"{library}_chain.py").write_text(CHAINED.format(library=library))
             (folder / f"{library}_job.py").write_text(SEED.format(library=library))
-        result = {
-            "at": datetime.now(UTC).isoformat(timespec="seconds"),
-            "cpus": os.cpu_count(),
+        return {
             "dagster": DAGSTER,
             "in_process": in_process(folder, other, rounds),
             "command": command(folder, other, rounds),
             "start": starts(4 * rounds),
-            "lengths": lengths(folder, rounds),
+            "lengths": lengths(folder, 2 * rounds),
         }
-    result["bars"] = bars(result)
-    RESULT.parent.mkdir(exist_ok=True)
-    RESULT.write_text(json.dumps(result, indent=2) + "\n")
-    show(result)
-    print(f"\nwritten to {RESULT.relative_to(CHECKOUT)}", flush=True)
-    return 0 if all(met for _, met in result["bars"].values()) else 1
 
 
 def dagster_python() -> Path:
@@ -124,7 +114,7 @@ def dagster_python() -> Path:
     home = CHECKOUT / ".bench" / "dagster"
     python = home / "bin" / "python"
     if not python.exists():
-        print(f"install {DAGSTER} into an environment of its own", flush=True)
+        say(f"    install {DAGSTER} into an environment of its own")
         uv = [str(Path(sys.executable).with_name("uv"))]
         subprocess.run([*uv, "venv", "--quiet", "--python", sys.executable, str(home)], check=True)
         subprocess.run([*uv, "pip", "install", "--quiet", "--python", str(python), DAGSTER], check=True)
@@ -133,7 +123,7 @@ def dagster_python() -> Path:
 
 def in_process(folder: Path, other: Path, rounds: int) -> dict[str, Any]:
     """Run the chain by turns with both and return the seconds per op."""
-    ours, theirs = in_turn(
+    ours, theirs = by_turns(
         rounds,
         lambda: chain(Path(sys.executable), folder / "podgraph_chain.py", CHAIN)["run"] / CHAIN,
         lambda: chain(other, folder / "dagster_chain.py", CHAIN, folder)["run"] / CHAIN,
@@ -143,7 +133,7 @@ def in_process(folder: Path, other: Path, rounds: int) -> dict[str, Any]:
 
 def command(folder: Path, other: Path, rounds: int) -> dict[str, Any]:
     """Run the seed's job by turns with both command lines and return the seconds of the whole command."""
-    ours, theirs = in_turn(
+    ours, theirs = by_turns(
         rounds,
         lambda: timed([*our_command(), "job", "execute", "-f", str(folder / "podgraph_job.py")], folder),
         lambda: timed(
@@ -155,7 +145,7 @@ def command(folder: Path, other: Path, rounds: int) -> dict[str, Any]:
 
 def starts(rounds: int) -> dict[str, float]:
     """Return the median seconds that `import podgraph` adds to a bare interpreter, and those of `podgraph --help`."""
-    bare, imported, helped = in_turn(
+    bare, imported, helped = by_turns(
         rounds,
         lambda: timed([sys.executable, "-c", "pass"]),
         lambda: timed([sys.executable, "-c", "import podgraph"]),
@@ -178,40 +168,27 @@ def lengths(folder: Path, rounds: int) -> dict[str, dict[str, float]]:
     return told
 
 
-def bars(result: dict[str, Any]) -> dict[str, tuple[str, bool]]:
-    """Return each bar with what was measured against it, and whether it was met."""
+def rows(result: dict[str, Any]) -> list[Row]:
+    """Return the figures."""
+    process, command, start = result["in_process"], result["command"], result["start"]
+    lengths = result["lengths"]
     # A run has a cost of its own, about 0.2 ms, which shows in the shortest chain: what counts is that none grows.
-    costs = [entry["run_us"] for entry in result["lengths"].values()]
-    flat = costs[-1] / min(costs)
-    return {
-        "execute_in_process": (f">= {IN_PROCESS_BAR:.0f}x", result["in_process"]["ratio"] >= IN_PROCESS_BAR),
-        "whole command": (f">= {COMMAND_BAR:.0f}x", result["command"]["ratio"] >= COMMAND_BAR),
-        "import podgraph": (f"<= {IMPORT_BAR * 1000:.0f} ms", result["start"]["import"] <= IMPORT_BAR),
-        "podgraph --help": (f"<= {HELP_BAR * 1000:.0f} ms", result["start"]["help"] <= HELP_BAR),
-        "10,000 ops beside the cheapest length, per op": (f"{flat:.2f} of {FLAT_BAR}", flat <= FLAT_BAR),
-    }
+    costs = [entry["run_us"] for entry in lengths.values()]
+    return [
+        Row("execute_in_process, an op", process["podgraph"] * 1e3, "ms", beside=process["dagster"] * 1e3,
+            peer="Dagster", ratio_bar="<= 0.01", of=f"chain of {CHAIN}"),
+        Row("job execute, the whole command", command["podgraph"], "s", beside=command["dagster"],
+            peer="Dagster", ratio_bar="<= 0.1", of="3 ops, fork server"),
+        Row("import podgraph", start["import"] * 1e3, "ms", "<= 30"),
+        Row("podgraph --help", start["help"] * 1e3, "ms", "<= 150"),
+        Row("execute_in_process, an op of the longest chain", costs[-1], "us", beside=min(costs),
+            peer="the cheapest length", ratio_bar="<= 1.5", of=f"chain of {LENGTHS[-1]:,}"),
+        Row("memory of the longest chain", lengths[str(LENGTHS[-1])]["peak_mib"], "MiB",
+            of=f"chain of {LENGTHS[-1]:,}"),
+    ]  # fmt: skip
 
 
-def show(result: dict[str, Any]) -> None:
-    """Print the figures as a table."""
-    print(f"\n{'median':<46}{'podgraph':>12}{'Dagster':>12}{'ratio':>9}")
-    one, two = result["in_process"], result["command"]
-    title = f"execute_in_process, {CHAIN} ops, per op"
-    print(f"{title:<46}{one['podgraph'] * 1e3:>9.3f} ms{one['dagster'] * 1e3:>9.2f} ms{one['ratio']:>8.0f}x")
-    print(f"{'job execute, 3 steps, fork server, whole':<46}{two['podgraph']:>10.2f} s{two['dagster']:>10.2f} s"
-          f"{two['ratio']:>8.1f}x")  # fmt: skip
-    print(f"{'import podgraph':<46}{result['start']['import'] * 1e3:>9.1f} ms")
-    print(f"{'podgraph --help':<46}{result['start']['help'] * 1e3:>9.1f} ms")
-    print(f"{'first execute_in_process of a process, 1 op':<46}{result['lengths']['10']['first_ms']:>9.1f} ms")
-    print(f"\n{'chain of':>10}{'define, an op':>16}{'run, an op':>14}{'peak memory':>15}")
-    for length, entry in result["lengths"].items():
-        print(f"{int(length):>10,}{entry['define_us']:>13.1f} us{entry['run_us']:>11.1f} us"
-              f"{entry['peak_mib']:>11.1f} MiB")  # fmt: skip
-    for title, (bar, met) in result["bars"].items():
-        print(f"{title:<48}{bar:>16}: {'met' if met else 'MISSED'}")
-
-
-def in_turn(rounds: int, *measures: Callable[[], float]) -> list[list[float]]:
+def by_turns(rounds: int, *measures: Callable[[], float]) -> list[list[float]]:
     """Call each in turn, so that the machine's slower times meet all alike; the first call of each is not counted."""
     times: list[list[float]] = [[] for _ in measures]
     for at in range(rounds + 1):
@@ -257,7 +234,3 @@ def environment(home: Path | None) -> dict[str, str]:
     """
     env = {k: v for k, v in os.environ.items() if k not in ("PYTHONPATH", "PYTHONDONTWRITEBYTECODE")}
     return env | {"DAGSTER_HOME": "", "DAGSTER_DISABLE_TELEMETRY": "1"} if home else env
-
-
-if __name__ == "__main__":
-    raise SystemExit(main())

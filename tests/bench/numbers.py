@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
-__all__ = ["percentile", "summary"]
+__all__ = ["gaps", "percentile", "summary"]
 
 
 def percentile(values: Sequence[float], part: float) -> float:
@@ -26,3 +27,12 @@ def summary(values: Sequence[float]) -> dict[str, float | int]:
         "p99": round(percentile(values, 99), 6),
         "max": round(max(values), 6),
     }
+
+
+def gaps(spans: Iterable[tuple[float, float]]) -> list[float]:
+    """Return the seconds between each one's end and the next one's begin, of what ran one after another.
+
+    >>> gaps([(4.5, 6.0), (0.0, 1.0), (1.25, 4.0)])
+    [0.25, 0.5]
+    """
+    return [round(after[0] - before[1], 6) for before, after in itertools.pairwise(sorted(spans))]

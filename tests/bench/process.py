@@ -1,8 +1,8 @@
 """The operator as a process of its own, so that its CPU time and memory are its own, with a count of its requests.
 
-`python -m bench.process FILE` runs the operator and writes what it has used so far to FILE at each SIGUSR1.
-`--node` puts its pods on fake nodes (see bench.kwok), `--profile` tells at the end where its time went. The product
-has no switches for any of this.
+`python -m bench.process FILE` runs the operator and writes what it has used so far to FILE at each SIGUSR1. `--node`
+puts its pods on fake nodes (see bench.kwok), `--notes` has it note when it did what, `--profile` tells at the end where
+its time went. The product has no switches for any of this.
 """
 
 from __future__ import annotations
@@ -20,17 +20,29 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from cluster.kube import CHECKOUT, KubeError
 
-__all__ = ["Operator", "Usage", "running"]
+__all__ = ["Notes", "Operator", "Usage", "running"]
 
 READY_SECONDS = 60
 _WRITES = ("POST", "PUT", "PATCH", "DELETE")
+
+
+@dataclass(frozen=True)
+class Notes:
+    """When what happened in the operator, on the clock that `time.monotonic` of all processes reads."""
+
+    posted: dict[str, float] = field(default_factory=dict)
+    """When the POST of a step's pod was about to be sent, by `JOB/OP`."""
+    pods: dict[str, str] = field(default_factory=dict)
+    """The pod's name, by `JOB/OP`."""
+    ended: dict[str, float] = field(default_factory=dict)
+    """When its watch first told that a pod's container had ended, by pod."""
 
 
 @dataclass(frozen=True)
@@ -40,15 +52,16 @@ class Usage:
     cpu: float
     peak_mib: float
     requests: dict[str, int]
+    notes: Notes = Notes()
 
     @property
     def writes(self) -> int:
         return sum(n for name, n in self.requests.items() if name.startswith(_WRITES))
 
     def since(self, before: Usage) -> Usage:
-        """Return what was used after `before`; the peak is that of all its life."""
+        """Return what was used after `before`; the peak and the notes are those of all its life."""
         requests = {k: v - before.requests.get(k, 0) for k, v in self.requests.items() if v > before.requests.get(k, 0)}
-        return Usage(self.cpu - before.cpu, self.peak_mib, requests)
+        return Usage(self.cpu - before.cpu, self.peak_mib, requests, self.notes)
 
 
 class Operator:
@@ -63,20 +76,22 @@ class Operator:
         self._process.send_signal(signal.SIGUSR1)
         for _ in range(1_000):
             if self._file.exists():
-                return Usage(**json.loads(self._file.read_text()))
+                told = json.loads(self._file.read_text())
+                return Usage(told["cpu"], told["peak_mib"], told["requests"], Notes(**told["notes"]))
             await asyncio.sleep(0.02)
         raise KubeError("the operator does not answer")
 
 
 @contextlib.contextmanager
-def running(folder: Path, image: str, node: str = "", profile: str = "") -> Iterator[Operator]:
-    """Run the operator of this checkout for as long as the block runs."""
+def running(folder: Path, image: str, nodes: Sequence[str] = (), notes: bool = False) -> Iterator[Operator]:
+    """Run the operator of this checkout for as long as the block runs; `BENCH_PROFILE` names a file for a profile."""
     file, log = folder / "usage.json", folder / "operator.log"
     file.unlink(missing_ok=True)
     paths = f"{CHECKOUT / 'operator'}{os.pathsep}{CHECKOUT / 'tests'}"
     command = [sys.executable, "-m", "bench.process", str(file), "--image", image]
-    command += ["--node", node] if node else []
-    command += ["--profile", profile] if profile else []
+    command += [f"--node={node}" for node in nodes]
+    command += ["--notes"] if notes else []
+    command += ["--profile", os.environ["BENCH_PROFILE"]] if os.environ.get("BENCH_PROFILE") else []
     with log.open("ab") as output:
         process = subprocess.Popen(command, env={**os.environ, "PYTHONPATH": paths}, stdout=output, stderr=output)
     try:
@@ -103,7 +118,8 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("file", type=Path)
     parser.add_argument("--image", default="")
-    parser.add_argument("--node", default="")
+    parser.add_argument("--node", action="append", default=[])
+    parser.add_argument("--notes", action="store_true")
     parser.add_argument("--profile", default="")
     asked = parser.parse_args()
 
@@ -113,14 +129,17 @@ def main() -> None:
     from podgraph.operator import operate
 
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    counts = count_requests()
+    counts, notes = count_requests(), Notes()
     if asked.node:
         place_pods(asked.node)
+    if asked.notes:
+        note_times(notes)
 
     def tell() -> None:
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+        told = {"cpu": time.process_time(), "peak_mib": peak, "requests": counts, "notes": vars(notes)}
         part = asked.file.with_suffix(".part")
-        part.write_text(json.dumps({"cpu": time.process_time(), "peak_mib": peak, "requests": counts}))
+        part.write_text(json.dumps(told))
         part.rename(asked.file)
 
     async def run() -> None:
@@ -155,11 +174,11 @@ def count_requests() -> dict[str, int]:
     return counts
 
 
-def place_pods(nodes: str) -> None:
+def place_pods(nodes: Sequence[str]) -> None:
     """Put each pod on one of these nodes, by turns, past the scheduler: its speed is not what is measured."""
     from podgraph.cluster.client import Client
 
-    create, turns = Client.create, itertools.cycle(nodes.split(","))
+    create, turns = Client.create, itertools.cycle(nodes)
 
     async def placed(self: Client, plural: str, manifest: dict[str, Any]) -> bytes:
         if plural == "pods":
@@ -167,6 +186,31 @@ def place_pods(nodes: str) -> None:
         return await create(self, plural, manifest)
 
     Client.create = placed  # type: ignore[method-assign]
+
+
+def note_times(notes: Notes) -> None:
+    """Note when pods are asked for and when their end is seen, from now on."""
+    from podgraph.cluster.client import Client
+    from podgraph.cluster.reflector import PodReflector
+    from podgraph.planning.names import OP_ANNOTATION
+    from podgraph.planning.observe import Phase, observe
+
+    create, put = Client.create, PodReflector.put
+
+    async def create_noted(self: Client, plural: str, manifest: dict[str, Any]) -> bytes:
+        op = (manifest["metadata"].get("annotations") or {}).get(OP_ANNOTATION)
+        if plural == "pods" and op:
+            key = f"{manifest['metadata']['ownerReferences'][0]['name']}/{op}"
+            notes.posted.setdefault(key, time.monotonic())
+            notes.pods.setdefault(key, manifest["metadata"]["name"])
+        return await create(self, plural, manifest)
+
+    def put_noted(self: PodReflector, pod: Any) -> None:
+        if observe(pod).phase is Phase.ENDED:
+            notes.ended.setdefault(pod.metadata.name, time.monotonic())
+        put(self, pod)
+
+    Client.create, PodReflector.put = create_noted, put_noted  # type: ignore[method-assign]
 
 
 def _kind(url: str) -> str:

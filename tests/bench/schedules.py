@@ -1,30 +1,26 @@
 """Schedules and sensors on one operator: how late Jobs are made, and what idle schedules cost.
 
-`python -m bench.schedules [SCHEDULES]` measures it by itself. The Jobs that are made are suspended, so that no pod of
-theirs takes part; the operator does all else that it does for a Job.
+The Jobs that are made are suspended, so that no pod of theirs takes part; the operator does all else that it does for a
+Job.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import sys
-import tempfile
 import time
 from collections.abc import AsyncIterator
-from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 from bench.numbers import percentile
 from bench.process import Operator, running
-from bench.world import IMAGE, WAIT_SECONDS, World, op, say
-from cluster.kube import CHECKOUT, find_kube, new_namespace, no_other_operator
-from podgraph.cluster.connection import connect, login
+from bench.report import Row
+from bench.world import WAIT_SECONDS, World, op, say
 
 __all__ = ["measure", "rows"]
 
-SCHEDULES, BURSTS, IDLE_SECONDS, CHANGES = 1_000, 2, 120, 30
+SCHEDULES, QUICK_SCHEDULES = 1_000, 200
+BURSTS, IDLE_SECONDS, CHANGES = 2, 120, 30
 _AT_ONCE = 20
 _API = "/apis/podgraph.dev/v1alpha1/namespaces"
 _KIND = {"apiVersion": "podgraph.dev/v1alpha1"}
@@ -33,25 +29,25 @@ _TEMPLATE = {"spec": {"suspend": True, "ops": [op("a")]}}
 Object = dict[str, Any]
 
 
-def rows(found: Object) -> list[tuple[str, float, str, str]]:
-    """Return what was measured: what, how much, its unit, and the bar."""
-    schedules = found["schedules"]
+def rows(found: Object) -> list[Row]:
+    """Return what was measured."""
+    of, burst = f"{found['schedules']:,} schedules", found["burst_seconds"]
     return [
-        (f"full minute of {schedules} schedules, tick to Job, p50", percentile(found["burst_seconds"], 50), "s", ""),
-        (
-            f"full minute of {schedules} schedules, tick to Job, p99",
-            percentile(found["burst_seconds"], 99),
-            "s",
-            "<= 1",
-        ),
-        (f"{schedules} schedules between ticks", 100 * found["idle_share"], "% of a core", "<= 1"),
-        ("ConfigMap changed to Job, max", max(found["config_map_seconds"]), "s", "<= 0.5"),
-        ("Job finished to Job, max", max(found["job_seconds"]), "s", "<= 0.5"),
+        Row("full minute of schedules, tick to Job, p50", percentile(burst, 50), "s", of=of),
+        Row("full minute of schedules, tick to Job, p99", percentile(burst, 99), "s", "<= 1", of=of),
+        Row("schedules between ticks", 100 * found["idle_share"], "% of a core", "<= 1", of=of),
+        Row("ConfigMap changed to Job, max", max(found["config_map_seconds"]), "s", "<= 0.5"),
+        Row("Job finished to Job, max", max(found["job_seconds"]), "s", "<= 0.5"),
     ]
 
 
-async def measure(world: World, operator: Operator, schedules: int = SCHEDULES) -> Object:
+async def measure(world: World) -> Object:
     """Return seconds from ticks and changes to the Jobs that they make, and the share of a core of idle schedules."""
+    with running(world.folder, world.image) as operator:
+        return await _measure(world, operator, QUICK_SCHEDULES if world.quick else SCHEDULES)
+
+
+async def _measure(world: World, operator: Operator, schedules: int) -> Object:
     say(f"    {schedules} schedules, each minute")
     await asyncio.sleep(3)  # for kopf to begin its watches
     await _make(world, schedules, "* * * * *")
@@ -207,19 +203,3 @@ async def _next(jobs: AsyncIterator[tuple[str, bool]], prefix: str, finished: bo
             if name.startswith(prefix) and (ended if finished else name not in _told):
                 _told.add(name)
                 return
-
-
-async def _main(schedules: int) -> None:
-    kube = find_kube()
-    with no_other_operator(kube), new_namespace(kube) as made, tempfile.TemporaryDirectory() as folder:
-        kube.run("apply", "--server-side", "--force-conflicts", "-f", str(CHECKOUT / "crds"))
-        async with connect(login()) as session:
-            with running(Path(folder), IMAGE) as operator:
-                found = await measure(World(session, made), operator, schedules)
-    say(f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC")
-    for what, value, unit, bar in rows(found):
-        say(f"{what}: {value:.4g} {unit}" + (f" (bar {bar})" if bar else ""))
-
-
-if __name__ == "__main__":
-    asyncio.run(_main(int(sys.argv[1]) if len(sys.argv) > 1 else SCHEDULES))

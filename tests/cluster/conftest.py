@@ -18,7 +18,7 @@ from pathlib import Path
 import pytest
 
 from cluster import s3
-from cluster.kube import CHECKOUT, Kube, KubeError, find_kube, new_namespace, no_other_operator
+from cluster.kube import CHECKOUT, Kube, KubeError, find_kube, new_namespace, no_other_operator, step_image
 
 _READY_SECONDS = 60
 _LOG_LINES = 40
@@ -113,14 +113,10 @@ def kube() -> Kube:
     return found
 
 
-@pytest.fixture(scope="session")
-def step_image(kube: Kube) -> str:
-    """An image with python3: STEP_IMAGE, else the checkout's own when the node has it, else the public one."""
-    if os.environ.get("STEP_IMAGE"):
-        return os.environ["STEP_IMAGE"]
-    images = [image for node in kube.find("nodes") for image in node["status"].get("images") or ()]
-    named = [name for image in images for name in image.get("names") or ()]
-    return "podgraph/step:dev" if any(n.endswith("podgraph/step:dev") for n in named) else "python:3.13-slim"
+@pytest.fixture(scope="session", name="step_image")
+def found_step_image(kube: Kube) -> str:
+    """An image with python3 that the cluster has or can pull."""
+    return step_image(kube)
 
 
 @pytest.fixture(scope="session")

@@ -27,6 +27,7 @@ __all__ = [
     "outputs_of",
     "reasons_of",
     "states_of",
+    "step_image",
 ]
 
 CHECKOUT = Path(__file__).resolve().parents[2]
@@ -146,6 +147,15 @@ def find_kube() -> Kube:
     if kubectl is None:
         raise KubeError(f"there is no kubectl, neither {local} nor in PATH; run make up")
     return Kube(kubectl, named)
+
+
+def step_image(kube: Kube) -> str:
+    """Return an image with python3: STEP_IMAGE, else the checkout's own when the node has it, else the public one."""
+    if os.environ.get("STEP_IMAGE"):
+        return os.environ["STEP_IMAGE"]
+    images = [image for node in kube.find("nodes") for image in node["status"].get("images") or ()]
+    named = [name for image in images for name in image.get("names") or ()]
+    return "podgraph/step:dev" if any(n.endswith("podgraph/step:dev") for n in named) else "python:3.13-slim"
 
 
 @contextlib.contextmanager
