@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator
 from typing import Annotated, Any
 
 import msgspec
-from fastapi import APIRouter, Path, Query, Request
+from fastapi import APIRouter, Query, Request
 from fastapi.responses import StreamingResponse
 
 from podgraph import __version__
@@ -20,7 +20,7 @@ from podgraph.selection import split_clauses
 from podgraph.server import launchpad, yaml_text
 from podgraph.server.graphs import graph_view
 from podgraph.server.logs import attempts_of, own_words
-from podgraph.server.models import Check, Launch, Problems, Rerun, SourceRef
+from podgraph.server.models import Check, Launch, Name, Namespace, Problems, Rerun, SourceRef
 from podgraph.server.state import State
 from podgraph.server.summaries import JobItem, definition_summary, matches, order_of, run_summary
 
@@ -31,8 +31,6 @@ _TOGETHER_SECONDS = 0.2  # changes that come within it are told at once
 _LOG_TAIL = 10_000  # lines the page shows; all of them are there to be downloaded
 _STREAM = {"X-Accel-Buffering": "no"}
 
-Namespace = Annotated[str, Path(max_length=63, pattern=r"^[a-z0-9]([a-z0-9-]*[a-z0-9])?$")]
-Name = Annotated[str, Path(max_length=253, pattern=r"^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$")]
 Object = dict[str, Any]
 
 api = APIRouter(prefix="/api", responses={422: {"model": Problems}, 404: {"model": Problems}})
@@ -243,7 +241,7 @@ async def cancel(request: Request, namespace: Namespace, name: Name) -> Object:
     done = [c for c in (job.get("status") or {}).get("conditions") or () if c["type"] == "Finished"]
     if done and done[0]["status"] == "True":
         raise DefinitionError("Finished", f"Job {name!r} is finished already")
-    await client.change_job(namespace, name, job["metadata"]["uid"], {"cancel": True})
+    await client.change_resource("jobs", namespace, name, job["metadata"]["uid"], {"cancel": True})
     return {}
 
 

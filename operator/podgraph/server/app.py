@@ -19,6 +19,7 @@ from podgraph import __version__
 from podgraph.cluster.client import ApiError
 from podgraph.definition.errors import DefinitionError
 from podgraph.server.api import api
+from podgraph.server.makers import makers
 from podgraph.server.security import LOCAL_HOSTS, Guard
 from podgraph.server.state import State
 
@@ -56,6 +57,7 @@ def create_app(state: State, hosts: Collection[str] = LOCAL_HOSTS, static: Path 
     app.state.podgraph = state
     app.add_middleware(Guard, hosts=hosts)
     app.include_router(api)
+    app.include_router(makers)
 
     @app.exception_handler(DefinitionError)
     async def refused(_: Request, error: DefinitionError) -> JSONResponse:

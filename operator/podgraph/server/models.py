@@ -4,11 +4,16 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
+from fastapi import Path
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from typing_extensions import TypedDict
 
 from podgraph.server.yaml_text import MOST_TEXT
 
-__all__ = ["Check", "Launch", "Named", "Problems", "Rerun", "SourceRef"]
+__all__ = ["Check", "Launch", "Made", "Name", "Named", "Namespace", "Problems", "Rerun", "SourceRef"]
+
+Namespace = Annotated[str, Path(max_length=63, pattern=r"^[a-z0-9]([a-z0-9-]*[a-z0-9])?$")]
+Name = Annotated[str, Path(max_length=253, pattern=r"^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$")]
 
 Named = Annotated[str, StringConstraints(min_length=1, max_length=253, pattern=r"^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$")]
 Text = Annotated[str, StringConstraints(max_length=MOST_TEXT)]
@@ -65,3 +70,11 @@ class Problems(BaseModel):
 
     reason: str
     message: str
+
+
+class Made(TypedDict):
+    """Where a Job is that was made."""
+
+    namespace: str
+    name: str
+    uid: str
