@@ -71,7 +71,10 @@ class Served:
                 "spec": {"code": {"source": "pass"}, **spec},
             }
         )  # fmt: skip
-        condition = {"type": "Ready", "status": ready, "reason": "R", "message": "because", "observedGeneration": 1}
+        condition = {
+            "type": "Ready", "status": ready, "reason": "R", "message": "because", "observedGeneration": 1,
+            "lastTransitionTime": self.fake.registry.now(),
+        }  # fmt: skip
         status = {"conditions": [condition], "opCount": 3, **({"graph": pack(GRAPH)} if ready == "True" else {})}
         return self.fake.patch("jobdefinitions", "default", name, {"status": status}, status=True)
 

@@ -43,17 +43,18 @@ class Check(_Strict):
     source: SourceRef
     selection: Annotated[str, StringConstraints(max_length=_MOST_SELECTION)] = ""
     config: Text = ""
-    example: Literal["", "Missing", "All"] = ""
+    example: Literal["", "Missing", "All", "Known"] = ""
 
 
 class Launch(_Strict):
-    """A Job to be made."""
+    """A Job to be made; `maxConcurrent` is as the source has it when absent, 0 for no limit."""
 
     namespace: Named
     source: SourceRef
     selection: Annotated[str, StringConstraints(max_length=_MOST_SELECTION)] = ""
     config: Text = ""
     mode: Literal["", "PodPerStep", "InProcess", "Multiprocess"] = ""
+    maxConcurrent: Annotated[int, Field(ge=0, le=5000)] | None = None
     tags: dict[Short, Short] = Field(default_factory=dict, max_length=64)
     name: Annotated[str, StringConstraints(max_length=253)] = ""
 
