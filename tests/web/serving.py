@@ -18,7 +18,7 @@ from podgraph.cluster.page import PageClient
 from podgraph.definition.graph import Graph, Input, Op, OutputRef
 from podgraph.planning.names import JOB_UID_LABEL, MANAGED_BY, MANAGED_BY_LABEL, OP_ANNOTATION
 from podgraph.runtime.resolve import pack
-from podgraph.server.app import create_app
+from podgraph.server.app import create_app, served_with
 from podgraph.server.state import State
 
 Obj = dict[str, Any]
@@ -103,9 +103,7 @@ async def serving(namespace: str = "", resources: Sequence[Resource] = RESOURCES
         with socket.socket() as listener:
             listener.bind(("127.0.0.1", 0))
             port = listener.getsockname()[1]
-            config = uvicorn.Config(
-                create_app(state), log_level="warning", access_log=False, timeout_graceful_shutdown=1
-            )
+            config = served_with(create_app(state), timeout_graceful_shutdown=1)
             server = uvicorn.Server(config)
             server.capture_signals = contextlib.nullcontext  # type: ignore[method-assign,assignment]
             task = asyncio.create_task(server.serve([listener]))

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
+from fastapi import Path
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from podgraph.server.yaml_text import MOST_TEXT
 
-__all__ = ["Check", "Launch", "Named", "Problems", "Rerun", "SourceRef"]
+__all__ = ["Check", "Launch", "Name", "Named", "Namespace", "Problems", "Rerun", "SourceRef"]
+
+Namespace = Annotated[str, Path(max_length=63, pattern=r"^[a-z0-9]([a-z0-9-]*[a-z0-9])?$")]
+Name = Annotated[str, Path(max_length=253, pattern=r"^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$")]
 
 Named = Annotated[str, StringConstraints(min_length=1, max_length=253, pattern=r"^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$")]
 Text = Annotated[str, StringConstraints(max_length=MOST_TEXT)]
