@@ -11,15 +11,18 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import aiohttp
+import kopf
 import uvicorn
 
 from api.fake import RESOURCES, FakeCluster, Resource
+from podgraph.cluster.acting import Acting
 from podgraph.cluster.page import PageClient
 from podgraph.definition.graph import Graph, Input, Op, OutputRef
 from podgraph.planning.names import JOB_UID_LABEL, MANAGED_BY, MANAGED_BY_LABEL, OP_ANNOTATION
 from podgraph.runtime.resolve import pack
 from podgraph.server.app import create_app, served_with
 from podgraph.server.state import State
+from podgraph.server.visitors import Auth, Own
 
 Obj = dict[str, Any]
 T = TypeVar("T")
@@ -39,14 +42,16 @@ class Served:
     url: str
     state: State
 
-    def job(self, name: str, state: str = "Succeeded", graph: Graph | None = GRAPH, **spec: Any) -> Obj:
+    def job(
+        self, name: str, state: str = "Succeeded", graph: Graph | None = GRAPH, namespace: str = "default", **spec: Any
+    ) -> Obj:
         """Make a Job as the operator leaves it."""
         spec = {"code": {"source": "pass", "image": "i"}, **spec}
         labels = spec.pop("labels", {})
         made = self.fake.create(
             {
                 "apiVersion": "podgraph.dev/v1alpha1", "kind": "Job",
-                "metadata": {"name": name, "namespace": "default", "labels": labels}, "spec": spec,
+                "metadata": {"name": name, "namespace": namespace, "labels": labels}, "spec": spec,
             }
         )  # fmt: skip
         done = state not in ("Running", "Pending")
@@ -60,20 +65,20 @@ class Served:
             "steps": {"one": {"state": state, "attempt": 1, "startTime": time, "outputs": {"result": "1"}}},
             **({"graph": pack(graph)} if graph else {}), **({"completionTime": time} if done else {}),
         }  # fmt: skip
-        return self.fake.patch("jobs", "default", name, {"status": status}, status=True)
+        return self.fake.patch("jobs", namespace, name, {"status": status}, status=True)
 
-    def definition(self, name: str, ready: str = "True", **spec: Any) -> Obj:
+    def definition(self, name: str, ready: str = "True", namespace: str = "default", **spec: Any) -> Obj:
         """Make a JobDefinition as the operator leaves it."""
         self.fake.create(
             {
                 "apiVersion": "podgraph.dev/v1alpha1", "kind": "JobDefinition",
-                "metadata": {"name": name, "namespace": "default"},
+                "metadata": {"name": name, "namespace": namespace},
                 "spec": {"code": {"source": "pass"}, **spec},
             }
         )  # fmt: skip
         condition = {"type": "Ready", "status": ready, "reason": "R", "message": "because", "observedGeneration": 1}
         status = {"conditions": [condition], "opCount": 3, **({"graph": pack(GRAPH)} if ready == "True" else {})}
-        return self.fake.patch("jobdefinitions", "default", name, {"status": status}, status=True)
+        return self.fake.patch("jobdefinitions", namespace, name, {"status": status}, status=True)
 
     def pod(self, job: Obj, op: str, log: str, name: str = "", ended: bool = True) -> Obj:
         """Make a pod of a step that has printed something."""
@@ -96,10 +101,16 @@ class Served:
 
 
 @contextlib.asynccontextmanager
-async def serving(namespace: str = "", resources: Sequence[Resource] = RESOURCES) -> AsyncIterator[Served]:
+async def serving(
+    namespace: str = "", resources: Sequence[Resource] = RESOURCES, auth: Callable[[Acting], Auth] = lambda _: Own()
+) -> AsyncIterator[Served]:
     """Start both, and end both."""
-    async with FakeCluster(resources) as fake, aiohttp.ClientSession(base_url=fake.url) as session:
-        state = State(PageClient(session), namespace, "step:dev")
+    async with (
+        FakeCluster(resources) as fake,
+        aiohttp.ClientSession(base_url=fake.url) as session,
+        Acting(kopf.ConnectionInfo(server=fake.url)) as acting,
+    ):
+        state = State(PageClient(session), namespace, "step:dev", auth(acting))
         with socket.socket() as listener:
             listener.bind(("127.0.0.1", 0))
             port = listener.getsockname()[1]

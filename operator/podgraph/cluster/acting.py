@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterable, Sequence
+from typing import Self
 
 import aiohttp
 import kopf
@@ -21,7 +22,7 @@ _CONNECTIONS = 400  # each log that is followed holds one
 
 
 class Acting:
-    """Makes such clients for one API server; they share their connections, never a credential."""
+    """Makes such clients for one API server; they share their connections, never a credential, and end with it."""
 
     def __init__(self, info: kopf.ConnectionInfo) -> None:
         self._info = info
@@ -41,8 +42,10 @@ class Acting:
         headers = [("Impersonate-User", user), *(("Impersonate-Group", group) for group in groups)]
         return PageClient(self._session(True, headers))
 
-    async def close(self) -> None:
-        """End all connections."""
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
         for connector in self._connectors.values():
             await connector.close()
 

@@ -31,23 +31,14 @@ PORT = 3000
 async def serve() -> None:
     """Serve until told to end. `PODGRAPH_NAMESPACE` is the one that is shown, all when it is empty."""
     settings, info = os.environ, login()
-    acting = Acting(info)
-    auth = auth_of(settings, acting)
-    async with connect(info) as session:
+    async with Acting(info) as acting, connect(info) as session:
+        auth = auth_of(settings, acting)
         state = State(
             PageClient(session), settings.get("PODGRAPH_NAMESPACE", ""), settings.get("PODGRAPH_STEP_IMAGE", ""), auth
         )
         app = create_app(state, [*LOCAL_HOSTS, *words(settings.get("PODGRAPH_UI_HOSTS", ""))])
-        config = served_with(
-            app,
-            host="127.0.0.1" if auth.mode == "none" else "",
-            port=int(settings.get("PODGRAPH_UI_PORT", PORT)),
-            timeout_graceful_shutdown=5,
-        )
-        try:
-            await uvicorn.Server(config).serve()
-        finally:
-            await acting.close()
+        host, port = "127.0.0.1" if auth.mode == "none" else "", int(settings.get("PODGRAPH_UI_PORT", PORT))
+        await uvicorn.Server(served_with(app, host=host, port=port, timeout_graceful_shutdown=5)).serve()
 
 
 def main() -> int:

@@ -64,7 +64,7 @@ class Proxy:
     mode = "proxy"
 
     def __init__(self, acting: Acting, rules: ProxyRules) -> None:
-        self._acting, self._rules = acting, rules
+        self._acting, self.rules = acting, rules
         self._visitors: OrderedDict[tuple[str, tuple[str, ...]], Visitor] = OrderedDict()
 
     def visitor(self, request: Request, state: State) -> Visitor:
@@ -85,7 +85,7 @@ class Proxy:
         return False
 
     def _trusted(self, request: Request) -> bool:
-        rules = self._rules
+        rules = self.rules
         if rules.secret:
             given = request.headers.getlist(SECRET_HEADER)
             if len(given) != 1 or not hmac.compare_digest(given[0].encode(), rules.secret.encode()):
@@ -98,7 +98,7 @@ class Proxy:
         return address is not None and any(address in network for network in rules.networks)
 
     def _named(self, request: Request) -> tuple[str, tuple[str, ...]]:
-        rules = self._rules
+        rules = self.rules
         users = request.headers.getlist(rules.user_header)
         if not users or not users[0]:
             raise SignedOut
