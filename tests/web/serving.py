@@ -146,13 +146,13 @@ class Beside:
 
 
 @contextlib.contextmanager
-def serving_beside() -> Iterator[Beside]:
+def serving_beside(auth: Callable[[Acting], Auth] = lambda _: Own()) -> Iterator[Beside]:
     """Run :func:`serving` in a thread."""
     ready: list[Beside] = []
     there, over = threading.Event(), threading.Event()
 
     async def run() -> None:
-        async with serving() as served:
+        async with serving(auth=auth) as served:
             ready.append(Beside(asyncio.get_running_loop(), served))
             there.set()
             await asyncio.to_thread(over.wait)

@@ -162,6 +162,16 @@ async def test_a_token_that_is_not_taken_any_more_ends_the_session(served: Serve
             assert (answer.status, (await answer.json())["reason"]) == (401, "SignedOut")
         async with http.get("/api/session") as answer:
             assert (await answer.json())["user"] is None
+    served.fake.people.tokens["t-root"] = "root"
+    # Also one that is only looked on, by what it is told.
+    async with signed_in(served, "t-root") as http, http.get("/api/runs/team-a/mine/events") as answer:
+        await answer.content.readuntil(b"\n\n")
+        del served.fake.people.tokens["t-root"]
+        served.job("other", namespace="team-a")
+        served.fake.patch("jobs", "team-a", "mine", {"status": {"progress": "2/2"}}, status=True)
+        async with asyncio.timeout(10):
+            assert b"2/2" not in await answer.content.read()
+        assert await status(http, "/api/runs") == 401
 
 
 async def test_a_session_ends_by_itself(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -284,6 +294,10 @@ async def test_a_proxy_is_known_by_its_address() -> None:
         (
             {"PODGRAPH_UI_AUTH": "proxy", "PODGRAPH_UI_PROXY_SECRET": SECRET, "PODGRAPH_UI_PROXY_USER_HEADER": "a b"},
             "'a b' is no name of a header",
+        ),
+        (
+            {"PODGRAPH_UI_AUTH": "proxy", "PODGRAPH_UI_PROXY_SECRET": SECRET, "PODGRAPH_UI_PROXY_USER_HEADER": ""},
+            "'' is no name of a header",
         ),
         (
             {

@@ -21,7 +21,7 @@ from podgraph.server.graphs import graph_view
 from podgraph.server.logs import attempts_of
 from podgraph.server.models import Check, Launch, Name, Namespace, Problems, Rerun, SourceRef
 from podgraph.server.summaries import JobItem, definition_summary, matches, order_of, run_summary
-from podgraph.server.visitors import SignedOut, visitor_of
+from podgraph.server.visitors import SignedOut, ends, visitor_of
 
 __all__ = ["api"]
 
@@ -96,7 +96,10 @@ async def runs_events(request: Request) -> StreamingResponse:
                 told = await listener.changes(_BEAT_SECONDS)
                 try:
                     open_to = await visitor.namespaces(jobs.plural, {namespace for namespace, _ in told})
-                except (SignedOut, ApiError):
+                except SignedOut:
+                    return
+                except ApiError as error:
+                    ends(request, error)
                     return  # the page asks anew, and is told why not
                 keys = sorted(key for key in told if key[0] in open_to)
                 changed = [run_summary(jobs.items[key]) for key in keys if key in jobs.items]
@@ -137,6 +140,8 @@ async def run_events(request: Request, namespace: Namespace, name: Name) -> Stre
                 except SignedOut:
                     return
                 except ApiError as error:
+                    if ends(request, error):
+                        return
                     yield _event("gone" if error.status == 404 else "trouble", {"message": error.message})
                     if error.status == 404:
                         return

@@ -24,7 +24,7 @@ from podgraph.server.log_api import log_api
 from podgraph.server.security import LOCAL_HOSTS, Guard
 from podgraph.server.sessions import session_api
 from podgraph.server.state import State
-from podgraph.server.visitors import SignedOut
+from podgraph.server.visitors import SignedOut, ends
 
 __all__ = ["STATIC", "create_app", "page_is_built", "served_with"]
 
@@ -73,7 +73,7 @@ def create_app(state: State, hosts: Collection[str] = LOCAL_HOSTS, static: Path 
 
     @app.exception_handler(ApiError)
     async def cluster_said(request: Request, error: ApiError) -> JSONResponse:
-        if error.status == 401 and state.auth.refused(request):
+        if ends(request, error):
             return _told(401, "SignedOut", "the cluster does not take the token any more; sign in again")
         status = error.status if error.status in (403, 404, 409, 413, 422, 503) else 502
         return _told(status, error.reason, error.message)

@@ -40,7 +40,7 @@ class ProxyRules:
 
     def __post_init__(self) -> None:
         """Raise DefinitionError for rules that would believe anybody."""
-        for name in filter(None, (self.user_header or "-", self.groups_header)):
+        for name in (self.user_header, self.groups_header or "none"):
             if not _TOKEN.fullmatch(name):
                 raise DefinitionError("InvalidProxy", f"{name!r} is no name of a header")
         if not self.networks and not self.secret:

@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from fastapi import Request
 
+from podgraph.cluster.client import ApiError
 from podgraph.cluster.page import PageClient
 from podgraph.cluster.resources import Key, ResourceReflector
 
 if TYPE_CHECKING:
     from podgraph.server.state import State
 
-__all__ = ["Auth", "Own", "SignedOut", "Visitor", "visitor_of"]
+__all__ = ["Auth", "Own", "SignedOut", "Visitor", "ends", "visitor_of"]
 
 _ANSWER_HOLDS_SECONDS = 20.0
 _ASKED_AT_ONCE = 10
@@ -110,6 +111,12 @@ class Own:
     def refused(self, _: Request) -> bool:
         """Return False: the credentials are the server's own."""
         return False
+
+
+def ends(request: Request, error: ApiError) -> bool:
+    """Whether an answer of the API server ends the session that a request belongs to."""
+    state: State = request.app.state.podgraph
+    return error.status == 401 and state.auth.refused(request)
 
 
 def visitor_of(request: Request) -> Visitor:
