@@ -11,15 +11,18 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import aiohttp
+import kopf
 import uvicorn
 
 from api.fake import RESOURCES, FakeCluster, Resource
+from podgraph.cluster.acting import Acting
 from podgraph.cluster.page import PageClient
 from podgraph.definition.graph import Graph, Input, Op, OutputRef
 from podgraph.planning.names import JOB_UID_LABEL, MANAGED_BY, MANAGED_BY_LABEL, OP_ANNOTATION
 from podgraph.runtime.resolve import pack
-from podgraph.server.app import create_app
+from podgraph.server.app import create_app, served_with
 from podgraph.server.state import State
+from podgraph.server.visitors import Auth, Own
 
 Obj = dict[str, Any]
 T = TypeVar("T")
@@ -39,14 +42,16 @@ class Served:
     url: str
     state: State
 
-    def job(self, name: str, state: str = "Succeeded", graph: Graph | None = GRAPH, **spec: Any) -> Obj:
+    def job(
+        self, name: str, state: str = "Succeeded", graph: Graph | None = GRAPH, namespace: str = "default", **spec: Any
+    ) -> Obj:
         """Make a Job as the operator leaves it."""
         spec = {key: value for key, value in {"code": {"source": "pass", "image": "i"}, **spec}.items() if value}
         labels = spec.pop("labels", {})
         made = self.fake.create(
             {
                 "apiVersion": "podgraph.dev/v1alpha1", "kind": "Job",
-                "metadata": {"name": name, "namespace": "default", "labels": labels}, "spec": spec,
+                "metadata": {"name": name, "namespace": namespace, "labels": labels}, "spec": spec,
             }
         )  # fmt: skip
         done = state not in ("Running", "Pending")
@@ -60,14 +65,14 @@ class Served:
             "steps": {"one": {"state": state, "attempt": 1, "startTime": time, "outputs": {"result": "1"}}},
             **({"graph": pack(graph)} if graph else {}), **({"completionTime": time} if done else {}),
         }  # fmt: skip
-        return self.fake.patch("jobs", "default", name, {"status": status}, status=True)
+        return self.fake.patch("jobs", namespace, name, {"status": status}, status=True)
 
-    def definition(self, name: str, ready: str = "True", **spec: Any) -> Obj:
+    def definition(self, name: str, ready: str = "True", namespace: str = "default", **spec: Any) -> Obj:
         """Make a JobDefinition as the operator leaves it."""
         self.fake.create(
             {
                 "apiVersion": "podgraph.dev/v1alpha1", "kind": "JobDefinition",
-                "metadata": {"name": name, "namespace": "default"},
+                "metadata": {"name": name, "namespace": namespace},
                 "spec": {"code": {"source": "pass"}, **spec},
             }
         )  # fmt: skip
@@ -76,7 +81,7 @@ class Served:
             "lastTransitionTime": self.fake.registry.now(),
         }  # fmt: skip
         status = {"conditions": [condition], "opCount": 3, **({"graph": pack(GRAPH)} if ready == "True" else {})}
-        return self.fake.patch("jobdefinitions", "default", name, {"status": status}, status=True)
+        return self.fake.patch("jobdefinitions", namespace, name, {"status": status}, status=True)
 
     def schedule(self, name: str, spec: Obj, text: str, **status: Any) -> Obj:
         """Make a JobSchedule as the operator leaves it."""
@@ -122,16 +127,20 @@ class Served:
 
 
 @contextlib.asynccontextmanager
-async def serving(namespace: str = "", resources: Sequence[Resource] = RESOURCES) -> AsyncIterator[Served]:
+async def serving(
+    namespace: str = "", resources: Sequence[Resource] = RESOURCES, auth: Callable[[Acting], Auth] = lambda _: Own()
+) -> AsyncIterator[Served]:
     """Start both, and end both."""
-    async with FakeCluster(resources) as fake, aiohttp.ClientSession(base_url=fake.url) as session:
-        state = State(PageClient(session), namespace, "step:dev")
+    async with (
+        FakeCluster(resources) as fake,
+        aiohttp.ClientSession(base_url=fake.url) as session,
+        Acting(kopf.ConnectionInfo(server=fake.url)) as acting,
+    ):
+        state = State(PageClient(session), namespace, "step:dev", auth(acting))
         with socket.socket() as listener:
             listener.bind(("127.0.0.1", 0))
             port = listener.getsockname()[1]
-            config = uvicorn.Config(
-                create_app(state), log_level="warning", access_log=False, timeout_graceful_shutdown=1
-            )
+            config = served_with(create_app(state), timeout_graceful_shutdown=1)
             server = uvicorn.Server(config)
             server.capture_signals = contextlib.nullcontext  # type: ignore[method-assign,assignment]
             task = asyncio.create_task(server.serve([listener]))
@@ -163,13 +172,13 @@ class Beside:
 
 
 @contextlib.contextmanager
-def serving_beside() -> Iterator[Beside]:
+def serving_beside(auth: Callable[[Acting], Auth] = lambda _: Own()) -> Iterator[Beside]:
     """Run :func:`serving` in a thread."""
     ready: list[Beside] = []
     there, over = threading.Event(), threading.Event()
 
     async def run() -> None:
-        async with serving() as served:
+        async with serving(auth=auth) as served:
             ready.append(Beside(asyncio.get_running_loop(), served))
             there.set()
             await asyncio.to_thread(over.wait)

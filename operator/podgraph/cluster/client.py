@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Collection, Mapping
 from typing import Any
 from urllib.parse import quote
 
@@ -71,6 +71,9 @@ class _Page(msgspec.Struct):
 
 class Client:
     """Calls for one API server; `session` is made by cluster.connection."""
+
+    final: Collection[int] = ()
+    """More statuses that are not asked about again."""
 
     def __init__(self, session: aiohttp.ClientSession) -> None:
         self.session = session
@@ -334,7 +337,7 @@ class Client:
                     pause = max(pause, asked)
                     if window is not None and not error.lasting:
                         window.busy(begun, asked)
-                    if error.lasting or last:
+                    if error.lasting or last or error.status in self.final:
                         raise error
             except (aiohttp.ClientError, TimeoutError) as trouble:
                 if window is not None:

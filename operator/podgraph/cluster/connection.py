@@ -10,13 +10,14 @@ from pathlib import Path
 import aiohttp
 import kopf
 
-__all__ = ["MOST_FOLLOWED", "connect", "login", "token_middleware"]
+__all__ = ["MOST_FOLLOWED", "TOKEN_FILE", "connect", "login", "token_middleware"]
 
 MOST_FOLLOWED = 200
 """How many logs are followed at once; each holds a connection."""
 
 _LOG = logging.getLogger(__name__)
-_TOKEN_FILE = Path("/var/run/secrets/kubernetes.io/serviceaccount/token")
+TOKEN_FILE = Path("/var/run/secrets/kubernetes.io/serviceaccount/token")
+"""Where a pod has its service account's token."""
 _TOKEN_SECONDS = 60.0
 
 
@@ -27,12 +28,12 @@ def login() -> kopf.ConnectionInfo:
     there is neither.
     """
     host, port = os.environ.get("KUBERNETES_SERVICE_HOST"), os.environ.get("KUBERNETES_SERVICE_PORT", "443")
-    if host and _TOKEN_FILE.exists():
+    if host and TOKEN_FILE.exists():
         return kopf.ConnectionInfo(
             server=f"https://{f'[{host}]' if ':' in host else host}:{port}",
-            ca_path=str(_TOKEN_FILE.with_name("ca.crt")),
+            ca_path=str(TOKEN_FILE.with_name("ca.crt")),
             scheme="Bearer",
-            token=_TOKEN_FILE.read_text().strip(),
+            token=TOKEN_FILE.read_text().strip(),
         )
     found = kopf.login_with_kubeconfig(settings=kopf.OperatorSettings(), logger=_LOG)
     if found is None:
@@ -44,8 +45,8 @@ def connect(info: kopf.ConnectionInfo) -> aiohttp.ClientSession:
     """Return a session for the API server at `info.server`, with a bound on connections and on every wait."""
     headers = {"User-Agent": "podgraph"}
     middlewares = []
-    if info.token and _TOKEN_FILE.exists():
-        middlewares.append(token_middleware(_TOKEN_FILE))
+    if info.token and TOKEN_FILE.exists():
+        middlewares.append(token_middleware(TOKEN_FILE))
     else:
         headers.update(info.as_http_headers())
     return aiohttp.ClientSession(

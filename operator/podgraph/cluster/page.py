@@ -26,6 +26,41 @@ Object = dict[str, Any]
 class PageClient(Client):
     """Calls for Jobs, their definitions, pods, events and logs; all raise ApiError."""
 
+    final = (401,)  # whoever waits for the page is told at once
+
+    async def user_name(self) -> str:
+        """Return who the API server takes us for."""
+        body = {"apiVersion": "authentication.k8s.io/v1", "kind": "SelfSubjectReview"}
+        made = msgspec.json.decode(await self._request("POST", f"/apis/{body['apiVersion']}/selfsubjectreviews", body))
+        return str(made["status"]["userInfo"].get("username", ""))
+
+    async def may_list(self, plural: str, namespace: str) -> bool:
+        """Whether we may list our objects of a kind in a namespace, in all of them when it is empty."""
+        kind = {"group": GROUP, "resource": plural, "verb": "list", "namespace": namespace}
+        body = {
+            "apiVersion": "authorization.k8s.io/v1",
+            "kind": "SelfSubjectAccessReview",
+            "spec": {"resourceAttributes": kind},
+        }
+        path = f"/apis/{body['apiVersion']}/selfsubjectaccessreviews"
+        return msgspec.json.decode(await self._request("POST", path, body))["status"].get("allowed") is True
+
+    async def put_config_map(self, manifest: Mapping[str, Any]) -> None:
+        """Create a ConfigMap whose name tells its content; that it is there already is success."""
+        path = f"/api/v1/namespaces/{_safe(manifest['metadata']['namespace'])}/configmaps"
+        try:
+            await self._request("POST", path, dict(manifest))
+        except ApiError as error:
+            if error.reason != "AlreadyExists":
+                raise
+
+    async def pod(self, namespace: str, name: str) -> Object:
+        """Return a pod, as JSON has it."""
+        found: Object = msgspec.json.decode(
+            await self._request("GET", f"/api/v1/namespaces/{_safe(namespace)}/pods/{_safe(name)}")
+        )
+        return found
+
     async def get_resource(self, plural: str, namespace: str, name: str) -> Object:
         """Return one of our own objects."""
         found: Object = msgspec.json.decode(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import re
 from collections.abc import AsyncIterator
 from typing import Annotated, Any
 
@@ -15,14 +14,13 @@ from fastapi.responses import StreamingResponse
 from podgraph import __version__
 from podgraph.cluster.client import ApiError
 from podgraph.cluster.resources import Key
-from podgraph.definition.errors import DefinitionError, nearest
+from podgraph.definition.errors import DefinitionError
 from podgraph.planning.rerun_job import graph_of_job, rerun_manifest
 from podgraph.selection import split_clauses
 from podgraph.server import launchpad, yaml_text
 from podgraph.server.graphs import graph_view
-from podgraph.server.logs import attempts_of, own_words
+from podgraph.server.logs import attempts_of
 from podgraph.server.models import Check, Launch, Made, Name, Namespace, Problems, Rerun, SourceRef
-from podgraph.server.state import State
 from podgraph.server.summaries import JobItem, Wanted, definition_summary, order_of, run_summary
 from podgraph.server.views import (
     Checked,
@@ -38,12 +36,12 @@ from podgraph.server.views import (
     Step,
     Summary,
 )
+from podgraph.server.visitors import SignedOut, ends, visitor_of
 
 __all__ = ["api"]
 
 _BEAT_SECONDS = 15.0
 _TOGETHER_SECONDS = 0.2  # changes that come within it are told at once
-_LOG_TAIL = 10_000  # lines the page shows; all of them are there to be downloaded
 _STREAM = {"X-Accel-Buffering": "no"}
 
 Object = dict[str, Any]
@@ -51,16 +49,12 @@ Object = dict[str, Any]
 api = APIRouter(prefix="/api", responses={422: {"model": Problems}, 404: {"model": Problems}})
 
 
-def _state(request: Request) -> State:
-    found: State = request.app.state.podgraph
-    return found
-
-
 @api.get("/info")
 async def info(request: Request) -> Info:
     """What this page is about: version, namespaces with runs, whether the cluster has JobDefinitions."""
-    state = _state(request)
-    seen = {namespace for namespace, _ in [*state.jobs.items, *state.definitions.items]}
+    visitor = visitor_of(request)
+    state = visitor.state
+    seen = {namespace for namespace, _ in [*await visitor.seen(state.jobs), *await visitor.seen(state.definitions)]}
     return {
         "version": __version__,
         "namespace": state.namespace,
@@ -88,8 +82,8 @@ async def runs(
     limit: Annotated[int, Query(ge=1, le=1000)] = 200,
 ) -> Runs:
     """Return runs as summaries, the newest first, a page at a time."""
-    found = _state(request)
-    await found.ready()
+    visitor = visitor_of(request)
+    await visitor.state.ready()
     wanted = Wanted(
         frozenset(filter(None, state.split(","))), text.strip().lower(), namespace, definition, maker,
         tuple(tag or ()), since, until,
@@ -98,7 +92,7 @@ async def runs(
     page: list[Summary] = []
     total = 0
     more = ""
-    for job in sorted(found.jobs.items.values(), key=order_of, reverse=True):
+    for job in sorted((await visitor.seen(visitor.state.jobs)).values(), key=order_of, reverse=True):
         summary = run_summary(job)
         if not wanted.takes(summary):
             continue
@@ -115,16 +109,25 @@ async def runs(
 @api.get("/runs/events", response_class=StreamingResponse)
 async def runs_events(request: Request) -> StreamingResponse:
     """Tell of changed runs as server-sent events `runs`: `changed`, a list of summaries, and `gone`, of keys."""
-    state = _state(request)
-    state.hub.check_room()
+    visitor = visitor_of(request)
+    hub, jobs = visitor.state.hub, visitor.state.jobs
+    hub.check_room()
 
     async def tell() -> AsyncIterator[bytes]:
-        with state.hub.listening() as listener:
+        with hub.listening() as listener:
             yield _event("hello", {})
             while True:
-                keys = await listener.changes(_BEAT_SECONDS)
-                changed = [run_summary(state.jobs.items[key]) for key in sorted(keys) if key in state.jobs.items]
-                gone = [list(key) for key in sorted(keys) if key not in state.jobs.items]
+                told = await listener.changes(_BEAT_SECONDS)
+                try:
+                    open_to = await visitor.namespaces(jobs.plural, {namespace for namespace, _ in told})
+                except SignedOut:
+                    return
+                except ApiError as error:
+                    ends(request, error)
+                    return  # the page asks anew, and is told why not
+                keys = sorted(key for key in told if key[0] in open_to)
+                changed = [run_summary(jobs.items[key]) for key in keys if key in jobs.items]
+                gone = [list(key) for key in keys if key not in jobs.items]
                 yield _event("runs", {"changed": changed, "gone": gone}) if keys else b": still here\n\n"
                 await asyncio.sleep(_TOGETHER_SECONDS)
 
@@ -134,13 +137,13 @@ async def runs_events(request: Request) -> StreamingResponse:
 @api.get("/runs/{namespace}/{name}")
 async def run(request: Request, namespace: Namespace, name: Name) -> Run:
     """Return a run: the Job without its graph, its steps, and its run config as YAML."""
-    return _run_view(await _state(request).client.get_resource("jobs", namespace, name))
+    return _run_view(await visitor_of(request).client.get_resource("jobs", namespace, name))
 
 
 @api.get("/runs/{namespace}/{name}/graph")
 async def run_graph(request: Request, namespace: Namespace, name: Name) -> Graph:
     """Return a run's graph. 404 while it is not known."""
-    graph = graph_of_job(await _state(request).client.get_resource("jobs", namespace, name))
+    graph = graph_of_job(await visitor_of(request).client.get_resource("jobs", namespace, name))
     if graph is None:
         raise ApiError(404, "NoGraph", f"the graph of Job {name!r} is not known yet")
     return graph_view(graph)
@@ -149,16 +152,20 @@ async def run_graph(request: Request, namespace: Namespace, name: Name) -> Graph
 @api.get("/runs/{namespace}/{name}/events", response_class=StreamingResponse)
 async def run_events(request: Request, namespace: Namespace, name: Name) -> StreamingResponse:
     """Tell of a run as server-sent events: `run` (all but its steps), `steps` (those that changed), `gone`."""
-    state, key = _state(request), (namespace, name)
-    state.hub.check_room()
+    visitor, key = visitor_of(request), (namespace, name)
+    visitor.state.hub.check_room()
 
     async def tell() -> AsyncIterator[bytes]:
         told: dict[str, Step] = {}
-        with state.hub.listening(key) as listener:
+        with visitor.state.hub.listening(key) as listener:
             while True:
                 try:
-                    view = _run_view(await state.client.get_resource("jobs", namespace, name))
+                    view = _run_view(await visitor.client.get_resource("jobs", namespace, name))
+                except SignedOut:
+                    return
                 except ApiError as error:
+                    if ends(request, error):
+                        return
                     yield _event("gone" if error.status == 404 else "trouble", {"message": error.message})
                     if error.status == 404:
                         return
@@ -179,7 +186,7 @@ async def run_events(request: Request, namespace: Namespace, name: Name) -> Stre
 @api.get("/runs/{namespace}/{name}/pods")
 async def run_pods(request: Request, namespace: Namespace, name: Name) -> Pods:
     """Return the pods that are there of a run, by step, and the Kubernetes Events on it."""
-    client = _state(request).client
+    client = visitor_of(request).client
     job = await client.get_resource("jobs", namespace, name)
     pods, events = await asyncio.gather(
         client.pods_of(namespace, job["metadata"]["uid"]), client.events_of(namespace, job["metadata"]["uid"])
@@ -196,46 +203,10 @@ async def run_pods(request: Request, namespace: Namespace, name: Name) -> Pods:
     return {"pods": attempts_of(pods, job), "events": told}
 
 
-@api.get("/runs/{namespace}/{name}/log", response_class=StreamingResponse)
-async def run_log(
-    request: Request,
-    namespace: Namespace,
-    name: Name,
-    step: Annotated[str, Query(max_length=253)],
-    pod: Annotated[str, Query(max_length=253, description="of an attempt; the last when empty")] = "",
-    follow: bool = False,
-    download: bool = False,
-) -> StreamingResponse:
-    """Stream what an attempt at a step printed as text: its last lines, with `download` all of it as a file."""
-    client = _state(request).client
-    job = await client.get_resource("jobs", namespace, name)
-    found = attempts_of(await client.pods_of(namespace, job["metadata"]["uid"]), job)
-    own = [item for item in found.get(step, []) if not item["ahead"]] or [i for i in found.get("", []) if i["all"]]
-    named = [item for item in own if item["pod"] == pod] if pod else own[-1:]
-    if not named:
-        raise ApiError(404, "NoLog", _why_no_log(job, step, name))
-    parts = own_words(client.log_bytes(namespace, named[0]["pod"], follow, 0 if download else _LOG_TAIL))
-    first = await anext(parts, b"")
-
-    async def stream() -> AsyncIterator[bytes]:
-        yield first
-        try:
-            async for part in parts:
-                yield part
-        except ApiError as error:
-            yield f"[the log broke off: {error.message}]\n".encode()
-
-    headers = dict(_STREAM)
-    if download:
-        file = re.sub(r"[^A-Za-z0-9_.-]", "_", f"{name}-{step}")[:150]
-        headers["Content-Disposition"] = f'attachment; filename="{file}.log"'
-    return StreamingResponse(stream(), media_type="text/plain; charset=utf-8", headers=headers)
-
-
 @api.post("/runs", status_code=201)
 async def launch(request: Request, wanted: Launch) -> Made:
     """Make a Job, after the same checks as /check, and return where it is."""
-    client = _state(request).client
+    client = visitor_of(request).client
     source = await _source(request, wanted.namespace, wanted.source)
     manifest = await asyncio.to_thread(
         launchpad.job_manifest, source, wanted.namespace, wanted.name, wanted.selection, wanted.config, wanted.mode,
@@ -247,7 +218,7 @@ async def launch(request: Request, wanted: Launch) -> Made:
 @api.post("/runs/{namespace}/{name}/rerun", status_code=201)
 async def rerun(request: Request, namespace: Namespace, name: Name, wanted: Rerun) -> Made:
     """Make a Job that runs steps of a finished one again, and return where it is."""
-    client = _state(request).client
+    client = visitor_of(request).client
     parent = await client.get_resource("jobs", namespace, name)
     clauses = split_clauses(wanted.selection) if wanted.steps == "Selected" else []
     if wanted.steps == "Selected" and not clauses:
@@ -260,7 +231,7 @@ async def rerun(request: Request, namespace: Namespace, name: Name, wanted: Reru
 @api.post("/runs/{namespace}/{name}/cancel", status_code=202)
 async def cancel(request: Request, namespace: Namespace, name: Name) -> Object:
     """Cancel a run: what runs is ended, what has not begun is not run; the Job stays."""
-    client = _state(request).client
+    client = visitor_of(request).client
     job = await client.get_resource("jobs", namespace, name)
     done = [c for c in (job.get("status") or {}).get("conditions") or () if c["type"] == "Finished"]
     if done and done[0]["status"] == "True":
@@ -274,7 +245,7 @@ async def delete(
     request: Request, namespace: Namespace, name: Name, uid: Annotated[str, Query(max_length=64)]
 ) -> Object:
     """Delete the Job with this uid, and with it its pods."""
-    await _state(request).client.delete_job(namespace, name, uid)
+    await visitor_of(request).client.delete_job(namespace, name, uid)
     return {}
 
 
@@ -304,22 +275,23 @@ async def check(request: Request, wanted: Check) -> Checked:
 @api.get("/definitions")
 async def definitions(request: Request) -> Definitions:
     """Return the JobDefinitions, by name."""
-    state = _state(request)
-    await state.ready()
+    visitor = visitor_of(request)
+    await visitor.state.ready()
     last: dict[Key, JobItem] = {}
-    for job in state.jobs.items.values():
+    for job in (await visitor.seen(visitor.state.jobs)).values():
         if job.spec.definition_ref is not None:
             key = job.metadata.namespace, job.spec.definition_ref.name
             if key not in last or order_of(job) > order_of(last[key]):
                 last[key] = job
-    found = [definition_summary(item, last.get(key)) for key, item in sorted(state.definitions.items.items())]
-    return {"served": state.definitions.served, "definitions": found}
+    seen = await visitor.seen(visitor.state.definitions)
+    found = [definition_summary(item, last.get(key)) for key, item in sorted(seen.items())]
+    return {"served": visitor.state.definitions.served, "definitions": found}
 
 
 @api.get("/definitions/{namespace}/{name}")
 async def definition(request: Request, namespace: Namespace, name: Name) -> DefinitionView:
     """Return a JobDefinition with its graph, None while that is not known."""
-    found = await _state(request).client.get_resource("jobdefinitions", namespace, name)
+    found = await visitor_of(request).client.get_resource("jobdefinitions", namespace, name)
     read = launchpad.of_definition(found)
     spec = {key: value for key, value in found["spec"].items() if key not in ("code", "ops")}
     return {
@@ -336,15 +308,15 @@ async def definition(request: Request, namespace: Namespace, name: Name) -> Defi
 
 async def _source(request: Request, namespace: str, ref: SourceRef) -> launchpad.Source:
     """Look up what a request wants to run. Raises ApiError, DefinitionError."""
-    state = _state(request)
+    visitor = visitor_of(request)
     if [ref.run, ref.definition, ref.source].count(None) != 2:
         raise DefinitionError("InvalidSource", "exactly one of run, definition and source must be set")
     if ref.source is not None:
-        return launchpad.of_code(ref.source, ref.image or state.image, ref.job)
+        return launchpad.of_code(ref.source, ref.image or visitor.state.image, ref.job)
     if ref.definition is not None:
-        return launchpad.of_definition(await state.client.get_resource("jobdefinitions", namespace, ref.definition))
+        return launchpad.of_definition(await visitor.client.get_resource("jobdefinitions", namespace, ref.definition))
     assert ref.run is not None
-    return launchpad.of_run(await state.client.get_resource("jobs", namespace, ref.run))
+    return launchpad.of_run(await visitor.client.get_resource("jobs", namespace, ref.run))
 
 
 def _run_view(job: Object) -> Run:
@@ -371,24 +343,6 @@ def _short(spec: Object) -> Object:
     if code and "source" in code:
         return {**spec, "code": {**code, "source": "(see Code)"}}
     return spec
-
-
-def _why_no_log(job: Object, step: str, name: str) -> str:
-    steps = (job.get("status") or {}).get("steps") or {}
-    if step not in steps:
-        return f"Job {name!r} has no step {step!r}{nearest(step, steps)}"
-    record = steps[step]
-    if taken := record.get("takenFrom"):
-        return f"step {step!r} was not run here but taken from Job {taken!r}"
-    if record["state"] in ("Succeeded", "Failed", "Canceled") and record.get("attempt"):
-        kept = ((job.get("status") or {}).get("storage") or {}).get("logs")
-        how = (
-            f"the log is in the Job's storage: podgraph job logs {name} --step {step}"
-            if kept
-            else "spec.storage.logs: true would have kept it; spec.execution.podRetention: Always keeps pods"
-        )
-        return f"the pod of step {step!r} is gone, and its log with it; {how}"
-    return f"step {step!r} has no pod yet"
 
 
 def _made(job: Object) -> Made:

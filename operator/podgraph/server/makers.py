@@ -10,7 +10,7 @@ from fastapi import APIRouter, Path, Request
 from pydantic import BaseModel, ConfigDict, Field
 from typing_extensions import TypedDict
 
-from podgraph.cluster.page import PageClient
+from podgraph.cluster.client import ApiError
 from podgraph.definition.errors import DefinitionError
 from podgraph.planning.status import seconds_of
 from podgraph.scheduling.by_hand import job_by_hand
@@ -19,6 +19,7 @@ from podgraph.scheduling.schedule import read_schedule
 from podgraph.scheduling.sensor import Seen, job_of_seen
 from podgraph.server import yaml_text
 from podgraph.server.models import Made, Name, Namespace, Problems
+from podgraph.server.visitors import Visitor, visitor_of
 
 __all__ = ["makers"]
 
@@ -104,8 +105,7 @@ class Sample(_Strict):
 @makers.get("/{kind}")
 async def listed(request: Request, kind: Kind) -> Makers:
     """Return all JobSchedules or JobSensors, by name."""
-    client = _client(request)
-    found = await client.list_resources(_PLURALS[kind], request.app.state.podgraph.namespace)
+    found = await _all(visitor_of(request), _PLURALS[kind])
     told = sorted((_maker(kind, item) for item in found or ()), key=lambda item: (item["namespace"], item["name"]))
     return {"served": found is not None, "makers": told}
 
@@ -113,7 +113,7 @@ async def listed(request: Request, kind: Kind) -> Makers:
 @makers.get("/{kind}/{namespace}/{name}")
 async def one(request: Request, kind: Kind, namespace: Namespace, name: Name) -> MakerView:
     """Return one, with its last ticks and the times of its next ones."""
-    found = await _client(request).get_resource(_PLURALS[kind], namespace, name)
+    found = await visitor_of(request).client.get_resource(_PLURALS[kind], namespace, name)
     return {
         "maker": _maker(kind, found),
         "settings": yaml_text.dump(found["spec"]),
@@ -124,14 +124,16 @@ async def one(request: Request, kind: Kind, namespace: Namespace, name: Name) ->
 @makers.post("/{kind}/{namespace}/{name}/suspend", status_code=202)
 async def suspend(request: Request, kind: Kind, namespace: Namespace, name: Name, wanted: Suspend) -> dict[str, str]:
     """Suspend it: it makes no Jobs until it is resumed. Or resume it."""
-    await _client(request).change_resource(_PLURALS[kind], namespace, name, wanted.uid, {"suspend": wanted.suspend})
+    await visitor_of(request).client.change_resource(
+        _PLURALS[kind], namespace, name, wanted.uid, {"suspend": wanted.suspend}
+    )
     return {}
 
 
 @makers.post("/{kind}/{namespace}/{name}/try")
 async def attempt(request: Request, kind: Kind, namespace: Namespace, name: Name, wanted: Sample) -> Tried:
     """Return the Job of a tick, checked by the cluster but not made."""
-    client = _client(request)
+    client = visitor_of(request).client
     found = await client.get_resource(_PLURALS[kind], namespace, name)
     job = _job(kind, found, wanted, upcoming=True)
     await client.try_resource("jobs", namespace, job)
@@ -141,15 +143,25 @@ async def attempt(request: Request, kind: Kind, namespace: Namespace, name: Name
 @makers.post("/schedules/{namespace}/{name}/tick", status_code=201)
 async def tick(request: Request, namespace: Namespace, name: Name, wanted: Sample) -> Made:
     """Make the Job of a tick by hand, beside those that the schedule makes, and return where it is."""
-    client = _client(request)
+    client = visitor_of(request).client
     found = await client.get_resource("jobschedules", namespace, name)
     job = await client.create_resource("jobs", namespace, _job("schedules", found, wanted, upcoming=False))
     meta = job["metadata"]
     return {"namespace": meta["namespace"], "name": meta["name"], "uid": meta["uid"]}
 
 
-def _client(request: Request) -> PageClient:
-    found: PageClient = request.app.state.podgraph.client
+async def _all(visitor: Visitor, plural: str) -> list[Any] | None:
+    """Return all objects of a kind that the visitor may list; None when the cluster has no such kind."""
+    state = visitor.state
+    try:
+        return await visitor.client.list_resources(plural, state.namespace)
+    except ApiError as error:
+        if error.status != 403 or state.namespace:
+            raise
+    known = {namespace for namespace, _ in [*state.jobs.items, *state.definitions.items]}
+    found: list[Any] = []
+    for namespace in sorted(await visitor.namespaces(plural, known)):
+        found += await visitor.client.list_resources(plural, namespace) or ()
     return found
 
 

@@ -36,7 +36,11 @@ export class Refused extends Error {
   }
 }
 
+/** Told to the window when the server does not know (any more) who is asking. */
+export const SIGNED_OUT = "podgraph-signed-out";
+
 export async function refusedBy(answer: Response): Promise<Refused> {
+  if (answer.status === 401) window.dispatchEvent(new Event(SIGNED_OUT));
   try {
     const told = (await answer.json()) as { message?: string };
     return new Refused(answer.status, told.message || answer.statusText);

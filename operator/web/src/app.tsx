@@ -2,6 +2,7 @@ import { ActionIcon, Anchor, AppShell, Group, Loader, Text, useComputedColorSche
 import { lazy, Suspense } from "react";
 import { Link, Redirect, Route, Switch, useLocation } from "wouter";
 import { RunsPage } from "./pages/runs";
+import { Account } from "./session";
 
 const RunPage = lazy(() => import("./pages/run"));
 const LaunchpadPage = lazy(() => import("./pages/launchpad"));
@@ -45,14 +46,17 @@ function Header() {
           ))}
         </Group>
       </Group>
-      <ActionIcon
-        variant="subtle"
-        color="gray"
-        aria-label={dark ? "Use light colors" : "Use dark colors"}
-        onClick={() => setColorScheme(dark ? "light" : "dark")}
-      >
-        {dark ? "☀" : "☾"}
-      </ActionIcon>
+      <Group gap="sm" wrap="nowrap">
+        <Account />
+        <ActionIcon
+          variant="subtle"
+          color="gray"
+          aria-label={dark ? "Use light colors" : "Use dark colors"}
+          onClick={() => setColorScheme(dark ? "light" : "dark")}
+        >
+          {dark ? "☀" : "☾"}
+        </ActionIcon>
+      </Group>
     </Group>
   );
 }
