@@ -5,7 +5,7 @@ import type { DefinitionView } from "../api";
 import { OpPanel } from "../parts/op-panel";
 import { Block } from "../parts/text";
 
-const GraphView = lazy(() => import("../parts/graph"));
+const GraphView = lazy(() => import("../graph/view"));
 
 export function Overview({ job }: { job: DefinitionView }) {
   const [picked, setPicked] = useState("");

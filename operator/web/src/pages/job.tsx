@@ -1,5 +1,5 @@
 // One job: its graph, its runs, and the schedules and sensors that make them.
-import { Alert, Box, Button, Group, Loader, Tabs, Text, Title } from "@mantine/core";
+import { Box, Button, Group, Loader, Tabs, Text, Title } from "@mantine/core";
 import { useState } from "react";
 import { Link } from "wouter";
 import { jobPath, launchpadPath, type DefinitionView } from "../api";
@@ -11,6 +11,7 @@ import { MakersTable } from "../makers/table";
 import { Empty } from "../parts/empty";
 import { RunsTable } from "../parts/runs-table";
 import { useTitle } from "../title";
+import { Notice } from "../parts/notice";
 
 export default function JobPage({ namespace, name }: { namespace: string; name: string }) {
   const [every, setEvery] = useState(3000); // until it is read: a graph that changes under one's hands is no help
@@ -21,9 +22,9 @@ export default function JobPage({ namespace, name }: { namespace: string; name: 
   if (job?.graph && every < 60_000) setEvery(60_000);
   if (!job)
     return problem ? (
-      <Alert m="md" color="red">
+      <Notice m="md" color="red">
         {problem} <Link href="/jobs">All jobs</Link>
-      </Alert>
+      </Notice>
     ) : (
       <Loader m="xl" />
     );
@@ -45,9 +46,9 @@ export default function JobPage({ namespace, name }: { namespace: string; name: 
         </Button>
       </Group>
       {job.why && (
-        <Alert color="yellow" p="xs">
+        <Notice color="yellow">
           {job.why}
-        </Alert>
+        </Notice>
       )}
       <Tabs defaultValue="overview" keepMounted={false} className="column fill">
         <Tabs.List>

@@ -1,5 +1,5 @@
 // The jobs of the cluster (JobDefinitions).
-import { Alert, Box, Group, Loader, Text, TextInput, Title } from "@mantine/core";
+import { Box, Group, Loader, Text, TextInput, Title } from "@mantine/core";
 import { useState } from "react";
 import { Link } from "wouter";
 import type { Definition } from "../api";
@@ -9,6 +9,7 @@ import { useNow } from "../live";
 import { useMakersByJob } from "../makers/of-job";
 import { Empty } from "../parts/empty";
 import { useTitle } from "../title";
+import { Notice } from "../parts/notice";
 
 const HEADS = ["Job", "State", "Last run", "Schedules and sensors", "Ops", "Age", ""];
 
@@ -35,12 +36,12 @@ export default function JobsPage() {
         </Group>
         <TextInput aria-label="Filter jobs" placeholder="Name" value={text} onChange={(event) => setText(event.currentTarget.value)} w={260} />
       </Group>
-      {problem && <Alert color="red">{problem}</Alert>}
+      {problem && <Notice color="red">{problem}</Notice>}
       {!told && !problem && <Loader />}
       {told && !told.served && (
-        <Alert color="gray" title="This cluster has no JobDefinitions">
+        <Notice color="gray" title="This cluster has no JobDefinitions">
           Their resource is not installed. Runs can be launched from a Python file or a past run in the <Link href="/launchpad">Launchpad</Link>.
-        </Alert>
+        </Notice>
       )}
       {told?.served && !shown.length && (
         <Empty title={wanted ? "No job matches." : "There are no jobs yet."}>

@@ -1,19 +1,20 @@
 // One run, live: its timeline or graph, what happened, the step that is picked, and what can be done with it.
-import { Alert, Anchor, Box, Group, Loader, SegmentedControl, Text } from "@mantine/core";
+import { Anchor, Box, Group, Loader, SegmentedControl, Text } from "@mantine/core";
 import { useLocalStorage } from "@mantine/hooks";
 import { lazy, Suspense, useCallback, useMemo, useState } from "react";
 import { Link, useSearchParams } from "wouter";
 import { usePods, useRun } from "../live";
-import { Gantt } from "../parts/gantt";
 import { StepPanel } from "../parts/step-panel";
 import { About } from "../run/about";
 import { eventsOf } from "../run/events";
 import { EventsTable } from "../run/events-table";
+import { Gantt } from "../run/gantt";
 import { RunHeader } from "../run/header";
 import { StateChips } from "../run/state-chips";
 import { useTitle } from "../title";
+import { Notice } from "../parts/notice";
 
-const GraphView = lazy(() => import("../parts/graph"));
+const GraphView = lazy(() => import("../graph/view"));
 
 export default function RunPage({ namespace, name }: { namespace: string; name: string }) {
   const { run, steps, graph, gone, trouble } = useRun(namespace, name);
@@ -57,15 +58,15 @@ export default function RunPage({ namespace, name }: { namespace: string; name: 
   );
   if (gone)
     return (
-      <Alert m="md" color="gray" title={`There is no run ${name} in ${namespace}`}>
+      <Notice m="md" color="gray" title={`There is no run ${name} in ${namespace}`}>
         It has been deleted, or never was. <Link href="/runs">All runs</Link>
-      </Alert>
+      </Notice>
     );
   if (!run)
     return trouble ? (
-      <Alert m="md" color="red">
+      <Notice m="md" color="red">
         {trouble}
-      </Alert>
+      </Notice>
     ) : (
       <Loader m="xl" />
     );
@@ -75,16 +76,16 @@ export default function RunPage({ namespace, name }: { namespace: string; name: 
     <Box className="page column">
       <RunHeader run={run} chosen={[...chosen]} />
       {trouble && (
-        <Alert color="yellow" p="xs">
+        <Notice color="yellow">
           {trouble}
-        </Alert>
+        </Notice>
       )}
       {summary.finished && summary.state !== "Succeeded" && (
-        <Alert color="red" p="xs" title={summary.state} data-testid="why">
+        <Notice color="red" title={summary.state} data-testid="why">
           <Text size="sm" className="prose">
             {run.conditions.find((condition) => condition.type === "Succeeded")?.message}
           </Text>
-        </Alert>
+        </Notice>
       )}
       <div className="split">
         <div className="column halves">
