@@ -29,7 +29,7 @@ SCREENS: dict[str, tuple[str, Callable[[Page], object]]] = {
     "sensors": ("/sensors", lambda page: page.get_by_role("link", name="after-sales").wait_for()),
     "launchpad": ("/launchpad?definition=default/daily-sales",
                   lambda page: page.locator("[data-op=publish]").wait_for()),
-    "launchpad-code": ("/launchpad", lambda page: page.get_by_text("return_one").first.wait_for()),
+    "launchpad-code": ("/launchpad", lambda page: page.get_by_text("Python file", exact=True).first.click()),
 }  # fmt: skip
 
 

@@ -73,7 +73,14 @@ export function titleOf(session: Session): string {
 export function showing(sessions: Sessions, kind: Kind, at: string): Sessions {
   const found = sessions.open.find((session) => session.id === sessions.active && session.kind === kind && session.at === at);
   const other = found ?? sessions.open.findLast((session) => session.kind === kind && session.at === at);
-  return other ? { ...sessions, active: other.id } : adding(sessions, made(kind, at));
+  if (other) return { ...sessions, active: other.id };
+  return adding({ ...sessions, open: sessions.open.filter((session) => !isUntouched(session)) }, made(kind, at));
+}
+
+/** Whether nobody has done anything in a tab yet. */
+function isUntouched(session: Session): boolean {
+  const { id, namespace, ...rest } = session;
+  return JSON.stringify({ ...made("source", ""), id, namespace }) === JSON.stringify({ ...made("source", ""), ...rest, id, namespace });
 }
 
 export function adding(sessions: Sessions, session: Session): Sessions {

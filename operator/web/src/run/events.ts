@@ -53,8 +53,8 @@ function ofPods(pods: Record<string, Pod[]>): RunEvent[] {
 
 export function eventsOf(run: Run, steps: Steps, pods: Record<string, Pod[]>, events: ClusterEvent[]): RunEvent[] {
   const { start, finished } = run.summary;
-  const found = [...ofSteps(steps), ...ofPods(pods)];
-  if (start) found.push({ time: start, step: "", type: "RunStarted", level: "info", message: "" });
+  const found: RunEvent[] = start ? [{ time: start, step: "", type: "RunStarted", level: "info", message: "" }] : [];
+  found.push(...ofPods(pods), ...ofSteps(steps));
   for (const condition of run.conditions)
     if (condition.type === "Succeeded" && finished)
       found.push({

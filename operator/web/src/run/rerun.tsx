@@ -18,7 +18,7 @@ export function Rerun({ summary, chosen }: { summary: Summary; chosen: string[] 
       });
       go(runPath(made));
     });
-  const failed = summary.state !== "Succeeded";
+  const failed = summary.finished && summary.state !== "Succeeded";
   const usual: Way = chosen.length ? "Selected" : failed ? "FromFailure" : "All";
   const labels = {
     All: "all steps",
