@@ -46,7 +46,7 @@ class Served:
         self, name: str, state: str = "Succeeded", graph: Graph | None = GRAPH, namespace: str = "default", **spec: Any
     ) -> Obj:
         """Make a Job as the operator leaves it."""
-        spec = {"code": {"source": "pass", "image": "i"}, **spec}
+        spec = {key: value for key, value in {"code": {"source": "pass", "image": "i"}, **spec}.items() if value}
         labels = spec.pop("labels", {})
         made = self.fake.create(
             {
@@ -76,9 +76,35 @@ class Served:
                 "spec": {"code": {"source": "pass"}, **spec},
             }
         )  # fmt: skip
-        condition = {"type": "Ready", "status": ready, "reason": "R", "message": "because", "observedGeneration": 1}
+        condition = {
+            "type": "Ready", "status": ready, "reason": "R", "message": "because", "observedGeneration": 1,
+            "lastTransitionTime": self.fake.registry.now(),
+        }  # fmt: skip
         status = {"conditions": [condition], "opCount": 3, **({"graph": pack(GRAPH)} if ready == "True" else {})}
         return self.fake.patch("jobdefinitions", namespace, name, {"status": status}, status=True)
+
+    def schedule(self, name: str, spec: Obj, text: str, **status: Any) -> Obj:
+        """Make a JobSchedule as the operator leaves it."""
+        return self._maker("JobSchedule", name, spec, {"schedule": text, **status})
+
+    def sensor(self, name: str, source: Obj, template: Obj, text: str, **status: Any) -> Obj:
+        """Make a JobSensor as the operator leaves it."""
+        return self._maker(
+            "JobSensor", name, {"source": source, "jobTemplate": {"spec": template}}, {"source": text, **status}
+        )
+
+    def _maker(self, kind: str, name: str, spec: Obj, status: Obj) -> Obj:
+        plural = f"{kind.lower()}s"
+        self.fake.create(
+            {
+                "apiVersion": "podgraph.dev/v1alpha1", "kind": kind,
+                "metadata": {"name": name, "namespace": "default"}, "spec": spec,
+            }
+        )  # fmt: skip
+        reason = "Suspended" if spec.get("suspend") else "Ready"
+        condition = {"type": "Ready", "status": "True", "reason": reason, "message": "", "observedGeneration": 1}
+        status = {"observedGeneration": 1, "conditions": [condition], **status}
+        return self.fake.patch(plural, "default", name, {"status": status}, status=True)
 
     def pod(self, job: Obj, op: str, log: str, name: str = "", ended: bool = True) -> Obj:
         """Make a pod of a step that has printed something."""

@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from podgraph.cli.cluster import Cluster
-from podgraph.definition.errors import DefinitionError
 from podgraph.planning.status import duration, seconds_of
-from podgraph.scheduling.making import TICK_ANNOTATION, launched_name, made_job, second, tick_names
 
-__all__ = ["Schedules", "Sensors", "job_now", "print_maker", "print_makers"]
+__all__ = ["Schedules", "Sensors", "print_maker", "print_makers"]
 
 Object = dict[str, Any]
 
@@ -85,30 +81,6 @@ def print_maker(cluster: Schedules | Sensors, name: str, output: str) -> None:
 
 
 _WHY = ("reason", "message")
-
-
-def job_now(schedule: Object, at: str, upcoming: bool) -> Object:
-    """Return the Job that a schedule makes for a time, by hand: at its next tick with `upcoming`, else now.
-
-    Raises DefinitionError.
-    """
-    spec, name = schedule["spec"], schedule["metadata"]["name"]
-    try:
-        zone = ZoneInfo(spec.get("timeZone", "UTC"))
-    except (ZoneInfoNotFoundError, ValueError, OSError):
-        raise DefinitionError("UnknownTimeZone", f"there is no time zone {spec['timeZone']!r}") from None
-    told = (schedule.get("status") or {}).get("nextTickTime")
-    tick = _time(at) if at else seconds_of(told) if upcoming and told else float(int(time.time()))
-    made = launched_name(name, f"manual-{int(tick)}")
-    return made_job(schedule, made, tick_names(tick, zone), {TICK_ANNOTATION: second(tick)})
-
-
-def _time(text: str) -> float:
-    try:
-        found = datetime.fromisoformat(text)
-    except ValueError:
-        raise DefinitionError("InvalidTime", f"{text!r} is no time; for example: 2026-11-24T02:00:00Z") from None
-    return (found if found.tzinfo else found.replace(tzinfo=UTC)).timestamp()
 
 
 def _ready(found: Object) -> Object:

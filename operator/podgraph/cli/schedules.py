@@ -58,10 +58,13 @@ def schedule_tick(
 
     It counts as one of the schedule's for its concurrency policy and history limits.
     """
-    from podgraph.cli.makers import Schedules, job_now
+    import time
+
+    from podgraph.cli.makers import Schedules
+    from podgraph.scheduling.by_hand import job_by_hand
 
     cluster = target.of(Schedules)
-    job = job_now(cluster.get(name), at, upcoming=dry_run)
+    job = job_by_hand(cluster.get(name), at, dry_run, time.time())
     if dry_run:
         import yaml
 

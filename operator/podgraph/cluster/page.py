@@ -14,7 +14,9 @@ from podgraph.planning.names import CONTAINER, GROUP, JOB_UID_LABEL
 
 __all__ = ["PageClient"]
 
-_BASE = f"/apis/{GROUP}/v1alpha1/namespaces"
+_API = f"/apis/{GROUP}/v1alpha1"
+_BASE = f"{_API}/namespaces"
+_CHUNK = 200
 _SILENCE_SECONDS = 600
 _MOST_EVENTS = 500
 
@@ -66,6 +68,28 @@ class PageClient(Client):
         )
         return found
 
+    async def list_resources(self, plural: str, namespace: str) -> list[Object] | None:
+        """Return our own objects of a kind, with namespace "" of all; None when the cluster has no such kind."""
+        where = f"namespaces/{_safe(namespace)}/" if namespace else ""
+        found: list[Object] = []
+        token = ""
+        while True:
+            query = f"limit={_CHUNK}" + (f"&continue={quote(token)}" if token else "")
+            try:
+                page = msgspec.json.decode(await self._request("GET", f"{_API}/{where}{plural}?{query}"))
+            except ApiError as error:
+                if error.status == 404:
+                    return None
+                raise
+            found += page["items"]
+            token = page["metadata"].get("continue") or ""
+            if not token:
+                return found
+
+    async def try_resource(self, plural: str, namespace: str, manifest: Mapping[str, Any]) -> None:
+        """Have the cluster check one of our own objects without making it."""
+        await self._request("POST", f"{_BASE}/{_safe(namespace)}/{plural}?dryRun=All", dict(manifest))
+
     async def create_resource(self, plural: str, namespace: str, manifest: Mapping[str, Any]) -> Object:
         """Create one of our own objects and return it.
 
@@ -76,10 +100,10 @@ class PageClient(Client):
         )
         return made
 
-    async def change_job(self, namespace: str, name: str, uid: str, spec: Mapping[str, Any]) -> None:
-        """Change fields of the spec of the Job with this uid."""
+    async def change_resource(self, plural: str, namespace: str, name: str, uid: str, spec: Mapping[str, Any]) -> None:
+        """Change fields of the spec of the object with this uid."""
         body = {"metadata": {"uid": uid}, "spec": dict(spec)}
-        await self._request("PATCH", f"{_BASE}/{_safe(namespace)}/jobs/{_safe(name)}", body)
+        await self._request("PATCH", f"{_BASE}/{_safe(namespace)}/{plural}/{_safe(name)}", body)
 
     async def pods_of(self, namespace: str, job_uid: str) -> list[Object]:
         """Return a Job's pods, the oldest first."""

@@ -13,14 +13,29 @@ from fastapi.responses import StreamingResponse
 
 from podgraph import __version__
 from podgraph.cluster.client import ApiError
+from podgraph.cluster.resources import Key
 from podgraph.definition.errors import DefinitionError
 from podgraph.planning.rerun_job import graph_of_job, rerun_manifest
 from podgraph.selection import split_clauses
 from podgraph.server import launchpad, yaml_text
 from podgraph.server.graphs import graph_view
 from podgraph.server.logs import attempts_of
-from podgraph.server.models import Check, Launch, Name, Namespace, Problems, Rerun, SourceRef
-from podgraph.server.summaries import JobItem, definition_summary, matches, order_of, run_summary
+from podgraph.server.models import Check, Launch, Made, Name, Namespace, Problems, Rerun, SourceRef
+from podgraph.server.summaries import JobItem, Wanted, definition_summary, order_of, run_summary
+from podgraph.server.views import (
+    Checked,
+    Definitions,
+    DefinitionView,
+    Event,
+    Graph,
+    Info,
+    Opened,
+    Pods,
+    Run,
+    Runs,
+    Step,
+    Summary,
+)
 from podgraph.server.visitors import SignedOut, ends, visitor_of
 
 __all__ = ["api"]
@@ -35,7 +50,7 @@ api = APIRouter(prefix="/api", responses={422: {"model": Problems}, 404: {"model
 
 
 @api.get("/info")
-async def info(request: Request) -> Object:
+async def info(request: Request) -> Info:
     """What this page is about: version, namespaces with runs, whether the cluster has JobDefinitions."""
     visitor = visitor_of(request)
     state = visitor.state
@@ -57,20 +72,29 @@ async def runs(
     request: Request,
     state: Annotated[str, Query(max_length=500, description="states separated by commas; all when empty")] = "",
     text: Annotated[str, Query(max_length=253, description="part of a name, definition or tag=value")] = "",
+    namespace: Annotated[str, Query(max_length=63, description="the namespace they are in")] = "",
+    definition: Annotated[str, Query(max_length=253, description="the JobDefinition they are of")] = "",
+    maker: Annotated[str, Query(max_length=270, description="what made them: schedules/NAME or sensors/NAME")] = "",
+    tag: Annotated[list[str] | None, Query(max_length=32, description="key=value, or a key; all of them")] = None,
+    since: Annotated[str, Query(max_length=32, description="made at this time or later, as 2026-01-31T12:00:00Z")] = "",
+    until: Annotated[str, Query(max_length=32, description="made before this time")] = "",
     before: Annotated[str, Query(max_length=700, description="`next` of the page before this one")] = "",
     limit: Annotated[int, Query(ge=1, le=1000)] = 200,
-) -> Object:
+) -> Runs:
     """Return runs as summaries, the newest first, a page at a time."""
     visitor = visitor_of(request)
     await visitor.state.ready()
-    states, text = frozenset(filter(None, state.split(","))), text.strip().lower()
+    wanted = Wanted(
+        frozenset(filter(None, state.split(","))), text.strip().lower(), namespace, definition, maker,
+        tuple(tag or ()), since, until,
+    )  # fmt: skip
     start = tuple(before.split("|")) if before else None
-    page: list[Object] = []
+    page: list[Summary] = []
     total = 0
     more = ""
     for job in sorted((await visitor.seen(visitor.state.jobs)).values(), key=order_of, reverse=True):
         summary = run_summary(job)
-        if not matches(summary, states, text):
+        if not wanted.takes(summary):
             continue
         total += 1
         if start is not None and order_of(job) >= start:
@@ -79,7 +103,7 @@ async def runs(
             page.append(summary)
         elif not more:
             more = "|".join((page[-1]["created"], page[-1]["namespace"], page[-1]["name"]))
-    return {"runs": page, "next": more, "total": total}
+    return Runs(runs=page, next=more, total=total)
 
 
 @api.get("/runs/events", response_class=StreamingResponse)
@@ -111,13 +135,13 @@ async def runs_events(request: Request) -> StreamingResponse:
 
 
 @api.get("/runs/{namespace}/{name}")
-async def run(request: Request, namespace: Namespace, name: Name) -> Object:
+async def run(request: Request, namespace: Namespace, name: Name) -> Run:
     """Return a run: the Job without its graph, its steps, and its run config as YAML."""
     return _run_view(await visitor_of(request).client.get_resource("jobs", namespace, name))
 
 
 @api.get("/runs/{namespace}/{name}/graph")
-async def run_graph(request: Request, namespace: Namespace, name: Name) -> Object:
+async def run_graph(request: Request, namespace: Namespace, name: Name) -> Graph:
     """Return a run's graph. 404 while it is not known."""
     graph = graph_of_job(await visitor_of(request).client.get_resource("jobs", namespace, name))
     if graph is None:
@@ -132,7 +156,7 @@ async def run_events(request: Request, namespace: Namespace, name: Name) -> Stre
     visitor.state.hub.check_room()
 
     async def tell() -> AsyncIterator[bytes]:
-        told: Object = {}
+        told: dict[str, Step] = {}
         with visitor.state.hub.listening(key) as listener:
             while True:
                 try:
@@ -160,14 +184,14 @@ async def run_events(request: Request, namespace: Namespace, name: Name) -> Stre
 
 
 @api.get("/runs/{namespace}/{name}/pods")
-async def run_pods(request: Request, namespace: Namespace, name: Name) -> Object:
+async def run_pods(request: Request, namespace: Namespace, name: Name) -> Pods:
     """Return the pods that are there of a run, by step, and the Kubernetes Events on it."""
     client = visitor_of(request).client
     job = await client.get_resource("jobs", namespace, name)
     pods, events = await asyncio.gather(
         client.pods_of(namespace, job["metadata"]["uid"]), client.events_of(namespace, job["metadata"]["uid"])
     )
-    told = [
+    told: list[Event] = [
         {
             "type": event.get("type", ""),
             "reason": event.get("reason", ""),
@@ -180,19 +204,19 @@ async def run_pods(request: Request, namespace: Namespace, name: Name) -> Object
 
 
 @api.post("/runs", status_code=201)
-async def launch(request: Request, wanted: Launch) -> Object:
+async def launch(request: Request, wanted: Launch) -> Made:
     """Make a Job, after the same checks as /check, and return where it is."""
     client = visitor_of(request).client
     source = await _source(request, wanted.namespace, wanted.source)
     manifest = await asyncio.to_thread(
         launchpad.job_manifest, source, wanted.namespace, wanted.name, wanted.selection, wanted.config, wanted.mode,
-        wanted.tags,
+        wanted.tags, wanted.maxConcurrent,
     )  # fmt: skip
     return _made(await client.create_resource("jobs", wanted.namespace, manifest))
 
 
 @api.post("/runs/{namespace}/{name}/rerun", status_code=201)
-async def rerun(request: Request, namespace: Namespace, name: Name, wanted: Rerun) -> Object:
+async def rerun(request: Request, namespace: Namespace, name: Name, wanted: Rerun) -> Made:
     """Make a Job that runs steps of a finished one again, and return where it is."""
     client = visitor_of(request).client
     parent = await client.get_resource("jobs", namespace, name)
@@ -212,7 +236,7 @@ async def cancel(request: Request, namespace: Namespace, name: Name) -> Object:
     done = [c for c in (job.get("status") or {}).get("conditions") or () if c["type"] == "Finished"]
     if done and done[0]["status"] == "True":
         raise DefinitionError("Finished", f"Job {name!r} is finished already")
-    await client.change_job(namespace, name, job["metadata"]["uid"], {"cancel": True})
+    await client.change_resource("jobs", namespace, name, job["metadata"]["uid"], {"cancel": True})
     return {}
 
 
@@ -226,7 +250,7 @@ async def delete(
 
 
 @api.post("/source")
-async def source(request: Request, wanted: Check) -> Object:
+async def source(request: Request, wanted: Check) -> Opened:
     """Return what the Launchpad opens with for a source: its graph and its defaults."""
     found = await _source(request, wanted.namespace, wanted.source)
     return {
@@ -235,30 +259,37 @@ async def source(request: Request, wanted: Check) -> Object:
         "selection": ", ".join(found.selection),
         "config": yaml_text.dump(found.run_config),
         "mode": found.mode,
+        "maxConcurrent": found.most,
         "modes": list(launchpad.MODES[:1] if "ops" in found.spec else launchpad.MODES),
         "tags": found.tags,
     }
 
 
 @api.post("/check")
-async def check(request: Request, wanted: Check) -> Object:
+async def check(request: Request, wanted: Check) -> Checked:
     """Return what a selection selects, the JSON Schema of its run config, and all that is wrong."""
     found = await _source(request, wanted.namespace, wanted.source)
     return await asyncio.to_thread(launchpad.check, found, wanted.selection, wanted.config, wanted.example)
 
 
 @api.get("/definitions")
-async def definitions(request: Request) -> Object:
+async def definitions(request: Request) -> Definitions:
     """Return the JobDefinitions, by name."""
     visitor = visitor_of(request)
     await visitor.state.ready()
+    last: dict[Key, JobItem] = {}
+    for job in (await visitor.seen(visitor.state.jobs)).values():
+        if job.spec.definition_ref is not None:
+            key = job.metadata.namespace, job.spec.definition_ref.name
+            if key not in last or order_of(job) > order_of(last[key]):
+                last[key] = job
     seen = await visitor.seen(visitor.state.definitions)
-    found = [definition_summary(seen[key]) for key in sorted(seen)]
+    found = [definition_summary(item, last.get(key)) for key, item in sorted(seen.items())]
     return {"served": visitor.state.definitions.served, "definitions": found}
 
 
 @api.get("/definitions/{namespace}/{name}")
-async def definition(request: Request, namespace: Namespace, name: Name) -> Object:
+async def definition(request: Request, namespace: Namespace, name: Name) -> DefinitionView:
     """Return a JobDefinition with its graph, None while that is not known."""
     found = await visitor_of(request).client.get_resource("jobdefinitions", namespace, name)
     read = launchpad.of_definition(found)
@@ -288,7 +319,7 @@ async def _source(request: Request, namespace: str, ref: SourceRef) -> launchpad
     return launchpad.of_run(await visitor.client.get_resource("jobs", namespace, ref.run))
 
 
-def _run_view(job: Object) -> Object:
+def _run_view(job: Object) -> Run:
     meta, spec, status = job["metadata"], job["spec"], job.get("status") or {}
     shown = {key: value for key, value in spec.items() if key not in ("runConfig",)}
     return {
@@ -314,7 +345,7 @@ def _short(spec: Object) -> Object:
     return spec
 
 
-def _made(job: Object) -> Object:
+def _made(job: Object) -> Made:
     return {"namespace": job["metadata"]["namespace"], "name": job["metadata"]["name"], "uid": job["metadata"]["uid"]}
 
 

@@ -21,6 +21,7 @@ from podgraph.cluster.client import ApiError
 from podgraph.definition.errors import DefinitionError
 from podgraph.server.api import api
 from podgraph.server.log_api import log_api
+from podgraph.server.makers import makers
 from podgraph.server.security import LOCAL_HOSTS, Guard
 from podgraph.server.sessions import session_api
 from podgraph.server.state import State
@@ -60,7 +61,7 @@ def create_app(state: State, hosts: Collection[str] = LOCAL_HOSTS, static: Path 
     app.state.podgraph = state
     app.add_middleware(Guard, hosts=hosts)
     app.include_router(session_api)
-    for router in (api, log_api):
+    for router in (api, log_api, makers):
         app.include_router(router, dependencies=[Depends(admit)])
 
     @app.exception_handler(DefinitionError)

@@ -9,6 +9,7 @@ from podgraph.definition.errors import nearest
 from podgraph.planning import names
 from podgraph.planning.kept_logs import has_run, lost
 from podgraph.runtime.protocol import LINE_MARK
+from podgraph.server.views import Pod
 
 __all__ = ["attempts_of", "own_words", "why_none"]
 
@@ -18,12 +19,12 @@ _MOST_LINE = 64 * 1024
 Object = Mapping[str, Any]
 
 
-def attempts_of(pods: list[dict[str, Any]], job: Object) -> dict[str, list[dict[str, Any]]]:
+def attempts_of(pods: list[dict[str, Any]], job: Object) -> dict[str, list[Pod]]:
     """Return what is told of the pods of each step, the oldest attempt first; those of the Job itself under "".
 
     Pods that only waited for a step to be ready, and were deleted, are no attempts and not there any more.
     """
-    found: dict[str, list[dict[str, Any]]] = {}
+    found: dict[str, list[Pod]] = {}
     run = names.run_pod(job["metadata"]["name"], job["metadata"]["uid"])
     for pod in pods:
         meta, status = pod["metadata"], pod.get("status") or {}

@@ -1,6 +1,7 @@
 // Live data: lists and runs that follow the cluster by server-sent events.
 import { useCallback, useEffect, useReducer, useRef, useState } from "react";
-import { ask, runPath, type Graph, type Pods, type Run, type Steps, type Summary } from "./api";
+import { ask, runPath, type Graph, type Pods, type Run, type Runs, type Steps, type Summary } from "./api";
+import { matches, searchOf, type RunQuery } from "./runs/query";
 
 /** The time now, told each `every` milliseconds while `on`. */
 export function useNow(every: number, on = true): number {
@@ -22,29 +23,23 @@ const newer = (a: Summary, b: Summary) =>
 
 export type RunList = { runs: Summary[]; total: number; loading: boolean; error: string; live: boolean; more: () => void };
 
-function matches(run: Summary, states: string[], text: string): boolean {
-  if (states.length && !states.includes(run.state)) return false;
-  const tags = Object.entries(run.tags).map(([key, value]) => `${key}=${value}`);
-  return !text || [run.name, run.namespace, run.definition, run.code, ...tags].some((t) => t.toLowerCase().includes(text));
-}
-
 /** Runs that match, the newest first; more of them as `more` is called, changes as they happen. */
-export function useRuns(states: string[], filter: string): RunList {
-  const text = filter.trim().toLowerCase();
-  const state = states.join(",");
+export function useRuns(query: RunQuery): RunList {
+  const asked = searchOf(query);
   const [shown, setShown] = useState<{ runs: Summary[]; total: number; next: string }>({ runs: [], total: 0, next: "" });
   const [loading, setLoading] = useState(true);
   const [error, setError] = useState("");
   const [live, setLive] = useState(false);
   const busy = useRef(false);
   const next = useRef("");
+  const wanted = useRef(query);
+  wanted.current = query;
 
   const load = useCallback(
     async (before: string, signal?: AbortSignal) => {
       busy.current = true;
       try {
-        const query = new URLSearchParams({ state, text, before, limit: "300" });
-        const page = await ask<{ runs: Summary[]; next: string; total: number }>(`/runs?${query}`, "GET", undefined, signal);
+        const page = await ask<Runs>(`/runs?${asked}&${new URLSearchParams({ before, limit: "300" })}`, "GET", undefined, signal);
         next.current = page.next;
         setShown((old) => ({ runs: before ? merged(old.runs, page.runs) : page.runs, total: page.total, next: page.next }));
         setError("");
@@ -55,7 +50,7 @@ export function useRuns(states: string[], filter: string): RunList {
         if (!signal?.aborted) setLoading(false);
       }
     },
-    [state, text],
+    [asked],
   );
 
   useEffect(() => {
@@ -71,8 +66,7 @@ export function useRuns(states: string[], filter: string): RunList {
     events.addEventListener("runs", (event) => {
       const { changed, gone } = JSON.parse(event.data) as { changed: Summary[]; gone: [string, string][] };
       const out = new Set(gone.map(([namespace, name]) => `${namespace}/${name}`));
-      const wanted = state ? state.split(",") : [];
-      const inside = changed.filter((run) => matches(run, wanted, text));
+      const inside = changed.filter((run) => matches(run, wanted.current));
       for (const run of changed) out.add(keyOf(run));
       setShown((old) => {
         const kept = old.runs.filter((run) => !out.has(keyOf(run)));
@@ -86,7 +80,7 @@ export function useRuns(states: string[], filter: string): RunList {
       ended.abort();
       events.close();
     };
-  }, [load, state, text]);
+  }, [load]);
 
   const more = useCallback(() => {
     if (!busy.current && next.current) void load(next.current);

@@ -1,4 +1,4 @@
-"""The Job that `podgraph schedule tick` makes by hand."""
+"""The Job that a schedule makes when a person asks for it (`podgraph schedule tick`, or the page)."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from podgraph.cli.makers import job_now
 from podgraph.definition.errors import DefinitionError
+from podgraph.scheduling.by_hand import job_by_hand
 
 NEXT = {"nextTickTime": "2026-11-25T01:30:00Z"}
 
@@ -19,13 +19,14 @@ def schedule(**spec: Any) -> dict[str, Any]:
 
 
 def test_the_next_tick_or_a_given_one() -> None:
-    job = job_now(schedule(timeZone="Asia/Tokyo"), "", upcoming=True)
+    job = job_by_hand(schedule(timeZone="Asia/Tokyo"), "", True, 0)
     assert job["metadata"]["name"] == "nightly-manual-1795570200"
     assert job["spec"]["runConfig"] == {"day": "2026-11-25"}
-    job = job_now(schedule(timeZone="Asia/Tokyo"), "2026-11-24T20:00:00Z", upcoming=True)
+    job = job_by_hand(schedule(timeZone="Asia/Tokyo"), "2026-11-24T20:00:00Z", True, 0)
     assert job["spec"]["runConfig"] == {"day": "2026-11-25"}
     assert job["metadata"]["annotations"] == {"podgraph.dev/tick-time": "2026-11-24T20:00:00Z"}
-    assert job_now(schedule(), "2026-11-24T20:00", upcoming=False)["spec"]["runConfig"] == {"day": "2026-11-24"}
+    assert job_by_hand(schedule(), "2026-11-24T20:00", False, 0)["spec"]["runConfig"] == {"day": "2026-11-24"}
+    assert job_by_hand(schedule(), "", False, 86_400.7)["metadata"]["name"] == "nightly-manual-86400"
 
 
 @pytest.mark.parametrize(
@@ -34,5 +35,5 @@ def test_the_next_tick_or_a_given_one() -> None:
 )
 def test_what_is_refused(spec: dict[str, Any], at: str, part: str) -> None:
     with pytest.raises(DefinitionError) as refused:
-        job_now(schedule(**spec), at, upcoming=False)
+        job_by_hand(schedule(**spec), at, False, 0)
     assert part in refused.value.message
