@@ -76,7 +76,6 @@ class Sessions:
         try:
             name = await client.user_name()
         except ApiError as error:
-            client.session.detach()
             if error.status == 401:
                 raise DefinitionError(
                     "WrongToken", "the cluster does not take this token; it may have expired, or be of another cluster"
