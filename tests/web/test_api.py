@@ -75,7 +75,7 @@ async def test_runs_are_listed_by_page_state_and_text(served: Served, http: aioh
 async def test_changes_of_runs_are_told_as_they_happen(served: Served, http: aiohttp.ClientSession) -> None:
     async with http.get("/api/runs/events") as answer:
         assert answer.content_type == "text/event-stream"
-        assert await told(answer, "hello") == {}
+        assert await told(answer, "list") == {"runs": [], "next": "", "total": 0}
         served.job("a", "Running")
         change = await told(answer, "runs")
         assert [(run["name"], run["state"]) for run in change["changed"]][-1] == ("a", "Running")

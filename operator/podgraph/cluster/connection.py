@@ -10,14 +10,13 @@ from pathlib import Path
 import aiohttp
 import kopf
 
-__all__ = ["MOST_FOLLOWED", "TOKEN_FILE", "connect", "login", "token_middleware"]
+__all__ = ["MOST_FOLLOWED", "connect", "login", "token_middleware"]
 
 MOST_FOLLOWED = 200
 """How many logs are followed at once; each holds a connection."""
 
 _LOG = logging.getLogger(__name__)
-TOKEN_FILE = Path("/var/run/secrets/kubernetes.io/serviceaccount/token")
-"""Where a pod has its service account's token."""
+_TOKEN_FILE = Path("/var/run/secrets/kubernetes.io/serviceaccount/token")
 _TOKEN_SECONDS = 60.0
 
 
@@ -28,12 +27,12 @@ def login() -> kopf.ConnectionInfo:
     there is neither.
     """
     host, port = os.environ.get("KUBERNETES_SERVICE_HOST"), os.environ.get("KUBERNETES_SERVICE_PORT", "443")
-    if host and TOKEN_FILE.exists():
+    if host and _TOKEN_FILE.exists():
         return kopf.ConnectionInfo(
             server=f"https://{f'[{host}]' if ':' in host else host}:{port}",
-            ca_path=str(TOKEN_FILE.with_name("ca.crt")),
+            ca_path=str(_TOKEN_FILE.with_name("ca.crt")),
             scheme="Bearer",
-            token=TOKEN_FILE.read_text().strip(),
+            token=_TOKEN_FILE.read_text().strip(),
         )
     found = kopf.login_with_kubeconfig(settings=kopf.OperatorSettings(), logger=_LOG)
     if found is None:
@@ -45,14 +44,15 @@ def connect(info: kopf.ConnectionInfo) -> aiohttp.ClientSession:
     """Return a session for the API server at `info.server`, with a bound on connections and on every wait."""
     headers = {"User-Agent": "podgraph"}
     middlewares = []
-    if info.token and TOKEN_FILE.exists():
-        middlewares.append(token_middleware(TOKEN_FILE))
+    if info.token and _TOKEN_FILE.exists():
+        middlewares.append(token_middleware(_TOKEN_FILE))
     else:
         headers.update(info.as_http_headers())
     return aiohttp.ClientSession(
         base_url=info.server,
         connector=aiohttp.TCPConnector(limit=100 + MOST_FOLLOWED, ssl=info.as_ssl_context()),
         headers=headers,
+        cookie_jar=aiohttp.DummyCookieJar(),  # what one request is told is nothing for another, which may be another's
         timeout=aiohttp.ClientTimeout(total=30, connect=5),
         middlewares=tuple(middlewares),
     )

@@ -127,7 +127,7 @@ class PageClient(Client):
         query |= {"tailLines": str(tail)} if tail else {}
         timeout = aiohttp.ClientTimeout(total=None, sock_connect=5, sock_read=_SILENCE_SECONDS)
         try:
-            async with self.session.get(path, params=query, timeout=timeout) as answer:
+            async with self.session.get(path, params=query, headers=self.headers, timeout=timeout) as answer:
                 if answer.status >= 300:
                     told = await answer.read()
                     try:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import AsyncIterator
 from typing import Annotated, Any
 
@@ -21,7 +20,8 @@ from podgraph.server import launchpad, yaml_text
 from podgraph.server.graphs import graph_view
 from podgraph.server.logs import attempts_of
 from podgraph.server.models import Check, Launch, Made, Name, Namespace, Problems, Rerun, SourceRef
-from podgraph.server.summaries import JobItem, Wanted, definition_summary, order_of, run_summary
+from podgraph.server.streams import ALIVE, BEAT_SECONDS, TOGETHER_SECONDS, event, stream
+from podgraph.server.summaries import JobItem, definition_summary, order_of, run_summary
 from podgraph.server.views import (
     Checked,
     Definitions,
@@ -32,17 +32,11 @@ from podgraph.server.views import (
     Opened,
     Pods,
     Run,
-    Runs,
     Step,
-    Summary,
 )
 from podgraph.server.visitors import SignedOut, ends, visitor_of
 
 __all__ = ["api"]
-
-_BEAT_SECONDS = 15.0
-_TOGETHER_SECONDS = 0.2  # changes that come within it are told at once
-_STREAM = {"X-Accel-Buffering": "no"}
 
 Object = dict[str, Any]
 
@@ -65,73 +59,6 @@ async def info(request: Request) -> Info:
         "trouble": state.jobs.trouble,
         "stepImage": state.image,
     }
-
-
-@api.get("/runs")
-async def runs(
-    request: Request,
-    state: Annotated[str, Query(max_length=500, description="states separated by commas; all when empty")] = "",
-    text: Annotated[str, Query(max_length=253, description="part of a name, definition or tag=value")] = "",
-    namespace: Annotated[str, Query(max_length=63, description="the namespace they are in")] = "",
-    definition: Annotated[str, Query(max_length=253, description="the JobDefinition they are of")] = "",
-    maker: Annotated[str, Query(max_length=270, description="what made them: schedules/NAME or sensors/NAME")] = "",
-    tag: Annotated[list[str] | None, Query(max_length=32, description="key=value, or a key; all of them")] = None,
-    since: Annotated[str, Query(max_length=32, description="made at this time or later, as 2026-01-31T12:00:00Z")] = "",
-    until: Annotated[str, Query(max_length=32, description="made before this time")] = "",
-    before: Annotated[str, Query(max_length=700, description="`next` of the page before this one")] = "",
-    limit: Annotated[int, Query(ge=1, le=1000)] = 200,
-) -> Runs:
-    """Return runs as summaries, the newest first, a page at a time."""
-    visitor = visitor_of(request)
-    await visitor.state.ready()
-    wanted = Wanted(
-        frozenset(filter(None, state.split(","))), text.strip().lower(), namespace, definition, maker,
-        tuple(tag or ()), since, until,
-    )  # fmt: skip
-    start = tuple(before.split("|")) if before else None
-    page: list[Summary] = []
-    total = 0
-    more = ""
-    for job in sorted((await visitor.seen(visitor.state.jobs)).values(), key=order_of, reverse=True):
-        summary = run_summary(job)
-        if not wanted.takes(summary):
-            continue
-        total += 1
-        if start is not None and order_of(job) >= start:
-            continue
-        if len(page) < limit:
-            page.append(summary)
-        elif not more:
-            more = "|".join((page[-1]["created"], page[-1]["namespace"], page[-1]["name"]))
-    return Runs(runs=page, next=more, total=total)
-
-
-@api.get("/runs/events", response_class=StreamingResponse)
-async def runs_events(request: Request) -> StreamingResponse:
-    """Tell of changed runs as server-sent events `runs`: `changed`, a list of summaries, and `gone`, of keys."""
-    visitor = visitor_of(request)
-    hub, jobs = visitor.state.hub, visitor.state.jobs
-    hub.check_room()
-
-    async def tell() -> AsyncIterator[bytes]:
-        with hub.listening() as listener:
-            yield _event("hello", {})
-            while True:
-                told = await listener.changes(_BEAT_SECONDS)
-                try:
-                    open_to = await visitor.namespaces(jobs.plural, {namespace for namespace, _ in told})
-                except SignedOut:
-                    return
-                except ApiError as error:
-                    ends(request, error)
-                    return  # the page asks anew, and is told why not
-                keys = sorted(key for key in told if key[0] in open_to)
-                changed = [run_summary(jobs.items[key]) for key in keys if key in jobs.items]
-                gone = [list(key) for key in keys if key not in jobs.items]
-                yield _event("runs", {"changed": changed, "gone": gone}) if keys else b": still here\n\n"
-                await asyncio.sleep(_TOGETHER_SECONDS)
-
-    return StreamingResponse(tell(), media_type="text/event-stream", headers=_STREAM)
 
 
 @api.get("/runs/{namespace}/{name}")
@@ -166,21 +93,21 @@ async def run_events(request: Request, namespace: Namespace, name: Name) -> Stre
                 except ApiError as error:
                     if ends(request, error):
                         return
-                    yield _event("gone" if error.status == 404 else "trouble", {"message": error.message})
+                    yield event("gone" if error.status == 404 else "trouble", {"message": error.message})
                     if error.status == 404:
                         return
                 else:
                     steps = view.pop("steps")
                     new = {step: record for step, record in steps.items() if told.get(step) != record}
                     told = steps
-                    yield _event("run", view)
+                    yield event("run", view)
                     if new:
-                        yield _event("steps", new)
-                while not await listener.changes(_BEAT_SECONDS):
-                    yield b": still here\n\n"
-                await asyncio.sleep(_TOGETHER_SECONDS * (5 if len(told) > 1000 else 1))
+                        yield event("steps", new)
+                while not await listener.changes(BEAT_SECONDS):
+                    yield ALIVE
+                await asyncio.sleep(TOGETHER_SECONDS * (5 if len(told) > 1000 else 1))
 
-    return StreamingResponse(tell(), media_type="text/event-stream", headers=_STREAM)
+    return stream(tell())
 
 
 @api.get("/runs/{namespace}/{name}/pods")
@@ -347,7 +274,3 @@ def _short(spec: Object) -> Object:
 
 def _made(job: Object) -> Made:
     return {"namespace": job["metadata"]["namespace"], "name": job["metadata"]["name"], "uid": job["metadata"]["uid"]}
-
-
-def _event(kind: str, data: Any) -> bytes:
-    return f"event: {kind}\ndata: {json.dumps(data, ensure_ascii=False, separators=(',', ':'))}\n\n".encode()

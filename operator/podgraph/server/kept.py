@@ -90,5 +90,5 @@ async def _without_head(parts: AsyncIterator[bytes], nonce: bytes) -> AsyncItera
 async def _delete(client: PageClient, namespace: str, name: str) -> None:
     try:
         await client.delete_pod(namespace, name, "")
-    except (ApiError, RuntimeError):
+    except ApiError:
         pass  # it ends by itself after SHOW_SECONDS, and goes with its Job

@@ -10,7 +10,7 @@ import re
 import secrets
 import time
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
@@ -20,9 +20,10 @@ from podgraph.cluster.client import ApiError
 from podgraph.definition.errors import DefinitionError
 from podgraph.server.models import Problems
 from podgraph.server.state import State
+from podgraph.server.views import Session
 from podgraph.server.visitors import SignedOut, Visitor
 
-__all__ = ["COOKIE", "SECURE_COOKIE", "Sessions", "session_api"]
+__all__ = ["COOKIE", "SECURE_COOKIE", "Sessions", "session_api", "session_of"]
 
 COOKIE, SECURE_COOKIE = "podgraph", "__Host-podgraph"
 _SECONDS = 8 * 3600
@@ -75,7 +76,6 @@ class Sessions:
         try:
             name = await client.user_name()
         except ApiError as error:
-            client.session.detach()
             if error.status == 401:
                 raise DefinitionError(
                     "WrongToken", "the cluster does not take this token; it may have expired, or be of another cluster"
@@ -99,19 +99,23 @@ class Sessions:
             session.visitor.leave()
 
 
-@session_api.get("")
-async def who(request: Request) -> dict[str, Any]:
-    """Tell how people are known here (`mode`: none, token or proxy) and who is asking, `user` null when nobody is."""
+def session_of(request: Request) -> Session:
+    """Return who is asking, and how people are known here. Raises HTTPException for what is not from the proxy."""
     state: State = request.app.state.podgraph
     try:
-        user: str | None = state.auth.visitor(request, state).name
+        return {"mode": state.auth.mode, "user": state.auth.visitor(request, state).name}
     except SignedOut:
-        user = None
-    return {"mode": state.auth.mode, "user": user}
+        return {"mode": state.auth.mode, "user": None}
+
+
+@session_api.get("")
+async def who(request: Request) -> Session:
+    """Tell how people are known here (`mode`: none, token or proxy) and who is asking, `user` null when nobody is."""
+    return session_of(request)
 
 
 @session_api.post("", status_code=201)
-async def sign_in(request: Request, wanted: SignIn, response: Response) -> dict[str, Any]:
+async def sign_in(request: Request, wanted: SignIn, response: Response) -> Session:
     """Sign in with a token. The answer sets a cookie; the token itself is told to nobody but the API server."""
     state: State = request.app.state.podgraph
     if not isinstance(state.auth, Sessions):
@@ -131,7 +135,7 @@ async def sign_in(request: Request, wanted: SignIn, response: Response) -> dict[
 
 
 @session_api.delete("")
-async def sign_out(request: Request, response: Response) -> dict[str, Any]:
+async def sign_out(request: Request, response: Response) -> Session:
     """Sign out."""
     state: State = request.app.state.podgraph
     if isinstance(state.auth, Sessions):

@@ -8,7 +8,7 @@ from typing_extensions import TypedDict
 
 __all__ = [
     "Checked", "Condition", "ConfigProblem", "Definition", "DefinitionView", "Definitions", "Event", "Graph",
-    "Info", "Op", "Opened", "Pod", "Pods", "Run", "Runs", "Slip", "Step", "Summary",
+    "Info", "Op", "Opened", "Pod", "Pods", "Run", "Runs", "Session", "Slip", "Step", "Summary",
 ]  # fmt: skip
 
 
@@ -23,6 +23,13 @@ class Info(TypedDict):
     synced: bool
     trouble: str
     stepImage: str
+
+
+class Session(TypedDict):
+    """How people are known here (none, token or proxy) and who is asking; `user` is null when nobody is signed in."""
+
+    mode: str
+    user: str | None
 
 
 class Summary(TypedDict):

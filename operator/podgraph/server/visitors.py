@@ -55,10 +55,7 @@ class Visitor:
 
     def leave(self) -> None:
         """End what the visitor may do, also in answers that are still being given."""
-        if not self._over:
-            self._over = True
-            self._answers.clear()
-            self._client.session.detach()
+        self._over = True
 
     async def seen(self, view: ResourceReflector[T]) -> dict[Key, T]:
         """Return what of a view the visitor may see."""

@@ -25,6 +25,7 @@ export type Tick = Schemas["Tick"];
 export type MakerView = Schemas["MakerView"];
 export type Made = Schemas["Made"];
 export type Runs = Schemas["Runs"];
+export type Session = Schemas["Session"];
 export type Source = Partial<Schemas["SourceRef"]>;
 
 /** What the server refuses, as a sentence. */

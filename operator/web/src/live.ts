@@ -2,6 +2,7 @@
 import { useCallback, useEffect, useReducer, useRef, useState } from "react";
 import { ask, runPath, type Graph, type Pods, type Run, type Runs, type Steps, type Summary } from "./api";
 import { matches, searchOf, type RunQuery } from "./runs/query";
+import { listen } from "./stream";
 
 /** The time now, told each `every` milliseconds while `on`. */
 export function useNow(every: number, on = true): number {
@@ -16,6 +17,8 @@ export function useNow(every: number, on = true): number {
 }
 
 export const useTick = () => useReducer((n: number) => n + 1, 0);
+
+const LIMIT = "300"; // runs that are asked for at a time
 
 const keyOf = (run: { namespace: string; name: string }) => `${run.namespace}/${run.name}`;
 const newer = (a: Summary, b: Summary) =>
@@ -32,39 +35,22 @@ export function useRuns(query: RunQuery): RunList {
   const [live, setLive] = useState(false);
   const busy = useRef(false);
   const next = useRef("");
+  const ended = useRef(new AbortController());
   const wanted = useRef(query);
   wanted.current = query;
 
-  const load = useCallback(
-    async (before: string, signal?: AbortSignal) => {
-      busy.current = true;
-      try {
-        const page = await ask<Runs>(`/runs?${asked}&${new URLSearchParams({ before, limit: "300" })}`, "GET", undefined, signal);
-        next.current = page.next;
-        setShown((old) => ({ runs: before ? merged(old.runs, page.runs) : page.runs, total: page.total, next: page.next }));
-        setError("");
-      } catch (problem) {
-        if (!signal?.aborted) setError((problem as Error).message);
-      } finally {
-        busy.current = false;
-        if (!signal?.aborted) setLoading(false);
-      }
-    },
-    [asked],
-  );
-
   useEffect(() => {
-    const ended = new AbortController();
+    ended.current = new AbortController();
     setLoading(true);
-    const events = new EventSource("/api/runs/events");
-    // Each time the line is up, the list is loaded anew: what happened before is not told again.
-    events.addEventListener("hello", () => {
+    // Each time the line is up, the whole list is told again, and then what changes of it.
+    const list = (page: Runs) => {
+      next.current = page.next;
+      setShown(page);
+      setError("");
       setLive(true);
-      void load("", ended.signal);
-    });
-    events.onerror = () => setLive(false);
-    events.addEventListener("runs", (event) => {
-      const { changed, gone } = JSON.parse(event.data) as { changed: Summary[]; gone: [string, string][] };
+      setLoading(false);
+    };
+    const runs = ({ changed, gone }: { changed: Summary[]; gone: [string, string][] }) => {
       const out = new Set(gone.map(([namespace, name]) => `${namespace}/${name}`));
       const inside = changed.filter((run) => matches(run, wanted.current));
       for (const run of changed) out.add(keyOf(run));
@@ -75,16 +61,34 @@ export function useRuns(query: RunQuery): RunList {
         const runs = merged(kept, fresh);
         return { ...old, runs, total: Math.max(0, old.total + runs.length - old.runs.length) };
       });
+    };
+    const close = listen(`/runs/events?${asked}&limit=${LIMIT}`, { list, runs }, (why) => {
+      setLive(false);
+      if (why) setError(why);
+      setLoading(false);
     });
     return () => {
-      ended.abort();
-      events.close();
+      ended.current.abort();
+      close();
     };
-  }, [load]);
+  }, [asked]);
 
   const more = useCallback(() => {
-    if (!busy.current && next.current) void load(next.current);
-  }, [load]);
+    if (busy.current || !next.current) return;
+    busy.current = true;
+    const { signal } = ended.current;
+    ask<Runs>(`/runs?${asked}&${new URLSearchParams({ before: next.current, limit: LIMIT })}`, "GET", undefined, signal)
+      .then(
+        (page) => {
+          next.current = page.next;
+          setShown((old) => ({ runs: merged(old.runs, page.runs), total: page.total, next: page.next }));
+        },
+        (problem: Error) => {
+          if (!signal.aborted) setError(problem.message);
+        },
+      )
+      .finally(() => (busy.current = false));
+  }, [asked]);
   return { runs: shown.runs, total: shown.total, loading, error, live, more };
 }
 
@@ -112,26 +116,28 @@ export function useRun(namespace: string, name: string): LiveRun {
     setGraph(null);
     setGone(false);
     setTrouble("");
-    const events = new EventSource(`/api${path}/events`);
     let first = true;
-    events.onopen = () => {
-      first = true;
-      setTrouble("");
+    const on = {
+      run: (told: Run) => {
+        setTrouble("");
+        setRun(told);
+      },
+      steps: (told: Steps) => {
+        const whole = first; // a new line tells all steps again
+        first = false;
+        setSteps((old) => (whole ? told : { ...old, ...told }));
+      },
+      gone: () => {
+        setGone(true);
+        close();
+      },
+      trouble: ({ message }: { message: string }) => setTrouble(message),
     };
-    events.addEventListener("run", (event) => setRun(JSON.parse(event.data) as Run));
-    events.addEventListener("steps", (event) => {
-      const told = JSON.parse(event.data) as Steps;
-      const whole = first; // a new line tells all steps again
-      first = false;
-      setSteps((old) => (whole ? told : { ...old, ...told }));
+    const close = listen(`${path}/events`, on, (why) => {
+      first = true;
+      setTrouble(why || "the server does not answer; trying again");
     });
-    events.addEventListener("gone", () => {
-      setGone(true);
-      events.close();
-    });
-    events.addEventListener("trouble", (event) => setTrouble((JSON.parse(event.data) as { message: string }).message));
-    events.onerror = () => setTrouble("the server does not answer; trying again");
-    return () => events.close();
+    return () => close();
   }, [path]);
 
   const known = run?.hasGraph ?? false;

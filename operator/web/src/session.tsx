@@ -1,9 +1,16 @@
 // Who is signed in: the form to do so, where the server asks for it (auth: token), and who one is in the header.
 import { Alert, Button, Center, Group, Loader, Paper, PasswordInput, Stack, Text, Title } from "@mantine/core";
 import { createContext, useCallback, useContext, useEffect, useState, type FormEvent, type ReactNode } from "react";
-import { ask, SIGNED_OUT } from "./api";
+import { ask, SIGNED_OUT, type Session } from "./api";
 
-type Session = { mode: "none" | "token" | "proxy"; user: string | null };
+/** What the page itself says of it, null when it does not. */
+function toldAtOnce(): Session | null {
+  try {
+    return JSON.parse(document.querySelector<HTMLMetaElement>("meta[name=podgraph-session]")?.content ?? "") as Session;
+  } catch {
+    return null;
+  }
+}
 
 const AGAIN_MS = 5_000; // an open page learns this late that its session has ended, if nothing else tells it
 
@@ -11,14 +18,14 @@ const Known = createContext<{ session: Session; signOut: () => void } | null>(nu
 
 /** Shows what is inside to who is signed in, and the form to all others. */
 export function SignedIn({ children }: { children: ReactNode }) {
-  const [session, setSession] = useState<Session | null>(null);
+  const [session, setSession] = useState<Session | null>(toldAtOnce);
   const [problem, setProblem] = useState("");
   const look = useCallback(
     () => ask<Session>("/session").then((found) => (setSession(found), setProblem("")), (error: Error) => setProblem(error.message)),
     [],
   );
   useEffect(() => {
-    void look();
+    if (!toldAtOnce()) void look();
     const out = () => setSession((old) => (old ? { ...old, user: null } : old));
     window.addEventListener(SIGNED_OUT, out);
     return () => window.removeEventListener(SIGNED_OUT, out);
