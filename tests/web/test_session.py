@@ -49,7 +49,7 @@ def test_sign_in_and_out(browser: Browser) -> None:
         token.fill("t-jane")
         page.keyboard.press("Enter")
         expect(page.get_by_test_id("user")).to_have_text("jane")
-        expect(page.get_by_role("heading", level=2)).to_contain_text("mine")
+        expect(page.get_by_role("heading", level=1)).to_contain_text("mine")
         visit.go("/runs")
         expect(page.get_by_role("link", name="mine", exact=True)).to_be_visible()
         expect(page.get_by_text("theirs")).to_have_count(0)
