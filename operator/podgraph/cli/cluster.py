@@ -160,15 +160,11 @@ class Cluster:
         with _told("create a pod"):
             self._pods.create_namespaced_pod(self.namespace, manifest, _request_timeout=_ANSWER_SECONDS)
 
-    def pod_state(self, name: str) -> tuple[str, str, str]:
-        """Return a pod's phase, what it waits for, and the message its container ended with."""
+    def pod(self, name: str) -> Object:
+        """Return a pod, as JSON has it."""
         with _told(f"get the pod {name!r}"):
-            status = self._pods.read_namespaced_pod(name, self.namespace, _request_timeout=_ANSWER_SECONDS).status
-        state = status.container_statuses[0].state if status.container_statuses else None
-        waiting, ended = (state.waiting, state.terminated) if state is not None else (None, None)
-        unscheduled = next((c.message for c in status.conditions or () if c.status == "False" and c.message), "")
-        why = ": ".join(part for part in (waiting.reason, waiting.message) if part) if waiting else unscheduled
-        return status.phase or "Pending", why, (ended.message or "").strip() if ended else status.message or ""
+            found = self._pods.read_namespaced_pod(name, self.namespace, _request_timeout=_ANSWER_SECONDS)
+        return dict(self._pods.api_client.sanitize_for_serialization(found))
 
     def delete_pod(self, name: str) -> None:
         """Delete a pod."""
