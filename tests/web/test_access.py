@@ -123,7 +123,7 @@ async def test_changes_are_told_of_open_namespaces_alone(served: Served) -> None
 
 
 async def test_a_right_that_is_taken_away_is_heeded(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(visitors, "_ANSWER_HOLDS_SECONDS", 0.0)
+    monkeypatch.setattr(visitors, "_YES_HOLDS_SECONDS", 0.0)
     async with signed_in(served, "t-jane") as http:
         assert await names(http) == ["mine"]
         served.fake.people.open["jane"] = set()
