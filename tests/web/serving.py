@@ -8,6 +8,7 @@ import socket
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, TypeVar
 
 import aiohttp
@@ -20,7 +21,7 @@ from podgraph.cluster.page import PageClient
 from podgraph.definition.graph import Graph, Input, Op, OutputRef
 from podgraph.planning.names import JOB_UID_LABEL, MANAGED_BY, MANAGED_BY_LABEL, OP_ANNOTATION
 from podgraph.runtime.resolve import pack
-from podgraph.server.app import create_app, served_with
+from podgraph.server.app import STATIC, create_app, served_with
 from podgraph.server.state import State
 from podgraph.server.visitors import Auth, Own
 
@@ -128,7 +129,10 @@ class Served:
 
 @contextlib.asynccontextmanager
 async def serving(
-    namespace: str = "", resources: Sequence[Resource] = RESOURCES, auth: Callable[[Acting], Auth] = lambda _: Own()
+    namespace: str = "",
+    resources: Sequence[Resource] = RESOURCES,
+    auth: Callable[[Acting], Auth] = lambda _: Own(),
+    static: Path = STATIC,
 ) -> AsyncIterator[Served]:
     """Start both, and end both."""
     async with (
@@ -140,7 +144,7 @@ async def serving(
         with socket.socket() as listener:
             listener.bind(("127.0.0.1", 0))
             port = listener.getsockname()[1]
-            config = served_with(create_app(state), timeout_graceful_shutdown=1)
+            config = served_with(create_app(state, static=static), timeout_graceful_shutdown=1)
             server = uvicorn.Server(config)
             server.capture_signals = contextlib.nullcontext  # type: ignore[method-assign,assignment]
             task = asyncio.create_task(server.serve([listener]))
