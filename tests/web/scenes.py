@@ -178,8 +178,10 @@ def _record(state: str, begun: float, ended: float | None = None, attempt: int =
 
 def _pod(served: Served, job: Obj, op: str, log: str, begun: float, ended: float | None, code: int = 0) -> None:
     name = f"{job['metadata']['name']}-{op.replace('_', '-').replace('.', '-')}-{int(begun)}"
+    with _at(served, begun - 2):
+        made = served.pod(job, op, log, name, ended=False, runs=False)
     with _at(served, begun):
-        made = served.pod(job, op, log, name, ended=False)
+        served.run_pod(made, log)
     if ended is not None:
         with _at(served, ended):
             served.fake.finish_pod("default", made["metadata"]["name"], code, "")

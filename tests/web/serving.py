@@ -107,8 +107,8 @@ class Served:
         status = {"observedGeneration": 1, "conditions": [condition], **status}
         return self.fake.patch(plural, "default", name, {"status": status}, status=True)
 
-    def pod(self, job: Obj, op: str, log: str, name: str = "", ended: bool = True) -> Obj:
-        """Make a pod of a step that has printed something."""
+    def pod(self, job: Obj, op: str, log: str, name: str = "", ended: bool = True, runs: bool = True) -> Obj:
+        """Make a pod of a step that has printed something; one that does not run yet has not."""
         made = self.fake.create(
             {
                 "apiVersion": "v1", "kind": "Pod",
@@ -120,11 +120,17 @@ class Served:
                 "spec": {"containers": [{"name": "step", "image": "i"}], "nodeName": "n"},
             }
         )  # fmt: skip
-        self.fake.run_pod("default", made["metadata"]["name"])
-        self.fake.logs.append(made["metadata"]["uid"], log)
+        if not runs:
+            return made
+        self.run_pod(made, log)
         if ended:
             self.fake.finish_pod("default", made["metadata"]["name"], 0, "")
         return made
+
+    def run_pod(self, pod: Obj, log: str) -> None:
+        """Start a pod that prints something."""
+        self.fake.run_pod("default", pod["metadata"]["name"])
+        self.fake.logs.append(pod["metadata"]["uid"], log)
 
 
 @contextlib.asynccontextmanager

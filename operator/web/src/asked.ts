@@ -4,9 +4,11 @@ import { ask } from "./api";
 
 export type Asked<T> = { told: T | null; problem: string; again: () => void };
 
-/** The answer to a GET, asked for anew each `every` milliseconds while the page is in sight; what was told stays. */
+/** The answer to a GET, asked for anew each `every` milliseconds while the page is in sight.
+
+What was told stays, and stays the same object until something else is told. */
 export function useAsked<T>(path: string, every = 4000): Asked<T> {
-  const [told, setTold] = useState<{ of: string; value: T } | null>(null);
+  const [told, setTold] = useState<{ of: string; text: string; value: T } | null>(null);
   const [problem, setProblem] = useState("");
   const [count, setCount] = useState(0);
   useEffect(() => {
@@ -14,7 +16,8 @@ export function useAsked<T>(path: string, every = 4000): Asked<T> {
     const load = () =>
       ask<T>(path, "GET", undefined, ended.signal).then(
         (value) => {
-          setTold({ of: path, value });
+          const text = JSON.stringify(value);
+          setTold((old) => (old?.of === path && old.text === text ? old : { of: path, text, value }));
           setProblem("");
         },
         (error: Error) => {

@@ -1,9 +1,10 @@
 // Tries a tick: shows the Job that it would make, which the cluster has checked but not made.
-import { Alert, Button, Group, Text, TextInput } from "@mantine/core";
+import { Button, Group, Text, TextInput } from "@mantine/core";
 import { useState } from "react";
 import { useLocation } from "wouter";
 import { ask, makerPath, runPath, type Made, type Maker } from "../api";
 import { Block } from "../parts/text";
+import { Notice } from "../parts/notice";
 
 export function TryTick({ maker }: { maker: Maker }) {
   const isSchedule = maker.kind === "schedules";
@@ -63,9 +64,9 @@ export function TryTick({ maker }: { maker: Maker }) {
           : "The Job for something of this name and value is checked by the cluster and shown here; nothing is made."}
       </Text>
       {problem && (
-        <Alert color="red" p="xs" mt="xs">
+        <Notice color="red" mt="xs">
           {problem}
-        </Alert>
+        </Notice>
       )}
       {job && <Block label="tried job" text={job} most="50vh" />}
     </section>

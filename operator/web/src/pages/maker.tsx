@@ -1,5 +1,5 @@
 // One schedule or sensor: what its ticks came to, when the next are, and what it makes.
-import { Alert, Anchor, Badge, Box, Group, Loader, Tabs, Text, Title } from "@mantine/core";
+import { Anchor, Badge, Box, Group, Loader, Tabs, Text, Title } from "@mantine/core";
 import { Link } from "wouter";
 import { jobPath, makerPath, type MakerView } from "../api";
 import { useAsked } from "../asked";
@@ -13,6 +13,7 @@ import { WORDS, type Kind } from "../makers/words";
 import { RunsTable } from "../parts/runs-table";
 import { Block } from "../parts/text";
 import { useTitle } from "../title";
+import { Notice } from "../parts/notice";
 
 type Props = { kind: Kind; namespace: string; name: string };
 
@@ -22,9 +23,9 @@ export default function MakerPage({ kind, namespace, name }: Props) {
   useTitle(name);
   if (!told)
     return problem ? (
-      <Alert m="md" color="red">
+      <Notice m="md" color="red">
         {problem} <Link href={`/${kind}`}>All {kind}</Link>
-      </Alert>
+      </Notice>
     ) : (
       <Loader m="xl" />
     );
@@ -56,14 +57,14 @@ export default function MakerPage({ kind, namespace, name }: Props) {
         <SuspendSwitch maker={maker} onChange={again} label={maker.suspended ? "Suspended" : "On"} />
       </Group>
       {problem && (
-        <Alert color="yellow" p="xs">
+        <Notice color="yellow">
           {problem}
-        </Alert>
+        </Notice>
       )}
       {maker.ready === "False" && (
-        <Alert color="red" p="xs" title={maker.reason}>
+        <Notice color="red" title={maker.reason}>
           {maker.message}
-        </Alert>
+        </Notice>
       )}
       <div className="split">
         <section className="pane column" aria-label="Ticks and runs">

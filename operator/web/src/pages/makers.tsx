@@ -1,5 +1,5 @@
 // All schedules, or all sensors.
-import { Alert, Box, Group, Loader, Text, TextInput, Title } from "@mantine/core";
+import { Box, Group, Loader, Text, TextInput, Title } from "@mantine/core";
 import { useState } from "react";
 import type { Maker } from "../api";
 import { useAsked } from "../asked";
@@ -8,6 +8,7 @@ import { MakersTable } from "../makers/table";
 import { WORDS, type Kind } from "../makers/words";
 import { Empty } from "../parts/empty";
 import { useTitle } from "../title";
+import { Notice } from "../parts/notice";
 
 export default function MakersPage({ kind }: { kind: Kind }) {
   const { told, problem, again } = useAsked<{ served: boolean; makers: Maker[] }>(`/makers/${kind}`);
@@ -40,7 +41,7 @@ export default function MakersPage({ kind }: { kind: Kind }) {
           w={260}
         />
       </Group>
-      {problem && <Alert color="red">{problem}</Alert>}
+      {problem && <Notice color="red">{problem}</Notice>}
       {!told && !problem && <Loader />}
       {told && !shown.length && (
         <Empty title={wanted ? `No ${words.one} matches` : `There are no ${kind}`}>

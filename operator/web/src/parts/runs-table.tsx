@@ -1,11 +1,12 @@
 // Runs, live: filtered by the server, and only the rows in view are drawn.
-import { Alert, Box, Loader, Text } from "@mantine/core";
+import { Box, Loader, Text } from "@mantine/core";
 import { useVirtualizer } from "@tanstack/react-virtual";
 import { useEffect, useRef, type ReactNode } from "react";
 import { useNow, useRuns } from "../live";
 import type { RunQuery } from "../runs/query";
 import { RunRow } from "../runs/row";
 import { Empty } from "./empty";
+import { Notice } from "./notice";
 
 const ROW = 40;
 const HEADS = ["State", "Run", "Job", "Made by", "Steps", "Duration", "Age", "Tags"];
@@ -26,9 +27,9 @@ export function RunsTable({ query, none, onTag }: Props) {
   return (
     <>
       {error && (
-        <Alert color="red" title="The runs cannot be listed">
+        <Notice color="red" title="The runs cannot be listed">
           {error}
-        </Alert>
+        </Notice>
       )}
       <div className="table runs" role="table" aria-label="Runs" aria-rowcount={total}>
         <div className="row head" role="row">
