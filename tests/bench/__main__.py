@@ -24,7 +24,7 @@ from typing import Any
 
 import aiohttp
 
-from bench import gap, local, modes, plots, react, scale, schedules, shapes
+from bench import gap, local, modes, page, plots, react, scale, schedules, shapes
 from bench.report import Row, outside, table
 from bench.world import World, say
 from cluster.kube import CHECKOUT, Kube, KubeError, find_kube, new_namespace, no_other_operator, step_image
@@ -63,6 +63,7 @@ PARTS = {
     "ahead": Part("a Job of chains on fake nodes, started ahead", scale.ahead_rows, scale.ahead),
     "jobs": Part("many small Jobs at once on fake nodes", scale.job_rows, scale.many_jobs),
     "schedules": Part("many schedules, and sensors", schedules.rows, schedules.measure, long=True),
+    "page": Part("the web page in a browser", page.rows, alone=page.measure, long=True),
 }
 _ERRORS = (KubeError, RuntimeError, OSError, subprocess.SubprocessError, aiohttp.ClientError, ExceptionGroup)
 

@@ -60,6 +60,14 @@ FOUND: dict[str, dict[str, Any]] = {
         "config_map_seconds": [0.1, 0.3],
         "job_seconds": [0.2],
     },
+    "page": {
+        "first_paint": 0.5,
+        "list_update": 0.1,
+        "run_update": 0.2,
+        "graph": 1.0,
+        "scripts_kb": 170,
+        "server_mib": 99,
+    },
     "jobs": {str(n): entry(10 * n, cpu=n / 100, writes=25 * n) for n in (1, 500)},
 }
 
