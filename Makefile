@@ -1,4 +1,4 @@
-.PHONY: help setup web up down images chart install demo lint test-fast test bench
+.PHONY: help setup web types screenshots up down images chart install demo lint test-fast test bench
 .DEFAULT_GOAL := help
 SHELL := /bin/bash
 NODE := PYTHONPATH=tests PYTHONDONTWRITEBYTECODE=1 python3 -m cluster.node
@@ -31,6 +31,12 @@ setup: .venv/.made web ## Make .venv with everything installed, and the web page
 
 web: ## Build the web page from operator/web, and see that there is a browser to test it
 	@$(NODE) page
+
+types: .venv/.made ## Write the OpenAPI document that the page's types are made from
+	@PYTHONPATH=operator $(BIN)/python -m podgraph.server.document > operator/web/openapi.json
+
+screenshots: setup ## Write pictures of the page's screens, light and dark, to .screenshots/
+	@PYTHONPATH=operator:tests $(BIN)/python -m web.screenshots
 
 chart: ## Write the chart's copy of crds/
 	@python3 charts/generate.py

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from functools import partial
 from typing import Any
 
 import pytest
@@ -302,9 +303,11 @@ async def test_no_more_logs_are_followed_than_may_be() -> None:
     def followed() -> set[tuple[str, str]]:
         return {(uid, pod) for uid, tasks in logs._tasks.items() for pod in tasks}
 
+    lost: list[str] = []
     for uid, pod in (("a", "p"), ("b", "p"), ("a", "p"), ("b", "q"), ("c", "p")):
-        logs.follow(uid, "default", pod, lambda _: None)
+        logs.follow(uid, "default", pod, lambda _: None, lost=partial(lost.append, uid + pod))
     assert followed() == {("a", "p"), ("b", "p")}
+    assert lost == ["bq", "cp"]
     logs.leave("a")
     logs.follow("b", "default", "q", lambda _: None)
     assert followed() == {("b", "p"), ("b", "q")}

@@ -2,15 +2,33 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
 
-from api.driving import Driver, driving
+from api.driving import Driver, PythonPods, driving
 from api.fake import AutoKubelet
 
 Obj = dict[str, Any]
+LARGEST = """
+from podgraph import job, op
+
+@op
+def load():
+    return 0
+
+@op
+def transform(x):
+    return x + 1
+
+@job
+def j():
+    loaded = load()
+    for at in range(4_999):
+        transform.alias(f"transform_partition_{at}")(loaded)
+"""
 
 
 @pytest.fixture
@@ -116,3 +134,32 @@ async def test_a_server_that_is_busy_gets_fewer_creates_at_once(drive: Driver) -
         await drive.finished()
     assert sorted(drive.creates()) == sorted(set(drive.creates()))
     assert len(drive.creates()) == 20
+
+
+async def test_a_job_of_as_many_ops_as_there_may_be_completes_and_is_less_than_a_mebibyte(drive: Driver) -> None:
+    async with AutoKubelet(drive.fake, PythonPods(drive.fake, LARGEST)):
+        drive.apply(code={"source": LARGEST}, execution={"podRetention": "OnFailure"})
+        status = await drive.finished(timeout=300)
+        await drive.fake.until(lambda: not drive.fake.objects("pods"), 60, "the pods gone")
+    assert status["progress"] == "5000/5000"
+    assert {record["outputs"]["result"] for record in status["steps"].values()} == {"0", "1"}
+    assert len(json.dumps(drive.fake.get("jobs", "default", "j"), separators=(",", ":"))) < 900_000  # as it is stored
+    assert drive.status_writes() < 40
+
+
+async def test_pods_of_a_large_job_are_told_apart_after_a_restart(drive: Driver) -> None:
+    """Its status does not tell which pod a step that has ended had."""
+
+    def play(pod: Obj) -> tuple[int, str]:
+        return (1 if pod["metadata"]["annotations"]["podgraph.dev/op"] == "s7" else 0), ""
+
+    held = drive.fake.fault("DELETE", "/pods", status=500, times=None)
+    async with AutoKubelet(drive.fake, play):
+        drive.apply(ops=fan(1_001), execution={"podRetention": "OnFailure"})
+        status = await drive.finished(timeout=120)
+        assert not any("podUID" in record for name, record in status["steps"].items() if name != "s0")
+        await drive.stop()
+        held.times = 0
+        await drive.start()
+        await drive.fake.until(lambda: len(drive.fake.objects("pods")) == 1, 60, "one pod left")
+    assert drive.fake.objects("pods")[0]["metadata"]["annotations"]["podgraph.dev/op"] == "s7"

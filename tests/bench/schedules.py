@@ -168,17 +168,29 @@ async def _patch(world: World, path: str, body: Object) -> None:
 
 @contextlib.asynccontextmanager
 async def _jobs(world: World) -> AsyncIterator[AsyncIterator[tuple[str, bool]]]:
-    """Give the names of Jobs as they come and change from now on, and whether they are finished."""
+    """Give the names of Jobs as they come and change from now on, and whether they are finished.
+
+    The API server ends the watch of one who reads too slowly, as on a busy machine; then it goes on with a list.
+    """
     version = (await world.get(world.jobs_path, limit="1"))["metadata"]["resourceVersion"]
 
-    async def names() -> AsyncIterator[tuple[str, bool]]:
-        async for job in world.watch(world.jobs_path, resourceVersion=version):
-            conditions = (job.get("status") or {}).get("conditions") or ()
-            finished = any(c["type"] == "Finished" and c["status"] == "True" for c in conditions)
-            yield job["metadata"]["name"], finished
+    async def names(version: str) -> AsyncIterator[tuple[str, bool]]:
+        while True:
+            with contextlib.suppress(TimeoutError):
+                async for job in world.watch(world.jobs_path, resourceVersion=version):
+                    yield job["metadata"]["name"], _is_finished(job)
+            found = await world.get(world.jobs_path)
+            for job in found["items"]:
+                yield job["metadata"]["name"], _is_finished(job)
+            version = found["metadata"]["resourceVersion"]
 
-    async with contextlib.aclosing(names()) as found:
+    async with contextlib.aclosing(names(version)) as found:
         yield found
+
+
+def _is_finished(job: Object) -> bool:
+    conditions = (job.get("status") or {}).get("conditions") or ()
+    return any(c["type"] == "Finished" and c["status"] == "True" for c in conditions)
 
 
 _told = set[str]()

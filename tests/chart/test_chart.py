@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import ipaddress
 import json
 import shutil
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 import yaml
 
+from podgraph.cluster.acting import Acting
 from podgraph.planning.storage import default_storage
 from podgraph.scheduling.http_policy import read_policy
+from podgraph.server.proxies import Proxy, ProxyRules
+from podgraph.server.settings import auth_of
 
 ROOT = Path(__file__).parents[2]
 CHART = ROOT / "charts" / "podgraph"
@@ -157,6 +161,10 @@ def test_no_value_is_left_untested() -> None:
         'storage.retain="Maybe"',
         "storage.logs=1",
         'ui.enabled="yes"',
+        'ui.auth="password"',
+        'ui.proxy.userHeader="a b"',
+        'ui.proxy.groups=["system:masters"]',
+        'ui.proxy.addresses=["proxy.example.com"]',
         'storage.createClaim={"accessMode":"Often"}',
         'sensors.watch=[{"apiGroups":["*"],"resources":["pods"]}]',
         'sensors.http.allow=["example.com"]',
@@ -252,20 +260,69 @@ def test_the_page_has_a_deployment_and_rights_of_its_own() -> None:
     env = {item["name"]: item["value"] for item in container["env"]}
     assert env == {
         "PODGRAPH_STEP_IMAGE": "steps:1", "PODGRAPH_NAMESPACE": "", "PODGRAPH_UI_HOSTS": "jobs.example.org",
+        "PODGRAPH_UI_AUTH": "none",
     }  # fmt: skip
     assert container["image"] == only_operator(documents)["image"]
     assert container["securityContext"] == only_operator(documents)["securityContext"]
     service = of_ui(documents, "Service")["spec"]
     labels = of_ui(documents, "Deployment")["spec"]["template"]["metadata"]["labels"]
     assert (service["ports"][0]["port"], service["selector"].items() <= labels.items()) == (3000, True)
-    granted = {
-        (r, v) for rule in of_ui(documents, "ClusterRole")["rules"] for r in rule["resources"] for v in rule["verbs"]
-    }
-    assert granted == {
+    assert granted_to(of_ui(documents, "ClusterRole")) == {
         *(("jobs", verb) for verb in ("get", "list", "watch", "create", "patch", "delete")),
         *(("jobdefinitions", verb) for verb in ("get", "list", "watch")),
-        ("pods", "list"), ("pods/log", "get"), ("events", "list"),
+        *(("pods", verb) for verb in ("get", "list", "create", "delete")),
+        ("pods/log", "get"), ("events", "list"), ("configmaps", "create"),
     }  # fmt: skip
+    assert not [d for d in documents if d["metadata"]["name"] == "podgraph-ui-proxy"]
+
+
+def granted_to(role: dict[str, Any]) -> set[tuple[str, str]]:
+    return {(r, v) for rule in role["rules"] for r in rule["resources"] for v in rule["verbs"]}
+
+
+LISTS = {(kind, verb) for kind in ("jobs", "jobdefinitions") for verb in ("list", "watch")}
+
+
+def test_where_people_sign_in_the_page_itself_may_only_list() -> None:
+    documents = render('ui={"enabled":true,"auth":"token"}')
+    assert granted_to(of_ui(documents, "ClusterRole")) == LISTS
+    assert not [d for d in documents if d["metadata"]["name"] == "podgraph-ui-proxy"]
+    env = of_ui(documents, "Deployment")["spec"]["template"]["spec"]["containers"][0]["env"]
+    assert {"name": "PODGRAPH_UI_AUTH", "value": "token"} in env
+
+
+PROXY = (
+    "ui.enabled=true", 'ui.auth="proxy"', 'ui.proxy.groups=["data","ops"]', 'ui.proxy.addresses=["10.1.0.0/16"]',
+    'ui.proxy.secretName="shared"', 'ui.proxy.userHeader="X-User"', 'ui.proxy.groupsHeader="X-Groups"',
+)  # fmt: skip
+
+
+def test_behind_a_proxy_the_page_acts_as_users_and_named_groups() -> None:
+    documents = render(*PROXY, 'ui.namespace="team"')
+    assert granted_to(of_ui(documents, "Role")) == LISTS
+    role, binding = (d for d in documents if d["metadata"]["name"] == "podgraph-ui-proxy")
+    assert role["rules"] == [
+        {"apiGroups": [""], "resources": ["users"], "verbs": ["impersonate"]},
+        {"apiGroups": [""], "resources": ["groups"], "resourceNames": ["data", "ops"], "verbs": ["impersonate"]},
+    ]
+    assert binding["subjects"] == [{"kind": "ServiceAccount", "name": "podgraph-ui", "namespace": "here"}]
+    env = of_ui(documents, "Deployment")["spec"]["template"]["spec"]["containers"][0]["env"]
+    secret = {"secretKeyRef": {"name": "shared", "key": "secret"}}
+    assert {"name": "PODGRAPH_UI_PROXY_SECRET", "valueFrom": secret} in env
+    settings = {item["name"]: item.get("value", "0123456789abcdef") for item in env}
+    auth = auth_of(settings, cast(Acting, None))
+    assert isinstance(auth, Proxy)
+    assert auth.rules == ProxyRules(
+        "X-User", "X-Groups", ["data", "ops"], [ipaddress.ip_network("10.1.0.0/16")], "0123456789abcdef"
+    )
+    without = [d for d in render(*PROXY, "ui.proxy.groups=[]") if d["metadata"]["name"] == "podgraph-ui-proxy"]
+    assert [rule["resources"] for rule in without[0]["rules"]] == [["users"]]
+
+
+def test_a_proxy_that_is_not_named_is_refused() -> None:
+    values = ["--set-json", "ui.enabled=true", "--set-json", 'ui.auth="proxy"']
+    done = helm("template", "podgraph", str(CHART), "--kube-version", "1.35.0", *values)
+    assert "neither ui.proxy.addresses nor ui.proxy.secretName says which proxy" in done.stderr
 
 
 def test_the_page_can_be_kept_to_one_namespace() -> None:

@@ -136,7 +136,7 @@ def test_from_an_empty_page_to_a_run_that_succeeded(visit: Visit, shared: Kube, 
     page.keyboard.press("Enter")
     visit.shot("launchpad-source")
     page.get_by_role("button", name="Launch Run").click()
-    expect(page.get_by_role("heading", level=2)).to_contain_text("job-")
+    expect(page.get_by_role("heading", level=1)).to_contain_text("job-")
     name = page.url.rsplit("/", 1)[1]
     # Followed live: no reload from here to its end.
     expect(page.locator("[data-step=add_two]")).to_have_attribute("data-state", "Succeeded", timeout=WAIT_MS)

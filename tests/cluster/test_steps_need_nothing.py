@@ -39,7 +39,7 @@ def test_a_pod_has_no_token_and_no_root(namespace: Kube, operator: Any, step_ima
     assert seen == {"token": False, "uid": 65532, "gid": 65532, "capabilities": 0, "no_new_privileges": "1"}
     assert outputs_of(namespace.wait_finished("look-script"), "look") == {"result": "65532"}
     pods = namespace.find("pods")
-    assert len(pods) == 3
+    assert len(pods) == 2
     for pod in pods:
         spec, (container,) = pod["spec"], pod["spec"]["containers"]
         assert spec["automountServiceAccountToken"] is False

@@ -11,15 +11,18 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import aiohttp
+import kopf
 import uvicorn
 
 from api.fake import RESOURCES, FakeCluster, Resource
+from podgraph.cluster.acting import Acting
 from podgraph.cluster.page import PageClient
 from podgraph.definition.graph import Graph, Input, Op, OutputRef
 from podgraph.planning.names import JOB_UID_LABEL, MANAGED_BY, MANAGED_BY_LABEL, OP_ANNOTATION
 from podgraph.runtime.resolve import pack
-from podgraph.server.app import create_app
+from podgraph.server.app import create_app, served_with
 from podgraph.server.state import State
+from podgraph.server.visitors import Auth, Own
 
 Obj = dict[str, Any]
 T = TypeVar("T")
@@ -31,6 +34,35 @@ GRAPH = Graph.of(
 )
 
 
+class PageServer:
+    """The page's server at a free port, to which it comes back after it was ended."""
+
+    def __init__(self, state: State) -> None:
+        self.port = 0
+        self._state = state
+        self._server: uvicorn.Server | None = None
+        self._task: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        """Listen."""
+        listener = socket.socket()
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(("127.0.0.1", self.port))
+        self.port = listener.getsockname()[1]
+        self._server = uvicorn.Server(served_with(create_app(self._state), timeout_graceful_shutdown=1))
+        self._server.capture_signals = contextlib.nullcontext  # type: ignore[method-assign,assignment]
+        self._task = asyncio.create_task(self._server.serve([listener]))
+
+    async def stop(self) -> None:
+        """End it, and the streams that are open."""
+        if self._server is None or self._task is None:
+            return
+        self._server.should_exit = True
+        async with asyncio.timeout(10):
+            await self._task
+        self._server = self._task = None
+
+
 @dataclass
 class Served:
     """A server that runs, and the cluster behind it."""
@@ -38,15 +70,18 @@ class Served:
     fake: FakeCluster
     url: str
     state: State
+    server: PageServer
 
-    def job(self, name: str, state: str = "Succeeded", graph: Graph | None = GRAPH, **spec: Any) -> Obj:
+    def job(
+        self, name: str, state: str = "Succeeded", graph: Graph | None = GRAPH, namespace: str = "default", **spec: Any
+    ) -> Obj:
         """Make a Job as the operator leaves it."""
-        spec = {"code": {"source": "pass", "image": "i"}, **spec}
+        spec = {key: value for key, value in {"code": {"source": "pass", "image": "i"}, **spec}.items() if value}
         labels = spec.pop("labels", {})
         made = self.fake.create(
             {
                 "apiVersion": "podgraph.dev/v1alpha1", "kind": "Job",
-                "metadata": {"name": name, "namespace": "default", "labels": labels}, "spec": spec,
+                "metadata": {"name": name, "namespace": namespace, "labels": labels}, "spec": spec,
             }
         )  # fmt: skip
         done = state not in ("Running", "Pending")
@@ -60,23 +95,49 @@ class Served:
             "steps": {"one": {"state": state, "attempt": 1, "startTime": time, "outputs": {"result": "1"}}},
             **({"graph": pack(graph)} if graph else {}), **({"completionTime": time} if done else {}),
         }  # fmt: skip
-        return self.fake.patch("jobs", "default", name, {"status": status}, status=True)
+        return self.fake.patch("jobs", namespace, name, {"status": status}, status=True)
 
-    def definition(self, name: str, ready: str = "True", **spec: Any) -> Obj:
+    def definition(self, name: str, ready: str = "True", namespace: str = "default", **spec: Any) -> Obj:
         """Make a JobDefinition as the operator leaves it."""
         self.fake.create(
             {
                 "apiVersion": "podgraph.dev/v1alpha1", "kind": "JobDefinition",
-                "metadata": {"name": name, "namespace": "default"},
+                "metadata": {"name": name, "namespace": namespace},
                 "spec": {"code": {"source": "pass"}, **spec},
             }
         )  # fmt: skip
-        condition = {"type": "Ready", "status": ready, "reason": "R", "message": "because", "observedGeneration": 1}
+        condition = {
+            "type": "Ready", "status": ready, "reason": "R", "message": "because", "observedGeneration": 1,
+            "lastTransitionTime": self.fake.registry.now(),
+        }  # fmt: skip
         status = {"conditions": [condition], "opCount": 3, **({"graph": pack(GRAPH)} if ready == "True" else {})}
-        return self.fake.patch("jobdefinitions", "default", name, {"status": status}, status=True)
+        return self.fake.patch("jobdefinitions", namespace, name, {"status": status}, status=True)
 
-    def pod(self, job: Obj, op: str, log: str, name: str = "", ended: bool = True) -> Obj:
-        """Make a pod of a step that has printed something."""
+    def schedule(self, name: str, spec: Obj, text: str, **status: Any) -> Obj:
+        """Make a JobSchedule as the operator leaves it."""
+        return self._maker("JobSchedule", name, spec, {"schedule": text, **status})
+
+    def sensor(self, name: str, source: Obj, template: Obj, text: str, **status: Any) -> Obj:
+        """Make a JobSensor as the operator leaves it."""
+        return self._maker(
+            "JobSensor", name, {"source": source, "jobTemplate": {"spec": template}}, {"source": text, **status}
+        )
+
+    def _maker(self, kind: str, name: str, spec: Obj, status: Obj) -> Obj:
+        plural = f"{kind.lower()}s"
+        self.fake.create(
+            {
+                "apiVersion": "podgraph.dev/v1alpha1", "kind": kind,
+                "metadata": {"name": name, "namespace": "default"}, "spec": spec,
+            }
+        )  # fmt: skip
+        reason = "Suspended" if spec.get("suspend") else "Ready"
+        condition = {"type": "Ready", "status": "True", "reason": reason, "message": "", "observedGeneration": 1}
+        status = {"observedGeneration": 1, "conditions": [condition], **status}
+        return self.fake.patch(plural, "default", name, {"status": status}, status=True)
+
+    def pod(self, job: Obj, op: str, log: str, name: str = "", ended: bool = True, runs: bool = True) -> Obj:
+        """Make a pod of a step that has printed something; one that does not run yet has not."""
         made = self.fake.create(
             {
                 "apiVersion": "v1", "kind": "Pod",
@@ -88,36 +149,39 @@ class Served:
                 "spec": {"containers": [{"name": "step", "image": "i"}], "nodeName": "n"},
             }
         )  # fmt: skip
-        self.fake.run_pod("default", made["metadata"]["name"])
-        self.fake.logs.append(made["metadata"]["uid"], log)
+        if not runs:
+            return made
+        self.run_pod(made, log)
         if ended:
             self.fake.finish_pod("default", made["metadata"]["name"], 0, "")
         return made
 
+    def run_pod(self, pod: Obj, log: str) -> None:
+        """Start a pod that prints something."""
+        self.fake.run_pod("default", pod["metadata"]["name"])
+        self.fake.logs.append(pod["metadata"]["uid"], log)
+
 
 @contextlib.asynccontextmanager
-async def serving(namespace: str = "", resources: Sequence[Resource] = RESOURCES) -> AsyncIterator[Served]:
+async def serving(
+    namespace: str = "", resources: Sequence[Resource] = RESOURCES, auth: Callable[[Acting], Auth] = lambda _: Own()
+) -> AsyncIterator[Served]:
     """Start both, and end both."""
-    async with FakeCluster(resources) as fake, aiohttp.ClientSession(base_url=fake.url) as session:
-        state = State(PageClient(session), namespace, "step:dev")
-        with socket.socket() as listener:
-            listener.bind(("127.0.0.1", 0))
-            port = listener.getsockname()[1]
-            config = uvicorn.Config(
-                create_app(state), log_level="warning", access_log=False, timeout_graceful_shutdown=1
-            )
-            server = uvicorn.Server(config)
-            server.capture_signals = contextlib.nullcontext  # type: ignore[method-assign,assignment]
-            task = asyncio.create_task(server.serve([listener]))
-            try:
-                async with asyncio.timeout(10):
-                    await state.jobs.synced.wait()
-                    await state.definitions.synced.wait()
-                yield Served(fake, f"http://127.0.0.1:{port}", state)
-            finally:
-                server.should_exit = True
-                async with asyncio.timeout(10):
-                    await task
+    async with (
+        FakeCluster(resources) as fake,
+        aiohttp.ClientSession(base_url=fake.url) as session,
+        Acting(kopf.ConnectionInfo(server=fake.url)) as acting,
+    ):
+        state = State(PageClient(session), namespace, "step:dev", auth(acting))
+        server = PageServer(state)
+        await server.start()
+        try:
+            async with asyncio.timeout(10):
+                await state.jobs.synced.wait()
+                await state.definitions.synced.wait()
+            yield Served(fake, f"http://127.0.0.1:{server.port}", state, server)
+        finally:
+            await server.stop()
 
 
 class Beside:
@@ -135,15 +199,24 @@ class Beside:
 
         return asyncio.run_coroutine_threadsafe(run(), self._loop).result(30)
 
+    @contextlib.contextmanager
+    def away(self) -> Iterator[None]:
+        """Within the block the server is not there."""
+        asyncio.run_coroutine_threadsafe(self._served.server.stop(), self._loop).result(30)
+        try:
+            yield
+        finally:
+            asyncio.run_coroutine_threadsafe(self._served.server.start(), self._loop).result(30)
+
 
 @contextlib.contextmanager
-def serving_beside() -> Iterator[Beside]:
+def serving_beside(auth: Callable[[Acting], Auth] = lambda _: Own()) -> Iterator[Beside]:
     """Run :func:`serving` in a thread."""
     ready: list[Beside] = []
     there, over = threading.Event(), threading.Event()
 
     async def run() -> None:
-        async with serving() as served:
+        async with serving(auth=auth) as served:
             ready.append(Beside(asyncio.get_running_loop(), served))
             there.set()
             await asyncio.to_thread(over.wait)

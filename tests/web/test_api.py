@@ -75,7 +75,7 @@ async def test_runs_are_listed_by_page_state_and_text(served: Served, http: aioh
 async def test_changes_of_runs_are_told_as_they_happen(served: Served, http: aiohttp.ClientSession) -> None:
     async with http.get("/api/runs/events") as answer:
         assert answer.content_type == "text/event-stream"
-        assert await told(answer, "hello") == {}
+        assert await told(answer, "list") == {"runs": [], "next": "", "total": 0}
         served.job("a", "Running")
         change = await told(answer, "runs")
         assert [(run["name"], run["state"]) for run in change["changed"]][-1] == ("a", "Running")
@@ -132,6 +132,69 @@ async def test_why_there_is_no_log(served: Served, http: aiohttp.ClientSession) 
     assert (await refusal(http, f"{where}one&pod=b-pod", method="GET"))[0] == 404
     served.fake.patch("jobs", "default", "a", {"status": {"steps": {"one": {"takenFrom": "b"}}}}, status=True)
     assert "taken from Job 'b'" in (await refusal(http, f"{where}one", method="GET"))[1]
+
+
+STORAGE = {"url": "s3://bucket/here", "logs": True, "image": "python:3"}
+
+
+async def kept(served: Served, said: str | None, exit_code: int = 0, message: str = "") -> None:
+    """Be the pod that reads a log: it prints what there is of it, and ends."""
+    await served.fake.until(lambda: served.fake.objects("pods"))
+    [pod] = served.fake.objects("pods")
+    meta = pod["metadata"]
+    nonce = json.loads(meta["annotations"]["podgraph.dev/assignment"])["nonce"]
+    served.fake.run_pod("default", meta["name"])
+    if said is not None:
+        served.fake.logs.append(meta["uid"], f"{nonce} one\n{said}")
+    served.fake.logs.append(meta["uid"], "::podgraph-record the end\n")
+    served.fake.finish_pod("default", meta["name"], exit_code, message)
+
+
+async def test_a_log_comes_from_the_storage_when_its_pod_is_gone(served: Served, http: aiohttp.ClientSession) -> None:
+    served.job("a")
+    served.fake.patch("jobs", "default", "a", {"status": {"storage": STORAGE}}, status=True)
+    where = "/api/runs/default/a/log?step=one"
+    for more, expected in (
+        ("", "[from the Job's storage, as the step's pod is gone]\nhello\n<b>\n"),
+        ("&download=true", "hello\n<b>\n"),
+    ):
+        reading = asyncio.create_task(kept(served, "hello\n<b>\n"))
+        async with http.get(where + more) as answer:
+            assert (answer.status, answer.headers["X-Podgraph-Log"]) == (200, "storage")
+            assert await answer.text() == expected
+        await reading
+        await served.fake.until(lambda: not served.fake.objects("pods"))  # it is deleted when it has been read
+    assert len(served.fake.objects("configmaps")) == 1  # the step runtime, made once and then found
+
+
+async def test_a_log_that_the_storage_does_not_give(served: Served, http: aiohttp.ClientSession) -> None:
+    served.job("a")
+    served.fake.patch("jobs", "default", "a", {"status": {"storage": STORAGE}}, status=True)
+    where = "/api/runs/default/a/log?step=one"
+    for (said, code, message), (status, why) in {
+        (None, 0, ""): (404, "the storage has none"),
+        (None, 1, "no such bucket"): (422, "cannot be read from s3://bucket/here: no such bucket"),
+    }.items():
+        reading = asyncio.create_task(kept(served, said, code, message))
+        answered, told = await refusal(http, where, method="GET")
+        await reading
+        assert (answered, why in told) == (status, True), told
+        await served.fake.until(lambda: not served.fake.objects("pods"))
+    reading = asyncio.create_task(kept(served, ""))
+    async with http.get(f"{where}&download=true") as answer:
+        assert (answer.status, await answer.text()) == (200, "")
+    await reading
+    # Only of steps that have run, and only so many at a time.
+    assert (await refusal(http, "/api/runs/default/a/log?step=three", method="GET"))[0] == 404
+
+
+async def test_who_leaves_while_a_kept_log_is_read(served: Served, http: aiohttp.ClientSession) -> None:
+    served.job("a")
+    served.fake.patch("jobs", "default", "a", {"status": {"storage": STORAGE}}, status=True)
+    waiting = asyncio.create_task(http.request("GET", "/api/runs/default/a/log?step=one").__aenter__())
+    await served.fake.until(lambda: served.fake.objects("pods"))
+    waiting.cancel()
+    await served.fake.until(lambda: not served.fake.objects("pods"))
 
 
 async def test_pods_of_a_run_by_step(served: Served, http: aiohttp.ClientSession) -> None:

@@ -12,7 +12,7 @@ from kubernetes.client.exceptions import ApiException
 from kubernetes.config import ConfigException
 
 from podgraph.definition.errors import DefinitionError
-from podgraph.planning.names import CONTAINER, GROUP, JOB_UID_LABEL, OP_ANNOTATION, step_container
+from podgraph.planning.names import CONTAINER, GROUP, JOB_UID_LABEL, OP_ANNOTATION, run_pod, step_container
 
 __all__ = ["Cluster"]
 
@@ -139,9 +139,11 @@ class Cluster:
         # A pod that runs several steps names none; they name it.
         uids = {pod.metadata.uid: pod for pod in found}
         steps = (job.get("status") or {}).get("steps") or {}
-        shared = {
-            step: _log_of(step, uids[uid]) for step, record in steps.items() if (uid := record.get("podUID")) in uids
-        }
+        run = run_pod(job["metadata"]["name"], job["metadata"]["uid"])
+        of_all = next((pod for pod in found if pod.metadata.name == run), None)
+        # In large jobs only the first of its steps names the pod that runs them all.
+        own = {s: uids.get(r.get("podUID") or "", of_all if r.get("attempt") else None) for s, r in steps.items()}
+        shared = {step: _log_of(step, pod) for step, pod in own.items() if pod is not None}
         return {**shared, **pods}
 
     def create_config_map(self, manifest: Mapping[str, Any]) -> None:
@@ -158,15 +160,11 @@ class Cluster:
         with _told("create a pod"):
             self._pods.create_namespaced_pod(self.namespace, manifest, _request_timeout=_ANSWER_SECONDS)
 
-    def pod_state(self, name: str) -> tuple[str, str, str]:
-        """Return a pod's phase, what it waits for, and the message its container ended with."""
+    def pod(self, name: str) -> Object:
+        """Return a pod, as JSON has it."""
         with _told(f"get the pod {name!r}"):
-            status = self._pods.read_namespaced_pod(name, self.namespace, _request_timeout=_ANSWER_SECONDS).status
-        state = status.container_statuses[0].state if status.container_statuses else None
-        waiting, ended = (state.waiting, state.terminated) if state is not None else (None, None)
-        unscheduled = next((c.message for c in status.conditions or () if c.status == "False" and c.message), "")
-        why = ": ".join(part for part in (waiting.reason, waiting.message) if part) if waiting else unscheduled
-        return status.phase or "Pending", why, (ended.message or "").strip() if ended else status.message or ""
+            found = self._pods.read_namespaced_pod(name, self.namespace, _request_timeout=_ANSWER_SECONDS)
+        return dict(self._pods.api_client.sanitize_for_serialization(found))
 
     def delete_pod(self, name: str) -> None:
         """Delete a pod."""

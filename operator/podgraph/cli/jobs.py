@@ -13,6 +13,8 @@ from podgraph.cli.cluster import Cluster
 from podgraph.cli.follow import follow, is_finished
 from podgraph.cli.tree import StepView, job_tree, state_of, step_line
 from podgraph.definition.errors import DefinitionError, nearest
+from podgraph.planning.kept_logs import has_run
+from podgraph.planning.kept_logs import lost as why_lost
 from podgraph.planning.status import duration
 from podgraph.runtime.protocol import LINE_MARK
 
@@ -101,7 +103,7 @@ def print_logs(cluster: Cluster, name: str, step: str, following: bool) -> None:
             break
         time.sleep(_LOOK_SECONDS)
         job = cluster.get(job["metadata"]["name"])
-    gone = [n for n, record in steps.items() if n not in pods and _has_run(record) and step in ("", n)]
+    gone = [n for n, record in steps.items() if n not in pods and has_run(record) and step in ("", n)]
     taken = [n for n, record in steps.items() if record.get("takenFrom") and step in ("", n)]
     for name_of in taken:
         print(f"{name_of} was not run here but taken from Job {steps[name_of]['takenFrom']!r}", file=sys.stderr)
@@ -125,12 +127,7 @@ def _print_kept(cluster: Cluster, job: dict[str, Any], gone: list[str], step: st
     for name, lines in kept.items():
         _print_lines(lines, name, step)
     if lost := [name for name in gone if name not in kept]:
-        how = (
-            "the storage has none (a container that is killed whole keeps none, nor do steps that share a pod)"
-            if storage.get("logs")
-            else "spec.storage.logs: true would have kept them; spec.execution.podRetention: Always keeps pods"
-        )
-        print(f"gone with their pods: the logs of {_some(lost)}; {how}", file=sys.stderr)
+        print(f"gone with their pods: the logs of {_some(lost)}; {why_lost(job)}", file=sys.stderr)
 
 
 def _print_lines(lines: Iterable[str], name: str, step: str) -> None:
@@ -139,10 +136,6 @@ def _print_lines(lines: Iterable[str], name: str, step: str) -> None:
         words, mark, _ = line.partition(LINE_MARK)  # what is behind a mark is the pod's word to the operator
         if words or not mark:
             print(words if step else f"{name} | {words}", flush=True)
-
-
-def _has_run(record: dict[str, Any]) -> bool:
-    return record["state"] in ("Succeeded", "Failed", "Canceled") and record.get("attempt", 0) > 0
 
 
 def _some(names: list[str]) -> str:

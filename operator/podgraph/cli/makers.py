@@ -9,16 +9,14 @@ import time
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from podgraph.cli.cluster import Cluster
 from podgraph.definition.errors import DefinitionError
 from podgraph.planning.status import duration, seconds_of
-from podgraph.scheduling.making import TICK_ANNOTATION, TRY_ANNOTATION, launched_name, made_job, second, tick_names
+from podgraph.scheduling.by_hand import job_by_hand, tick_of
+from podgraph.scheduling.making import TRY_ANNOTATION, launched_name, second
 
-__all__ = [
-    "Schedules", "Sensors", "job_of", "jobs_by_hand", "print_jobs", "print_maker", "print_makers", "tried",
-]  # fmt: skip
+__all__ = ["Schedules", "Sensors", "jobs_by_hand", "print_jobs", "print_maker", "print_makers", "tried"]
 
 _LOOK_SECONDS = 0.3
 
@@ -98,25 +96,14 @@ def jobs_by_hand(cluster: Schedules, name: str, at: str, upcoming: bool, seconds
     `upcoming`, else now. Raises DefinitionError.
     """
     schedule = cluster.get(name)
-    tick = _tick(schedule, at, upcoming)
     if "python" not in schedule["spec"]:
-        return [job_of(schedule, tick)], ""
+        return [job_by_hand(schedule, at, upcoming, time.time())], ""
+    tick = tick_of(schedule, at, upcoming, time.time())
     jobs, message = tried(cluster, name, second(tick), seconds)
     for job in jobs:  # another name, so that the tick itself is not taken for done
         meta = job["metadata"]
         meta["name"] = launched_name(name, f"manual-{meta['name'].removeprefix(f'{name}-')}")
     return jobs, message
-
-
-def job_of(schedule: Object, tick: float) -> Object:
-    """Return the Job of a tick by hand, of a schedule without a function. Raises DefinitionError."""
-    zone = schedule["spec"].get("timeZone", "UTC")
-    try:
-        names = tick_names(tick, ZoneInfo(zone))
-    except (ZoneInfoNotFoundError, ValueError, OSError):
-        raise DefinitionError("UnknownTimeZone", f"there is no time zone {zone!r}") from None
-    made = launched_name(schedule["metadata"]["name"], f"manual-{int(tick)}")
-    return made_job(schedule, made, names, {TICK_ANNOTATION: second(tick)})
 
 
 def tried(cluster: Schedules | Sensors, name: str, tick: str, seconds: float) -> tuple[list[Object], str]:
@@ -145,19 +132,6 @@ def print_jobs(jobs: Sequence[Object], message: str) -> None:
     said = "; ".join(filter(None, ("" if jobs else "it would make no Job", message)))
     if said:
         print(said, file=sys.stderr)
-
-
-def _tick(schedule: Object, at: str, upcoming: bool) -> float:
-    told = (schedule.get("status") or {}).get("nextTickTime")
-    return _time(at) if at else seconds_of(told) if upcoming and told else float(int(time.time()))
-
-
-def _time(text: str) -> float:
-    try:
-        found = datetime.fromisoformat(text)
-    except ValueError:
-        raise DefinitionError("InvalidTime", f"{text!r} is no time; for example: 2026-11-24T02:00:00Z") from None
-    return (found if found.tzinfo else found.replace(tzinfo=UTC)).timestamp()
 
 
 def _ready(found: Object) -> Object:

@@ -76,7 +76,7 @@ def _run(listener: socket.socket, namespace: str, hosts: Sequence[str]) -> None:
 
     from podgraph.cluster.page import PageClient
     from podgraph.cluster.page_session import page_session
-    from podgraph.server.app import create_app
+    from podgraph.server.app import create_app, served_with
     from podgraph.server.security import LOCAL_HOSTS
     from podgraph.server.state import State
 
@@ -93,7 +93,7 @@ def _run(listener: socket.socket, namespace: str, hosts: Sequence[str]) -> None:
         ) as session:
             state = State(PageClient(session), namespace, os.environ.get("PODGRAPH_STEP_IMAGE", ""))
             app = create_app(state, [*LOCAL_HOSTS, *hosts])
-            config = uvicorn.Config(app, log_level="warning", access_log=False, timeout_graceful_shutdown=1)
+            config = served_with(app, timeout_graceful_shutdown=1)
             await uvicorn.Server(config).serve([listener])
 
     asyncio.run(serve())

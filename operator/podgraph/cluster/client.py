@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Collection, Iterable, Mapping
 from typing import Any
 from urllib.parse import quote
 
 import aiohttp
 import msgspec
+from multidict import CIMultiDict
 
 from podgraph.cluster.window import Window
 from podgraph.planning.names import CONTAINER, GROUP, JOB_UID_LABEL
@@ -70,10 +71,14 @@ class _Page(msgspec.Struct):
 
 
 class Client:
-    """Calls for one API server; `session` is made by cluster.connection."""
+    """Calls for one API server; `session` is made by cluster.connection, `headers` are sent with each request."""
 
-    def __init__(self, session: aiohttp.ClientSession) -> None:
+    final: Collection[int] = ()
+    """More statuses that are not asked about again."""
+
+    def __init__(self, session: aiohttp.ClientSession, headers: Iterable[tuple[str, str]] = ()) -> None:
         self.session = session
+        self.headers = CIMultiDict(headers)
         self._creating = Window()
 
     async def create_pod(self, manifest: dict[str, Any]) -> Pod:
@@ -195,7 +200,7 @@ class Client:
         timeout = aiohttp.ClientTimeout(total=None, sock_connect=5, sock_read=_LOG_SILENCE_SECONDS)
         wanted, rest = mark.encode(), b""
         try:
-            async with self.session.get(path, params=query, timeout=timeout) as answer:
+            async with self.session.get(path, params=query, headers=self.headers, timeout=timeout) as answer:
                 if answer.status >= 300:
                     raise _error(answer.status, await answer.read())
                 async for part in answer.content.iter_any():
@@ -317,15 +322,15 @@ class Client:
         `window` is told how it went.
         """
         data = None if body is None else msgspec.json.encode(body)
-        kind = "application/merge-patch+json" if method == "PATCH" else "application/json"
+        headers = self.headers.copy()
+        headers["Content-Type"] = "application/merge-patch+json" if method == "PATCH" else "application/json"
+        headers["Accept"] = accept
         for attempt in range(_ATTEMPTS):
             last = attempt == _ATTEMPTS - 1
             pause = random.uniform(0.5, 1.0) * 0.2 * 2**attempt
             begun = asyncio.get_running_loop().time()
             try:
-                async with self.session.request(
-                    method, path, data=data, headers={"Content-Type": kind, "Accept": accept}
-                ) as answer:
+                async with self.session.request(method, path, data=data, headers=headers) as answer:
                     content = await answer.read()
                     if answer.status < 300:
                         if window is not None:
@@ -337,7 +342,7 @@ class Client:
                     pause = max(pause, asked)
                     if window is not None and not error.lasting:
                         window.busy(begun, asked)
-                    if error.lasting or last:
+                    if error.lasting or last or error.status in self.final:
                         raise error
             except (aiohttp.ClientError, TimeoutError) as trouble:
                 if window is not None:

@@ -52,6 +52,7 @@ def connect(info: kopf.ConnectionInfo) -> aiohttp.ClientSession:
         base_url=info.server,
         connector=aiohttp.TCPConnector(limit=100 + MOST_FOLLOWED, ssl=info.as_ssl_context()),
         headers=headers,
+        cookie_jar=aiohttp.DummyCookieJar(),  # what one request is told is nothing for another, which may be another's
         timeout=aiohttp.ClientTimeout(total=30, connect=5),
         middlewares=tuple(middlewares),
     )

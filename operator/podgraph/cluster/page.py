@@ -14,7 +14,9 @@ from podgraph.planning.names import CONTAINER, GROUP, JOB_UID_LABEL
 
 __all__ = ["PageClient"]
 
-_BASE = f"/apis/{GROUP}/v1alpha1/namespaces"
+_API = f"/apis/{GROUP}/v1alpha1"
+_BASE = f"{_API}/namespaces"
+_CHUNK = 200
 _SILENCE_SECONDS = 600
 _MOST_EVENTS = 500
 
@@ -24,12 +26,69 @@ Object = dict[str, Any]
 class PageClient(Client):
     """Calls for Jobs, their definitions, pods, events and logs; all raise ApiError."""
 
+    final = (401,)  # whoever waits for the page is told at once
+
+    async def user_name(self) -> str:
+        """Return who the API server takes us for."""
+        body = {"apiVersion": "authentication.k8s.io/v1", "kind": "SelfSubjectReview"}
+        made = msgspec.json.decode(await self._request("POST", f"/apis/{body['apiVersion']}/selfsubjectreviews", body))
+        return str(made["status"]["userInfo"].get("username", ""))
+
+    async def may_list(self, plural: str, namespace: str) -> bool:
+        """Whether we may list our objects of a kind in a namespace, in all of them when it is empty."""
+        kind = {"group": GROUP, "resource": plural, "verb": "list", "namespace": namespace}
+        body = {
+            "apiVersion": "authorization.k8s.io/v1",
+            "kind": "SelfSubjectAccessReview",
+            "spec": {"resourceAttributes": kind},
+        }
+        path = f"/apis/{body['apiVersion']}/selfsubjectaccessreviews"
+        return msgspec.json.decode(await self._request("POST", path, body))["status"].get("allowed") is True
+
+    async def put_config_map(self, manifest: Mapping[str, Any]) -> None:
+        """Create a ConfigMap whose name tells its content; that it is there already is success."""
+        path = f"/api/v1/namespaces/{_safe(manifest['metadata']['namespace'])}/configmaps"
+        try:
+            await self._request("POST", path, dict(manifest))
+        except ApiError as error:
+            if error.reason != "AlreadyExists":
+                raise
+
+    async def pod(self, namespace: str, name: str) -> Object:
+        """Return a pod, as JSON has it."""
+        found: Object = msgspec.json.decode(
+            await self._request("GET", f"/api/v1/namespaces/{_safe(namespace)}/pods/{_safe(name)}")
+        )
+        return found
+
     async def get_resource(self, plural: str, namespace: str, name: str) -> Object:
         """Return one of our own objects."""
         found: Object = msgspec.json.decode(
             await self._request("GET", f"{_BASE}/{_safe(namespace)}/{plural}/{_safe(name)}")
         )
         return found
+
+    async def list_resources(self, plural: str, namespace: str) -> list[Object] | None:
+        """Return our own objects of a kind, with namespace "" of all; None when the cluster has no such kind."""
+        where = f"namespaces/{_safe(namespace)}/" if namespace else ""
+        found: list[Object] = []
+        token = ""
+        while True:
+            query = f"limit={_CHUNK}" + (f"&continue={quote(token)}" if token else "")
+            try:
+                page = msgspec.json.decode(await self._request("GET", f"{_API}/{where}{plural}?{query}"))
+            except ApiError as error:
+                if error.status == 404:
+                    return None
+                raise
+            found += page["items"]
+            token = page["metadata"].get("continue") or ""
+            if not token:
+                return found
+
+    async def try_resource(self, plural: str, namespace: str, manifest: Mapping[str, Any]) -> None:
+        """Have the cluster check one of our own objects without making it."""
+        await self._request("POST", f"{_BASE}/{_safe(namespace)}/{plural}?dryRun=All", dict(manifest))
 
     async def create_resource(self, plural: str, namespace: str, manifest: Mapping[str, Any]) -> Object:
         """Create one of our own objects and return it.
@@ -41,10 +100,10 @@ class PageClient(Client):
         )
         return made
 
-    async def change_job(self, namespace: str, name: str, uid: str, spec: Mapping[str, Any]) -> None:
-        """Change fields of the spec of the Job with this uid."""
+    async def change_resource(self, plural: str, namespace: str, name: str, uid: str, spec: Mapping[str, Any]) -> None:
+        """Change fields of the spec of the object with this uid."""
         body = {"metadata": {"uid": uid}, "spec": dict(spec)}
-        await self._request("PATCH", f"{_BASE}/{_safe(namespace)}/jobs/{_safe(name)}", body)
+        await self._request("PATCH", f"{_BASE}/{_safe(namespace)}/{plural}/{_safe(name)}", body)
 
     async def pods_of(self, namespace: str, job_uid: str) -> list[Object]:
         """Return a Job's pods, the oldest first."""
@@ -68,7 +127,7 @@ class PageClient(Client):
         query |= {"tailLines": str(tail)} if tail else {}
         timeout = aiohttp.ClientTimeout(total=None, sock_connect=5, sock_read=_SILENCE_SECONDS)
         try:
-            async with self.session.get(path, params=query, timeout=timeout) as answer:
+            async with self.session.get(path, params=query, headers=self.headers, timeout=timeout) as answer:
                 if answer.status >= 300:
                     told = await answer.read()
                     try:

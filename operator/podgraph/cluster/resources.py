@@ -69,7 +69,7 @@ class ResourceReflector(Generic[T]):
         self.served = True
         self.trouble = ""
         self._session = session
-        self._plural = plural
+        self.plural = plural
         where = f"namespaces/{namespace}/" if namespace else ""
         self._path = f"/apis/{GROUP}/v1alpha1/{where}{plural}"
         self._decoder = msgspec.json.Decoder(kind)
@@ -100,10 +100,10 @@ class ResourceReflector(Generic[T]):
         self._failures += 1
         forbidden = isinstance(error, aiohttp.ClientResponseError) and error.status in (401, 403)
         self.trouble = (
-            f"the cluster does not let this page list {self._plural}" if forbidden else "the cluster does not answer"
+            f"the cluster does not let this page list {self.plural}" if forbidden else "the cluster does not answer"
         )
         pause = pause_after(self._failures)
-        _LOG.warning("the watch of %s broke (%s); listing again in %.1f s", self._plural, told(error), pause)
+        _LOG.warning("the watch of %s broke (%s); listing again in %.1f s", self.plural, told(error), pause)
         return pause
 
     async def _list(self) -> None:

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import enum
 import inspect
-import logging
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timezone
-from typing import Any, Callable
+from typing import TYPE_CHECKING, Any, Callable
 
 from podgraph.definition.errors import DefinitionError
 from podgraph.definition.jobs import JobDefinition
 from podgraph.definition.ops import check_tags
 from podgraph.definition.requests import Evaluation, RunRequest, call_with_context, read_answer
+
+if TYPE_CHECKING:
+    import logging
 
 __all__ = [
     "DefaultScheduleStatus", "ScheduleDefinition", "ScheduleEvaluationContext", "build_schedule_context", "schedule",
@@ -36,6 +38,8 @@ class ScheduleEvaluationContext:
     @property
     def log(self) -> logging.Logger:
         """The logger `podgraph.schedule.<name>`."""
+        import logging  # takes its time, and only a run needs it
+
         return logging.getLogger(f"podgraph.schedule.{self.schedule_name}")
 
 

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import enum
 import inspect
-import logging
 from collections.abc import Mapping
-from typing import Any, Callable, overload
+from typing import TYPE_CHECKING, Any, Callable, overload
 
 from podgraph.definition.errors import DefinitionError
 from podgraph.definition.jobs import JobDefinition
 from podgraph.definition.ops import check_tags
 from podgraph.definition.requests import Evaluation, call_with_context, read_answer
 from podgraph.definition.schedules import target_of
+
+if TYPE_CHECKING:
+    import logging
 
 __all__ = [
     "DefaultSensorStatus", "SensorDefinition", "SensorEvaluationContext", "build_sensor_context", "sensor",
@@ -62,6 +64,8 @@ class SensorEvaluationContext:
     @property
     def log(self) -> logging.Logger:
         """The logger `podgraph.sensor.<name>`."""
+        import logging  # takes its time, and only a run needs it
+
         return logging.getLogger(f"podgraph.sensor.{self.sensor_name}")
 
 

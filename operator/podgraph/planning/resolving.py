@@ -12,6 +12,7 @@ from podgraph.planning.execution import ExecutionSpec
 from podgraph.planning.first_pod import STAY_SECONDS, end_resolve_pod, is_staying
 from podgraph.planning.gates import Gates
 from podgraph.planning.making import PodMaker
+from podgraph.planning.names import OP_LABEL
 from podgraph.planning.observe import Phase, Seen, grace_of, lingers, observe
 from podgraph.planning.outcome import read_record
 from podgraph.planning.pods import Pod
@@ -123,6 +124,12 @@ class Resolver:
         if is_staying(pod):
             end_resolve_pod(self._maker, self._attempt, pod, actions)
         return self.pod_name
+
+    def look_after(self, pods: Mapping[str, Pod], actions: Actions) -> None:
+        """Delete the pod, if it is no step's, when it goes on only for another container: the graph is known."""
+        pod = pods.get(self.pod_name)
+        if pod is not None and OP_LABEL not in pod.metadata.labels and lingers(pod):
+            actions.deletes.append(self.pod_name)
 
     def _record(self, seen: Seen) -> Record | None:
         return read_record(seen, self._maker.nonce_of("", self._attempt))

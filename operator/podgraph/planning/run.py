@@ -268,6 +268,7 @@ class Run:
             changed = dict.fromkeys([*changed, *self._attempts.pod_names])
         attempts, steps = self._attempts, self._attempts.steps
         attempts.take_in(changed, pods, now, actions)
+        self._resolver.look_after(pods, actions)
         stop = None if attempts.done else self._stop(now)
         if stop is not None:
             attempts.stop(stop, pods, now, actions)

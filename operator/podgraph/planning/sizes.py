@@ -21,7 +21,7 @@ MAX_MESSAGE = 1_024
 
 _LARGE = 1_000
 _RECORD_BYTES, _SHORT_RECORD_BYTES = 280, 150  # without the step's name
-_MESSAGES, _LEAST_MESSAGE = 32_768, 48
+_MESSAGES, _LEAST_MESSAGE = 16_384, 40
 
 
 def check_ops(graph: Graph) -> None:
@@ -36,7 +36,7 @@ def longest_message(steps: int, troubled: int) -> int:
     There records are short (see StepRecord.to_patch), and so are messages once many of them are `troubled`.
 
     >>> [longest_message(*of) for of in ((1_000, 900), (5_000, 1), (5_000, 100), (5_000, 5_000))]
-    [0, 1024, 327, 48]
+    [0, 1024, 163, 40]
     """
     if steps <= _LARGE:
         return 0

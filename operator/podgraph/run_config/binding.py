@@ -199,7 +199,7 @@ def _refused(graph: Graph, chosen: Collection[str], giving: Collection[str], con
         for item in graph.ops[path[0]].inputs:
             if item.name in inputs and not takes_config(item, giving):
                 where = f"{path[1]}.inputs.{item.name}"
-                yield Problem(where, f"{where} {_why_not(item, giving)}")
+                yield Problem(where, f"{where} {_why_not(item, giving)}", extra=True)
 
 
 def _set_inputs(level: Any, prefix: str, where: str) -> Iterable[tuple[tuple[str, str], Mapping[str, Any]]]:

@@ -55,13 +55,14 @@ _MEANT = {"quantity": "be a Kubernetes quantity such as 500m, 2 or 1.5Gi"}  # wh
 class Problem:
     """One thing that is wrong with run config: where (`ops.add.config.n`), and a sentence that names the place.
 
-    When something is `missing`, `example` is what could stand there.
+    When something is `missing`, `example` is what could stand there; what is `extra` has no place there at all.
     """
 
     path: str
     message: str
     missing: bool = False
     example: Any = None
+    extra: bool = False
 
 
 def problems(schema: Any, value: Any, path: str, root: Any = None) -> list[Problem]:
@@ -97,7 +98,7 @@ def _check(schema: Any, value: Any, path: str, root: Any, found: list[Problem], 
     if depth > _DEEPEST:
         raise RecursionError
     if schema is False:
-        found.append(_problem(path, "must be left out"))
+        found.append(_problem(path, "must be left out", extra=True))
     if not isinstance(schema, Mapping):
         return
     schema, kind = _resolved(schema, root), _kind(value)
@@ -156,7 +157,7 @@ def _check_object(
         rules = [known[key]] if key in known else []
         rules += [rule for pattern, rule in patterns.items() if _matches(pattern, key)]
         if not rules and others is False:
-            found.append(_problem(_join(path, key), f"is unknown{nearest(key[:128], known)}"))
+            found.append(_problem(_join(path, key), f"is unknown{nearest(key[:128], known)}", extra=True))
         for rule in rules or [others] * (others is not False):
             _check(rule, item, _join(path, key), root, found, depth)
 
@@ -392,8 +393,8 @@ def _matches(pattern: Any, text: str) -> bool:
         return True
 
 
-def _problem(path: str, text: str) -> Problem:
-    return Problem(path, f"{path} {text}" if path else f"it {text}")
+def _problem(path: str, text: str, extra: bool = False) -> Problem:
+    return Problem(path, f"{path} {text}" if path else f"it {text}", extra=extra)
 
 
 def _join(path: str, key: Any) -> str:

@@ -70,7 +70,6 @@ class EvaluatorSpec:
                 self.ref.name
             ),
         }
-        del pod["spec"]["activeDeadlineSeconds"]
         pod["spec"]["terminationGracePeriodSeconds"] = _GRACE_SECONDS
         if self.template:
             pod = lay_over(pod, JOB_TEMPLATE, json.loads(self.template))

@@ -3,51 +3,52 @@
 from __future__ import annotations
 
 import asyncio
-import json
-import re
 from collections.abc import AsyncIterator
 from typing import Annotated, Any
 
 import msgspec
-from fastapi import APIRouter, Path, Query, Request
+from fastapi import APIRouter, Query, Request
 from fastapi.responses import StreamingResponse
 
 from podgraph import __version__
 from podgraph.cluster.client import ApiError
-from podgraph.definition.errors import DefinitionError, nearest
+from podgraph.cluster.resources import Key
+from podgraph.definition.errors import DefinitionError
 from podgraph.planning.rerun_job import graph_of_job, rerun_manifest
 from podgraph.selection import split_clauses
 from podgraph.server import launchpad, yaml_text
 from podgraph.server.graphs import graph_view
-from podgraph.server.logs import attempts_of, own_words
-from podgraph.server.models import Check, Launch, Problems, Rerun, SourceRef
-from podgraph.server.state import State
-from podgraph.server.summaries import JobItem, definition_summary, matches, order_of, run_summary
+from podgraph.server.logs import attempts_of
+from podgraph.server.models import Check, Launch, Made, Name, Namespace, Problems, Rerun, SourceRef
+from podgraph.server.streams import ALIVE, BEAT_SECONDS, TOGETHER_SECONDS, event, stream
+from podgraph.server.summaries import JobItem, definition_summary, order_of, run_summary
+from podgraph.server.views import (
+    Checked,
+    Definitions,
+    DefinitionView,
+    Event,
+    Graph,
+    Info,
+    Opened,
+    Pods,
+    Run,
+    Step,
+)
+from podgraph.server.visitors import SignedOut, ends, visitor_of
 
 __all__ = ["api"]
 
-_BEAT_SECONDS = 15.0
-_TOGETHER_SECONDS = 0.2  # changes that come within it are told at once
-_LOG_TAIL = 10_000  # lines the page shows; all of them are there to be downloaded
-_STREAM = {"X-Accel-Buffering": "no"}
-
-Namespace = Annotated[str, Path(max_length=63, pattern=r"^[a-z0-9]([a-z0-9-]*[a-z0-9])?$")]
-Name = Annotated[str, Path(max_length=253, pattern=r"^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$")]
 Object = dict[str, Any]
 
 api = APIRouter(prefix="/api", responses={422: {"model": Problems}, 404: {"model": Problems}})
 
 
-def _state(request: Request) -> State:
-    found: State = request.app.state.podgraph
-    return found
-
-
 @api.get("/info")
-async def info(request: Request) -> Object:
+async def info(request: Request) -> Info:
     """What this page is about: version, namespaces with runs, whether the cluster has JobDefinitions."""
-    state = _state(request)
-    seen = {namespace for namespace, _ in [*state.jobs.items, *state.definitions.items]}
+    visitor = visitor_of(request)
+    state = visitor.state
+    seen = {namespace for namespace, _ in [*await visitor.seen(state.jobs), *await visitor.seen(state.definitions)]}
     return {
         "version": __version__,
         "namespace": state.namespace,
@@ -60,65 +61,16 @@ async def info(request: Request) -> Object:
     }
 
 
-@api.get("/runs")
-async def runs(
-    request: Request,
-    state: Annotated[str, Query(max_length=500, description="states separated by commas; all when empty")] = "",
-    text: Annotated[str, Query(max_length=253, description="part of a name, definition or tag=value")] = "",
-    before: Annotated[str, Query(max_length=700, description="`next` of the page before this one")] = "",
-    limit: Annotated[int, Query(ge=1, le=1000)] = 200,
-) -> Object:
-    """Return runs as summaries, the newest first, a page at a time."""
-    found = _state(request)
-    await found.ready()
-    states, text = frozenset(filter(None, state.split(","))), text.strip().lower()
-    start = tuple(before.split("|")) if before else None
-    page: list[Object] = []
-    total = 0
-    more = ""
-    for job in sorted(found.jobs.items.values(), key=order_of, reverse=True):
-        summary = run_summary(job)
-        if not matches(summary, states, text):
-            continue
-        total += 1
-        if start is not None and order_of(job) >= start:
-            continue
-        if len(page) < limit:
-            page.append(summary)
-        elif not more:
-            more = "|".join((page[-1]["created"], page[-1]["namespace"], page[-1]["name"]))
-    return {"runs": page, "next": more, "total": total}
-
-
-@api.get("/runs/events", response_class=StreamingResponse)
-async def runs_events(request: Request) -> StreamingResponse:
-    """Tell of changed runs as server-sent events `runs`: `changed`, a list of summaries, and `gone`, of keys."""
-    state = _state(request)
-    state.hub.check_room()
-
-    async def tell() -> AsyncIterator[bytes]:
-        with state.hub.listening() as listener:
-            yield _event("hello", {})
-            while True:
-                keys = await listener.changes(_BEAT_SECONDS)
-                changed = [run_summary(state.jobs.items[key]) for key in sorted(keys) if key in state.jobs.items]
-                gone = [list(key) for key in sorted(keys) if key not in state.jobs.items]
-                yield _event("runs", {"changed": changed, "gone": gone}) if keys else b": still here\n\n"
-                await asyncio.sleep(_TOGETHER_SECONDS)
-
-    return StreamingResponse(tell(), media_type="text/event-stream", headers=_STREAM)
-
-
 @api.get("/runs/{namespace}/{name}")
-async def run(request: Request, namespace: Namespace, name: Name) -> Object:
+async def run(request: Request, namespace: Namespace, name: Name) -> Run:
     """Return a run: the Job without its graph, its steps, and its run config as YAML."""
-    return _run_view(await _state(request).client.get_resource("jobs", namespace, name))
+    return _run_view(await visitor_of(request).client.get_resource("jobs", namespace, name))
 
 
 @api.get("/runs/{namespace}/{name}/graph")
-async def run_graph(request: Request, namespace: Namespace, name: Name) -> Object:
+async def run_graph(request: Request, namespace: Namespace, name: Name) -> Graph:
     """Return a run's graph. 404 while it is not known."""
-    graph = graph_of_job(await _state(request).client.get_resource("jobs", namespace, name))
+    graph = graph_of_job(await visitor_of(request).client.get_resource("jobs", namespace, name))
     if graph is None:
         raise ApiError(404, "NoGraph", f"the graph of Job {name!r} is not known yet")
     return graph_view(graph)
@@ -127,42 +79,46 @@ async def run_graph(request: Request, namespace: Namespace, name: Name) -> Objec
 @api.get("/runs/{namespace}/{name}/events", response_class=StreamingResponse)
 async def run_events(request: Request, namespace: Namespace, name: Name) -> StreamingResponse:
     """Tell of a run as server-sent events: `run` (all but its steps), `steps` (those that changed), `gone`."""
-    state, key = _state(request), (namespace, name)
-    state.hub.check_room()
+    visitor, key = visitor_of(request), (namespace, name)
+    visitor.state.hub.check_room()
 
     async def tell() -> AsyncIterator[bytes]:
-        told: Object = {}
-        with state.hub.listening(key) as listener:
+        told: dict[str, Step] = {}
+        with visitor.state.hub.listening(key) as listener:
             while True:
                 try:
-                    view = _run_view(await state.client.get_resource("jobs", namespace, name))
+                    view = _run_view(await visitor.client.get_resource("jobs", namespace, name))
+                except SignedOut:
+                    return
                 except ApiError as error:
-                    yield _event("gone" if error.status == 404 else "trouble", {"message": error.message})
+                    if ends(request, error):
+                        return
+                    yield event("gone" if error.status == 404 else "trouble", {"message": error.message})
                     if error.status == 404:
                         return
                 else:
                     steps = view.pop("steps")
                     new = {step: record for step, record in steps.items() if told.get(step) != record}
                     told = steps
-                    yield _event("run", view)
+                    yield event("run", view)
                     if new:
-                        yield _event("steps", new)
-                while not await listener.changes(_BEAT_SECONDS):
-                    yield b": still here\n\n"
-                await asyncio.sleep(_TOGETHER_SECONDS * (5 if len(told) > 1000 else 1))
+                        yield event("steps", new)
+                while not await listener.changes(BEAT_SECONDS):
+                    yield ALIVE
+                await asyncio.sleep(TOGETHER_SECONDS * (5 if len(told) > 1000 else 1))
 
-    return StreamingResponse(tell(), media_type="text/event-stream", headers=_STREAM)
+    return stream(tell())
 
 
 @api.get("/runs/{namespace}/{name}/pods")
-async def run_pods(request: Request, namespace: Namespace, name: Name) -> Object:
+async def run_pods(request: Request, namespace: Namespace, name: Name) -> Pods:
     """Return the pods that are there of a run, by step, and the Kubernetes Events on it."""
-    client = _state(request).client
+    client = visitor_of(request).client
     job = await client.get_resource("jobs", namespace, name)
     pods, events = await asyncio.gather(
         client.pods_of(namespace, job["metadata"]["uid"]), client.events_of(namespace, job["metadata"]["uid"])
     )
-    told = [
+    told: list[Event] = [
         {
             "type": event.get("type", ""),
             "reason": event.get("reason", ""),
@@ -174,58 +130,22 @@ async def run_pods(request: Request, namespace: Namespace, name: Name) -> Object
     return {"pods": attempts_of(pods, job), "events": told}
 
 
-@api.get("/runs/{namespace}/{name}/log", response_class=StreamingResponse)
-async def run_log(
-    request: Request,
-    namespace: Namespace,
-    name: Name,
-    step: Annotated[str, Query(max_length=253)],
-    pod: Annotated[str, Query(max_length=253, description="of an attempt; the last when empty")] = "",
-    follow: bool = False,
-    download: bool = False,
-) -> StreamingResponse:
-    """Stream what an attempt at a step printed as text: its last lines, with `download` all of it as a file."""
-    client = _state(request).client
-    job = await client.get_resource("jobs", namespace, name)
-    found = attempts_of(await client.pods_of(namespace, job["metadata"]["uid"]), job)
-    own = [item for item in found.get(step, []) if not item["ahead"]] or [i for i in found.get("", []) if i["all"]]
-    named = [item for item in own if item["pod"] == pod] if pod else own[-1:]
-    if not named:
-        raise ApiError(404, "NoLog", _why_no_log(job, step, name))
-    parts = own_words(client.log_bytes(namespace, named[0]["pod"], follow, 0 if download else _LOG_TAIL))
-    first = await anext(parts, b"")
-
-    async def stream() -> AsyncIterator[bytes]:
-        yield first
-        try:
-            async for part in parts:
-                yield part
-        except ApiError as error:
-            yield f"[the log broke off: {error.message}]\n".encode()
-
-    headers = dict(_STREAM)
-    if download:
-        file = re.sub(r"[^A-Za-z0-9_.-]", "_", f"{name}-{step}")[:150]
-        headers["Content-Disposition"] = f'attachment; filename="{file}.log"'
-    return StreamingResponse(stream(), media_type="text/plain; charset=utf-8", headers=headers)
-
-
 @api.post("/runs", status_code=201)
-async def launch(request: Request, wanted: Launch) -> Object:
+async def launch(request: Request, wanted: Launch) -> Made:
     """Make a Job, after the same checks as /check, and return where it is."""
-    client = _state(request).client
+    client = visitor_of(request).client
     source = await _source(request, wanted.namespace, wanted.source)
     manifest = await asyncio.to_thread(
         launchpad.job_manifest, source, wanted.namespace, wanted.name, wanted.selection, wanted.config, wanted.mode,
-        wanted.tags,
+        wanted.tags, wanted.maxConcurrent,
     )  # fmt: skip
     return _made(await client.create_resource("jobs", wanted.namespace, manifest))
 
 
 @api.post("/runs/{namespace}/{name}/rerun", status_code=201)
-async def rerun(request: Request, namespace: Namespace, name: Name, wanted: Rerun) -> Object:
+async def rerun(request: Request, namespace: Namespace, name: Name, wanted: Rerun) -> Made:
     """Make a Job that runs steps of a finished one again, and return where it is."""
-    client = _state(request).client
+    client = visitor_of(request).client
     parent = await client.get_resource("jobs", namespace, name)
     clauses = split_clauses(wanted.selection) if wanted.steps == "Selected" else []
     if wanted.steps == "Selected" and not clauses:
@@ -238,12 +158,12 @@ async def rerun(request: Request, namespace: Namespace, name: Name, wanted: Reru
 @api.post("/runs/{namespace}/{name}/cancel", status_code=202)
 async def cancel(request: Request, namespace: Namespace, name: Name) -> Object:
     """Cancel a run: what runs is ended, what has not begun is not run; the Job stays."""
-    client = _state(request).client
+    client = visitor_of(request).client
     job = await client.get_resource("jobs", namespace, name)
     done = [c for c in (job.get("status") or {}).get("conditions") or () if c["type"] == "Finished"]
     if done and done[0]["status"] == "True":
         raise DefinitionError("Finished", f"Job {name!r} is finished already")
-    await client.change_job(namespace, name, job["metadata"]["uid"], {"cancel": True})
+    await client.change_resource("jobs", namespace, name, job["metadata"]["uid"], {"cancel": True})
     return {}
 
 
@@ -252,12 +172,12 @@ async def delete(
     request: Request, namespace: Namespace, name: Name, uid: Annotated[str, Query(max_length=64)]
 ) -> Object:
     """Delete the Job with this uid, and with it its pods."""
-    await _state(request).client.delete_job(namespace, name, uid)
+    await visitor_of(request).client.delete_job(namespace, name, uid)
     return {}
 
 
 @api.post("/source")
-async def source(request: Request, wanted: Check) -> Object:
+async def source(request: Request, wanted: Check) -> Opened:
     """Return what the Launchpad opens with for a source: its graph and its defaults."""
     found = await _source(request, wanted.namespace, wanted.source)
     return {
@@ -266,31 +186,39 @@ async def source(request: Request, wanted: Check) -> Object:
         "selection": ", ".join(found.selection),
         "config": yaml_text.dump(found.run_config),
         "mode": found.mode,
+        "maxConcurrent": found.most,
         "modes": list(launchpad.MODES[:1] if "ops" in found.spec else launchpad.MODES),
         "tags": found.tags,
     }
 
 
 @api.post("/check")
-async def check(request: Request, wanted: Check) -> Object:
+async def check(request: Request, wanted: Check) -> Checked:
     """Return what a selection selects, the JSON Schema of its run config, and all that is wrong."""
     found = await _source(request, wanted.namespace, wanted.source)
     return await asyncio.to_thread(launchpad.check, found, wanted.selection, wanted.config, wanted.example)
 
 
 @api.get("/definitions")
-async def definitions(request: Request) -> Object:
+async def definitions(request: Request) -> Definitions:
     """Return the JobDefinitions, by name."""
-    state = _state(request)
-    await state.ready()
-    found = [definition_summary(state.definitions.items[key]) for key in sorted(state.definitions.items)]
-    return {"served": state.definitions.served, "definitions": found}
+    visitor = visitor_of(request)
+    await visitor.state.ready()
+    last: dict[Key, JobItem] = {}
+    for job in (await visitor.seen(visitor.state.jobs)).values():
+        if job.spec.definition_ref is not None:
+            key = job.metadata.namespace, job.spec.definition_ref.name
+            if key not in last or order_of(job) > order_of(last[key]):
+                last[key] = job
+    seen = await visitor.seen(visitor.state.definitions)
+    found = [definition_summary(item, last.get(key)) for key, item in sorted(seen.items())]
+    return {"served": visitor.state.definitions.served, "definitions": found}
 
 
 @api.get("/definitions/{namespace}/{name}")
-async def definition(request: Request, namespace: Namespace, name: Name) -> Object:
+async def definition(request: Request, namespace: Namespace, name: Name) -> DefinitionView:
     """Return a JobDefinition with its graph, None while that is not known."""
-    found = await _state(request).client.get_resource("jobdefinitions", namespace, name)
+    found = await visitor_of(request).client.get_resource("jobdefinitions", namespace, name)
     read = launchpad.of_definition(found)
     spec = {key: value for key, value in found["spec"].items() if key not in ("code", "ops")}
     return {
@@ -307,18 +235,18 @@ async def definition(request: Request, namespace: Namespace, name: Name) -> Obje
 
 async def _source(request: Request, namespace: str, ref: SourceRef) -> launchpad.Source:
     """Look up what a request wants to run. Raises ApiError, DefinitionError."""
-    state = _state(request)
+    visitor = visitor_of(request)
     if [ref.run, ref.definition, ref.source].count(None) != 2:
         raise DefinitionError("InvalidSource", "exactly one of run, definition and source must be set")
     if ref.source is not None:
-        return launchpad.of_code(ref.source, ref.image or state.image, ref.job)
+        return launchpad.of_code(ref.source, ref.image or visitor.state.image, ref.job)
     if ref.definition is not None:
-        return launchpad.of_definition(await state.client.get_resource("jobdefinitions", namespace, ref.definition))
+        return launchpad.of_definition(await visitor.client.get_resource("jobdefinitions", namespace, ref.definition))
     assert ref.run is not None
-    return launchpad.of_run(await state.client.get_resource("jobs", namespace, ref.run))
+    return launchpad.of_run(await visitor.client.get_resource("jobs", namespace, ref.run))
 
 
-def _run_view(job: Object) -> Object:
+def _run_view(job: Object) -> Run:
     meta, spec, status = job["metadata"], job["spec"], job.get("status") or {}
     shown = {key: value for key, value in spec.items() if key not in ("runConfig",)}
     return {
@@ -344,27 +272,5 @@ def _short(spec: Object) -> Object:
     return spec
 
 
-def _why_no_log(job: Object, step: str, name: str) -> str:
-    steps = (job.get("status") or {}).get("steps") or {}
-    if step not in steps:
-        return f"Job {name!r} has no step {step!r}{nearest(step, steps)}"
-    record = steps[step]
-    if taken := record.get("takenFrom"):
-        return f"step {step!r} was not run here but taken from Job {taken!r}"
-    if record["state"] in ("Succeeded", "Failed", "Canceled") and record.get("attempt"):
-        kept = ((job.get("status") or {}).get("storage") or {}).get("logs")
-        how = (
-            f"the log is in the Job's storage: podgraph job logs {name} --step {step}"
-            if kept
-            else "spec.storage.logs: true would have kept it; spec.execution.podRetention: Always keeps pods"
-        )
-        return f"the pod of step {step!r} is gone, and its log with it; {how}"
-    return f"step {step!r} has no pod yet"
-
-
-def _made(job: Object) -> Object:
+def _made(job: Object) -> Made:
     return {"namespace": job["metadata"]["namespace"], "name": job["metadata"]["name"], "uid": job["metadata"]["uid"]}
-
-
-def _event(kind: str, data: Any) -> bytes:
-    return f"event: {kind}\ndata: {json.dumps(data, ensure_ascii=False, separators=(',', ':'))}\n\n".encode()

@@ -3,40 +3,37 @@
 from __future__ import annotations
 
 import contextlib
+import html
+import json
 import logging
 from collections.abc import AsyncIterator, Collection
 from pathlib import Path
 from typing import Any
 
-from fastapi import FastAPI, Request
+import uvicorn
+from fastapi import Depends, FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import HTMLResponse, JSONResponse, Response
 from starlette.exceptions import HTTPException
-from starlette.middleware.gzip import GZipMiddleware
-from starlette.staticfiles import StaticFiles
 
 from podgraph import __version__
 from podgraph.cluster.client import ApiError
 from podgraph.definition.errors import DefinitionError
 from podgraph.server.api import api
+from podgraph.server.assets import Assets
+from podgraph.server.log_api import log_api
+from podgraph.server.makers import makers
+from podgraph.server.run_list import run_list
 from podgraph.server.security import LOCAL_HOSTS, Guard
+from podgraph.server.sessions import session_api, session_of
 from podgraph.server.state import State
+from podgraph.server.visitors import SignedOut, ends
 
-__all__ = ["STATIC", "create_app", "page_is_built"]
+__all__ = ["STATIC", "create_app", "page_is_built", "served_with"]
 
 STATIC = Path(__file__).with_name("static")
 _LOG = logging.getLogger(__name__)
-_NONCE = "__CSP_NONCE__"
-
-
-class _Assets(StaticFiles):
-    """Files whose names change with their content, so that a browser may keep them."""
-
-    def file_response(self, *args: Any, **options: Any) -> Response:
-        """Return one file."""
-        answer = super().file_response(*args, **options)
-        answer.headers["Cache-Control"] = "public, max-age=31536000, immutable"
-        return answer
+_NONCE, _SESSION = "__CSP_NONCE__", "__SESSION__"
 
 
 def page_is_built(static: Path = STATIC) -> bool:
@@ -55,14 +52,22 @@ def create_app(state: State, hosts: Collection[str] = LOCAL_HOSTS, static: Path 
     app = FastAPI(title="podgraph", version=__version__, docs_url=None, redoc_url=None, lifespan=lifespan)
     app.state.podgraph = state
     app.add_middleware(Guard, hosts=hosts)
-    app.include_router(api)
+    app.include_router(session_api)
+    for router in (run_list, api, log_api, makers):
+        app.include_router(router, dependencies=[Depends(admit)])
 
     @app.exception_handler(DefinitionError)
     async def refused(_: Request, error: DefinitionError) -> JSONResponse:
         return _told(422, error.reason, error.message)
 
+    @app.exception_handler(SignedOut)
+    async def signed_out(_: Request, __: SignedOut) -> JSONResponse:
+        return _told(401, "SignedOut", "nobody is signed in, or not any more; sign in")
+
     @app.exception_handler(ApiError)
-    async def cluster_said(_: Request, error: ApiError) -> JSONResponse:
+    async def cluster_said(request: Request, error: ApiError) -> JSONResponse:
+        if ends(request, error):
+            return _told(401, "SignedOut", "the cluster does not take the token any more; sign in again")
         status = error.status if error.status in (403, 404, 409, 413, 422, 503) else 502
         return _told(status, error.reason, error.message)
 
@@ -81,16 +86,33 @@ def create_app(state: State, hosts: Collection[str] = LOCAL_HOSTS, static: Path 
         return Response("ok")
 
     if page_is_built(static):
-        app.mount("/assets", GZipMiddleware(_Assets(directory=static / "assets")), name="assets")
+        app.mount("/assets", Assets(directory=static / "assets"), name="assets")
     index = (static / "index.html").read_text() if page_is_built(static) else _NOT_BUILT
 
     @app.get("/{path:path}", include_in_schema=False)
     async def page(request: Request, path: str) -> Response:
         if path.startswith(("api/", "assets/")):
             return _told(404, "NotFound", "there is no such address")
-        return HTMLResponse(index.replace(_NONCE, request.scope["state"]["nonce"]))
+        try:  # told at once, so that the page need not ask before it shows anything
+            session = json.dumps(session_of(request))
+        except HTTPException:
+            session = ""
+        told = index.replace(_NONCE, request.scope["state"]["nonce"])
+        return HTMLResponse(told.replace(_SESSION, html.escape(session)))
 
     return app
+
+
+async def admit(request: Request) -> None:
+    """Find out whom a request is from, before anything else is done about it. Raises SignedOut, HTTPException."""
+    state: State = request.app.state.podgraph
+    request.state.visitor = state.auth.visitor(request, state)
+
+
+def served_with(app: FastAPI, **more: Any) -> uvicorn.Config:
+    """Return how uvicorn serves the application: it logs no request, and believes nobody about who is asking."""
+    options: dict[str, Any] = {"log_level": "warning", "access_log": False, "proxy_headers": False, **more}
+    return uvicorn.Config(app, server_header=False, **options)
 
 
 _NOT_BUILT = "<!doctype html><title>podgraph</title><p>The page is not built. Run: make web"

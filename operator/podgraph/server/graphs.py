@@ -6,11 +6,13 @@ import json
 from typing import Any
 
 from podgraph.definition.graph import Graph, Op
+from podgraph.server.views import Graph as GraphView
+from podgraph.server.views import Op as OpView
 
 __all__ = ["graph_view"]
 
 
-def graph_view(graph: Graph) -> dict[str, Any]:
+def graph_view(graph: Graph) -> GraphView:
     """Return the ops in run order, with what they take, give, wait for and need."""
     return {
         "name": graph.name,
@@ -20,7 +22,7 @@ def graph_view(graph: Graph) -> dict[str, Any]:
     }
 
 
-def _op(op: Op) -> dict[str, Any]:
+def _op(op: Op) -> OpView:
     return {
         "name": op.name,
         "description": op.description,

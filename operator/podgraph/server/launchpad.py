@@ -8,20 +8,22 @@ from __future__ import annotations
 
 import re
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from podgraph.definition.config_types import key_path
 from podgraph.definition.errors import DefinitionError
 from podgraph.definition.graph import Graph
 from podgraph.planning.names import GROUP, label_value
 from podgraph.planning.rerun_job import graph_of_job
 from podgraph.run_config.binding import RunConfigError, bind, merge
 from podgraph.run_config.schema import run_config_schema
-from podgraph.run_config.validate import example
+from podgraph.run_config.validate import Problem, example
 from podgraph.runtime.resolve import unpack
 from podgraph.selection import parse_clause, select
 from podgraph.server import yaml_text
+from podgraph.server.views import Checked, ConfigProblem, Slip
 
 __all__ = ["MODES", "Source", "check", "check_tags", "job_manifest", "new_name", "of_code", "of_definition", "of_run"]
 
@@ -41,7 +43,8 @@ Object = Mapping[str, Any]
 class Source:
     """What can be run: a `spec` without its selection, run config and mode, whose defaults stand beside it.
 
-    `graph` is None while it is not known; `why` then says so. `below` is run config that is laid below the editor's.
+    `graph` is None while it is not known; `why` then says so. `most` is how many of its steps run at once, None without
+    a limit. `below` is run config that is laid below the editor's.
     """
 
     stem: str
@@ -51,6 +54,7 @@ class Source:
     selection: tuple[str, ...] = ()
     run_config: dict[str, Any] = field(default_factory=dict)
     mode: str = ""
+    most: int | None = None
     tags: dict[str, str] = field(default_factory=dict)
     labels: dict[str, str] = field(default_factory=dict)
     below: dict[str, Any] = field(default_factory=dict)
@@ -70,6 +74,7 @@ def of_run(job: Object) -> Source:
         tuple(selection),
         run_config,
         (spec.get("execution") or {}).get("mode") or "PodPerStep",
+        (spec.get("execution") or {}).get("maxConcurrent"),
         {key: value for key, value in labels.items() if not _is_ours(key)},
         {key: value for key, value in labels.items() if key == f"{GROUP}/definition"},
     )
@@ -94,6 +99,7 @@ def of_definition(definition: Object) -> Source:
         tuple(spec.get("opSelection") or ()),
         run_config,
         (spec.get("execution") or {}).get("mode") or "PodPerStep",
+        (spec.get("execution") or {}).get("maxConcurrent"),
         {},
         {f"{GROUP}/definition": label_value(name)},
         run_config,
@@ -107,14 +113,15 @@ def of_code(source: str, image: str, job: str) -> Source:
     return Source(stem, {"code": code}, None, "the code is read in the cluster when it is launched", mode="PodPerStep")
 
 
-def check(source: Source, selection: str, config: str, example_of: str = "") -> dict[str, Any]:
+def check(source: Source, selection: str, config: str, example_of: str = "") -> Checked:
     """Return all that is wrong with a selection and run config, each with its place in its text.
 
-    `example_of` asks for run config with an example of what is `Missing` added, or of `All` that can be set.
+    `example_of` asks for run config with an example of what is `Missing` added, with one of `All` that can be set, or
+    with nothing left but what is `Known`.
     """
     clauses, wrong = _clauses(selection, source.graph)
     text = yaml_text.read(config)
-    found: dict[str, Any] = {
+    found: Checked = {
         "graphKnown": source.graph is not None,
         "why": source.why,
         "selected": None,
@@ -124,35 +131,42 @@ def check(source: Source, selection: str, config: str, example_of: str = "") -> 
         "example": None,
     }
     if text.error:
-        found["config"] = [_problem("", text.error, False, text.error_at)]
+        found["config"] = [_problem(Problem("", text.error), text.error_at)]
     if source.graph is None:
         return found
     chosen = select(source.graph, [] if wrong else clauses)
     found["selected"] = None if wrong else list(chosen)
-    found["schema"] = run_config_schema(source.graph, chosen)
+    schema = run_config_schema(source.graph, chosen)
+    found["schema"] = schema
     if text.error:
         return found
     whole = merge(source.below, text.value)
     try:
         bind(source.graph, chosen, whole)
     except RunConfigError as error:
-        found["config"] = [_problem(p.path, p.message, p.missing, text.place(p.path)) for p in error.problems]
+        found["config"] = [_problem(p, text.place(p.path)) for p in error.problems]
         if example_of == "Missing" and error.example:
             found["example"] = yaml_text.dump(merge(text.value, error.example))
+        if example_of == "Known":
+            extra = {problem.path for problem in error.problems if problem.extra}
+            found["example"] = yaml_text.dump(_without(text.value, extra, ""))
     except DefinitionError as error:  # a selection that config cannot mend
         found["selection"] = found["selection"] or _slip(error, 0, len(selection))
     if example_of == "All":
-        schema = {k: v for k, v in found["schema"].items() if k != "execution"}
-        made = example(schema, everything=True) or {}
+        made = example({k: v for k, v in schema.items() if k != "execution"}, everything=True) or {}
         made.pop("execution", None)
         found["example"] = yaml_text.dump(merge(made, text.value))
     return found
 
 
 def job_manifest(
-    source: Source, namespace: str, name: str, selection: str, config: str, mode: str, tags: Mapping[str, str]
-) -> dict[str, Any]:
-    """Return the Job to be made. Raises DefinitionError for what :func:`check` finds."""
+    source: Source, namespace: str, name: str, selection: str, config: str, mode: str, tags: Mapping[str, str],
+    most: int | None = None,
+) -> dict[str, Any]:  # fmt: skip
+    """Return the Job to be made. Raises DefinitionError for what :func:`check` finds.
+
+    `most` steps run at once: as the source has it when None, without a limit when 0.
+    """
     found = check(source, selection, config)
     if found["selection"]:
         raise DefinitionError(found["selection"]["reason"], found["selection"]["message"])
@@ -173,6 +187,9 @@ def job_manifest(
     if mode and mode != source.mode:
         execution = {key: value for key, value in (spec.get("execution") or {}).items() if key != "startMethod"}
         spec["execution"] = {**execution, "mode": mode}
+    if most is not None and most != (source.most or 0):
+        execution = {key: value for key, value in (spec.get("execution") or {}).items() if key != "maxConcurrent"}
+        spec["execution"] = {**execution, **({"maxConcurrent": most} if most else {})}
     meta: dict[str, Any] = {"name": name or new_name(source.stem), "namespace": namespace}
     if labels := {**source.labels, **tags}:
         meta["labels"] = labels
@@ -204,7 +221,7 @@ def new_name(stem: str) -> str:
     return f"{stem[:54].strip('-.') or 'job'}-{secrets.token_hex(4)}"
 
 
-def _clauses(text: str, graph: Graph | None) -> tuple[list[str], dict[str, Any] | None]:
+def _clauses(text: str, graph: Graph | None) -> tuple[list[str], Slip | None]:
     """Split a selection at its commas; return the clauses, and what is wrong with the first wrong one."""
     if not text.strip():
         return [], None
@@ -230,12 +247,35 @@ def _clauses(text: str, graph: Graph | None) -> tuple[list[str], dict[str, Any] 
     return clauses, None
 
 
-def _slip(error: DefinitionError, start: int, end: int) -> dict[str, Any]:
+def _slip(error: DefinitionError, start: int, end: int) -> Slip:
     return {"reason": error.reason, "message": error.message, "from": start, "to": end}
 
 
-def _problem(path: str, message: str, missing: bool, place: Sequence[int]) -> dict[str, Any]:
-    return {"path": path, "message": message, "missing": missing, "from": place[0], "to": place[1]}
+def _problem(problem: Problem, place: Sequence[int]) -> ConfigProblem:
+    return {
+        "path": problem.path,
+        "message": problem.message,
+        "missing": problem.missing,
+        "extra": problem.extra,
+        "from": place[0],
+        "to": place[1],
+    }
+
+
+def _without(value: Any, paths: Collection[str], at: str) -> Any:
+    """Return a value without what stands at these paths, and without mappings that have nothing else."""
+    if isinstance(value, list):
+        return [_without(item, paths, at + key_path(number)) for number, item in enumerate(value)]
+    if not isinstance(value, dict):
+        return value
+    kept = {}
+    for key, item in value.items():
+        path = (at + key_path(key)).lstrip(".")
+        if path not in paths:
+            inner = _without(item, paths, path)
+            if inner != {} or item == {}:
+                kept[key] = inner
+    return kept
 
 
 def _is_ours(key: str) -> bool:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from typing import Any
 
+from podgraph.definition.errors import nearest
 from podgraph.planning import names
+from podgraph.planning.kept_logs import has_run, lost
 from podgraph.runtime.protocol import LINE_MARK
+from podgraph.server.views import Pod
 
-__all__ = ["attempts_of", "own_words"]
+__all__ = ["attempts_of", "own_words", "why_none"]
 
 _MARK = LINE_MARK.encode()
 _MOST_LINE = 64 * 1024
@@ -16,12 +19,12 @@ _MOST_LINE = 64 * 1024
 Object = Mapping[str, Any]
 
 
-def attempts_of(pods: list[dict[str, Any]], job: Object) -> dict[str, list[dict[str, Any]]]:
+def attempts_of(pods: list[dict[str, Any]], job: Object) -> dict[str, list[Pod]]:
     """Return what is told of the pods of each step, the oldest attempt first; those of the Job itself under "".
 
     Pods that only waited for a step to be ready, and were deleted, are no attempts and not there any more.
     """
-    found: dict[str, list[dict[str, Any]]] = {}
+    found: dict[str, list[Pod]] = {}
     run = names.run_pod(job["metadata"]["name"], job["metadata"]["uid"])
     for pod in pods:
         meta, status = pod["metadata"], pod.get("status") or {}
@@ -47,7 +50,19 @@ def attempts_of(pods: list[dict[str, Any]], job: Object) -> dict[str, list[dict[
     return found
 
 
-async def own_words(parts: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+def why_none(job: Object, step: str) -> str:
+    """Return why a step has no pod whose log could be shown."""
+    name, steps = job["metadata"]["name"], (job.get("status") or {}).get("steps") or {}
+    if step not in steps:
+        return f"Job {name!r} has no step {step!r}{nearest(step, steps)}"
+    if taken := steps[step].get("takenFrom"):
+        return f"step {step!r} was not run here but taken from Job {taken!r}"
+    if has_run(steps[step]):
+        return f"the pod of step {step!r} is gone, and its logs with it; {lost(job)}"
+    return f"step {step!r} has no pod yet"
+
+
+async def own_words(parts: AsyncIterator[bytes]) -> AsyncGenerator[bytes]:
     """Yield whole lines of a log but for those with our mark; a line longer than 64 KiB comes in pieces."""
     rest, hiding = b"", False
     async for part in parts:

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
+from fastapi import Path
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from typing_extensions import TypedDict
 
 from podgraph.server.yaml_text import MOST_TEXT
 
-__all__ = ["Check", "Launch", "Named", "Problems", "Rerun", "SourceRef"]
+__all__ = ["Check", "Launch", "Made", "Name", "Named", "Namespace", "Problems", "Rerun", "SourceRef"]
+
+Namespace = Annotated[str, Path(max_length=63, pattern=r"^[a-z0-9]([a-z0-9-]*[a-z0-9])?$")]
+Name = Annotated[str, Path(max_length=253, pattern=r"^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$")]
 
 Named = Annotated[str, StringConstraints(min_length=1, max_length=253, pattern=r"^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$")]
 Text = Annotated[str, StringConstraints(max_length=MOST_TEXT)]
@@ -38,17 +43,18 @@ class Check(_Strict):
     source: SourceRef
     selection: Annotated[str, StringConstraints(max_length=_MOST_SELECTION)] = ""
     config: Text = ""
-    example: Literal["", "Missing", "All"] = ""
+    example: Literal["", "Missing", "All", "Known"] = ""
 
 
 class Launch(_Strict):
-    """A Job to be made."""
+    """A Job to be made; `maxConcurrent` is as the source has it when absent, 0 for no limit."""
 
     namespace: Named
     source: SourceRef
     selection: Annotated[str, StringConstraints(max_length=_MOST_SELECTION)] = ""
     config: Text = ""
     mode: Literal["", "PodPerStep", "InProcess", "Multiprocess"] = ""
+    maxConcurrent: Annotated[int, Field(ge=0, le=5000)] | None = None
     tags: dict[Short, Short] = Field(default_factory=dict, max_length=64)
     name: Annotated[str, StringConstraints(max_length=253)] = ""
 
@@ -65,3 +71,11 @@ class Problems(BaseModel):
 
     reason: str
     message: str
+
+
+class Made(TypedDict):
+    """Where a Job is that was made."""
+
+    namespace: str
+    name: str
+    uid: str

@@ -39,7 +39,7 @@ _HEADERS = {
 
 
 class Guard:
-    """Refuses unknown hosts, writes from elsewhere and large bodies, and adds the security headers to each answer.
+    """Refuses unknown hosts, requests from other sites and large bodies, and adds the security headers to each answer.
 
     `hosts` are the names by which the server may be spoken to; the port does not matter. `/healthz` takes any.
     """
@@ -93,9 +93,11 @@ class Guard:
         length = headers.get("content-length", "0")
         if length.isdigit() and int(length) > MOST_BODY:
             return 413, _TOO_LARGE
-        if scope["method"] in ("GET", "HEAD"):
-            return 0, ""
         origin, site = headers.get("origin"), headers.get("sec-fetch-site", "same-origin")
+        if scope["method"] in ("GET", "HEAD"):
+            if scope["path"].startswith("/api/") and site not in ("same-origin", "none"):
+                return 403, "the API is read by this page alone: the request comes from another site"
+            return 0, ""
         own = origin is not None and origin.partition("://")[2].lower() == host.lower()
         if not own or site != "same-origin":
             return 403, "writes are taken from this page alone: the request's Origin is not this server"

@@ -11,6 +11,7 @@ from podgraph.cluster.page import PageClient
 from podgraph.cluster.resources import ResourceReflector
 from podgraph.server.hub import Hub
 from podgraph.server.summaries import DefinitionItem, JobItem
+from podgraph.server.visitors import Auth, Own, Visitor
 
 __all__ = ["State"]
 
@@ -18,11 +19,16 @@ _READY_SECONDS = 10
 
 
 class State:
-    """Made once for a server. `namespace` is the one it shows, "" for all; `image` that of Python code without one."""
+    """Made once for a server. `namespace` is the one it shows, "" for all; `image` that of Python code without one.
 
-    def __init__(self, client: PageClient, namespace: str, image: str = "") -> None:
-        self.client, session = client, client.session
+    `client` has the server's own rights. What is asked for in a request is done with those of its visitor instead.
+    """
+
+    def __init__(self, client: PageClient, namespace: str, image: str = "", auth: Auth | None = None) -> None:
+        session = client.session
         self.namespace, self.image = namespace, image
+        self.auth = auth or Own()
+        self.own = Visitor(self, client, own=True)
         self.hub = Hub()
         self.jobs = ResourceReflector(session, "jobs", namespace, JobItem, self.hub.tell)
         self.definitions = ResourceReflector(session, "jobdefinitions", namespace, DefinitionItem, lambda _: None)

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 import msgspec
 
 from podgraph.planning.names import GROUP
+from podgraph.scheduling.making import SCHEDULE_LABEL, SENSOR_LABEL
+from podgraph.server.views import Definition, Summary
 
-__all__ = ["DefinitionItem", "JobItem", "definition_summary", "matches", "order_of", "run_summary"]
+__all__ = ["DefinitionItem", "JobItem", "Wanted", "definition_summary", "order_of", "run_summary"]
 
 _MOST_MESSAGE = 300
 
@@ -80,7 +83,7 @@ class DefinitionItem(_Part, frozen=True):
     status: _DefinitionStatus = _DefinitionStatus()
 
 
-def run_summary(job: JobItem) -> dict[str, Any]:
+def run_summary(job: JobItem) -> Summary:
     """Return what the page shows of a Job in its list."""
     meta, spec, status = job.metadata, job.spec, job.status
     by_type = {condition.type: condition for condition in status.conditions}
@@ -104,12 +107,20 @@ def run_summary(job: JobItem) -> dict[str, Any]:
         "definition": definition,
         "code": code,
         "rerunOf": spec.rerun_of.name if spec.rerun_of else "",
+        "maker": _maker(meta.labels),
         "tags": {key: value for key, value in meta.labels.items() if not key.startswith(f"{GROUP}/")},
     }
 
 
-def definition_summary(item: DefinitionItem) -> dict[str, Any]:
-    """Return what the page shows of a JobDefinition in its list."""
+def _maker(labels: Mapping[str, str]) -> str:
+    for label, kind in ((SCHEDULE_LABEL, "schedules"), (SENSOR_LABEL, "sensors")):
+        if label in labels:
+            return f"{kind}/{labels[label]}"
+    return ""
+
+
+def definition_summary(item: DefinitionItem, last: JobItem | None = None) -> Definition:
+    """Return what the page shows of a JobDefinition in its list; `last` is its newest run."""
     meta = item.metadata
     ready = next((c for c in item.status.conditions if c.type == "Ready"), _Condition())
     seen = ready.observed_generation in (0, meta.generation)
@@ -120,6 +131,7 @@ def definition_summary(item: DefinitionItem) -> dict[str, Any]:
         "ready": ready.status if seen and ready.status else "Unknown",
         "message": ready.message if seen else "the operator has not seen it yet",
         "ops": item.status.op_count,
+        "lastRun": None if last is None else run_summary(last),
     }
 
 
@@ -128,15 +140,37 @@ def order_of(job: JobItem) -> tuple[str, str, str]:
     return job.metadata.creation_timestamp, job.metadata.namespace, job.metadata.name
 
 
-def matches(summary: dict[str, Any], states: frozenset[str], text: str) -> bool:
-    """Whether a run is one of those that a list asks for.
+@dataclass(frozen=True)
+class Wanted:
+    """Which runs a list asks for; what is empty asks for nothing.
 
-    `text` stands somewhere in its name, namespace, definition or a tag written as key=value.
+    `text` stands somewhere in a run's name, namespace, definition or a tag written as key=value; `tags` are all there
+    (one without a `=` with any value); `since` and `until` are times between which it was made.
     """
-    if states and summary["state"] not in states:
-        return False
-    if not text:
-        return True
-    tags = [f"{key}={value}" for key, value in summary["tags"].items()]
-    places = [summary["name"], summary["namespace"], summary["definition"], summary["code"], *tags]
-    return any(text in place.lower() for place in places)
+
+    states: frozenset[str] = frozenset()
+    text: str = ""
+    namespace: str = ""
+    definition: str = ""
+    maker: str = ""
+    tags: tuple[str, ...] = field(default=())
+    since: str = ""
+    until: str = ""
+
+    def takes(self, summary: Summary) -> bool:
+        """Whether a run is one of them."""
+        wanted = (
+            not self.states or summary["state"] in self.states,
+            not self.namespace or summary["namespace"] == self.namespace,
+            not self.definition or summary["definition"] == self.definition,
+            not self.maker or summary["maker"] == self.maker,
+            not self.since or summary["created"] >= self.since,
+            not self.until or summary["created"] < self.until,
+        )
+        if not all(wanted):
+            return False
+        own = [f"{key}={value}" for key, value in summary["tags"].items()]
+        if not all(tag in own if "=" in tag else tag in summary["tags"] for tag in self.tags):
+            return False
+        places = [summary["name"], summary["namespace"], summary["definition"], summary["code"], *own]
+        return not self.text or any(self.text in place.lower() for place in places)

@@ -1,160 +1,32 @@
-// What the server tells (operator/podgraph/server/api.py), and how it is asked.
+// What the server tells, by its OpenAPI document (openapi.json), and how it is asked.
+import type { components } from "./generated/schema";
 
-export type Summary = {
-  namespace: string;
-  name: string;
-  uid: string;
-  created: string;
-  deleting: boolean;
-  state: string;
-  message: string;
-  finished: boolean;
-  canceling: boolean;
-  progress: string;
-  counts: Record<string, number>;
-  start: string | null;
-  completion: string | null;
-  definition: string;
-  code: string;
-  rerunOf: string;
-  tags: Record<string, string>;
-};
+type Schemas = components["schemas"];
 
-export type Stored = { format: string; size?: number; key?: string };
-
-export type Step = {
-  state: string;
-  attempt?: number;
-  infrastructureFailures?: number;
-  retryTime?: string;
-  startTime?: string;
-  completionTime?: string;
-  outputs?: Record<string, string>;
-  stored?: Record<string, Stored>;
-  takenFrom?: string;
-  reason?: string;
-  message?: string;
-};
-
+export type Summary = Schemas["Summary"];
+export type Step = Schemas["Step"];
 export type Steps = Record<string, Step>;
-
-export type Condition = { type: string; status: string; reason: string; message: string; lastTransitionTime: string };
-
-export type Run = {
-  summary: Summary;
-  conditions: Condition[];
-  hasGraph: boolean;
-  selection: string[];
-  mode: string;
-  config: string;
-  source: string;
-  yaml: string;
-  storage: { url?: string } | null;
-  version: string;
-};
-
-export type OpInput = {
-  name: string;
-  type: string;
-  sources: { op: string; output: string }[];
-  fanIn: boolean;
-  ordering: boolean;
-  literal: string | null;
-  default: string | null;
-  jobInput: string;
-};
-
-export type Op = {
-  name: string;
-  description: string;
-  inputs: OpInput[];
-  outputs: { name: string; required: boolean }[];
-  upstream: string[];
-  config: JsonSchema | null;
-  resources: string[];
-  tags: Record<string, string>;
-  maxRetries: number;
-  timeout: number | null;
-};
-
-export type Graph = { name: string; ops: Op[]; resources: Record<string, JsonSchema | null>; tags: Record<string, string> };
-
+export type Condition = Schemas["Condition"];
+export type Run = Schemas["Run"];
+export type Op = Schemas["Op"];
+export type Graph = Schemas["Graph"];
 export type JsonSchema = { [key: string]: unknown };
-
-export type Pod = {
-  pod: string;
-  uid: string;
-  node: string;
-  phase: string;
-  ahead: boolean;
-  all: boolean;
-  created: string;
-  started: string | null;
-  ended: string | null;
-  exitCode: number | null;
-  reason: string;
-  message: string;
-  image: string;
-};
-
-export type ClusterEvent = { type: string; reason: string; message: string; time: string };
-export type Pods = { pods: Record<string, Pod[]>; events: ClusterEvent[] };
-
-export type Source =
-  | { run: string }
-  | { definition: string }
-  | { source: string; image: string; job: string };
-
-export type Opened = {
-  graph: Graph | null;
-  why: string;
-  selection: string;
-  config: string;
-  mode: string;
-  modes: string[];
-  tags: Record<string, string>;
-};
-
-export type Problem = { path: string; message: string; missing: boolean; from: number; to: number };
-
-export type Checked = {
-  graphKnown: boolean;
-  why: string;
-  selected: string[] | null;
-  selection: { reason: string; message: string; from: number; to: number } | null;
-  config: Problem[];
-  schema: JsonSchema | null;
-  example: string | null;
-};
-
-export type Definition = {
-  namespace: string;
-  name: string;
-  created: string;
-  ready: string;
-  message: string;
-  ops: number | null;
-};
-
-export type DefinitionView = {
-  namespace: string;
-  name: string;
-  graph: Graph | null;
-  why: string;
-  settings: string;
-  source: string;
-  conditions: Condition[];
-};
-
-export type Info = {
-  version: string;
-  namespace: string;
-  namespaces: string[];
-  definitions: boolean;
-  jobs: boolean;
-  trouble: string;
-  stepImage: string;
-};
+export type Pod = Schemas["Pod"];
+export type ClusterEvent = Schemas["Event"];
+export type Pods = Schemas["Pods"];
+export type Opened = Schemas["Opened"];
+export type Problem = Schemas["ConfigProblem"];
+export type Checked = Schemas["Checked"];
+export type Definition = Schemas["Definition"];
+export type DefinitionView = Schemas["DefinitionView"];
+export type Info = Schemas["Info"];
+export type Maker = Schemas["Maker"];
+export type Tick = Schemas["Tick"];
+export type MakerView = Schemas["MakerView"];
+export type Made = Schemas["Made"];
+export type Runs = Schemas["Runs"];
+export type Session = Schemas["Session"];
+export type Source = Partial<Schemas["SourceRef"]>;
 
 /** What the server refuses, as a sentence. */
 export class Refused extends Error {
@@ -165,7 +37,11 @@ export class Refused extends Error {
   }
 }
 
+/** Told to the window when the server does not know (any more) who is asking. */
+export const SIGNED_OUT = "podgraph-signed-out";
+
 export async function refusedBy(answer: Response): Promise<Refused> {
+  if (answer.status === 401) window.dispatchEvent(new Event(SIGNED_OUT));
   try {
     const told = (await answer.json()) as { message?: string };
     return new Refused(answer.status, told.message || answer.statusText);
@@ -191,5 +67,10 @@ export async function ask<T>(path: string, method = "GET", body?: unknown, signa
   return (await answer.json()) as T;
 }
 
-export const runPath = (run: { namespace: string; name: string }) =>
-  `/runs/${encodeURIComponent(run.namespace)}/${encodeURIComponent(run.name)}`;
+const named = (item: { namespace: string; name: string }) => `${encodeURIComponent(item.namespace)}/${encodeURIComponent(item.name)}`;
+
+export const runPath = (run: { namespace: string; name: string }) => `/runs/${named(run)}`;
+export const jobPath = (job: { namespace: string; name: string }) => `/jobs/${named(job)}`;
+export const makerPath = (maker: { kind: string; namespace: string; name: string }) => `/${maker.kind}/${named(maker)}`;
+export const launchpadPath = (job: { namespace: string; name: string }) =>
+  `/launchpad?${new URLSearchParams({ definition: `${job.namespace}/${job.name}` })}`;

@@ -2,16 +2,24 @@ import { ActionIcon, Anchor, AppShell, Group, Loader, Text, useComputedColorSche
 import { lazy, Suspense } from "react";
 import { Link, Redirect, Route, Switch, useLocation } from "wouter";
 import { RunsPage } from "./pages/runs";
+import { Account } from "./session";
 
 const RunPage = lazy(() => import("./pages/run"));
 const LaunchpadPage = lazy(() => import("./pages/launchpad"));
 const JobsPage = lazy(() => import("./pages/jobs"));
+const JobPage = lazy(() => import("./pages/job"));
+const MakersPage = lazy(() => import("./pages/makers"));
+const MakerPage = lazy(() => import("./pages/maker"));
 
 const PLACES = [
   ["/runs", "Runs"],
   ["/jobs", "Jobs"],
+  ["/schedules", "Schedules"],
+  ["/sensors", "Sensors"],
   ["/launchpad", "Launchpad"],
 ] as const;
+
+const KINDS = ["schedules", "sensors"] as const;
 
 function Header() {
   const [at] = useLocation();
@@ -45,14 +53,17 @@ function Header() {
           ))}
         </Group>
       </Group>
-      <ActionIcon
-        variant="subtle"
-        color="gray"
-        aria-label={dark ? "Use light colors" : "Use dark colors"}
-        onClick={() => setColorScheme(dark ? "light" : "dark")}
-      >
-        {dark ? "☀" : "☾"}
-      </ActionIcon>
+      <Group gap="sm" wrap="nowrap">
+        <Account />
+        <ActionIcon
+          variant="subtle"
+          color="gray"
+          aria-label={dark ? "Use light colors" : "Use dark colors"}
+          onClick={() => setColorScheme(dark ? "light" : "dark")}
+        >
+          {dark ? "☀" : "☾"}
+        </ActionIcon>
+      </Group>
     </Group>
   );
 }
@@ -72,7 +83,22 @@ export function App() {
             <Route path="/runs/:namespace/:name">
               {(at) => <RunPage key={`${at.namespace}/${at.name}`} namespace={at.namespace} name={at.name} />}
             </Route>
-            <Route path="/jobs/:namespace?/:name?">{(at) => <JobsPage namespace={at.namespace} name={at.name} />}</Route>
+            <Route path="/jobs">
+              <JobsPage />
+            </Route>
+            <Route path="/jobs/:namespace/:name">
+              {(at) => <JobPage key={`${at.namespace}/${at.name}`} namespace={at.namespace} name={at.name} />}
+            </Route>
+            {KINDS.map((kind) => (
+              <Route key={kind} path={`/${kind}`}>
+                <MakersPage key={kind} kind={kind} />
+              </Route>
+            ))}
+            {KINDS.map((kind) => (
+              <Route key={`one of ${kind}`} path={`/${kind}/:namespace/:name`}>
+                {(at) => <MakerPage key={`${at.namespace}/${at.name}`} kind={kind} namespace={at.namespace} name={at.name} />}
+              </Route>
+            ))}
             <Route path="/launchpad">
               <LaunchpadPage />
             </Route>

@@ -16,6 +16,20 @@ export function age(time: string, now: number): string {
   return `${Math.floor(seconds / 86400)}d`;
 }
 
+/** How far a time lies ahead, or that it is due. */
+export function ahead(time: string, now: number): string {
+  const left = Date.parse(time) - now;
+  return left <= 0 ? "due" : `in ${age(new Date(now - left).toISOString(), now)}`;
+}
+
+/** A time of day, with its date unless that is today. */
+export function moment(time: string, now: number): string {
+  const at = new Date(time);
+  const isToday = at.toDateString() === new Date(now).toDateString();
+  const day = isToday ? "" : `${at.toLocaleDateString([], { month: "short", day: "numeric" })} `;
+  return day + at.toLocaleTimeString([], { hour12: false });
+}
+
 export const clock = (time: string) => new Date(time).toLocaleTimeString([], { hour12: false });
 
 export const bytes = (size: number) =>

@@ -1,6 +1,8 @@
 // Live data: lists and runs that follow the cluster by server-sent events.
 import { useCallback, useEffect, useReducer, useRef, useState } from "react";
-import { ask, runPath, type Graph, type Pods, type Run, type Steps, type Summary } from "./api";
+import { ask, runPath, type Graph, type Pods, type Run, type Runs, type Steps, type Summary } from "./api";
+import { matches, searchOf, type RunQuery } from "./runs/query";
+import { listen } from "./stream";
 
 /** The time now, told each `every` milliseconds while `on`. */
 export function useNow(every: number, on = true): number {
@@ -16,63 +18,41 @@ export function useNow(every: number, on = true): number {
 
 export const useTick = () => useReducer((n: number) => n + 1, 0);
 
+const LIMIT = "300"; // runs that are asked for at a time
+
 const keyOf = (run: { namespace: string; name: string }) => `${run.namespace}/${run.name}`;
 const newer = (a: Summary, b: Summary) =>
   a.created !== b.created ? (a.created < b.created ? 1 : -1) : keyOf(a) < keyOf(b) ? 1 : -1;
 
 export type RunList = { runs: Summary[]; total: number; loading: boolean; error: string; live: boolean; more: () => void };
 
-function matches(run: Summary, states: string[], text: string): boolean {
-  if (states.length && !states.includes(run.state)) return false;
-  const tags = Object.entries(run.tags).map(([key, value]) => `${key}=${value}`);
-  return !text || [run.name, run.namespace, run.definition, run.code, ...tags].some((t) => t.toLowerCase().includes(text));
-}
-
 /** Runs that match, the newest first; more of them as `more` is called, changes as they happen. */
-export function useRuns(states: string[], filter: string): RunList {
-  const text = filter.trim().toLowerCase();
-  const state = states.join(",");
+export function useRuns(query: RunQuery): RunList {
+  const asked = searchOf(query);
   const [shown, setShown] = useState<{ runs: Summary[]; total: number; next: string }>({ runs: [], total: 0, next: "" });
   const [loading, setLoading] = useState(true);
   const [error, setError] = useState("");
   const [live, setLive] = useState(false);
   const busy = useRef(false);
   const next = useRef("");
-
-  const load = useCallback(
-    async (before: string, signal?: AbortSignal) => {
-      busy.current = true;
-      try {
-        const query = new URLSearchParams({ state, text, before, limit: "300" });
-        const page = await ask<{ runs: Summary[]; next: string; total: number }>(`/runs?${query}`, "GET", undefined, signal);
-        next.current = page.next;
-        setShown((old) => ({ runs: before ? merged(old.runs, page.runs) : page.runs, total: page.total, next: page.next }));
-        setError("");
-      } catch (problem) {
-        if (!signal?.aborted) setError((problem as Error).message);
-      } finally {
-        busy.current = false;
-        if (!signal?.aborted) setLoading(false);
-      }
-    },
-    [state, text],
-  );
+  const ended = useRef(new AbortController());
+  const wanted = useRef(query);
+  wanted.current = query;
 
   useEffect(() => {
-    const ended = new AbortController();
+    ended.current = new AbortController();
     setLoading(true);
-    const events = new EventSource("/api/runs/events");
-    // Each time the line is up, the list is loaded anew: what happened before is not told again.
-    events.addEventListener("hello", () => {
+    // Each time the line is up, the whole list is told again, and then what changes of it.
+    const list = (page: Runs) => {
+      next.current = page.next;
+      setShown(page);
+      setError("");
       setLive(true);
-      void load("", ended.signal);
-    });
-    events.onerror = () => setLive(false);
-    events.addEventListener("runs", (event) => {
-      const { changed, gone } = JSON.parse(event.data) as { changed: Summary[]; gone: [string, string][] };
+      setLoading(false);
+    };
+    const runs = ({ changed, gone }: { changed: Summary[]; gone: [string, string][] }) => {
       const out = new Set(gone.map(([namespace, name]) => `${namespace}/${name}`));
-      const wanted = state ? state.split(",") : [];
-      const inside = changed.filter((run) => matches(run, wanted, text));
+      const inside = changed.filter((run) => matches(run, wanted.current));
       for (const run of changed) out.add(keyOf(run));
       setShown((old) => {
         const kept = old.runs.filter((run) => !out.has(keyOf(run)));
@@ -81,16 +61,34 @@ export function useRuns(states: string[], filter: string): RunList {
         const runs = merged(kept, fresh);
         return { ...old, runs, total: Math.max(0, old.total + runs.length - old.runs.length) };
       });
+    };
+    const close = listen(`/runs/events?${asked}&limit=${LIMIT}`, { list, runs }, (why) => {
+      setLive(false);
+      if (why) setError(why);
+      setLoading(false);
     });
     return () => {
-      ended.abort();
-      events.close();
+      ended.current.abort();
+      close();
     };
-  }, [load, state, text]);
+  }, [asked]);
 
   const more = useCallback(() => {
-    if (!busy.current && next.current) void load(next.current);
-  }, [load]);
+    if (busy.current || !next.current) return;
+    busy.current = true;
+    const { signal } = ended.current;
+    ask<Runs>(`/runs?${asked}&${new URLSearchParams({ before: next.current, limit: LIMIT })}`, "GET", undefined, signal)
+      .then(
+        (page) => {
+          next.current = page.next;
+          setShown((old) => ({ runs: merged(old.runs, page.runs), total: page.total, next: page.next }));
+        },
+        (problem: Error) => {
+          if (!signal.aborted) setError(problem.message);
+        },
+      )
+      .finally(() => (busy.current = false));
+  }, [asked]);
   return { runs: shown.runs, total: shown.total, loading, error, live, more };
 }
 
@@ -118,26 +116,28 @@ export function useRun(namespace: string, name: string): LiveRun {
     setGraph(null);
     setGone(false);
     setTrouble("");
-    const events = new EventSource(`/api${path}/events`);
     let first = true;
-    events.onopen = () => {
-      first = true;
-      setTrouble("");
+    const on = {
+      run: (told: Run) => {
+        setTrouble("");
+        setRun(told);
+      },
+      steps: (told: Steps) => {
+        const whole = first; // a new line tells all steps again
+        first = false;
+        setSteps((old) => (whole ? told : { ...old, ...told }));
+      },
+      gone: () => {
+        setGone(true);
+        close();
+      },
+      trouble: ({ message }: { message: string }) => setTrouble(message),
     };
-    events.addEventListener("run", (event) => setRun(JSON.parse(event.data) as Run));
-    events.addEventListener("steps", (event) => {
-      const told = JSON.parse(event.data) as Steps;
-      const whole = first; // a new line tells all steps again
-      first = false;
-      setSteps((old) => (whole ? told : { ...old, ...told }));
+    const close = listen(`${path}/events`, on, (why) => {
+      first = true;
+      setTrouble(why || "the server does not answer; trying again");
     });
-    events.addEventListener("gone", () => {
-      setGone(true);
-      events.close();
-    });
-    events.addEventListener("trouble", (event) => setTrouble((JSON.parse(event.data) as { message: string }).message));
-    events.onerror = () => setTrouble("the server does not answer; trying again");
-    return () => events.close();
+    return () => close();
   }, [path]);
 
   const known = run?.hasGraph ?? false;

@@ -6,6 +6,7 @@ import { Notifications } from "@mantine/notifications";
 import { createRoot } from "react-dom/client";
 import { App } from "./app";
 import { nonce } from "./nonce";
+import { SignedIn } from "./session";
 
 const theme = createTheme({
   primaryColor: "indigo",
@@ -18,6 +19,8 @@ const theme = createTheme({
 createRoot(document.getElementById("root")!).render(
   <MantineProvider theme={theme} defaultColorScheme="auto" getStyleNonce={() => nonce}>
     <Notifications position="bottom-right" />
-    <App />
+    <SignedIn>
+      <App />
+    </SignedIn>
   </MantineProvider>,
 );

@@ -60,6 +60,7 @@ class FakeCluster(PodActions):
         self.watches = Watches(self.store, bookmark_interval)
         self.server = ApiServer(self.registry, self.watches, self.faults, self.logs)
         self.server.watch_gone = watch_gone
+        self.people = self.server.people
         self.pods = self.resource("pods")
         self.termination_delay = termination_delay
         self.url = ""

@@ -15,6 +15,7 @@ from . import errors
 from .errors import ApiError, bad_request, invalid, too_large
 from .faults import Faults
 from .logs import Logs
+from .people import People
 from .registry import Registry
 from .resources import Resource, discover
 from .selectors import selector
@@ -62,6 +63,7 @@ class ApiServer:
     def __init__(self, registry: Registry, watches: Watches, faults: Faults, logs: Logs) -> None:
         self.registry, self.watches, self.faults, self.logs = registry, watches, faults, logs
         self.store = registry.store
+        self.people = People()
         self.requests: list[Request] = []
         self.watch_gone = False
         self.refuse_pod: Callable[[Obj], str] | None = None
@@ -124,7 +126,11 @@ class ApiServer:
     ) -> web.StreamResponse:
         if request.path in ("/healthz", "/livez", "/readyz"):
             return web.Response(text="ok")
+        if review := self.people.review(request, record.body):
+            return self._json(dumps(review), 201)
         target = self.target(request.path)
+        if target is not None:
+            self.people.check(request, request.method.lower(), target.resource.qualified, target.namespace)
         if target is None:
             document = discover(list(self.store.tables), request.path)
             if document is None or request.method != "GET":

@@ -55,6 +55,7 @@ def node_version(text: str) -> tuple[int, ...]:
 
 def source_stamp(sources: Path) -> str:
     """Changes with the content of any source file of the page."""
-    files = sorted(file for file in sources.rglob("*") if file.is_file() and "node_modules" not in file.parts)
+    made = {"node_modules", "generated"}
+    files = sorted(file for file in sources.rglob("*") if file.is_file() and not made & set(file.parts))
     parts = [part for file in files for part in (str(file.relative_to(sources)).encode(), file.read_bytes())]
     return fingerprint(*parts)

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+from typing import Any
+
 import pytest
 
+from podgraph.cli.cluster import Cluster
 from podgraph.cli.jobs import _print_lines
+from podgraph.planning.names import OP_ANNOTATION, resolve_pod, run_pod
 from podgraph.runtime.protocol import Record
 from podgraph.runtime.reports import StepReport
 
@@ -16,3 +21,28 @@ def test_what_a_pod_says_to_the_operator_is_left_out(step: str, capsys: pytest.C
     _print_lines(lines, "add", step)
     printed = ["one", "", "two, and no end of line"]
     assert capsys.readouterr().out.splitlines() == (printed if step else [f"add | {line}" for line in printed])
+
+
+def pods_of(steps: dict[str, dict[str, Any]], *pods: tuple[str, str, str]) -> dict[str, str]:
+    """Which pod each step has, of pods by name, uid and op."""
+    made = [
+        SimpleNamespace(
+            metadata=SimpleNamespace(name=name, uid=uid, creation_timestamp=at, annotations={OP_ANNOTATION: op})
+        )
+        for at, (name, uid, op) in enumerate(pods)
+    ]
+    cluster: Any = Cluster.__new__(Cluster)
+    cluster.namespace = "default"
+    cluster._pods = SimpleNamespace(list_namespaced_pod=lambda *_, **__: SimpleNamespace(items=made))
+    found: dict[str, str] = cluster.step_pods({"metadata": {"name": "j", "uid": "u"}, "status": {"steps": steps}})
+    return found
+
+
+def test_each_step_has_the_newest_pod_that_names_it_or_that_it_names() -> None:
+    resolve = resolve_pod("j", "u")
+    steps = {"a": {"podUID": "2"}, "b": {"podUID": "3"}, "c": {"podUID": "gone"}, "d": {}}
+    pods = ((resolve, "1", "a"), ("j-a-2", "2", "a"), ("j-prep", "3", ""))
+    assert pods_of(steps, *pods) == {"a": "j-a-2", "b": "j-prep"}
+    run = run_pod("j", "u")
+    large = {"a": {"attempt": 1, "podUID": "1"}, "b": {"attempt": 1}, "c": {}}
+    assert pods_of(large, (run, "1", "")) == {"a": run, "b": run}

@@ -1,4 +1,4 @@
-"""The Job that `podgraph schedule tick` makes by hand."""
+"""The Jobs that `podgraph schedule tick` makes by hand."""
 
 from __future__ import annotations
 
@@ -34,30 +34,9 @@ class Fake:
             self.found["status"] = {"tried": {"id": self.asked, **self.tried}}
 
 
-def job_now(found: dict[str, Any], at: str, upcoming: bool) -> dict[str, Any]:
-    jobs, message = jobs_by_hand(Fake(found), "nightly", at, upcoming, 0)  # type: ignore[arg-type]
-    assert (len(jobs), message) == (1, "")
-    return jobs[0]
-
-
-def test_the_next_tick_or_a_given_one() -> None:
-    job = job_now(schedule(timeZone="Asia/Tokyo"), "", upcoming=True)
-    assert job["metadata"]["name"] == "nightly-manual-1795570200"
-    assert job["spec"]["runConfig"] == {"day": "2026-11-25"}
-    job = job_now(schedule(timeZone="Asia/Tokyo"), "2026-11-24T20:00:00Z", upcoming=True)
-    assert job["spec"]["runConfig"] == {"day": "2026-11-25"}
-    assert job["metadata"]["annotations"] == {"podgraph.dev/tick-time": "2026-11-24T20:00:00Z"}
-    assert job_now(schedule(), "2026-11-24T20:00", upcoming=False)["spec"]["runConfig"] == {"day": "2026-11-24"}
-
-
-@pytest.mark.parametrize(
-    ("spec", "at", "part"),
-    [({}, "tomorrow", "'tomorrow' is no time; for example: 2026"), ({"timeZone": "X/Y"}, "", "no time zone 'X/Y'")],
-)
-def test_what_is_refused(spec: dict[str, Any], at: str, part: str) -> None:
-    with pytest.raises(DefinitionError) as refused:
-        job_now(schedule(**spec), at, upcoming=False)
-    assert part in refused.value.message
+def test_one_without_is_made_here() -> None:
+    [job], message = jobs_by_hand(Fake(schedule(timeZone="Asia/Tokyo")), "nightly", "", True, 0)  # type: ignore[arg-type]
+    assert (job["metadata"]["name"], message) == ("nightly-manual-1795570200", "")
 
 
 def test_one_with_a_function_is_asked_through_the_operator() -> None:

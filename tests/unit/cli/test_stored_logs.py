@@ -51,8 +51,10 @@ class Pods:
         done = subprocess.run(command, env=environment(), capture_output=True, text=True, timeout=60, check=True)
         self.ended = (done.stdout, done.stderr.strip().splitlines()[-1])
 
-    def pod_state(self, name: str) -> tuple[str, str, str]:
-        return ("Succeeded" if '"outcome":"Succeeded"' in self.ended[1] else "Failed"), "", self.ended[1]
+    def pod(self, name: str) -> dict[str, Any]:
+        state = {"terminated": {"message": self.ended[1]}}
+        phase = "Succeeded" if '"outcome":"Succeeded"' in self.ended[1] else "Failed"
+        return {"status": {"phase": phase, "containerStatuses": [{"state": state}]}}
 
     def log(self, pod: str, follow: bool) -> Iterator[str]:
         yield from self.ended[0].splitlines()
@@ -63,7 +65,7 @@ class Pods:
 
 def finished(folder: Path | str, **storage: Any) -> dict[str, Any]:
     return {
-        "metadata": {"name": "j", "uid": "u"},
+        "metadata": {"name": "j", "namespace": "ns", "uid": "u"},
         "spec": {"code": {"source": "x"}},
         "status": {
             "conditions": [{"type": "Finished", "status": "True"}],

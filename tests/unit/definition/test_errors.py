@@ -50,6 +50,6 @@ def test_a_slip_is_found_among_thousands() -> None:
 @pytest.mark.parametrize("miss", ["", "y", "-" * 128, "x" * 123, "x" * 100_000])
 def test_many_long_names_that_are_alike_are_compared_fast(filler: str, miss: str) -> None:
     known = [filler + f"{i:05}" for i in range(5_000)]
-    start = time.perf_counter()
+    start = time.process_time()
     assert nearest(miss or filler + "00x42", known)
-    assert time.perf_counter() - start < 2  # all of them with difflib: half a minute
+    assert time.process_time() - start < 10  # of this process alone; all of them with difflib: half a minute

@@ -203,6 +203,17 @@ def test_it_ends_where_no_step_is_as_it_is(ops: list[Op], spec: Obj) -> None:
     assert not look(run, assigned(pod(), actions.assigns[0])).assigns
 
 
+@pytest.mark.parametrize("mode", ["PodPerStep", "InProcess"])
+def test_it_is_deleted_when_it_goes_on_only_for_another_container(mode: str) -> None:
+    run = code(execution={"mode": mode})
+    begun(run, told(op("a", pod_template=TEMPLATE)))
+    there = ended(pod(), Record(NONCE, "Succeeded", graph="x"))
+    assert look(run, there).deletes == []
+    sidecar = ContainerStatus("proxy", ContainerState(running=Running()))
+    status = PodStatus(container_statuses=[*there.status.container_statuses, sidecar])
+    assert look(run, msgspec.structs.replace(there, status=status)).deletes == [NAME]
+
+
 def test_a_limit_holds_for_it() -> None:
     run = code(execution={"maxConcurrent": 1})
     actions = begun(run, told(op("a"), op("b")))

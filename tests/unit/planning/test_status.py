@@ -74,6 +74,23 @@ def test_a_long_message_is_cut() -> None:
     assert StepRecord(message="x" * 1_025).to_patch()["message"] == "x" * 1_020 + " ..."
 
 
+def test_the_record_of_a_step_of_a_large_job_is_short() -> None:
+    time = "2026-11-26T10:59:01.427069Z"
+    ended = StepRecord("Succeeded", 1, 0, "uid", time, time, message="x" * 1_000)
+    assert {key: value for key, value in ended.to_patch(48, keep_pod=False).items() if value is not None} == {
+        "state": "Succeeded",
+        "attempt": 1,
+        "startTime": "2026-11-26T10:59:01.427Z",
+        "completionTime": "2026-11-26T10:59:01.427Z",
+        "message": "x" * 44 + " ...",
+    }
+    assert ended.to_patch(48)["podUID"] == "uid"
+    running = StepRecord("Running", 1, 0, "uid", time)
+    assert running.to_patch(48, keep_pod=False)["podUID"] == "uid"
+    assert ended.to_patch(0, keep_pod=False)["podUID"] == "uid"
+    assert StepRecord.from_status(running.to_patch(48)).start_time == "2026-11-26T10:59:01.427Z"
+
+
 def test_what_is_read_is_apart_from_what_was_given() -> None:
     data = {"outputs": {"a": "1"}}
     StepRecord.from_status(data).outputs["b"] = "2"

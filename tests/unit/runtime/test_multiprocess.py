@@ -810,7 +810,7 @@ def db():
     with (here / "closed").open("a") as file:
         file.write("x")
 
-@op(timeout=0.5, retry_policy=RetryPolicy(max_retries=1), required_resource_keys={"db"})
+@op(timeout=2, retry_policy=RetryPolicy(max_retries=1), required_resource_keys={"db"})
 def slow():
     time.sleep(60)
 
@@ -828,7 +828,7 @@ def my_job():
 """
     )
     assert ran.states == {"slow": "Failed", "after": "UpstreamFailed", "quick": "Succeeded"}
-    assert ran.failure("slow") == ("Timeout", "it ran longer than its timeout of 0.5 seconds")
+    assert ran.failure("slow") == ("Timeout", "it ran longer than its timeout of 2 seconds")
     assert ran.events("slow").count("STEP_UP_FOR_RETRY") == 1
     assert run.text("closed") == "xx"
 

@@ -1,422 +1,159 @@
 // The Launchpad: choose what to run, say which ops and with which config, see what is wrong, launch it.
-import {
-  Alert,
-  Box,
-  Button,
-  FileButton,
-  Group,
-  Loader,
-  NativeSelect,
-  SegmentedControl,
-  Stack,
-  TagsInput,
-  Text,
-  TextInput,
-  Title,
-  Tooltip,
-} from "@mantine/core";
-import { useDebouncedValue } from "@mantine/hooks";
-import { notifications } from "@mantine/notifications";
-import { lazy, Suspense, useEffect, useMemo, useState } from "react";
-import { useLocation, useSearchParams } from "wouter";
-import { ask, runPath, type Checked, type Definition, type Graph, type Info, type Opened, type Source, type Summary } from "../api";
-import { OpPanel } from "../parts/op-panel";
+import { Box, Group, SegmentedControl, Stack, Text, Title } from "@mantine/core";
+import { useCallback, useEffect } from "react";
+import { useSearchParams } from "wouter";
+import type { Info } from "../api";
+import { useAsked } from "../asked";
+import { Code } from "../launchpad/code";
+import { Config } from "../launchpad/config";
+import { LaunchButton } from "../launchpad/launch";
+import { Options } from "../launchpad/options";
+import { Picker } from "../launchpad/picker";
+import { Preview } from "../launchpad/preview";
+import { Selection } from "../launchpad/selection";
+import { adding, changing, closing, made, reopening, showing, type Kind, type Session, type Sessions } from "../launchpad/sessions";
+import { SessionTabs } from "../launchpad/tabs";
+import { useCheck } from "../launchpad/use-check";
+import { useOpened } from "../launchpad/use-opened";
+import { useSessions } from "../launchpad/use-sessions";
+import { whyNot } from "../launchpad/why-not";
+import { Empty } from "../parts/empty";
+import { Notice } from "../parts/notice";
+import { useTitle } from "../title";
 
-const Editor = lazy(() => import("../parts/editor"));
-const GraphView = lazy(() => import("../parts/graph"));
-
-const EXAMPLE = `from podgraph import job, op
-
-
-@op
-def return_one():
-    return 1
-
-
-@op
-def add_two(i: int):
-    return i + 2
-
-
-@op
-def multi_three(i: int):
-    return i * 3
-
-
-@job
-def my_job():
-    multi_three(add_two(return_one()))
-`;
-const MOST_SOURCE = 524_288;
-
-type Kind = "source" | "definition" | "run";
-
-function Marked({ text, from, to }: { text: string; from: number; to: number }) {
-  return (
-    <code className="clauses" data-testid="wrong-clause">
-      {text.slice(0, from)}
-      <mark>{text.slice(from, to) || "∅"}</mark>
-      {text.slice(to)}
-    </code>
-  );
-}
-
-function Picker({ kind, at, onPick }: { kind: "run" | "definition"; at: string; onPick: (at: string) => void }) {
-  const [choices, setChoices] = useState<string[] | null>(null);
-  useEffect(() => {
-    const ended = new AbortController();
-    const found =
-      kind === "run"
-        ? ask<{ runs: Summary[] }>("/runs?limit=500", "GET", undefined, ended.signal).then(({ runs }) => runs)
-        : ask<{ definitions: Definition[] }>("/definitions", "GET", undefined, ended.signal).then(({ definitions }) => definitions);
-    found.then(
-      (items) => setChoices(items.map((item) => `${item.namespace}/${item.name}`)),
-      () => {
-        if (!ended.signal.aborted) setChoices([]);
-      },
-    );
-    return () => ended.abort();
-  }, [kind]);
-  const all = at && !choices?.includes(at) ? [at, ...(choices ?? [])] : (choices ?? []);
-  const what = kind === "run" ? "run" : "job";
-  return (
-    <NativeSelect
-      aria-label={kind === "run" ? "Past run" : "Job definition"}
-      value={at}
-      onChange={(event) => onPick(event.currentTarget.value)}
-      data={[{ value: "", label: choices === null ? "Loading…" : choices.length ? `Choose a ${what}` : `There is no ${what}` }, ...all]}
-    />
-  );
-}
+const askedOf = (query: URLSearchParams): [Kind, string] | null =>
+  query.get("definition") ? ["definition", query.get("definition")!] : query.get("run") ? ["run", query.get("run")!] : null;
 
 export default function LaunchpadPage() {
   const [query, setQuery] = useSearchParams();
-  const [, go] = useLocation();
-  const [info, setInfo] = useState<Info | null>(null);
-  const asked: Kind = query.has("definition") ? "definition" : query.has("run") ? "run" : "source";
-  const at = query.get(asked) ?? "";
-  const [code, setCode] = useState(EXAMPLE);
-  const [image, setImage] = useState("");
-  const [job, setJob] = useState("");
-  const [namespace, setNamespace] = useState("");
-  const [opened, setOpened] = useState<Opened | null>(null);
-  const [problem, setProblem] = useState("");
-  const [selection, setSelection] = useState("");
-  const [config, setConfig] = useState("");
-  const [mode, setMode] = useState("PodPerStep");
-  const [tags, setTags] = useState<string[]>([]);
-  const [checked, setChecked] = useState<{ of: string; result: Checked } | null>(null);
-  const [launching, setLaunching] = useState(false);
-  const [pickedOp, setPickedOp] = useState("");
-  const [goTo, setGoTo] = useState({ at: 0, count: 0 });
-
+  const [sessions, change] = useSessions();
+  const { told: info } = useAsked<Info>("/info", 30_000);
+  useTitle("Launchpad");
+  // A link to a job or run brings up its tab; from then on the address follows the tab in front.
+  const asked = askedOf(query);
+  const link = asked?.join(" ") ?? "";
   useEffect(() => {
-    ask<Info>("/info").then(
-      (told) => {
-        setInfo(told);
-        setNamespace((old) => old || told.namespace || told.namespaces[0] || "default");
-      },
-      (error: Error) => setProblem(error.message),
-    );
-  }, []);
-
-  const [where, name] = at.includes("/") ? (at.split("/", 2) as [string, string]) : ["", ""];
-  const space = asked === "source" ? namespace : where;
-  const source: Source | null = useMemo(
-    () =>
-      asked === "source"
-        ? code.trim()
-          ? { source: code, image, job }
-          : null
-        : name
-          ? asked === "run"
-            ? { run: name }
-            : { definition: name }
-          : null,
-    [asked, code, image, job, name],
+    const [kind, at] = link.split(" ") as [Kind, string];
+    if (kind) change((old) => showing(old, kind, at ?? ""));
+  }, [link, change]);
+  const session = sessions.open.find((item) => item.id === sessions.active) ?? sessions.open[0]!;
+  const follow = useCallback(
+    (how: (old: Sessions) => Sessions) => {
+      const next = how(sessions);
+      change(() => next);
+      const front = next.open.find((item) => item.id === next.active);
+      setQuery(front && front.kind !== "source" && front.at ? { [front.kind]: front.at } : {}, { replace: true });
+    },
+    [sessions, change, setQuery],
   );
-
-  // What is chosen opens with its own selection, config, mode and tags.
-  useEffect(() => {
-    setOpened(null);
-    setProblem("");
-    setPickedOp("");
-    if (asked === "source" || !name) {
-      setSelection("");
-      setConfig("");
-      setMode("PodPerStep");
-      setTags([]);
-      return;
-    }
-    const ended = new AbortController();
-    ask<Opened>("/source", "POST", { namespace: where, source: { [asked]: name } }, ended.signal).then(
-      (told) => {
-        setOpened(told);
-        setSelection(told.selection);
-        setConfig(told.config);
-        setMode(told.mode);
-        setTags(Object.entries(told.tags).map(([key, value]) => `${key}=${value}`));
-      },
-      (error: Error) => {
-        if (!ended.signal.aborted) setProblem(error.message);
-      },
-    );
-    return () => ended.abort();
-  }, [asked, where, name]);
-
-  const wanted = useMemo(() => JSON.stringify({ namespace: space, source, selection, config }), [space, source, selection, config]);
-  const [settled] = useDebouncedValue(wanted, 150);
-  useEffect(() => {
-    const body = JSON.parse(settled) as { source: Source | null; namespace: string };
-    if (!body.source || !body.namespace) return;
-    const ended = new AbortController();
-    ask<Checked>("/check", "POST", body, ended.signal).then(
-      (result) => {
-        setChecked({ of: settled, result });
-        setProblem("");
-      },
-      (error: Error) => {
-        if (!ended.signal.aborted) setProblem(error.message);
-      },
-    );
-    return () => ended.abort();
-  }, [settled]);
-
-  const result = checked?.result ?? null;
-  const fresh = checked?.of === wanted;
-  const graph: Graph | null = opened?.graph ?? null;
-  const selected = useMemo(() => (result?.selected ? new Set(result.selected) : null), [result]);
-  const op = graph?.ops.find((item) => item.name === pickedOp);
-  const wrongTag = tags.find((tag) => !/^[^=]+=/.test(tag));
-  const why = !source
-    ? asked === "source"
-      ? "There is no code"
-      : `Choose a ${asked === "run" ? "run" : "job"} first`
-    : problem
-      ? problem
-      : result?.selection && fresh
-        ? "The op selection is not right"
-        : result?.config.length && fresh
-          ? `Run config has ${result.config.length === 1 ? "a problem" : `${result.config.length} problems`}`
-          : asked === "definition" && result && !result.graphKnown
-            ? result.why
-            : wrongTag
-              ? `The tag ${wrongTag} must be key=value`
-              : !fresh
-                ? "Checking…"
-                : "";
-
-  const example = async (kind: "Missing" | "All") => {
-    try {
-      const told = await ask<Checked>("/check", "POST", { ...(JSON.parse(wanted) as object), example: kind });
-      if (told.example) setConfig(told.example);
-    } catch (error) {
-      notifications.show({ color: "red", title: "Refused", message: (error as Error).message });
-    }
-  };
-
-  const launch = async () => {
-    setLaunching(true);
-    try {
-      const made = await ask<{ namespace: string; name: string }>("/runs", "POST", {
-        namespace: space,
-        source,
-        selection,
-        config,
-        mode,
-        tags: Object.fromEntries(tags.map((tag) => [tag.slice(0, tag.indexOf("=")), tag.slice(tag.indexOf("=") + 1)])),
-      });
-      go(runPath(made));
-    } catch (error) {
-      notifications.show({ color: "red", title: "Refused", message: (error as Error).message, autoClose: 10_000 });
-      setLaunching(false);
-    }
-  };
-
-  const upload = async (file: File | null) => {
-    if (!file) return;
-    if (file.size > MOST_SOURCE)
-      notifications.show({ color: "red", title: "Too large", message: `${file.name} is larger than ${MOST_SOURCE.toLocaleString()} bytes` });
-    else setCode(await file.text());
-  };
-
+  const front = asked && (session.kind !== asked[0] || session.at !== asked[1]) ? null : session;
   return (
     <Box className="page column">
+      <Group gap="md" wrap="nowrap">
+        <Title order={1} size="h3">
+          Launchpad
+        </Title>
+        <SessionTabs
+          sessions={sessions}
+          onPick={(id) => follow((old) => ({ ...old, active: id }))}
+          onClose={(id) => follow((old) => closing(old, id))}
+          onName={(id, name) => change((old) => changing(old, id, { name }))}
+          onAdd={() => follow((old) => adding(old, made(session.kind, session.kind === "definition" ? session.at : "", session.namespace)))}
+          onReopen={() => follow(reopening)}
+        />
+      </Group>
+      {front && (
+        <Prepared
+          key={front.id}
+          session={front}
+          info={info}
+          onChange={(part) => change((old) => changing(old, front.id, part))}
+          onSource={(kind, at) => follow((old) => changing(old, front.id, anew(front, kind, at)))}
+        />
+      )}
+    </Box>
+  );
+}
+
+/** A tab about something else: only the code stays, for the way back. */
+function anew({ id, name, namespace, code, image, job }: Session, kind: Kind, at: string): Session {
+  return { ...made(kind, at), id, name, namespace, code, image, job };
+}
+
+type Props = {
+  session: Session;
+  info: Info | null;
+  onChange: (change: Partial<Session>) => void;
+  onSource: (kind: Kind, at: string) => void;
+};
+
+function Prepared({ session, info, onChange, onSource }: Props) {
+  const { kind, at } = session;
+  const { opened, problem: trouble } = useOpened(session);
+  const check = useCheck(session);
+  const { result } = check;
+  const why = whyNot(session, check, trouble);
+  const graph = opened?.graph ?? null;
+  useEffect(() => {
+    if (kind === "source" && !session.namespace && info) onChange({ namespace: info.namespace || info.namespaces[0] || "default" });
+    // What is chosen opens with its own selection, config, mode, limit and tags, once.
+    if (opened && !session.opened)
+      onChange({
+        opened: true,
+        selection: opened.selection,
+        config: opened.config,
+        mode: opened.mode,
+        most: opened.maxConcurrent,
+        tags: Object.entries(opened.tags).map(([key, value]) => `${key}=${value}`),
+      });
+  }, [kind, info, opened, session.namespace, session.opened, onChange]);
+  return (
+    <>
       <Group justify="space-between" wrap="nowrap">
         <Group gap="md" wrap="nowrap">
-          <Title order={2} size="h3">
-            Launchpad
-          </Title>
           <SegmentedControl
             size="xs"
             aria-label="What to run"
-            value={asked}
-            onChange={(kind) => setQuery(kind === "source" ? {} : { [kind]: "" })}
+            value={kind}
+            onChange={(to) => onSource(to as Kind, "")}
             data={[
               { value: "source", label: "Python file" },
-              ...(info?.definitions ? [{ value: "definition", label: "Job" }] : []),
+              ...(info?.definitions || kind === "definition" ? [{ value: "definition", label: "Job" }] : []),
               { value: "run", label: "Past run" },
             ]}
           />
-          {asked !== "source" && <Picker kind={asked} at={at} onPick={(to) => setQuery({ [asked]: to })} />}
+          {kind !== "source" && <Picker kind={kind} at={at} onPick={(to) => onSource(kind, to)} />}
         </Group>
-        <Tooltip label={why} disabled={!why} multiline maw={400}>
-          <Button
-            onClick={launch}
-            loading={launching}
-            data-disabled={!!why || undefined}
-            aria-disabled={!!why}
-            aria-description={why || undefined}
-            onClickCapture={(event: React.MouseEvent) => {
-              if (why) event.stopPropagation();
-            }}
-          >
-            Launch Run
-          </Button>
-        </Tooltip>
+        <LaunchButton session={session} wanted={check.wanted} why={why} />
       </Group>
-      {problem && (
-        <Alert color="red" p="xs">
-          {problem}
-        </Alert>
-      )}
-      {result && !result.graphKnown && asked !== "source" && (
-        <Alert color="yellow" p="xs">
-          {result.why}
-        </Alert>
-      )}
+      {(trouble || check.problem) && <Notice color="red">{trouble || check.problem}</Notice>}
+      {result && !result.graphKnown && kind !== "source" && <Notice color="yellow">{result.why}</Notice>}
       <div className="split even">
         <section className="pane column" aria-label="Settings">
           <Stack gap="sm" className="column">
-            <TextInput
-              label="Op selection"
-              placeholder="All ops. Or: *add_two, load+"
-              value={selection}
-              onChange={(event) => setSelection(event.currentTarget.value)}
-              classNames={{ input: "mono" }}
-              spellCheck={false}
-              autoComplete="off"
-              error={
-                result?.selection &&
-                fresh && (
-                  <>
-                    <Marked text={selection} from={result.selection.from} to={result.selection.to} /> {result.selection.message}
-                  </>
-                )
-              }
-              description={
-                selected && graph
-                  ? `${selected.size} of ${graph.ops.length} ops`
-                  : "Clauses with commas between them: op, *op, op*, +op, op++, graph.op"
-              }
+            <Selection value={session.selection} check={check} graph={graph} onChange={(selection) => onChange({ selection })} />
+            <Options session={session} modes={opened?.modes} onChange={onChange} />
+            <Config
+              id={`${session.id} ${kind} ${at}`}
+              value={session.config}
+              check={check}
+              hasGraph={graph !== null}
+              onChange={(config) => onChange({ config })}
             />
-            <Group gap="sm" grow align="flex-start">
-              <NativeSelect
-                label="Mode"
-                value={mode}
-                onChange={(event) => setMode(event.currentTarget.value)}
-                data={opened?.modes ?? ["PodPerStep", "InProcess", "Multiprocess"]}
-              />
-              <TagsInput label="Tags" placeholder={tags.length ? "" : "key=value"} value={tags} onChange={setTags} maxTags={32} />
-            </Group>
-            <Group justify="space-between" align="flex-end">
-              <Text size="sm" fw={500}>
-                Run config
-              </Text>
-              {graph && (
-                <Group gap="xs">
-                  <Button size="compact-xs" variant="default" disabled={!result?.config.some((item) => item.missing)} onClick={() => example("Missing")}>
-                    Scaffold missing config
-                  </Button>
-                  <Button size="compact-xs" variant="default" onClick={() => example("All")}>
-                    Scaffold all config
-                  </Button>
-                </Group>
-              )}
-            </Group>
-            <Suspense fallback={<Loader size="sm" />}>
-              <Editor
-                key={`config ${asked} ${at}`}
-                language="yaml"
-                label="Run config"
-                value={config}
-                onChange={setConfig}
-                problems={fresh ? result?.config : undefined}
-                schema={result?.schema}
-                goTo={goTo}
-              />
-            </Suspense>
-            {!!result?.config.length && fresh && (
-              <div className="problems" role="alert" data-testid="problems">
-                {result.config.slice(0, 50).map((item) => (
-                  <button
-                    key={`${item.path} ${item.message}`}
-                    type="button"
-                    className="plain"
-                    onClick={() => setGoTo((old) => ({ at: item.from, count: old.count + 1 }))}
-                  >
-                    {item.message}
-                  </button>
-                ))}
-              </div>
-            )}
           </Stack>
         </section>
-        <section className="pane column" aria-label={asked === "source" ? "Code" : "Graph"}>
-          {asked === "source" ? (
-            <Stack gap="sm" className="column">
-              <Group gap="sm" grow align="flex-end">
-                <NativeSelect
-                  label="Namespace"
-                  value={namespace}
-                  onChange={(event) => setNamespace(event.currentTarget.value)}
-                  data={info?.namespaces ?? []}
-                />
-                <TextInput
-                  label="Image"
-                  placeholder={info?.stepImage || "the operator's default"}
-                  value={image}
-                  onChange={(event) => setImage(event.currentTarget.value)}
-                />
-                <TextInput label="Job" placeholder="when there are several" value={job} onChange={(event) => setJob(event.currentTarget.value)} />
-              </Group>
-              <Group justify="space-between">
-                <Text size="sm" fw={500}>
-                  Python file
-                </Text>
-                <FileButton onChange={upload} accept=".py,text/x-python">
-                  {(props) => (
-                    <Button {...props} size="compact-xs" variant="default">
-                      Upload my_job.py
-                    </Button>
-                  )}
-                </FileButton>
-              </Group>
-              <Suspense fallback={<Loader size="sm" />}>
-                <Editor language="python" label="Python file" value={code} onChange={setCode} />
-              </Suspense>
-              <Text size="xs" c="dimmed">
-                The code is read in the cluster, never here: a wrong op name or config is refused there before any step's pod exists.
-              </Text>
-            </Stack>
+        <section className="pane column" aria-label={kind === "source" ? "Code" : "Graph"}>
+          {kind === "source" ? (
+            <Code session={session} info={info} onChange={onChange} />
           ) : graph ? (
-            <>
-              <Suspense fallback={<Loader m="xl" />}>
-                <GraphView graph={graph} selected={selected} picked={pickedOp} onPick={setPickedOp} />
-              </Suspense>
-              {op && (
-                <Box className="scroll" mah="40%" pt="sm">
-                  <OpPanel op={op} graph={graph} onPick={setPickedOp} />
-                </Box>
-              )}
-            </>
+            <Preview graph={graph} selected={result?.selected ?? null} />
           ) : (
-            <Text c="dimmed" p="xl" ta="center">
-              {name ? "There is no graph to show." : `Choose a ${asked === "run" ? "run" : "job"} to see its graph.`}
-            </Text>
+            <Empty title={at ? "There is no graph to show." : `Choose a ${kind === "run" ? "run" : "job"} to see its graph.`}>
+              {at && !trouble && <Text span>It is shown as soon as it is known.</Text>}
+            </Empty>
           )}
         </section>
       </div>
-    </Box>
+    </>
   );
 }

@@ -1,5 +1,5 @@
 // One step of a run: its state and why, its attempts, what it took and gave, and its log.
-import { Alert, Code, Group, Stack, Table, Tabs, Text } from "@mantine/core";
+import { Code, Group, Stack, Table, Tabs, Text } from "@mantine/core";
 import { useState } from "react";
 import type { Graph, Pod, Step, Steps } from "../api";
 import { bytes, clock, duration, json } from "../format";
@@ -8,6 +8,7 @@ import { ACTIVE, StateBadge } from "../states";
 import { LogView } from "./log";
 import { Inputs } from "./op-panel";
 import { Block } from "./text";
+import { Notice } from "./notice";
 
 type Props = {
   namespace: string;
@@ -49,11 +50,11 @@ export function StepPanel({ namespace, name, step, record, steps, graph, pods, o
         )}
       </Group>
       {(record.message || record.reason) && record.state !== "Succeeded" && (
-        <Alert color={["Failed", "UpstreamFailed"].includes(record.state) ? "red" : "gray"} title={record.reason} p="xs">
+        <Notice color={["Failed", "UpstreamFailed"].includes(record.state) ? "red" : "gray"} title={record.reason}>
           <Text size="sm" className="prose">
             {record.message}
           </Text>
-        </Alert>
+        </Notice>
       )}
       {record.takenFrom && <Text size="sm">Taken from run {record.takenFrom}; not run here.</Text>}
       {record.retryTime && record.state === "UpForRetry" && <Text size="sm">Tried again at {clock(record.retryTime)}.</Text>}

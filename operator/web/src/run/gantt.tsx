@@ -1,70 +1,16 @@
-// The run's steps in time: what they waited for, each attempt, retries; live while it runs.
+// The run's steps in time: what they waited for, how their pods came up, each attempt, retries; live while it runs.
 import { Box, Group, Slider, Switch, Text, TextInput } from "@mantine/core";
 import { useVirtualizer } from "@tanstack/react-virtual";
 import { useEffect, useMemo, useRef, useState } from "react";
-import type { Graph, Pod, Step, Steps } from "../api";
-import { duration } from "../format";
+import type { Graph, Pod, Steps } from "../api";
 import { useNow } from "../live";
-import { ACTIVE, cssColor } from "../states";
+import { cssColor } from "../states";
+import { ticksOf, tickText } from "./axis";
+import { barsOf, readyAt, time } from "./bars";
+import { Legend } from "./legend";
 
 const ROW = 26;
 const NAMES = 210;
-
-type Bar = { kind: string; from: number; to: number; title: string; color?: string };
-
-const time = (text?: string | null) => (text ? Date.parse(text) : NaN);
-
-/** When a step could have begun: when the last of what it waits for was done. */
-function readyAt(name: string, graph: Graph | null, steps: Steps, start: number): number {
-  const op = graph?.ops.find((item) => item.name === name);
-  let ready = start;
-  for (const up of op?.upstream ?? []) {
-    const step = steps[up];
-    if (!step || step.takenFrom) continue;
-    if (!step.completionTime) return NaN;
-    ready = Math.max(ready, time(step.completionTime));
-  }
-  return ready;
-}
-
-function barsOf(name: string, step: Step, pods: Pod[], ready: number, now: number): Bar[] {
-  const bars: Bar[] = [];
-  const begun = time(step.startTime);
-  const attempts = pods.filter((pod) => !pod.ahead && pod.started);
-  const earlier = attempts.slice(0, Math.max(0, (step.attempt ?? 1) - (step.state === "UpForRetry" ? 0 : 1)));
-  let waiting = ready;
-  earlier.forEach((pod, at) => {
-    const from = time(pod.started);
-    const to = pod.ended ? time(pod.ended) : now;
-    if (waiting < from) bars.push({ kind: "wait", from: waiting, to: from, title: `${name} waited` });
-    bars.push({ kind: "retried", from, to: Math.max(to, from + 1), title: `attempt ${at + 1} ended: ${pod.reason}`, color: cssColor("Failed") });
-    waiting = Math.max(from, to);
-  });
-  if (step.takenFrom) return bars;
-  const active = ACTIVE.has(step.state);
-  if (!Number.isNaN(begun)) {
-    if (waiting < begun) bars.push({ kind: "wait", from: waiting, to: begun, title: `waited ${duration(begun - waiting)}` });
-    const to = step.completionTime ? time(step.completionTime) : active ? now : begun;
-    bars.push({
-      kind: active ? "run live" : "run",
-      from: begun,
-      to,
-      title: `${step.state} ${duration(to - begun)}`,
-      color: cssColor(step.state),
-    });
-  } else if (!Number.isNaN(waiting) && ["Starting", "Running", "Waiting", "Pending", "UpForRetry"].includes(step.state)) {
-    bars.push({ kind: step.state === "UpForRetry" ? "wait retry" : "wait", from: waiting, to: now, title: step.state });
-  }
-  return bars;
-}
-
-function ticksOf(span: number): number {
-  const wanted = span / 6;
-  const steps = [100, 200, 500, 1e3, 2e3, 5e3, 1e4, 15e3, 3e4, 6e4, 12e4, 3e5, 6e5, 9e5, 18e5, 36e5, 72e5, 144e5, 432e5, 864e5];
-  return steps.find((step) => step >= wanted) ?? 864e5 * Math.ceil(wanted / 864e5);
-}
-
-const tickText = (ms: number) => (ms < 1000 && ms > 0 ? `${ms}ms` : duration(ms).replace(".0s", "s"));
 
 type Props = {
   names: string[];
@@ -110,11 +56,8 @@ export function Gantt({ names, steps, graph, pods, start, completion, finished, 
   const tick = ticksOf(span / zoom);
   const rows = useVirtualizer({ count: shown.length, getScrollElement: () => box.current, estimateSize: () => ROW, overscan: 10 });
   const readyBy = useMemo(() => {
-    const ops = new Map(graph?.ops.map((op) => [op.name, op]));
-    return (name: string) => {
-      const op = ops.get(name);
-      return readyAt(name, op ? { name: "", ops: [op], resources: {}, tags: {} } : null, steps, from);
-    };
+    const ops = new Map(graph?.ops.map((op) => [op.name, op.upstream]));
+    return (name: string) => readyAt(ops.get(name) ?? [], steps, from);
   }, [graph, steps, from]);
   return (
     <Box className="column gantt-box">
@@ -128,13 +71,14 @@ export function Gantt({ names, steps, graph, pods, start, completion, finished, 
           w={NAMES - 10}
         />
         <Switch size="xs" label="Hide not started" checked={hiding} onChange={(event) => setHiding(event.currentTarget.checked)} />
+        <Legend />
         <Text size="xs" c="dimmed" ml="auto">
           Zoom
         </Text>
-        <Slider w={140} size="sm" min={1} max={20} step={0.5} value={zoom} onChange={setZoom} label={null} thumbLabel="Zoom" />
+        <Slider w={140} size="sm" min={1} max={20} step={0.5} value={zoom} onChange={setZoom} label={null} thumbLabel="Zoom" aria-label="Zoom" />
       </Group>
-      <div className="gantt" ref={box} role="table" aria-label="Timeline">
-        <div className="gantt-head" style={{ width: NAMES + room + 16 }}>
+      <div className="gantt" ref={box} role="table" aria-label="Timeline" tabIndex={0}>
+        <div className="gantt-head" aria-hidden="true" style={{ width: NAMES + room + 16 }}>
           <span className="gantt-name">Step</span>
           {!Number.isNaN(from) &&
             Array.from({ length: Math.min(200, Math.floor(span / tick) + 1) }, (_, at) => (
@@ -143,7 +87,7 @@ export function Gantt({ names, steps, graph, pods, start, completion, finished, 
               </span>
             ))}
         </div>
-        <div style={{ position: "relative", height: rows.getTotalSize(), width: NAMES + room + 16 }}>
+        <div role="rowgroup" style={{ position: "relative", height: rows.getTotalSize(), width: NAMES + room + 16 }}>
           {rows.getVirtualItems().map((item) => {
             const name = shown[item.index]!;
             const step = steps[name] ?? { state: "Pending" };

@@ -1,0 +1,39 @@
+"""The Job that a schedule makes when a person asks for it, beside those of its own ticks: pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from podgraph.definition.errors import DefinitionError
+from podgraph.planning.status import seconds_of
+from podgraph.scheduling.making import TICK_ANNOTATION, launched_name, made_job, second, tick_names
+from podgraph.scheduling.timing import read_zone
+
+__all__ = ["job_by_hand", "tick_of"]
+
+
+def job_by_hand(schedule: Mapping[str, Any], at: str, upcoming: bool, now: float) -> dict[str, Any]:
+    """Return the Job that a schedule makes for a time: for `at`, at its next tick with `upcoming`, else for `now`.
+
+    Raises DefinitionError.
+    """
+    zone = read_zone(schedule["spec"].get("timeZone", "UTC"))
+    tick = tick_of(schedule, at, upcoming, now)
+    made = launched_name(schedule["metadata"]["name"], f"manual-{int(tick)}")
+    return made_job(schedule, made, tick_names(tick, zone), {TICK_ANNOTATION: second(tick)})
+
+
+def tick_of(schedule: Mapping[str, Any], at: str, upcoming: bool, now: float) -> float:
+    """Return the time for which that is, in seconds since the epoch. Raises DefinitionError (`InvalidTime`)."""
+    told = (schedule.get("status") or {}).get("nextTickTime")
+    return _time(at) if at else seconds_of(told) if upcoming and told else float(int(now))
+
+
+def _time(text: str) -> float:
+    try:
+        found = datetime.fromisoformat(text)
+    except ValueError:
+        raise DefinitionError("InvalidTime", f"{text!r} is no time; for example: 2026-11-24T02:00:00Z") from None
+    return (found if found.tzinfo else found.replace(tzinfo=UTC)).timestamp()

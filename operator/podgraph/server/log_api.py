@@ -1,0 +1,74 @@
+"""What a step printed, as text that streams: from its pod, or from the Job's storage when that is gone."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import AsyncIterator
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Request
+from fastapi.responses import StreamingResponse
+
+from podgraph.cluster.client import ApiError
+from podgraph.planning.kept_logs import has_run
+from podgraph.server.kept import kept_log
+from podgraph.server.logs import attempts_of, own_words, why_none
+from podgraph.server.models import Name, Namespace, Problems
+from podgraph.server.visitors import SignedOut, visitor_of
+
+__all__ = ["log_api"]
+
+_TAIL = 10_000  # lines the page shows; all of them are there to be downloaded
+_FROM_STORAGE = "[from the Job's storage, as the step's pod is gone]\n"
+
+log_api = APIRouter(prefix="/api/runs", responses={status: {"model": Problems} for status in (404, 422)})
+
+
+@log_api.get("/{namespace}/{name}/log", response_class=StreamingResponse)
+async def run_log(
+    request: Request,
+    namespace: Namespace,
+    name: Name,
+    step: Annotated[str, Query(max_length=253)],
+    pod: Annotated[str, Query(max_length=253, description="of an attempt; the last when empty")] = "",
+    follow: bool = False,
+    download: bool = False,
+) -> StreamingResponse:
+    """Stream what an attempt at a step printed as text: its last lines, with `download` all of it as a file.
+
+    When the pod of the last attempt is gone and the Job's storage has its log, that is told, and the header
+    `X-Podgraph-Log` says `storage` instead of `pod`.
+    """
+    visitor = visitor_of(request)
+    job = await visitor.client.get_resource("jobs", namespace, name)
+    found = attempts_of(await visitor.client.pods_of(namespace, job["metadata"]["uid"]), job)
+    own = [item for item in found.get(step, []) if not item["ahead"]] or [i for i in found.get("", []) if i["all"]]
+    named = [item for item in own if item["pod"] == pod] if pod else own[-1:]
+    tail, begin, source = 0 if download else _TAIL, "", "pod"
+    if named:
+        parts = own_words(visitor.client.log_bytes(namespace, named[0]["pod"], follow, tail))
+    else:
+        record = ((job.get("status") or {}).get("steps") or {}).get(step) or {}
+        storage = (job.get("status") or {}).get("storage") or {}
+        if pod or record.get("takenFrom") or not (storage.get("logs") and record and has_run(record)):
+            raise ApiError(404, "NoLog", why_none(job, step))
+        parts = kept_log(visitor.client, job, step, tail, request.is_disconnected)
+        begin, source = "" if download else _FROM_STORAGE, "storage"
+    first = await anext(parts, b"")
+
+    async def stream() -> AsyncIterator[bytes]:
+        yield begin.encode() + first
+        try:
+            async for part in parts:
+                visitor.check()
+                yield part
+        except (ApiError, SignedOut) as error:
+            yield f"[the log broke off: {getattr(error, 'message', 'nobody is signed in any more')}]\n".encode()
+        finally:
+            await parts.aclose()
+
+    headers = {"X-Accel-Buffering": "no", "X-Podgraph-Log": source}
+    if download:
+        file = re.sub(r"[^A-Za-z0-9_.-]", "_", f"{name}-{step}")[:150]
+        headers["Content-Disposition"] = f'attachment; filename="{file}.log"'
+    return StreamingResponse(stream(), media_type="text/plain; charset=utf-8", headers=headers)

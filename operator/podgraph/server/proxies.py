@@ -1,0 +1,120 @@
+"""`auth: proxy`: a proxy in front says who is asking, in a header, and what they do is done as that user.
+
+A header is only a claim, so it counts from the proxy alone: by its address, by a secret that it sends, or by both.
+"""
+
+from __future__ import annotations
+
+import hmac
+import ipaddress
+import re
+from collections import OrderedDict
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+
+from fastapi import HTTPException, Request
+
+from podgraph.cluster.acting import Acting
+from podgraph.definition.errors import DefinitionError
+from podgraph.server.state import State
+from podgraph.server.visitors import SignedOut, Visitor
+
+__all__ = ["SECRET_HEADER", "Proxy", "ProxyRules"]
+
+SECRET_HEADER = "X-Podgraph-Proxy-Secret"
+_MOST = 500
+_USER = re.compile(r"[!-~]{1,253}")
+_TOKEN = re.compile(r"[A-Za-z0-9-]+")
+_LEAST_SECRET = 16
+
+
+@dataclass(frozen=True)
+class ProxyRules:
+    """Which proxy is believed, and what. Of the groups that it names only those in `groups` count."""
+
+    user_header: str
+    groups_header: str = ""
+    groups: Collection[str] = ()
+    networks: Sequence[ipaddress.IPv4Network | ipaddress.IPv6Network] = ()
+    secret: str = ""
+
+    def __post_init__(self) -> None:
+        """Raise DefinitionError for rules that would believe anybody."""
+        for name in (self.user_header, self.groups_header or "none"):
+            if not _TOKEN.fullmatch(name):
+                raise DefinitionError("InvalidProxy", f"{name!r} is no name of a header")
+        if not self.networks and not self.secret:
+            raise DefinitionError(
+                "InvalidProxy", "auth: proxy needs to know its proxy: by its addresses, by a secret, or by both"
+            )
+        if not self.secret and any(network.overlaps(own) for network in self.networks for own in _own(network)):
+            raise DefinitionError(
+                "InvalidProxy",
+                "a proxy on a loopback address needs a secret too: kubectl port-forward comes from there as well",
+            )
+        if self.secret and len(self.secret) < _LEAST_SECRET:
+            raise DefinitionError("InvalidProxy", f"the proxy's secret has less than {_LEAST_SECRET} characters")
+        if wrong := [group for group in self.groups if group.startswith("system:")]:
+            raise DefinitionError("InvalidProxy", f"the group {wrong[0]!r} is Kubernetes' own; a proxy cannot give it")
+
+
+class Proxy:
+    """Whom the proxy vouches for."""
+
+    mode = "proxy"
+
+    def __init__(self, acting: Acting, rules: ProxyRules) -> None:
+        self._acting, self.rules = acting, rules
+        self._visitors: OrderedDict[tuple[str, tuple[str, ...]], Visitor] = OrderedDict()
+
+    def visitor(self, request: Request, state: State) -> Visitor:
+        """Return whom the proxy says the request is from. Raises HTTPException, SignedOut when it says nobody."""
+        if not self._trusted(request):
+            raise HTTPException(403, "requests are taken from the proxy alone, and this is not from it")
+        user, groups = self._named(request)
+        key = user, groups
+        if key not in self._visitors:
+            self._visitors[key] = Visitor(state, self._acting.as_user(user, groups), user)
+            while len(self._visitors) > _MOST:
+                self._visitors.popitem(last=False)[1].leave()
+        self._visitors.move_to_end(key)
+        return self._visitors[key]
+
+    def refused(self, _: Request) -> bool:
+        """Return False: the credentials are the server's own."""
+        return False
+
+    def _trusted(self, request: Request) -> bool:
+        rules = self.rules
+        if rules.secret:
+            given = request.headers.getlist(SECRET_HEADER)
+            if len(given) != 1 or not hmac.compare_digest(given[0].encode(), rules.secret.encode()):
+                return False
+        if not rules.networks:
+            return True
+        address = ipaddress.ip_address(request.client.host) if request.client else None
+        if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped:
+            address = address.ipv4_mapped
+        return address is not None and any(address in network for network in rules.networks)
+
+    def _named(self, request: Request) -> tuple[str, tuple[str, ...]]:
+        rules = self.rules
+        users = request.headers.getlist(rules.user_header)
+        if not users or not users[0]:
+            raise SignedOut
+        # A header that is there twice was there before the proxy put its own: whoever asked has made it up.
+        if len(users) > 1 or not _USER.fullmatch(users[0]) or users[0].startswith("system:"):
+            raise HTTPException(403, f"the header {rules.user_header} names no user who may come through a proxy")
+        named = request.headers.getlist(rules.groups_header) if rules.groups_header else []
+        if len(named) > 1:
+            raise HTTPException(403, f"the header {rules.groups_header} is there more than once")
+        told = {group.strip() for group in ",".join(named).split(",")}
+        return users[0], tuple(sorted(told & set(rules.groups)))
+
+
+def _own(
+    network: ipaddress.IPv4Network | ipaddress.IPv6Network,
+) -> list[ipaddress.IPv4Network] | list[ipaddress.IPv6Network]:
+    if isinstance(network, ipaddress.IPv4Network):
+        return [ipaddress.IPv4Network("127.0.0.0/8")]
+    return [ipaddress.IPv6Network("::1/128"), ipaddress.IPv6Network("::ffff:7f00:0/104")]

@@ -1,0 +1,74 @@
+// Tries a tick: shows the Job that it would make, which the cluster has checked but not made.
+import { Button, Group, Text, TextInput } from "@mantine/core";
+import { useState } from "react";
+import { useLocation } from "wouter";
+import { ask, makerPath, runPath, type Made, type Maker } from "../api";
+import { Block } from "../parts/text";
+import { Notice } from "../parts/notice";
+
+export function TryTick({ maker }: { maker: Maker }) {
+  const isSchedule = maker.kind === "schedules";
+  const [, go] = useLocation();
+  const [at, setAt] = useState("");
+  const [name, setName] = useState("name");
+  const [value, setValue] = useState("value");
+  const [job, setJob] = useState("");
+  const [problem, setProblem] = useState("");
+  const [busy, setBusy] = useState(false);
+  const sample = isSchedule ? { at: at.trim() } : { name, value };
+  const path = `/makers${makerPath(maker)}`;
+  const act = async (what: () => Promise<void>) => {
+    setBusy(true);
+    setProblem("");
+    try {
+      await what();
+    } catch (error) {
+      setJob("");
+      setProblem((error as Error).message);
+    } finally {
+      setBusy(false);
+    }
+  };
+  const attempt = () => act(async () => setJob((await ask<{ job: string }>(`${path}/try`, "POST", sample)).job));
+  const make = () => act(async () => go(runPath(await ask<Made>(`${path}/tick`, "POST", sample))));
+  return (
+    <section aria-label="Try a tick" className="try">
+      <Group gap="xs" align="flex-end">
+        {isSchedule ? (
+          <TextInput
+            size="xs"
+            flex={1}
+            label="Time of the tick"
+            placeholder={maker.nextTick || "now"}
+            value={at}
+            onChange={(event) => setAt(event.currentTarget.value)}
+          />
+        ) : (
+          <>
+            <TextInput size="xs" flex={1} label="Name of what it sees" value={name} onChange={(event) => setName(event.currentTarget.value)} />
+            <TextInput size="xs" flex={1} label="Its value" value={value} onChange={(event) => setValue(event.currentTarget.value)} />
+          </>
+        )}
+        <Button size="xs" variant="default" onClick={attempt} loading={busy}>
+          Try a tick
+        </Button>
+        {isSchedule && (
+          <Button size="xs" onClick={make} disabled={busy}>
+            Make its Job
+          </Button>
+        )}
+      </Group>
+      <Text size="xs" c="dimmed" mt={4}>
+        {isSchedule
+          ? "Trying makes nothing: the cluster checks the Job of that tick, which is shown here."
+          : "The Job for something of this name and value is checked by the cluster and shown here; nothing is made."}
+      </Text>
+      {problem && (
+        <Notice color="red" mt="xs">
+          {problem}
+        </Notice>
+      )}
+      {job && <Block label="tried job" text={job} most="50vh" />}
+    </section>
+  );
+}

@@ -1,0 +1,33 @@
+// When the next ticks are.
+import { Text } from "@mantine/core";
+import { ahead, moment } from "../format";
+
+type Props = { times: string[]; suspended: boolean; now: number };
+
+export function Upcoming({ times, suspended, now }: Props) {
+  if (!times.length)
+    return (
+      <Text size="sm" c="dimmed">
+        It names no time to come.
+      </Text>
+    );
+  return (
+    <>
+      {suspended && (
+        <Text size="sm" c="dimmed" mb={4}>
+          While it is suspended these are passed over.
+        </Text>
+      )}
+      <ol className="upcoming" aria-label="Next ticks">
+        {times.map((time) => (
+          <li key={time}>
+            <span className="fixed">{moment(time, now)}</span>
+            <Text span size="sm" c="dimmed">
+              {ahead(time, now)}
+            </Text>
+          </li>
+        ))}
+      </ol>
+    </>
+  );
+}

@@ -1,0 +1,71 @@
+// Runs, live: filtered by the server, and only the rows in view are drawn.
+import { Box, Loader, Text } from "@mantine/core";
+import { useVirtualizer } from "@tanstack/react-virtual";
+import { useEffect, useRef, type ReactNode } from "react";
+import { useNow, useRuns } from "../live";
+import type { RunQuery } from "../runs/query";
+import { RunRow } from "../runs/row";
+import { Empty } from "./empty";
+import { Notice } from "./notice";
+
+const ROW = 40;
+const HEADS = ["State", "Run", "Job", "Made by", "Steps", "Duration", "Age", "Tags"];
+const NUMBERS = new Set(["Steps", "Duration", "Age"]);
+
+type Props = { query: RunQuery; none: ReactNode; onTag?: (tag: string) => void };
+
+export function RunsTable({ query, none, onTag }: Props) {
+  const { runs, total, loading, error, live, more } = useRuns(query);
+  const now = useNow(1000);
+  const box = useRef<HTMLDivElement>(null);
+  const rows = useVirtualizer({ count: runs.length, getScrollElement: () => box.current, estimateSize: () => ROW, overscan: 12 });
+  const items = rows.getVirtualItems();
+  const last = items.at(-1)?.index ?? 0;
+  useEffect(() => {
+    if (last > runs.length - 60) more();
+  }, [last, runs.length, more]);
+  return (
+    <>
+      {error && (
+        <Notice color="red" title="The runs cannot be listed">
+          {error}
+        </Notice>
+      )}
+      <div className="table runs" role="table" aria-label="Runs" aria-rowcount={total}>
+        <div className="row head" role="row">
+          {HEADS.map((name) => (
+            <span key={name} role="columnheader" className={NUMBERS.has(name) ? "number" : ""}>
+              {name}
+            </span>
+          ))}
+        </div>
+        <div className="scroll" ref={box} tabIndex={0} role="rowgroup" aria-label="All runs">
+          <Box pos="relative" h={rows.getTotalSize()}>
+            {items.map((item) => {
+              const run = runs[item.index];
+              return (
+                run && (
+                  <div
+                    key={`${run.namespace}/${run.name}`}
+                    className="row"
+                    role="row"
+                    aria-rowindex={item.index + 1}
+                    style={{ position: "absolute", top: item.start, height: ROW }}
+                  >
+                    <RunRow run={run} now={now} onTag={onTag} />
+                  </div>
+                )
+              );
+            })}
+          </Box>
+          {loading && !runs.length && <Loader size="sm" m="md" />}
+          {!loading && !error && !runs.length && (typeof none === "string" ? <Empty title={none} /> : none)}
+        </div>
+        <Text size="xs" c="dimmed" className="table-foot" aria-live="polite">
+          <span data-testid="run-count">{total.toLocaleString()}</span> {total === 1 ? "run" : "runs"}
+          {!live && !loading && " · not live, connecting…"}
+        </Text>
+      </div>
+    </>
+  );
+}

@@ -1,0 +1,32 @@
+// Which runs a list asks for: as the server is asked, and as changes that it tells of are held against it.
+import type { Summary } from "../api";
+
+export type RunQuery = {
+  states?: string[];
+  text?: string;
+  namespace?: string;
+  definition?: string;
+  maker?: string;
+  tags?: string[];
+  since?: string;
+};
+
+export function searchOf({ states, text, namespace, definition, maker, tags, since }: RunQuery): string {
+  const search = new URLSearchParams();
+  const given = { state: states?.join(","), text: text?.trim(), namespace, definition, maker, since };
+  for (const [name, value] of Object.entries(given)) if (value) search.set(name, value);
+  for (const tag of tags ?? []) search.append("tag", tag);
+  return search.toString();
+}
+
+export function matches(run: Summary, { states, text, namespace, definition, maker, tags, since }: RunQuery): boolean {
+  if (states?.length && !states.includes(run.state)) return false;
+  if (namespace && run.namespace !== namespace) return false;
+  if (definition && run.definition !== definition) return false;
+  if (maker && run.maker !== maker) return false;
+  if (since && run.created < since) return false;
+  const own = Object.entries(run.tags).map(([key, value]) => `${key}=${value}`);
+  if (!(tags ?? []).every((tag) => (tag.includes("=") ? own.includes(tag) : tag in run.tags))) return false;
+  const wanted = text?.trim().toLowerCase();
+  return !wanted || [run.name, run.namespace, run.definition, run.code, ...own].some((part) => part.toLowerCase().includes(wanted));
+}

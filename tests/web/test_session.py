@@ -1,0 +1,132 @@
+"""Signing in, in a real browser, and that what others have written is only ever text there."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import Browser, expect
+
+from podgraph.definition.graph import Graph, Input, Op, OutputRef
+from podgraph.server.app import page_is_built
+from podgraph.server.sessions import Sessions
+from web.browser import NO_BROWSER, chromium, launched, visiting
+from web.serving import Served, serving_beside
+
+pytestmark = pytest.mark.cluster
+
+HOSTILE = "<img src=x onerror=alert(1)>'\"><script>alert(2)</script>javascript:alert(3)"
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    if not chromium():
+        pytest.fail(NO_BROWSER, pytrace=False)
+    if not page_is_built():
+        pytest.fail("the page is not built: run make web", pytrace=False)
+    with launched() as found:
+        yield found
+
+
+def people(served: Served) -> None:
+    served.fake.people.tokens = {"t-jane": "jane"}
+    served.fake.people.open = {"jane": {"team-a"}}
+    served.job("mine", namespace="team-a")
+    served.job("theirs", namespace="team-b")
+
+
+def test_sign_in_and_out(browser: Browser) -> None:
+    with serving_beside(Sessions) as server, visiting(browser, server.url) as visit:
+        page = visit.page
+        server.do(people)
+        visit.go("/runs/team-a/mine")
+        token = page.get_by_label("Kubernetes token")
+        expect(token).to_be_focused()
+        page.keyboard.type("t-wrong")
+        page.keyboard.press("Enter")
+        expect(page.get_by_text("the cluster does not take this token")).to_be_visible()
+        visit.shot("sign-in")
+        token.fill("t-jane")
+        page.keyboard.press("Enter")
+        expect(page.get_by_test_id("user")).to_have_text("jane")
+        expect(page.get_by_role("heading", level=1)).to_contain_text("mine")
+        visit.go("/runs")
+        expect(page.get_by_role("link", name="mine", exact=True)).to_be_visible()
+        expect(page.get_by_text("theirs")).to_have_count(0)
+        kept = page.evaluate("JSON.stringify([location.href, document.cookie, {...localStorage}, {...sessionStorage}])")
+        assert ("t-jane" in kept, "podgraph=" in kept) == (False, False)
+        # What the token may do no more is known at the next question.
+        server.do(lambda served: served.fake.people.tokens.clear())
+        page.get_by_role("link", name="mine", exact=True).click()
+        expect(page.get_by_label("Kubernetes token")).to_be_visible(timeout=45_000)
+        server.do(lambda served: served.fake.people.tokens.update({"t-jane": "jane"}))
+        page.get_by_label("Kubernetes token").fill("t-jane")
+        page.get_by_role("button", name="Sign in").click()
+        page.get_by_role("button", name="Sign out").click()
+        expect(page.get_by_label("Kubernetes token")).to_have_value("")
+        assert page.evaluate("fetch('/api/runs').then(a => a.status)") == 401
+
+
+def hostile(served: Served) -> None:
+    served.fake.people.tokens = {"t": HOSTILE}
+    served.fake.people.open = {HOSTILE: {""}}
+    graph = Graph.of("j", [Op("one", description=HOSTILE), Op("two", (Input("x", (OutputRef("one"),)),))])
+    job = served.job("hostile", "Failed", graph, code={"source": HOSTILE, "image": HOSTILE}, runConfig={"ops": HOSTILE})
+    time = job["metadata"]["creationTimestamp"]
+    condition = {
+        "type": "Succeeded",
+        "status": "False",
+        "reason": HOSTILE,
+        "message": HOSTILE,
+        "lastTransitionTime": time,
+    }
+    finished = {**condition, "type": "Finished", "status": "True", "reason": "Failed"}
+    step = {
+        "state": "Failed", "reason": HOSTILE, "message": HOSTILE, "attempt": 1, "startTime": time,
+        "outputs": {"result": f'"{HOSTILE[:40]}"'},
+    }  # fmt: skip
+    served.fake.patch(
+        "jobs",
+        "default",
+        "hostile",
+        {"status": {"conditions": [condition, finished], "steps": {"one": step}}},
+        status=True,
+    )
+    served.pod(job, "one", f"{HOSTILE}\n\x1b[31m{HOSTILE}\n")
+    served.fake.create(
+        {
+            "apiVersion": "v1", "kind": "Event", "metadata": {"name": "e", "namespace": "default"}, "type": "Warning",
+            "involvedObject": {"uid": job["metadata"]["uid"], "kind": "Job", "namespace": "default", "name": "hostile"},
+            "reason": HOSTILE, "message": HOSTILE, "lastTimestamp": time,
+        }
+    )  # fmt: skip
+    served.definition("hostile", opSelection=[HOSTILE], code={"source": HOSTILE})
+
+
+def test_hostile_texts_are_text_everywhere(browser: Browser) -> None:
+    with serving_beside(Sessions) as server, visiting(browser, server.url) as visit:
+        page = visit.page
+        page.on("dialog", lambda dialog: (visit.errors.append("a dialog opened"), dialog.dismiss()))
+        server.do(hostile)
+        visit.go("/runs")
+        page.get_by_label("Kubernetes token").fill("t")
+        page.keyboard.press("Enter")
+        expect(page.get_by_test_id("user")).to_have_text(HOSTILE)
+        expect(page.get_by_role("link", name="hostile", exact=True)).to_be_visible()
+        visit.go("/runs/default/hostile?step=one")
+        expect(page.get_by_role("log")).to_contain_text(HOSTILE)
+        for tab in page.get_by_role("tab").all():
+            tab.click()
+            page.wait_for_timeout(150)
+        for place in (
+            "/jobs/default/hostile",
+            "/launchpad?run=default/hostile",
+            "/launchpad?definition=default/hostile",
+        ):
+            visit.go(place)
+            page.wait_for_load_state("networkidle")
+            for tab in page.get_by_role("tab").all():
+                tab.click()
+                page.wait_for_timeout(150)
+        # No element was made of any of it, and nothing ran (a breach of the policy would be in the console).
+        assert page.locator("img[src=x]").count() == 0
