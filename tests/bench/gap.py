@@ -55,8 +55,12 @@ class Case:
     ratio_bar: str = ""
 
     @property
+    def work_says(self) -> str:
+        return f"{self.work} s of work" if self.work else "no work"
+
+    @property
     def says(self) -> str:
-        return f"{f'{self.work} s of work' if self.work else 'no work'}, prestart {self.prestart}"
+        return f"{self.work_says}, prestart {self.prestart}"
 
 
 CASES = (
@@ -67,7 +71,7 @@ CASES = (
 
 
 async def measure(world: World) -> dict[str, Any]:
-    """Return the gaps and the writes of each case, and the gaps of bare pods by their seconds of work."""
+    """Return the gaps and the writes of each case, and the gaps of bare pods by their work."""
     found: dict[str, Any] = {"chains": {}, "bare": {}}
     with running(world.folder, world.image) as operator:
         like = await world.step_spec("warm", "first", code={"source": CODE.format(work=0, steps=2)})
@@ -85,7 +89,7 @@ async def measure(world: World) -> dict[str, Any]:
                     "writes": [used.writes / STEPS for _, used in rounds if used],
                     "requests": [used.requests for _, used in rounds if used],
                 }
-            found["bare"][str(work)] = [gap for one, _ in theirs for gap in one]
+            found["bare"][cases[0].work_says] = [gap for one, _ in theirs for gap in one]
     return found
 
 
@@ -114,7 +118,7 @@ def rows(found: dict[str, Any]) -> list[Row]:
     """Return the figures that have a bar."""
     told: list[Row] = []
     for case in CASES:
-        chain, beside = found["chains"][case.says], summary(found["bare"][str(case.work)])["p50"]
+        chain, beside = found["chains"][case.says], summary(found["bare"][case.work_says])["p50"]
         name, all_gaps = f"gap, {case.says}", summary(chain["gaps"])
         of = f"{all_gaps['count']} gaps"
         told.append(Row(f"{name}, p50", all_gaps["p50"], "s", case.p50_bar, beside, "bare pods", case.ratio_bar, of))

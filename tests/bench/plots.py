@@ -55,7 +55,8 @@ def _draw_gaps(found: Mapping[str, Any], path: Path) -> Path:
     from matplotlib import pyplot
 
     series = {f"podgraph, {says}": chain["gaps"] for says, chain in found["chains"].items()}
-    series |= {f"bare pods, {work} s of work": values for work, values in found["bare"].items()}
+    series |= {f"bare pods, {work}": values for work, values in found["bare"].items()}
+    longest = max(map(max, series.values())) + BIN_SECONDS
     figure, rows = pyplot.subplots(
         len(series), 1, figsize=(8, 1.4 * len(series)), sharex=True, layout="constrained", squeeze=False
     )
@@ -63,8 +64,9 @@ def _draw_gaps(found: Mapping[str, Any], path: Path) -> Path:
         counts = bins(values)
         color = "tab:gray" if says.startswith("bare") else "tab:blue"
         axes.bar(counts.keys(), counts.values(), width=BIN_SECONDS, align="edge", color=color)
+        axes.yaxis.get_major_locator().set_params(integer=True)
         axes.set_title(f"{says} ({len(values)} gaps)", fontsize=9, loc="left")
-        axes.set(xlim=(0, None), ylabel="gaps", xlabel="seconds between steps" if at == len(series) - 1 else "")
+        axes.set(xlim=(0, longest), ylabel="gaps", xlabel="seconds between steps" if at == len(series) - 1 else "")
     figure.savefig(path, dpi=120)
     pyplot.close(figure)
     return path
@@ -83,8 +85,9 @@ def _draw_costs(parts: Mapping[str, Mapping[str, list[float]]], path: Path) -> P
         )  # fmt: skip
     left.set(xscale="log", xlabel="steps", ylabel="operator CPU a step, ms", ylim=0)
     right.set(xscale="log", xlabel="steps", ylabel="steps a second", ylim=0)
-    left.legend(fontsize=8)
-    right.legend(fontsize=8)
+    for axes in (left, right):
+        axes.xaxis.set_major_formatter("{x:,.0f}")
+        axes.legend(fontsize=8)
     figure.savefig(path, dpi=120)
     pyplot.close(figure)
     return path

@@ -42,7 +42,7 @@ FOUND: dict[str, dict[str, Any]] = {
     },
     "gap": {
         "chains": {case.says: {"gaps": [0.12, 0.14, 0.63], "writes": [2.1]} for case in gap.CASES},
-        "bare": {"3": [2.0, 2.1], "0": [1.9, 2.0]},
+        "bare": {"3 s of work": [2.0, 2.1], "no work": [1.9, 2.0]},
     },
     "shapes": {name: {"seconds": [5.0], "bare_seconds": [6.0], "pods": 4} for name in shapes.SHAPES},
     "modes": {
