@@ -13,6 +13,7 @@ import aiohttp
 import pytest
 
 from api.fake import RESOURCES
+from podgraph.planning.names import JOB_UID_LABEL, MANAGED_BY, MANAGED_BY_LABEL, POD_LABEL, step_container
 from podgraph.server.security import MOST_BODY
 from web.serving import Served, serving
 
@@ -120,6 +121,30 @@ async def test_a_log_is_streamed_without_the_operators_lines(served: Served, htt
     async with http.get("/api/runs/default/a/log?step=one&download=true") as answer:
         assert answer.headers["Content-Disposition"] == 'attachment; filename="a-one.log"'
         assert await answer.text() == "hello\nworld\nmore <b>\n"
+
+
+async def test_a_step_in_a_shared_pod_is_told_by_its_container(served: Served, http: aiohttp.ClientSession) -> None:
+    job = served.job("a", "Running")
+    labels = {JOB_UID_LABEL: job["metadata"]["uid"], MANAGED_BY_LABEL: MANAGED_BY, POD_LABEL: "p"}
+    meta = {"name": "a-p", "labels": labels}
+    containers = [{"name": step_container(step), "image": step} for step in ("one", "two")]
+    pod = served.fake.create(
+        {"apiVersion": "v1", "kind": "Pod", "metadata": {**meta, "namespace": "default"},
+         "spec": {"containers": containers, "nodeName": "n"}}
+    )  # fmt: skip
+    served.run_pod(pod, "both say it\n")
+    served.fake.end_container("default", "a-p", step_container("two"), 3)
+    steps = {"one": {"podUID": pod["metadata"]["uid"]}, "two": {"podUID": pod["metadata"]["uid"]}}
+    served.fake.patch("jobs", "default", "a", {"status": {"steps": steps}}, status=True)
+    told = (await get(http, "/api/runs/default/a/pods"))["pods"]
+    assert [(told[step][0]["image"], told[step][0]["exitCode"]) for step in ("one", "two")] == [
+        ("one", None),
+        ("two", 3),
+    ]
+    async with http.get("/api/runs/default/a/log?step=two") as answer:
+        assert await answer.text() == "both say it\n"
+    asked = [request.query for request in served.fake.requests if request.path.endswith("/pods/a-p/log")]
+    assert [query["container"] for query in asked] == [step_container("two")]
 
 
 async def test_why_there_is_no_log(served: Served, http: aiohttp.ClientSession) -> None:
