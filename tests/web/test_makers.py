@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -12,6 +14,7 @@ import yaml
 from api.fake import RESOURCES
 from web.serving import Served, serving
 
+Obj = dict[str, Any]
 TEMPLATE = {"spec": {"definitionRef": {"name": "daily"}, "runConfig": {"day": "{{ tick.date }}"}}}
 AT = "/api/makers/schedules/default/nightly"
 
@@ -86,7 +89,7 @@ async def test_a_tick_is_tried_without_making_a_job_and_made_by_hand(
     status, made = await asked(http, f"{AT}/tick", {"at": "2020-02-29"})
     (job,) = served.fake.objects("jobs")
     assert (status, made["name"], job["metadata"]["labels"]) == (
-        201, job["metadata"]["name"], {"podgraph.dev/schedule": "nightly"},
+        201, job["metadata"]["name"], {"podgraph.dev/schedule": "nightly", "podgraph.dev/definition": "daily"},
     )  # fmt: skip
     assert (await asked(http, f"{AT}/tick", {"at": "2020-02-29"}))[0] == 409
 
@@ -101,6 +104,42 @@ async def test_a_sensor_is_tried_with_what_it_might_see(served: Served, http: ai
     assert yaml.safe_load(tried["job"])["spec"]["runConfig"] == {"of": "first", "is": "Failed"}
     assert served.fake.objects("jobs") == []
     assert (await asked(http, path))[1]["upcoming"] == []
+
+
+async def answers(served: Served, kind: str, name: str, jobs: list[Obj], message: str = "") -> str:
+    """Be the operator that is asked; return the tick."""
+
+    def asked_now() -> str | None:
+        return served.fake.get(kind, "default", name)["metadata"].get("annotations", {}).get("podgraph.dev/try")
+
+    wanted = str(await served.fake.until(asked_now, 5.0, "the question"))
+    told = {"id": wanted, "jobs": [json.dumps(job) for job in jobs], "message": message}
+    served.fake.patch(kind, "default", name, {"status": {"tried": told}}, status=True)
+    return wanted.partition(" ")[2]
+
+
+async def test_what_code_decides_is_asked_of_the_operator(served: Served, http: aiohttp.ClientSession) -> None:
+    python = {"definitionRef": {"name": "d"}}
+    served.schedule("nightly", {"schedule": "0 2 * * *", "python": python}, "0 2 * * *")
+    ref = {"definitionRef": {"name": "d"}}
+    jobs = [
+        {"apiVersion": "podgraph.dev/v1alpha1", "kind": "Job", "metadata": {"name": f"nightly-1-{key}"}, "spec": ref}
+        for key in "ab"
+    ]
+    operator = asyncio.create_task(answers(served, "jobschedules", "nightly", jobs))
+    status, told = await asked(http, f"{AT}/tick", {"at": "2026-11-25T02:00:00Z"})
+    assert (status, told["name"], await operator) == (201, "nightly-manual-1-a", "2026-11-25T02:00:00Z")
+    assert [job["metadata"]["name"] for job in served.fake.objects("jobs")] == [
+        "nightly-manual-1-a", "nightly-manual-1-b",
+    ]  # fmt: skip
+    served.sensor("keys", {"objectStore": {"url": "s3://b/p"}}, ref, "new keys of s3://b/p")
+    assert (await asked(http, "/api/makers/sensors"))[1]["makers"][0]["asksCode"] is True
+    operator = asyncio.create_task(answers(served, "jobsensors", "keys", [], "nothing is new"))
+    assert await asked(http, "/api/makers/sensors/default/keys/try", {}) == (
+        200,
+        {"job": "", "message": "nothing is new"},
+    )
+    assert await operator == ""
 
 
 async def test_a_cluster_without_the_kinds_has_none() -> None:

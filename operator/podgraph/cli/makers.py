@@ -13,8 +13,8 @@ from typing import Any
 from podgraph.cli.cluster import Cluster
 from podgraph.definition.errors import DefinitionError
 from podgraph.planning.status import duration, seconds_of
-from podgraph.scheduling.by_hand import job_by_hand, tick_of
-from podgraph.scheduling.making import TRY_ANNOTATION, launched_name, second
+from podgraph.scheduling.by_hand import asks_code, job_by_hand, named_by_hand, tick_of
+from podgraph.scheduling.making import TRY_ANNOTATION, second
 
 __all__ = ["Schedules", "Sensors", "jobs_by_hand", "print_jobs", "print_maker", "print_makers", "tried"]
 
@@ -96,14 +96,11 @@ def jobs_by_hand(cluster: Schedules, name: str, at: str, upcoming: bool, seconds
     `upcoming`, else now. Raises DefinitionError.
     """
     schedule = cluster.get(name)
-    if "python" not in schedule["spec"]:
+    if not asks_code(schedule):
         return [job_by_hand(schedule, at, upcoming, time.time())], ""
     tick = tick_of(schedule, at, upcoming, time.time())
     jobs, message = tried(cluster, name, second(tick), seconds)
-    for job in jobs:  # another name, so that the tick itself is not taken for done
-        meta = job["metadata"]
-        meta["name"] = launched_name(name, f"manual-{meta['name'].removeprefix(f'{name}-')}")
-    return jobs, message
+    return named_by_hand(schedule, jobs), message
 
 
 def tried(cluster: Schedules | Sensors, name: str, tick: str, seconds: float) -> tuple[list[Object], str]:

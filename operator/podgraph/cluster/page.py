@@ -105,6 +105,13 @@ class PageClient(Client):
         body = {"metadata": {"uid": uid}, "spec": dict(spec)}
         await self._request("PATCH", f"{_BASE}/{_safe(namespace)}/{plural}/{_safe(name)}", body)
 
+    async def annotate_resource(
+        self, plural: str, namespace: str, name: str, uid: str, annotations: Mapping[str, str]
+    ) -> None:
+        """Put annotations on the object with this uid."""
+        body = {"metadata": {"uid": uid, "annotations": dict(annotations)}}
+        await self._request("PATCH", f"{_BASE}/{_safe(namespace)}/{plural}/{_safe(name)}", body)
+
     async def pods_of(self, namespace: str, job_uid: str) -> list[Object]:
         """Return a Job's pods, the oldest first."""
         selector = quote(f"{JOB_UID_LABEL}={job_uid}")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -11,7 +11,13 @@ from podgraph.planning.status import seconds_of
 from podgraph.scheduling.making import TICK_ANNOTATION, launched_name, made_job, second, tick_names
 from podgraph.scheduling.timing import read_zone
 
-__all__ = ["job_by_hand", "tick_of"]
+__all__ = ["asks_code", "job_by_hand", "named_by_hand", "tick_of"]
+
+
+def asks_code(maker: Mapping[str, Any]) -> bool:
+    """Whether the operator has to ask a pod what a schedule or sensor makes: of a function, or what lies in a store."""
+    spec = maker["spec"]
+    return "python" in spec or not {"python", "objectStore"}.isdisjoint(spec.get("source") or ())
 
 
 def job_by_hand(schedule: Mapping[str, Any], at: str, upcoming: bool, now: float) -> dict[str, Any]:
@@ -25,10 +31,23 @@ def job_by_hand(schedule: Mapping[str, Any], at: str, upcoming: bool, now: float
     return made_job(schedule, made, tick_names(tick, zone), {TICK_ANNOTATION: second(tick)})
 
 
+def named_by_hand(schedule: Mapping[str, Any], jobs: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return the Jobs of a tick under other names, so that the tick itself is not taken for done."""
+    name = schedule["metadata"]["name"]
+    return [
+        {**job, "metadata": {**job["metadata"], "name": launched_name(name, f"manual-{_unique(name, job)}")}}
+        for job in jobs
+    ]
+
+
 def tick_of(schedule: Mapping[str, Any], at: str, upcoming: bool, now: float) -> float:
     """Return the time for which that is, in seconds since the epoch. Raises DefinitionError (`InvalidTime`)."""
     told = (schedule.get("status") or {}).get("nextTickTime")
     return _time(at) if at else seconds_of(told) if upcoming and told else float(int(now))
+
+
+def _unique(name: str, job: Mapping[str, Any]) -> str:
+    return str(job["metadata"]["name"]).removeprefix(f"{name}-")
 
 
 def _time(text: str) -> float:

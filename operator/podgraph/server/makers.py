@@ -11,15 +11,17 @@ from pydantic import BaseModel, ConfigDict, Field
 from typing_extensions import TypedDict
 
 from podgraph.cluster.client import ApiError
+from podgraph.cluster.page import PageClient
 from podgraph.definition.errors import DefinitionError
 from podgraph.planning.status import seconds_of
-from podgraph.scheduling.by_hand import job_by_hand
+from podgraph.scheduling.by_hand import asks_code, job_by_hand, named_by_hand, tick_of
 from podgraph.scheduling.making import second
 from podgraph.scheduling.schedule import read_schedule
 from podgraph.scheduling.sensor import job_of_seen
 from podgraph.scheduling.sources import Seen
 from podgraph.server import yaml_text
 from podgraph.server.models import Made, Name, Namespace, Problems
+from podgraph.server.trying import tried
 from podgraph.server.visitors import Visitor, visitor_of
 
 __all__ = ["makers"]
@@ -44,7 +46,10 @@ class Tick(TypedDict):
 
 
 class Maker(TypedDict):
-    """A JobSchedule or JobSensor as a list shows it. `text` says when it makes Jobs, or what it looks at."""
+    """A JobSchedule or JobSensor as a list shows it. `text` says when it makes Jobs, or what it looks at.
+
+    `asksCode`: what it makes is found out in a pod, of a function or of what lies in a store.
+    """
 
     kind: Literal["schedules", "sensors"]
     namespace: str
@@ -52,6 +57,7 @@ class Maker(TypedDict):
     uid: str
     created: str
     text: str
+    asksCode: bool
     suspended: bool
     ready: str
     reason: str
@@ -79,9 +85,10 @@ class MakerView(TypedDict):
 
 
 class Tried(TypedDict):
-    """The Job that a tick would make, as YAML; the cluster has checked it."""
+    """The Jobs that a tick would make, as YAML; the cluster has checked them. `message` tells why there are none."""
 
     job: str
+    message: str
 
 
 class _Strict(BaseModel):
@@ -133,21 +140,25 @@ async def suspend(request: Request, kind: Kind, namespace: Namespace, name: Name
 
 @makers.post("/{kind}/{namespace}/{name}/try")
 async def attempt(request: Request, kind: Kind, namespace: Namespace, name: Name, wanted: Sample) -> Tried:
-    """Return the Job of a tick, checked by the cluster but not made."""
+    """Return the Jobs of a tick, checked by the cluster but not made."""
     client = visitor_of(request).client
     found = await client.get_resource(_PLURALS[kind], namespace, name)
-    job = _job(kind, found, wanted, upcoming=True)
-    await client.try_resource("jobs", namespace, job)
-    return {"job": yaml_text.dump(job)}
+    jobs, message = await _jobs(client, kind, found, wanted, upcoming=True)
+    for job in jobs:
+        await client.try_resource("jobs", namespace, job)
+    return {"job": "---\n".join(yaml_text.dump(job) for job in jobs), "message": message}
 
 
 @makers.post("/schedules/{namespace}/{name}/tick", status_code=201)
 async def tick(request: Request, namespace: Namespace, name: Name, wanted: Sample) -> Made:
-    """Make the Job of a tick by hand, beside those that the schedule makes, and return where it is."""
+    """Make the Jobs of a tick by hand, beside those that the schedule makes, and return where the first is."""
     client = visitor_of(request).client
     found = await client.get_resource("jobschedules", namespace, name)
-    job = await client.create_resource("jobs", namespace, _job("schedules", found, wanted, upcoming=False))
-    meta = job["metadata"]
+    jobs, message = await _jobs(client, "schedules", found, wanted, upcoming=False)
+    if not jobs:
+        raise DefinitionError("NoJob", message)
+    made = [await client.create_resource("jobs", namespace, job) for job in jobs]
+    meta = made[0]["metadata"]
     return {"namespace": meta["namespace"], "name": meta["name"], "uid": meta["uid"]}
 
 
@@ -166,10 +177,20 @@ async def _all(visitor: Visitor, plural: str) -> list[Any] | None:
     return found
 
 
-def _job(kind: str, found: Object, wanted: Sample, upcoming: bool) -> dict[str, Any]:
+async def _jobs(
+    client: PageClient, kind: str, found: Object, wanted: Sample, upcoming: bool
+) -> tuple[list[dict[str, Any]], str]:
+    """Return the Jobs of a tick, and what is to be said when there are none or more is to be known."""
+    now = time.time()
+    if not asks_code(found):
+        if kind == "schedules":
+            return [job_by_hand(found, wanted.at, upcoming, now)], ""
+        return [job_of_seen(found, Seen(f"tried/{wanted.name}/{wanted.value}", wanted.name, wanted.value), now)], ""
+    tick = second(tick_of(found, wanted.at, upcoming, now)) if kind == "schedules" else ""
+    jobs, message = await tried(client, _PLURALS[kind], found, tick)
     if kind == "schedules":
-        return job_by_hand(found, wanted.at, upcoming, time.time())
-    return job_of_seen(found, Seen(f"tried/{wanted.name}/{wanted.value}", wanted.name, wanted.value), time.time())
+        jobs = named_by_hand(found, jobs)
+    return jobs, message or ("" if jobs else "It would make no Job.")
 
 
 def _upcoming(schedule: Object, now: float) -> list[str]:
@@ -198,6 +219,7 @@ def _maker(kind: Literal["schedules", "sensors"], found: Object) -> Maker:
         "uid": meta["uid"],
         "created": meta.get("creationTimestamp", ""),
         "text": status.get("schedule" if kind == "schedules" else "source", ""),
+        "asksCode": asks_code(found),
         "suspended": bool(spec.get("suspend")),
         "ready": ready.get("status", "Unknown") if seen else "Unknown",
         "reason": ready.get("reason", "") if seen else "",

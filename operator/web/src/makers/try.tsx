@@ -13,6 +13,7 @@ export function TryTick({ maker }: { maker: Maker }) {
   const [name, setName] = useState("name");
   const [value, setValue] = useState("value");
   const [job, setJob] = useState("");
+  const [message, setMessage] = useState("");
   const [problem, setProblem] = useState("");
   const [busy, setBusy] = useState(false);
   const sample = isSchedule ? { at: at.trim() } : { name, value };
@@ -24,12 +25,18 @@ export function TryTick({ maker }: { maker: Maker }) {
       await what();
     } catch (error) {
       setJob("");
+      setMessage("");
       setProblem((error as Error).message);
     } finally {
       setBusy(false);
     }
   };
-  const attempt = () => act(async () => setJob((await ask<{ job: string }>(`${path}/try`, "POST", sample)).job));
+  const attempt = () =>
+    act(async () => {
+      const told = await ask<{ job: string; message: string }>(`${path}/try`, "POST", sample);
+      setJob(told.job);
+      setMessage(told.message);
+    });
   const make = () => act(async () => go(runPath(await ask<Made>(`${path}/tick`, "POST", sample))));
   return (
     <section aria-label="Try a tick" className="try">
@@ -43,7 +50,7 @@ export function TryTick({ maker }: { maker: Maker }) {
             value={at}
             onChange={(event) => setAt(event.currentTarget.value)}
           />
-        ) : (
+        ) : maker.asksCode ? null : (
           <>
             <TextInput size="xs" flex={1} label="Name of what it sees" value={name} onChange={(event) => setName(event.currentTarget.value)} />
             <TextInput size="xs" flex={1} label="Its value" value={value} onChange={(event) => setValue(event.currentTarget.value)} />
@@ -61,11 +68,18 @@ export function TryTick({ maker }: { maker: Maker }) {
       <Text size="xs" c="dimmed" mt={4}>
         {isSchedule
           ? "Trying makes nothing: the cluster checks the Job of that tick, which is shown here."
-          : "The Job for something of this name and value is checked by the cluster and shown here; nothing is made."}
+          : maker.asksCode
+            ? "The operator has a pod find out what it would make now, which is checked by the cluster and shown here; nothing is made."
+            : "The Job for something of this name and value is checked by the cluster and shown here; nothing is made."}
       </Text>
       {problem && (
         <Notice color="red" mt="xs">
           {problem}
+        </Notice>
+      )}
+      {message && (
+        <Notice color="gray" mt="xs">
+          {message}
         </Notice>
       )}
       {job && <Block label="tried job" text={job} most="50vh" />}
