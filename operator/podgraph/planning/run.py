@@ -49,6 +49,8 @@ __all__ = ["Run"]
 EXIT_SECONDS = 60
 """How long the pod of an ended step may take to exit once the Job is over."""
 
+_QUIET = ("Pending", "Waiting", "Running", "Succeeded")
+"""States of steps of which there is nothing to say."""
 _SUSPENDED = ("Suspended", "nothing further is started while spec.suspend is true")
 
 Object = Mapping[str, Any]
@@ -252,7 +254,7 @@ class Run:
 
     def _written(self, steps: Steps, changed: Iterable[str]) -> dict[str, Any]:
         """Return the records of steps as the status is to hold them."""
-        troubled = sum(map(steps.count, ("Failed", "UpForRetry", "UpstreamFailed", "Canceled", "Stopping")))
+        troubled = len(steps.records) - sum(map(steps.count, _QUIET))
         short = longest_message(len(steps.records), troubled)
         alone = set(steps.alone if short else ())
         first = steps.first  # its pod tells that the one pod of all steps was made

@@ -6,10 +6,11 @@ import json
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from podgraph.definition.errors import DefinitionError
 from podgraph.definition.graph import Graph, Op
-from podgraph.planning.pods import ContainerState, Pod, Running, Terminated
+from podgraph.planning.pods import Condition, ContainerState, Pod, PodStatus, Running, Terminated
 from podgraph.planning.run import Run
 from podgraph.planning.sizes import MAX_OBJECT, MAX_OPS, check_ops, output_budget
 from podgraph.runtime.step import utc
@@ -17,6 +18,7 @@ from unit.planning.test_run import NO_RETRIES, NOW, make, op, pod
 from unit.planning.test_status import merged
 
 Obj = dict[str, Any]
+WORDS = "a sentence that goes on and on; " * 60
 STORED = 1_572_864
 """What etcd takes."""
 
@@ -28,10 +30,9 @@ def stored(run: Run, status: Obj) -> int:
 
 def all_at(run: Run, ends: bool, now: float) -> dict[str, Pod]:
     """The pods of all steps: they run, or have failed with many words."""
-    words = "a sentence that goes on and on; " * 60
     state = ContainerState(running=Running(utc(now)))
     if ends:
-        state = ContainerState(terminated=Terminated(1, 0, "Error", words, utc(now)[:19] + "Z", utc(now)[:19] + "Z"))
+        state = ContainerState(terminated=Terminated(1, 0, "Error", WORDS, utc(now)[:19] + "Z", utc(now)[:19] + "Z"))
     assert run.steps is not None
     names = [run._maker.name_of(step, 1) for step in run.steps.records]
     return {name: pod(name, state, uid=f"{at:036}") for at, name in enumerate(names)}
@@ -41,6 +42,12 @@ def test_a_job_of_the_most_ops_fits_whatever_becomes_of_them() -> None:
     run = make(*(op(f"transform_{at}") for at in range(MAX_OPS)), execution=NO_RETRIES)
     status: Obj = dict(run.advance({}, (), NOW).status)
     status = merged(status, run.patch(NOW))
+    no_room = [Condition("PodScheduled", "False", "Unschedulable", WORDS)]
+    held = {name: replace(pod, status=PodStatus(conditions=no_room)) for name, pod in all_at(run, False, NOW).items()}
+    run.advance(held, held, NOW)
+    status = merged(status, run.patch(NOW))
+    assert (status["counts"]["starting"], status["steps"]["transform_7"]["reason"]) == (MAX_OPS, "Unschedulable")
+    assert stored(run, status) < MAX_OBJECT
     running = all_at(run, False, NOW)
     run.advance(running, running, NOW)
     status = merged(status, run.patch(NOW))
