@@ -24,7 +24,7 @@ from typing import Any
 
 import aiohttp
 
-from bench import gap, local, modes, plots, react, scale, schedules, shapes
+from bench import gap, local, modes, page, plots, react, scale, schedules, shapes
 from bench.report import Row, outside, table
 from bench.world import World, say
 from cluster.kube import CHECKOUT, Kube, KubeError, find_kube, new_namespace, no_other_operator, step_image
@@ -55,6 +55,7 @@ class Part:
 
 PARTS = {
     "local": Part("local execution beside Dagster", local.rows, alone=local.measure),
+    "page": Part("the web page, in a browser", page.rows, alone=page.measure, long=True),
     "react": Part("how soon the operator does its part", react.rows, react.measure),
     "gap": Part("the gap between steps", gap.rows, gap.measure),
     "shapes": Part("whole small Jobs", shapes.rows, shapes.measure),
