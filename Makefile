@@ -67,6 +67,6 @@ test-fast: lint ## All tests that need no cluster
 test: lint $(if $(OWN),demo) ## The demo and all tests, on a real cluster (its own, or all tests with KUBECONFIG=...)
 	@$(BIN)/pytest --doctest-modules operator tests
 
-# All parts of the bench but `local` need a cluster.
-bench: setup $(if $(and $(OWN),$(filter-out local,$(or $(ONLY),all))),up images) ## Measure beside peers, write .bench/ (BENCH=quick: 5 minutes; ONLY="gap jobs")
+# All parts of the bench but `local` and `page` need a cluster.
+bench: setup $(if $(and $(OWN),$(filter-out local page,$(or $(ONLY),all))),up images) ## Measure beside peers, write .bench/ (BENCH=quick: 5 minutes; ONLY="gap jobs")
 	@PYTHONPATH=operator:tests $(BIN)/python -m bench $(ONLY)
