@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from dataclasses import dataclass
 from datetime import UTC, datetime, tzinfo
@@ -76,10 +77,18 @@ class Cron:
         >>> Cron(("@daily",), ZoneInfo("UTC")).next_after(1)
         86400.0
         """
-        # cronsim takes an ambiguous time the same however its UTC is written, and knows the real UTC to be simple.
-        zone: tzinfo = UTC if self.zone.key == "UTC" else self.zone
-        found = [_next(_ALIASES.get(text, text), zone, time) for text in self.expressions]
+        found = [_next_after_minute(text, self.zone, time // 60) for text in self.expressions]
         return min((tick for tick in found if tick is not None), default=None)
+
+
+@functools.lru_cache(maxsize=4_096)
+def _next_after_minute(text: str, zone: ZoneInfo, minute: float) -> float | None:
+    """Return the first tick after the begin of a minute, which is that after any time in it: ticks are whole minutes.
+
+    At a full minute many schedules ask, and each of them more than once.
+    """
+    # cronsim takes an ambiguous time the same however its UTC is written, and knows the real UTC to be simple.
+    return _next(_ALIASES.get(text, text), UTC if zone.key == "UTC" else zone, 60 * minute)
 
 
 def _next(expression: str, zone: tzinfo, time: float) -> float | None:
