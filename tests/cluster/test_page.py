@@ -379,7 +379,9 @@ def test_a_schedule_ticks_is_tried_and_suspended(visit: Visit, shared: Kube, ste
     )  # fmt: skip
     visit.go("/schedules")
     page.get_by_role("link", name="often", exact=True).click()
-    expect(page.get_by_role("table", name="Ticks").locator("[data-outcome=Created]").first).to_be_visible(timeout=WAIT_MS)
+    expect(page.get_by_role("table", name="Ticks").locator("[data-outcome=Created]").first).to_be_visible(
+        timeout=WAIT_MS
+    )
     page.get_by_role("button", name="Try a tick").click()
     expect(page.get_by_label("tried job", exact=True)).to_contain_text("name: often-manual-")
     visit.shot("schedule")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tomllib
 
+from bench import page
 from bench.process import Usage
 from bench.scale import RANGES, figures, outside
 
@@ -24,3 +25,11 @@ def test_what_was_used_between_two_looks() -> None:
     used = Usage(1.5, 60.0, {"POST pods": 5, "GET pods": 1, "PATCH jobs/status": 2}).since(before)
     assert (used.cpu, used.peak_mib, used.writes) == (0.5, 60.0, 5)
     assert used.requests == {"POST pods": 3, "PATCH jobs/status": 2}
+
+
+def test_each_figure_of_the_page_has_a_bar() -> None:
+    told = page.rows({"first_paint": 0.5, "list_update": 0.1, "run_update": 0.2, "graph": 1.0, "scripts_kb": 170.0,
+                      "server_mib": 110.0})  # fmt: skip
+    assert [(value, bar) for _, value, _, bar in told] == [
+        (0.5, "<= 1.0"), (0.1, "<= 0.3"), (0.2, "<= 0.3"), (1.0, "<= 1.5"), (170.0, "<= 500"), (110.0, "<= 150"),
+    ]  # fmt: skip

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
 import json
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 
 import aiohttp
@@ -390,6 +392,28 @@ async def test_other_sites_cannot_write_nor_read(served: Served) -> None:
         async with http.get("/") as answer:
             assert nonce not in answer.headers["Content-Security-Policy"]
     assert served.fake.objects("jobs") == []
+
+
+async def test_files_are_sent_small_and_kept(tmp_path: Path) -> None:
+    (tmp_path / "assets").mkdir()
+    (tmp_path / "index.html").write_text("")
+    (tmp_path / "assets" / "a-1.js").write_text("let a = 1;\n" * 1_000)
+    async with (
+        serving(static=tmp_path) as served,
+        aiohttp.ClientSession(base_url=served.url, auto_decompress=False) as http,
+    ):
+        for asked, sent in (("gzip, br", "gzip"), ("identity", None)):
+            async with http.get("/assets/a-1.js", headers={"Accept-Encoding": asked}) as answer:
+                body = await answer.read()
+                assert (answer.status, answer.headers.get("Content-Encoding"), answer.content_type) == (
+                    200, sent, "text/javascript",
+                )  # fmt: skip
+                assert "immutable" in answer.headers["Cache-Control"]
+                assert (gzip.decompress(body) if sent else body) == b"let a = 1;\n" * 1_000
+                assert len(body) < 200 or sent is None
+        for path in ("/assets/none.js", "/assets/..%2findex.html"):
+            async with http.get(path) as answer:
+                assert answer.status == 404, path
 
 
 async def test_a_request_has_a_bound(served: Served, http: aiohttp.ClientSession) -> None:
