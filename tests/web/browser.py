@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from playwright.sync_api import Browser, ConsoleMessage, Page, Request, sync_playwright
+from playwright.sync_api import Browser, ConsoleMessage, Page, Request, expect, sync_playwright
 
 __all__ = ["NO_BROWSER", "Visit", "chromium", "launched", "visiting"]
 
@@ -27,6 +27,7 @@ class Visit:
     url: str
     errors: list[str] = field(default_factory=list)
     hosts: set[str] = field(default_factory=set)
+    away: bool = False  # whether the server may be out of reach
 
     def go(self, path: str) -> None:
         """Open a place of the page."""
@@ -60,11 +61,13 @@ def visiting(browser: Browser, url: str, scheme: str = "light") -> Iterator[Visi
     """Open a window. Errors in its console, such as a breach of the page's policy, and other hosts fail the test."""
     context = browser.new_context(viewport={"width": 1440, "height": 900}, color_scheme=scheme)  # type: ignore[arg-type]
     context.set_default_timeout(_WAIT_MS)
+    expect.set_options(timeout=_WAIT_MS)
     visit = Visit(context.new_page(), url)
 
     def heard(message: ConsoleMessage) -> None:
-        # A refusal (4xx) is what some tests are about; the browser notes each as an error.
-        if message.type == "error" and "the server responded with a status of 4" not in message.text:
+        # Refusals (4xx) and a server that is away are what some tests are about; the browser notes each as an error.
+        told = "the server responded with a status of 4" in message.text or (visit.away and "net::ERR_" in message.text)
+        if message.type == "error" and not told:
             visit.errors.append(message.text)
 
     def asked(request: Request) -> None:

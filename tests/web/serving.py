@@ -35,6 +35,37 @@ GRAPH = Graph.of(
 )
 
 
+class PageServer:
+    """The page's server at a free port, to which it comes back after it was ended."""
+
+    def __init__(self, state: State, static: Path) -> None:
+        self.port = 0
+        self._state, self._static = state, static
+        self._server: uvicorn.Server | None = None
+        self._task: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        """Listen."""
+        listener = socket.socket()
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(("127.0.0.1", self.port))
+        self.port = listener.getsockname()[1]
+        self._server = uvicorn.Server(
+            served_with(create_app(self._state, static=self._static), timeout_graceful_shutdown=1)
+        )
+        self._server.capture_signals = contextlib.nullcontext  # type: ignore[method-assign,assignment]
+        self._task = asyncio.create_task(self._server.serve([listener]))
+
+    async def stop(self) -> None:
+        """End it, and the streams that are open."""
+        if self._server is None or self._task is None:
+            return
+        self._server.should_exit = True
+        async with asyncio.timeout(10):
+            await self._task
+        self._server = self._task = None
+
+
 @dataclass
 class Served:
     """A server that runs, and the cluster behind it."""
@@ -42,6 +73,7 @@ class Served:
     fake: FakeCluster
     url: str
     state: State
+    server: PageServer
 
     def job(
         self, name: str, state: str = "Succeeded", graph: Graph | None = GRAPH, namespace: str = "default", **spec: Any
@@ -84,28 +116,32 @@ class Served:
         status = {"conditions": [condition], "opCount": 3, **({"graph": pack(GRAPH)} if ready == "True" else {})}
         return self.fake.patch("jobdefinitions", namespace, name, {"status": status}, status=True)
 
-    def schedule(self, name: str, spec: Obj, text: str, **status: Any) -> Obj:
+    def schedule(self, name: str, spec: Obj, text: str, namespace: str = "default", **status: Any) -> Obj:
         """Make a JobSchedule as the operator leaves it."""
-        return self._maker("JobSchedule", name, spec, {"schedule": text, **status})
+        return self._maker("JobSchedule", namespace, name, spec, {"schedule": text, **status})
 
     def sensor(self, name: str, source: Obj, template: Obj, text: str, **status: Any) -> Obj:
         """Make a JobSensor as the operator leaves it."""
         return self._maker(
-            "JobSensor", name, {"source": source, "jobTemplate": {"spec": template}}, {"source": text, **status}
+            "JobSensor",
+            "default",
+            name,
+            {"source": source, "jobTemplate": {"spec": template}},
+            {"source": text, **status},
         )
 
-    def _maker(self, kind: str, name: str, spec: Obj, status: Obj) -> Obj:
+    def _maker(self, kind: str, namespace: str, name: str, spec: Obj, status: Obj) -> Obj:
         plural = f"{kind.lower()}s"
         self.fake.create(
             {
                 "apiVersion": "podgraph.dev/v1alpha1", "kind": kind,
-                "metadata": {"name": name, "namespace": "default"}, "spec": spec,
+                "metadata": {"name": name, "namespace": namespace}, "spec": spec,
             }
         )  # fmt: skip
         reason = "Suspended" if spec.get("suspend") else "Ready"
         condition = {"type": "Ready", "status": "True", "reason": reason, "message": "", "observedGeneration": 1}
         status = {"observedGeneration": 1, "conditions": [condition], **status}
-        return self.fake.patch(plural, "default", name, {"status": status}, status=True)
+        return self.fake.patch(plural, namespace, name, {"status": status}, status=True)
 
     def pod(self, job: Obj, op: str, log: str, name: str = "", ended: bool = True, runs: bool = True) -> Obj:
         """Make a pod of a step that has printed something; one that does not run yet has not."""
@@ -147,22 +183,15 @@ async def serving(
         Acting(kopf.ConnectionInfo(server=fake.url)) as acting,
     ):
         state = State(PageClient(session), namespace, "step:dev", auth(acting))
-        with socket.socket() as listener:
-            listener.bind(("127.0.0.1", 0))
-            port = listener.getsockname()[1]
-            config = served_with(create_app(state, static=static), timeout_graceful_shutdown=1)
-            server = uvicorn.Server(config)
-            server.capture_signals = contextlib.nullcontext  # type: ignore[method-assign,assignment]
-            task = asyncio.create_task(server.serve([listener]))
-            try:
-                async with asyncio.timeout(10):
-                    await state.jobs.synced.wait()
-                    await state.definitions.synced.wait()
-                yield Served(fake, f"http://127.0.0.1:{port}", state)
-            finally:
-                server.should_exit = True
-                async with asyncio.timeout(10):
-                    await task
+        server = PageServer(state, static)
+        await server.start()
+        try:
+            async with asyncio.timeout(10):
+                await state.jobs.synced.wait()
+                await state.definitions.synced.wait()
+            yield Served(fake, f"http://127.0.0.1:{server.port}", state, server)
+        finally:
+            await server.stop()
 
 
 class Beside:
@@ -179,6 +208,15 @@ class Beside:
             return what(self._served)
 
         return asyncio.run_coroutine_threadsafe(run(), self._loop).result(30)
+
+    @contextlib.contextmanager
+    def away(self) -> Iterator[None]:
+        """Within the block the server is not there."""
+        asyncio.run_coroutine_threadsafe(self._served.server.stop(), self._loop).result(30)
+        try:
+            yield
+        finally:
+            asyncio.run_coroutine_threadsafe(self._served.server.start(), self._loop).result(30)
 
 
 @contextlib.contextmanager
