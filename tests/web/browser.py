@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from playwright.sync_api import Browser, ConsoleMessage, Page, Request, sync_playwright
+from playwright.sync_api import Browser, ConsoleMessage, Page, Request, expect, sync_playwright
 
 __all__ = ["NO_BROWSER", "Visit", "chromium", "launched", "visiting"]
 
@@ -61,6 +61,7 @@ def visiting(browser: Browser, url: str, scheme: str = "light") -> Iterator[Visi
     """Open a window. Errors in its console, such as a breach of the page's policy, and other hosts fail the test."""
     context = browser.new_context(viewport={"width": 1440, "height": 900}, color_scheme=scheme)  # type: ignore[arg-type]
     context.set_default_timeout(_WAIT_MS)
+    expect.set_options(timeout=_WAIT_MS)
     visit = Visit(context.new_page(), url)
 
     def heard(message: ConsoleMessage) -> None:

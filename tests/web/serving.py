@@ -40,8 +40,7 @@ class PageServer:
 
     def __init__(self, state: State, static: Path) -> None:
         self.port = 0
-        self._static = static
-        self._state = state
+        self._state, self._static = state, static
         self._server: uvicorn.Server | None = None
         self._task: asyncio.Task[None] | None = None
 
@@ -117,28 +116,32 @@ class Served:
         status = {"conditions": [condition], "opCount": 3, **({"graph": pack(GRAPH)} if ready == "True" else {})}
         return self.fake.patch("jobdefinitions", namespace, name, {"status": status}, status=True)
 
-    def schedule(self, name: str, spec: Obj, text: str, **status: Any) -> Obj:
+    def schedule(self, name: str, spec: Obj, text: str, namespace: str = "default", **status: Any) -> Obj:
         """Make a JobSchedule as the operator leaves it."""
-        return self._maker("JobSchedule", name, spec, {"schedule": text, **status})
+        return self._maker("JobSchedule", namespace, name, spec, {"schedule": text, **status})
 
     def sensor(self, name: str, source: Obj, template: Obj, text: str, **status: Any) -> Obj:
         """Make a JobSensor as the operator leaves it."""
         return self._maker(
-            "JobSensor", name, {"source": source, "jobTemplate": {"spec": template}}, {"source": text, **status}
+            "JobSensor",
+            "default",
+            name,
+            {"source": source, "jobTemplate": {"spec": template}},
+            {"source": text, **status},
         )
 
-    def _maker(self, kind: str, name: str, spec: Obj, status: Obj) -> Obj:
+    def _maker(self, kind: str, namespace: str, name: str, spec: Obj, status: Obj) -> Obj:
         plural = f"{kind.lower()}s"
         self.fake.create(
             {
                 "apiVersion": "podgraph.dev/v1alpha1", "kind": kind,
-                "metadata": {"name": name, "namespace": "default"}, "spec": spec,
+                "metadata": {"name": name, "namespace": namespace}, "spec": spec,
             }
         )  # fmt: skip
         reason = "Suspended" if spec.get("suspend") else "Ready"
         condition = {"type": "Ready", "status": "True", "reason": reason, "message": "", "observedGeneration": 1}
         status = {"observedGeneration": 1, "conditions": [condition], **status}
-        return self.fake.patch(plural, "default", name, {"status": status}, status=True)
+        return self.fake.patch(plural, namespace, name, {"status": status}, status=True)
 
     def pod(self, job: Obj, op: str, log: str, name: str = "", ended: bool = True, runs: bool = True) -> Obj:
         """Make a pod of a step that has printed something; one that does not run yet has not."""

@@ -12,6 +12,7 @@ import pytest
 import yaml
 
 from api.fake import RESOURCES
+from podgraph.server.sessions import Sessions
 from web.serving import Served, serving
 
 Obj = dict[str, Any]
@@ -146,3 +147,24 @@ async def test_a_cluster_without_the_kinds_has_none() -> None:
     fewer = [row for row in RESOURCES if row.plural not in ("jobschedules", "jobsensors")]
     async with serving(resources=fewer) as served, aiohttp.ClientSession(base_url=served.url) as http:
         assert await asked(http, "/api/makers/sensors") == (200, {"served": False, "makers": []})
+
+
+async def test_a_visitor_sees_and_tries_those_of_their_namespaces_alone() -> None:
+    async with serving(auth=Sessions) as served:
+        served.fake.people.tokens, served.fake.people.open = {"t-jane": "jane"}, {"jane": {"team-a"}}
+        for namespace in ("team-a", "team-b"):
+            served.job(f"of-{namespace}", namespace=namespace)
+            template = {"spec": {"definitionRef": {"name": "d"}}}
+            made = {"everySeconds": 60, "jobTemplate": template}
+            served.schedule(f"in-{namespace}", made, "every 60 s", namespace=namespace)
+        await served.fake.until(lambda: len(served.state.jobs.items) == 2)
+        jar = aiohttp.CookieJar(unsafe=True)
+        async with aiohttp.ClientSession(base_url=served.url, headers={"Origin": served.url}, cookie_jar=jar) as http:
+            assert (await asked(http, "/api/makers/schedules"))[0] == 401
+            assert (await asked(http, "/api/session", {"token": "t-jane"}))[0] == 201
+            told = (await asked(http, "/api/makers/schedules"))[1]
+            assert [maker["name"] for maker in told["makers"]] == ["in-team-a"]
+            for namespace, status in (("team-a", 200), ("team-b", 403)):
+                path = f"/api/makers/schedules/{namespace}/in-{namespace}"
+                assert (await asked(http, path))[0] == status
+                assert (await asked(http, f"{path}/try", {}))[0] == status

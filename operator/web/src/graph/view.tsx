@@ -23,10 +23,11 @@ import { OpNode, type OpNodeData } from "./node";
 const nodeTypes = { op: OpNode };
 const edgeTypes = { line: LineView };
 const ALL_DRAWN = 150; // with more ops, only those in view
+const FIT = { maxZoom: 1.1, padding: 0.08 };
 const READABLE = 0.4; // zoom
-const TOP = 1_200; // of the graph's own height, in pixels
+const TOP = 700; // of the graph's own height, in pixels
 
-// Where lines begin and end on a node; told, so that nodes out of view need not be drawn to be measured.
+// Where lines begin and end on a node. Told, as its size is, so that nodes out of view need not be drawn to be measured.
 const HANDLES: NodeHandle[] = [
   { type: "target", position: Position.Top, x: NODE.width / 2, y: 0, width: 0, height: 0 },
   { type: "source", position: Position.Bottom, x: NODE.width / 2, y: NODE.height, width: 0, height: 0 },
@@ -73,6 +74,7 @@ function Flow({ graph, steps, selected, picked, found, onPick }: Props) {
           position: laid?.places.get(op.name) ?? { x: 0, y: 0 },
           width: NODE.width,
           height: NODE.height,
+          measured: NODE,
           handles: HANDLES,
           selected: op.name === picked,
           draggable: false,
@@ -131,8 +133,8 @@ function Flow({ graph, steps, selected, picked, found, onPick }: Props) {
       nodeTypes={nodeTypes}
       edgeTypes={edgeTypes}
       colorMode={scheme}
-      fitView
-      fitViewOptions={{ maxZoom: 1.1, padding: 0.08, ...(large ? { minZoom: READABLE, nodes: top } : {}) }}
+      onInit={() => void flow.fitView(large ? { ...FIT, minZoom: READABLE, nodes: top } : FIT)}
+      fitViewOptions={FIT}
       minZoom={0.02}
       nodesConnectable={false}
       elementsSelectable

@@ -76,7 +76,7 @@ export function EventsTable({ events, live, onPick }: Props) {
                 </span>
                 <span role="cell" className="cut">
                   {event.step && (
-                    <button type="button" className="plain link" onClick={() => onPick(event.step)}>
+                    <button type="button" className="plain link" aria-label={`Open ${event.step}`} onClick={() => onPick(event.step)}>
                       {event.step}
                     </button>
                   )}
