@@ -1,5 +1,5 @@
 // Live data: lists and runs that follow the cluster by server-sent events.
-import { useCallback, useEffect, useReducer, useRef, useState } from "react";
+import { useCallback, useEffect, useRef, useState } from "react";
 import { ask, runPath, type Graph, type Pods, type Run, type Runs, type Steps, type Summary } from "./api";
 import { matches, searchOf, type RunQuery } from "./runs/query";
 import { listen } from "./stream";
@@ -15,8 +15,6 @@ export function useNow(every: number, on = true): number {
   }, [every, on]);
   return now;
 }
-
-export const useTick = () => useReducer((n: number) => n + 1, 0);
 
 const LIMIT = "300"; // runs that are asked for at a time
 

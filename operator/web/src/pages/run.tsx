@@ -88,7 +88,7 @@ export default function RunPage({ namespace, name }: { namespace: string; name: 
         </Notice>
       )}
       <div className="split">
-        <div className="column halves">
+        <div className="column halves" data-view={view}>
           <section className="pane column" aria-label="Steps">
             <Group gap="sm" mb="xs" wrap="nowrap">
               <SegmentedControl
