@@ -80,7 +80,7 @@ def forwarded(kube: Kube, service: str) -> Iterator[str]:
         line = process.stdout.readline()  # Forwarding from 127.0.0.1:PORT -> 3000
         assert "127.0.0.1:" in line, f"kubectl port-forward said {line!r}"
         url = f"http://localhost:{line.split('127.0.0.1:')[1].split()[0]}/"
-        kube.wait_for("the page behind the forwarded port", lambda: _answers(f"{url}healthz"), 30)
+        kube.wait_for("the page behind the forwarded port", lambda: _answers(f"{url}healthz"), 60)
         yield url
     finally:
         end.cancel()

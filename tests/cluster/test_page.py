@@ -290,7 +290,7 @@ def test_a_container_job_with_retries_in_dark_colors(browser: Browser, url: str,
         page = visit.page
         visit.go(f"/runs/{shared.namespace}/retried")
         expect(page.locator("[data-step=flaky]")).to_have_attribute("data-state", "Failed", timeout=WAIT_MS)
-        expect(page.get_by_title("attempt 3")).to_be_visible()
+        expect(page.get_by_role("table", name="Timeline").get_by_title("attempt 3")).to_be_visible()
         expect(page.get_by_test_id("why")).to_contain_text("flaky")
         page.get_by_role("button", name="flaky", exact=True).click()
         page.get_by_role("tab", name="Attempts").click()

@@ -23,11 +23,17 @@ def test_what_a_pod_says_to_the_operator_is_left_out(step: str, capsys: pytest.C
     assert capsys.readouterr().out.splitlines() == (printed if step else [f"add | {line}" for line in printed])
 
 
+CONTAINERS = ("step", "step-own", "step", "step", "step")
+
+
 def pods_of(steps: dict[str, dict[str, Any]], *pods: tuple[str, str, str]) -> dict[str, str]:
     """Which pod each step has, of pods by name, uid and op."""
     made = [
         SimpleNamespace(
-            metadata=SimpleNamespace(name=name, uid=uid, creation_timestamp=at, annotations={OP_ANNOTATION: op})
+            metadata=SimpleNamespace(name=name, uid=uid, creation_timestamp=at, annotations={OP_ANNOTATION: op}),
+            spec=SimpleNamespace(
+                containers=[SimpleNamespace(name=container) for container in ("side", CONTAINERS[at])]
+            ),
         )
         for at, (name, uid, op) in enumerate(pods)
     ]
@@ -46,3 +52,10 @@ def test_each_step_has_the_newest_pod_that_names_it_or_that_it_names() -> None:
     run = run_pod("j", "u")
     large = {"a": {"attempt": 1, "podUID": "1"}, "b": {"attempt": 1}, "c": {}}
     assert pods_of(large, (run, "1", "")) == {"a": run, "b": run}
+
+
+def test_a_step_in_a_pod_of_several_containers_has_its_own() -> None:
+    steps = {step: {"podUID": "p2", "attempt": 1} for step in ("own", "other")}
+    assert pods_of(steps, ("first", "p1", "x"), ("shared", "p2", "")) == {
+        "x": "first", "own": "shared/step-own", "other": "shared",
+    }  # fmt: skip
