@@ -23,7 +23,7 @@ def test_what_a_pod_says_to_the_operator_is_left_out(step: str, capsys: pytest.C
     assert capsys.readouterr().out.splitlines() == (printed if step else [f"add | {line}" for line in printed])
 
 
-CONTAINERS = ("step", "step-own", "step", "step", "step")
+CONTAINERS = (["step"], ["side", "step-own"], ["step"], ["step"], ["step"])
 
 
 def pods_of(steps: dict[str, dict[str, Any]], *pods: tuple[str, str, str]) -> dict[str, str]:
