@@ -31,9 +31,7 @@ def pods_of(steps: dict[str, dict[str, Any]], *pods: tuple[str, str, str]) -> di
     made = [
         SimpleNamespace(
             metadata=SimpleNamespace(name=name, uid=uid, creation_timestamp=at, annotations={OP_ANNOTATION: op}),
-            spec=SimpleNamespace(
-                containers=[SimpleNamespace(name=container) for container in ("side", CONTAINERS[at])]
-            ),
+            spec=SimpleNamespace(containers=[SimpleNamespace(name=container) for container in CONTAINERS[at]]),
         )
         for at, (name, uid, op) in enumerate(pods)
     ]
