@@ -132,6 +132,7 @@ async def operate(
         watcher = Client(watching)
         evaluators = Evaluators(controller.client, watcher, controller.bundle, image)
         schedules = Schedules(controller.client, evaluators)
+        controller.more_to_come = lambda: len(schedules.queue) > 0
         sensors = Sensors(controller.client, watcher, policy or HttpPolicy(), evaluators)
 
         @kopf.on.event(GROUP, "v1alpha1", "jobs", registry=registry)

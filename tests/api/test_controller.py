@@ -877,3 +877,16 @@ async def test_many_jobs_at_once(drive: Driver) -> None:
         for number in range(50):
             await drive.finished(f"j{number}", timeout=20)
     assert len(drive.creates()) == 200
+
+
+async def test_a_new_job_waits_a_moment_for_others_that_are_being_made() -> None:
+    async with driving() as drive:
+        assert drive.controller is not None
+        asked: list[int] = []
+        drive.controller.more_to_come = lambda: bool(asked.append(1)) or len(asked) < 3
+        drive.apply(ops=[{"name": "a", "image": "i"}])
+        await drive.pod_of("a")
+        assert len(asked) == 3
+        drive.controller.more_to_come = lambda: True
+        drive.apply("k", ops=[{"name": "b", "image": "i"}])
+        await drive.pod_of("b")  # not for ever

@@ -117,7 +117,7 @@ def done(drive: Driver, pod: Obj, **more: Any) -> None:
 
 async def lost(drive: Driver) -> str:
     """Wait until the cluster, and not the op, is blamed for the end of the first attempt; return what is said of it."""
-    await drive.fake.until(lambda: drive.steps().get("a", {}).get("infrastructureFailures") == 1, 5.0, "a loss")
+    await drive.fake.until(lambda: drive.steps().get("a", {}).get("infrastructureFailures") == 1, 30, "a loss")
     [event] = [e["message"] for e in drive.fake.objects("events") if e["reason"] == "StepRetried"]
     return str(event)
 

@@ -55,7 +55,6 @@ class Part:
 
 PARTS = {
     "local": Part("local execution beside Dagster", local.rows, alone=local.measure),
-    "page": Part("the web page, in a browser", page.rows, alone=page.measure, long=True),
     "react": Part("how soon the operator does its part", react.rows, react.measure),
     "gap": Part("the gap between steps", gap.rows, gap.measure),
     "shapes": Part("whole small Jobs", shapes.rows, shapes.measure),
@@ -64,6 +63,7 @@ PARTS = {
     "ahead": Part("a Job of chains on fake nodes, started ahead", scale.ahead_rows, scale.ahead),
     "jobs": Part("many small Jobs at once on fake nodes", scale.job_rows, scale.many_jobs),
     "schedules": Part("many schedules, and sensors", schedules.rows, schedules.measure, long=True),
+    "page": Part("the web page in a browser", page.rows, alone=page.measure, long=True),
 }
 _ERRORS = (KubeError, RuntimeError, OSError, subprocess.SubprocessError, aiohttp.ClientError, ExceptionGroup)
 

@@ -270,6 +270,7 @@ def test_the_page_has_a_deployment_and_rights_of_its_own() -> None:
     assert granted_to(of_ui(documents, "ClusterRole")) == {
         *(("jobs", verb) for verb in ("get", "list", "watch", "create", "patch", "delete")),
         *(("jobdefinitions", verb) for verb in ("get", "list", "watch")),
+        *((kind, verb) for kind in ("jobschedules", "jobsensors") for verb in ("get", "list", "patch")),
         *(("pods", verb) for verb in ("get", "list", "create", "delete")),
         ("pods/log", "get"), ("events", "list"), ("configmaps", "create"),
     }  # fmt: skip

@@ -346,6 +346,9 @@ def test_the_server_in_the_cluster_needs_only_the_charts_rights(
             expect(page.get_by_text("rerun of")).to_be_visible()
             visit.go("/jobs")
             expect(page.get_by_role("heading", name="Jobs")).to_be_visible()
+            visit.go("/schedules")
+            expect(page.get_by_role("heading", name="Schedules")).to_be_visible()
+            expect(page.get_by_role("alert")).to_have_count(0)
     finally:
         server.terminate()
         with contextlib.suppress(subprocess.TimeoutExpired):
@@ -361,6 +364,32 @@ def _answers(url: str) -> bool:
             return answer.status == 200
     except OSError:
         return False
+
+
+def test_a_schedule_ticks_is_tried_and_suspended(visit: Visit, shared: Kube, step_image: str) -> None:
+    page = visit.page
+    ops = [{"name": "hello", "image": step_image, "script": "echo hello"}]
+    shared.apply(
+        {
+            "apiVersion": "podgraph.dev/v1alpha1", "kind": "JobSchedule",
+            "metadata": {"name": "often", "namespace": shared.namespace},
+            "spec": {"everySeconds": 5, "concurrencyPolicy": "Forbid", "jobTemplate": {
+                "metadata": {"labels": {"of": "often"}}, "spec": {"ops": ops}}},
+        }
+    )  # fmt: skip
+    visit.go("/schedules")
+    page.get_by_role("link", name="often", exact=True).click()
+    expect(page.get_by_role("table", name="Ticks").locator("[data-outcome=Created]").first).to_be_visible(
+        timeout=WAIT_MS
+    )
+    page.get_by_role("button", name="Try a tick").click()
+    expect(page.get_by_label("tried job", exact=True)).to_contain_text("name: often-manual-")
+    visit.shot("schedule")
+    page.get_by_text("On", exact=True).last.click()
+    expect(page.get_by_text("Suspended").first).to_be_visible(timeout=WAIT_MS)
+    assert shared.get("pgs", "often")["spec"]["suspend"] is True
+    page.get_by_role("tab", name="Runs").click()
+    expect(page.get_by_role("row").filter(has_text="often-").first).to_contain_text("of=often")
 
 
 def test_the_page_by_keyboard_alone(visit: Visit, shared: Kube) -> None:

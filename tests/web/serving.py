@@ -8,6 +8,7 @@ import socket
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, TypeVar
 
 import aiohttp
@@ -20,7 +21,7 @@ from podgraph.cluster.page import PageClient
 from podgraph.definition.graph import Graph, Input, Op, OutputRef
 from podgraph.planning.names import JOB_UID_LABEL, MANAGED_BY, MANAGED_BY_LABEL, OP_ANNOTATION
 from podgraph.runtime.resolve import pack
-from podgraph.server.app import create_app, served_with
+from podgraph.server.app import STATIC, create_app, served_with
 from podgraph.server.state import State
 from podgraph.server.visitors import Auth, Own
 
@@ -37,8 +38,9 @@ GRAPH = Graph.of(
 class PageServer:
     """The page's server at a free port, to which it comes back after it was ended."""
 
-    def __init__(self, state: State) -> None:
+    def __init__(self, state: State, static: Path) -> None:
         self.port = 0
+        self._static = static
         self._state = state
         self._server: uvicorn.Server | None = None
         self._task: asyncio.Task[None] | None = None
@@ -49,7 +51,9 @@ class PageServer:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind(("127.0.0.1", self.port))
         self.port = listener.getsockname()[1]
-        self._server = uvicorn.Server(served_with(create_app(self._state), timeout_graceful_shutdown=1))
+        self._server = uvicorn.Server(
+            served_with(create_app(self._state, static=self._static), timeout_graceful_shutdown=1)
+        )
         self._server.capture_signals = contextlib.nullcontext  # type: ignore[method-assign,assignment]
         self._task = asyncio.create_task(self._server.serve([listener]))
 
@@ -164,7 +168,10 @@ class Served:
 
 @contextlib.asynccontextmanager
 async def serving(
-    namespace: str = "", resources: Sequence[Resource] = RESOURCES, auth: Callable[[Acting], Auth] = lambda _: Own()
+    namespace: str = "",
+    resources: Sequence[Resource] = RESOURCES,
+    auth: Callable[[Acting], Auth] = lambda _: Own(),
+    static: Path = STATIC,
 ) -> AsyncIterator[Served]:
     """Start both, and end both."""
     async with (
@@ -173,7 +180,7 @@ async def serving(
         Acting(kopf.ConnectionInfo(server=fake.url)) as acting,
     ):
         state = State(PageClient(session), namespace, "step:dev", auth(acting))
-        server = PageServer(state)
+        server = PageServer(state, static)
         await server.start()
         try:
             async with asyncio.timeout(10):

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
 import json
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 
 import aiohttp
 import pytest
 
 from api.fake import RESOURCES
+from podgraph.planning.names import JOB_UID_LABEL, MANAGED_BY, MANAGED_BY_LABEL, POD_LABEL, step_container
 from podgraph.server.security import MOST_BODY
 from web.serving import Served, serving
 
@@ -118,6 +121,30 @@ async def test_a_log_is_streamed_without_the_operators_lines(served: Served, htt
     async with http.get("/api/runs/default/a/log?step=one&download=true") as answer:
         assert answer.headers["Content-Disposition"] == 'attachment; filename="a-one.log"'
         assert await answer.text() == "hello\nworld\nmore <b>\n"
+
+
+async def test_a_step_in_a_shared_pod_is_told_by_its_container(served: Served, http: aiohttp.ClientSession) -> None:
+    job = served.job("a", "Running")
+    labels = {JOB_UID_LABEL: job["metadata"]["uid"], MANAGED_BY_LABEL: MANAGED_BY, POD_LABEL: "p"}
+    meta = {"name": "a-p", "labels": labels}
+    containers = [{"name": step_container(step), "image": step} for step in ("one", "two")]
+    pod = served.fake.create(
+        {"apiVersion": "v1", "kind": "Pod", "metadata": {**meta, "namespace": "default"},
+         "spec": {"containers": containers, "nodeName": "n"}}
+    )  # fmt: skip
+    served.run_pod(pod, "both say it\n")
+    served.fake.end_container("default", "a-p", step_container("two"), 3)
+    steps = {"one": {"podUID": pod["metadata"]["uid"]}, "two": {"podUID": pod["metadata"]["uid"]}}
+    served.fake.patch("jobs", "default", "a", {"status": {"steps": steps}}, status=True)
+    told = (await get(http, "/api/runs/default/a/pods"))["pods"]
+    assert [(told[step][0]["image"], told[step][0]["exitCode"]) for step in ("one", "two")] == [
+        ("one", None),
+        ("two", 3),
+    ]
+    async with http.get("/api/runs/default/a/log?step=two") as answer:
+        assert await answer.text() == "both say it\n"
+    asked = [request.query for request in served.fake.requests if request.path.endswith("/pods/a-p/log")]
+    assert [query["container"] for query in asked] == [step_container("two")]
 
 
 async def test_why_there_is_no_log(served: Served, http: aiohttp.ClientSession) -> None:
@@ -390,6 +417,28 @@ async def test_other_sites_cannot_write_nor_read(served: Served) -> None:
         async with http.get("/") as answer:
             assert nonce not in answer.headers["Content-Security-Policy"]
     assert served.fake.objects("jobs") == []
+
+
+async def test_files_are_sent_small_and_kept(tmp_path: Path) -> None:
+    (tmp_path / "assets").mkdir()
+    (tmp_path / "index.html").write_text("")
+    (tmp_path / "assets" / "a-1.js").write_text("let a = 1;\n" * 1_000)
+    async with (
+        serving(static=tmp_path) as served,
+        aiohttp.ClientSession(base_url=served.url, auto_decompress=False) as http,
+    ):
+        for asked, sent in (("gzip, br", "gzip"), ("identity", None)):
+            async with http.get("/assets/a-1.js", headers={"Accept-Encoding": asked}) as answer:
+                body = await answer.read()
+                assert (answer.status, answer.headers.get("Content-Encoding"), answer.content_type) == (
+                    200, sent, "text/javascript",
+                )  # fmt: skip
+                assert "immutable" in answer.headers["Cache-Control"]
+                assert (gzip.decompress(body) if sent else body) == b"let a = 1;\n" * 1_000
+                assert len(body) < 200 or sent is None
+        for path in ("/assets/none.js", "/assets/..%2findex.html"):
+            async with http.get(path) as answer:
+                assert answer.status == 404, path
 
 
 async def test_a_request_has_a_bound(served: Served, http: aiohttp.ClientSession) -> None:

@@ -119,10 +119,12 @@ class PageClient(Client):
         found: list[Object] = msgspec.json.decode(await self._request("GET", path))["items"]
         return sorted(found, key=lambda event: str(event.get("lastTimestamp") or ""))
 
-    async def log_bytes(self, namespace: str, pod: str, follow: bool, tail: int) -> AsyncIterator[bytes]:
-        """Yield a pod's log as it comes; with `follow` until its container ends. `tail` lines count, 0 for all."""
+    async def log_bytes(
+        self, namespace: str, pod: str, follow: bool, tail: int, container: str = CONTAINER
+    ) -> AsyncIterator[bytes]:
+        """Yield a container's log as it comes; with `follow` until it ends. `tail` lines count, 0 for all."""
         path = f"/api/v1/namespaces/{_safe(namespace)}/pods/{_safe(pod)}/log"
-        query = {"container": CONTAINER}
+        query = {"container": container}
         query |= {"follow": "true"} if follow else {}
         query |= {"tailLines": str(tail)} if tail else {}
         timeout = aiohttp.ClientTimeout(total=None, sock_connect=5, sock_read=_SILENCE_SECONDS)

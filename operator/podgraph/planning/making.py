@@ -43,6 +43,7 @@ class PodMaker:
         self._tags = dict(tags or {})
         self._graph: Graph | None = None
         self._bound = Bound()
+        self._names: dict[tuple[str, int, int], str] = {}
 
     def set_graph(self, graph: Graph, bound: Bound, containers: Mapping[str, ContainerSpec]) -> None:
         """Say what the steps are, what run config gives them, and which of them run a container of their own."""
@@ -51,7 +52,11 @@ class PodMaker:
 
     def name_of(self, op: str, attempt: int, released: int = 0) -> str:
         """Return the name of the pod of one attempt at a step, after `released` that were started ahead for nothing."""
-        return names.step_pod(self.ref.name, self.ref.uid, op, attempt, released)
+        name = self._names.get((op, attempt, released))
+        if name is None:  # to make one costs as much as all else that is decided of a step
+            name = names.step_pod(self.ref.name, self.ref.uid, op, attempt, released)
+            self._names[op, attempt, released] = name
+        return name
 
     def nonce_of(self, op: str, attempt: int) -> str:
         """Return what the record of that pod must repeat."""
@@ -63,7 +68,10 @@ class PodMaker:
 
     def resolve_name(self, attempt: int) -> str:
         """Return the name of the pod of one attempt to learn the graph of the Job's code."""
-        return names.resolve_pod(self.ref.name, self.ref.key, attempt)
+        name = self._names.get(("", attempt, 0))
+        if name is None:
+            name = self._names["", attempt, 0] = names.resolve_pod(self.ref.name, self.ref.key, attempt)
+        return name
 
     def resolve_pod(self, attempt: int, stay: int = 0) -> Manifest:
         """Return that pod; when it has told the graph it waits for so many seconds for a step to do (see first_pod)."""

@@ -45,6 +45,7 @@ _WRITE_SECONDS, _LONGEST_WRITE_SECONDS = 1.0, 15.0
 _WRITE_SHARE = 0.05
 _CREATES_A_PASS = 100
 _DELETES_AT_ONCE = 20
+_WAY_SECONDS, _MOST_GIVEN_WAY = 0.1, 20
 _TAIL = 20  # a step's record is the last that its pod says
 WORKERS = 16
 
@@ -66,6 +67,7 @@ class _Job:
     to_delete: set[str] = field(default_factory=set)
     to_confirm: set[str] = field(default_factory=set)
     has_runtime: bool = False
+    gave_way: int = 0
     status: dict[str, Any] = field(default_factory=dict)
     events: list[Event] = field(default_factory=list)
     urgent: bool = False
@@ -94,6 +96,8 @@ class Controller:
         self._logs = Logs(client)
         self.metrics = Metrics(lambda: len(self._jobs), self._waiting_pods)
         self._definitions = Definitions(client, self.storing, clock, self.queue.add)
+        self.more_to_come: Callable[[], bool] = lambda: False
+        """Whether other Jobs are just being made: those that are new wait for that, for a moment."""
 
     async def run(self) -> None:
         """Work until cancelled."""
@@ -186,6 +190,10 @@ class Controller:
             await self._ended.tidy(uid)
             return
         pods = self.pods.of(uid)
+        if job.run is None and job.next is None and job.gave_way < _MOST_GIVEN_WAY and self.more_to_come():
+            job.gave_way += 1
+            self.queue.add_after(uid, _WAY_SECONDS)
+            return
         if job.next is not None:
             await self._begin(job, job.next)
         if job.run is None:

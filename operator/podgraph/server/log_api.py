@@ -46,7 +46,7 @@ async def run_log(
     named = [item for item in own if item["pod"] == pod] if pod else own[-1:]
     tail, begin, source = 0 if download else _TAIL, "", "pod"
     if named:
-        parts = own_words(visitor.client.log_bytes(namespace, named[0]["pod"], follow, tail))
+        parts = own_words(visitor.client.log_bytes(namespace, named[0]["pod"], follow, tail, named[0]["container"]))
     else:
         record = ((job.get("status") or {}).get("steps") or {}).get(step) or {}
         storage = (job.get("status") or {}).get("storage") or {}

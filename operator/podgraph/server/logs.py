@@ -22,32 +22,48 @@ Object = Mapping[str, Any]
 def attempts_of(pods: list[dict[str, Any]], job: Object) -> dict[str, list[Pod]]:
     """Return what is told of the pods of each step, the oldest attempt first; those of the Job itself under "".
 
+    Of a pod that a step shares only the last is known, by its uid.
     Pods that only waited for a step to be ready, and were deleted, are no attempts and not there any more.
     """
     found: dict[str, list[Pod]] = {}
     run = names.run_pod(job["metadata"]["name"], job["metadata"]["uid"])
+    shared: dict[str, dict[str, Any]] = {}
     for pod in pods:
-        meta, status = pod["metadata"], pod.get("status") or {}
-        state: dict[str, Any] = next((s.get("state") or {} for s in status.get("containerStatuses") or ()), {})
-        ended, running, waiting = state.get("terminated"), state.get("running"), state.get("waiting")
-        found.setdefault((meta.get("annotations") or {}).get(names.OP_ANNOTATION, ""), []).append(
-            {
-                "pod": meta["name"],
-                "uid": meta["uid"],
-                "node": (pod.get("spec") or {}).get("nodeName", ""),
-                "phase": status.get("phase", "Pending"),
-                "ahead": (meta.get("labels") or {}).get(names.AHEAD_LABEL) == names.WAITING,
-                "all": meta["name"] == run,
-                "created": meta.get("creationTimestamp"),
-                "started": (ended or running or {}).get("startedAt"),
-                "ended": (ended or {}).get("finishedAt"),
-                "exitCode": (ended or {}).get("exitCode"),
-                "reason": (ended or waiting or {}).get("reason") or status.get("reason") or "",
-                "message": str((waiting or {}).get("message") or status.get("message") or "")[:1_000],
-                "image": str((pod.get("spec") or {}).get("containers", [{}])[0].get("image", "")),
-            }
-        )
+        meta = pod["metadata"]
+        op = (meta.get("annotations") or {}).get(names.OP_ANNOTATION, "")
+        found.setdefault(op, []).append(_told(pod, names.CONTAINER, run))
+        if names.POD_LABEL in (meta.get("labels") or {}):
+            shared[meta["uid"]] = pod
+    for step, record in ((job.get("status") or {}).get("steps") or {}).items():
+        if (uid := record.get("podUID")) in shared:
+            found.setdefault(step, []).append(_told(shared[uid], names.step_container(step), run))
     return found
+
+
+def _told(pod: dict[str, Any], container: str, run: str) -> Pod:
+    """Return what is told of a pod by its container of this name, or else by its first."""
+    meta, status, spec = pod["metadata"], pod.get("status") or {}, pod.get("spec") or {}
+    containers = spec.get("containers") or [{}]
+    own = next((item for item in containers if item.get("name") == container), containers[0])
+    states = {item["name"]: item.get("state") or {} for item in status.get("containerStatuses") or ()}
+    state: dict[str, Any] = states.get(own.get("name", ""), {})
+    ended, running, waiting = state.get("terminated"), state.get("running"), state.get("waiting")
+    return {
+        "pod": meta["name"],
+        "container": str(own.get("name", names.CONTAINER)),
+        "uid": meta["uid"],
+        "node": spec.get("nodeName", ""),
+        "phase": status.get("phase", "Pending"),
+        "ahead": (meta.get("labels") or {}).get(names.AHEAD_LABEL) == names.WAITING,
+        "all": meta["name"] == run,
+        "created": meta.get("creationTimestamp"),
+        "started": (ended or running or {}).get("startedAt"),
+        "ended": (ended or {}).get("finishedAt"),
+        "exitCode": (ended or {}).get("exitCode"),
+        "reason": (ended or waiting or {}).get("reason") or status.get("reason") or "",
+        "message": str((waiting or {}).get("message") or status.get("message") or "")[:1_000],
+        "image": str(own.get("image", "")),
+    }
 
 
 def why_none(job: Object, step: str) -> str:

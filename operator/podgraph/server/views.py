@@ -121,9 +121,13 @@ class Run(TypedDict):
 
 
 class Pod(TypedDict):
-    """A pod of a step: one attempt at it. `ahead`: it waits for its step to be ready; `all`: it runs all steps."""
+    """A pod of a step, and the step's container in it: one attempt at it.
+
+    `ahead`: it waits for its step to be ready; `all`: it runs all steps.
+    """
 
     pod: str
+    container: str
     uid: str
     node: str
     phase: str

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Auth", "Own", "SignedOut", "Visitor", "ends", "visitor_of"]
 
-_ANSWER_HOLDS_SECONDS = 20.0
+_YES_HOLDS_SECONDS, _NO_HOLDS_SECONDS = 20.0, 60.0
 _ASKED_AT_ONCE = 10
 
 T = TypeVar("T", bound=Any)
@@ -80,7 +80,8 @@ class Visitor:
             return known
         async with self._asking:
             answer = await self.client.may_list(plural, namespace)
-        self._answers[plural, namespace] = answer, time.monotonic() + _ANSWER_HOLDS_SECONDS
+        holds = _YES_HOLDS_SECONDS if answer else _NO_HOLDS_SECONDS
+        self._answers[plural, namespace] = answer, time.monotonic() + holds
         return answer
 
 

@@ -10,6 +10,7 @@ import { SignedIn } from "./session";
 
 const theme = createTheme({
   primaryColor: "indigo",
+  primaryShade: { light: 7, dark: 8 },
   defaultRadius: "sm",
   fontFamily: "Inter, ui-sans-serif, system-ui, -apple-system, 'Segoe UI', Roboto, sans-serif",
   fontFamilyMonospace: "ui-monospace, 'SF Mono', Menlo, Consolas, 'DejaVu Sans Mono', monospace",

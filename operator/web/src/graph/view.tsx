@@ -1,7 +1,18 @@
 // A graph of ops, drawn: colored by state in a run, by what is selected in the Launchpad.
 import "@xyflow/react/dist/base.css";
 import { Center, Loader, Text, useComputedColorScheme } from "@mantine/core";
-import { Background, Controls, MarkerType, MiniMap, ReactFlow, ReactFlowProvider, useReactFlow, type Node } from "@xyflow/react";
+import {
+  Background,
+  Controls,
+  MarkerType,
+  MiniMap,
+  Position,
+  ReactFlow,
+  ReactFlowProvider,
+  useReactFlow,
+  type Node,
+  type NodeHandle,
+} from "@xyflow/react";
 import { useEffect, useMemo, useState } from "react";
 import type { Graph, Op, Steps } from "../api";
 import { cssColor } from "../states";
@@ -12,6 +23,14 @@ import { OpNode, type OpNodeData } from "./node";
 const nodeTypes = { op: OpNode };
 const edgeTypes = { line: LineView };
 const ALL_DRAWN = 150; // with more ops, only those in view
+const READABLE = 0.4; // zoom
+const TOP = 1_200; // of the graph's own height, in pixels
+
+// Where lines begin and end on a node; told, so that nodes out of view need not be drawn to be measured.
+const HANDLES: NodeHandle[] = [
+  { type: "target", position: Position.Top, x: NODE.width / 2, y: 0, width: 0, height: 0 },
+  { type: "source", position: Position.Bottom, x: NODE.width / 2, y: NODE.height, width: 0, height: 0 },
+];
 
 type Props = {
   graph: Graph;
@@ -54,6 +73,7 @@ function Flow({ graph, steps, selected, picked, found, onPick }: Props) {
           position: laid?.places.get(op.name) ?? { x: 0, y: 0 },
           width: NODE.width,
           height: NODE.height,
+          handles: HANDLES,
           selected: op.name === picked,
           draggable: false,
           connectable: false,
@@ -91,6 +111,12 @@ function Flow({ graph, steps, selected, picked, found, onPick }: Props) {
     const first = found && graph.ops.find((op) => op.name.toLowerCase().includes(found.toLowerCase()));
     if (first && laid) void flow.fitView({ nodes: [{ id: first.name }], maxZoom: 1, duration: 200 });
   }, [found, graph, laid, flow]);
+  // A large graph opens at its beginning, small enough to see much and large enough to read: what is in view is drawn.
+  const large = graph.ops.length > ALL_DRAWN;
+  const top = useMemo(
+    () => graph.ops.filter((op) => (laid?.places.get(op.name)?.y ?? 0) < TOP).map((op) => ({ id: op.name })),
+    [graph, laid],
+  );
   if (problem) return <Text c="red">The graph cannot be drawn: {problem}</Text>;
   if (!laid)
     return (
@@ -106,11 +132,11 @@ function Flow({ graph, steps, selected, picked, found, onPick }: Props) {
       edgeTypes={edgeTypes}
       colorMode={scheme}
       fitView
-      fitViewOptions={{ maxZoom: 1.1, padding: 0.08 }}
+      fitViewOptions={{ maxZoom: 1.1, padding: 0.08, ...(large ? { minZoom: READABLE, nodes: top } : {}) }}
       minZoom={0.02}
       nodesConnectable={false}
       elementsSelectable
-      onlyRenderVisibleElements={graph.ops.length > ALL_DRAWN}
+      onlyRenderVisibleElements={large}
       onNodeClick={(_, node) => onPick?.(node.id)}
       onNodesChange={(changes) => {
         for (const change of changes) if (change.type === "select" && change.selected) onPick?.(change.id);

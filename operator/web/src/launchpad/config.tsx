@@ -1,18 +1,19 @@
 // Run config: the editor, what is wrong with it, and what can be added to it or taken from it.
 import { Button, Group, Loader, Text, Tooltip } from "@mantine/core";
 import { lazy, Suspense, useState } from "react";
-import { ask, type Checked } from "../api";
+import { ask, type Checked, type Problem } from "../api";
 import { refuse } from "../refuse";
 import type { Check } from "./use-check";
 
 const Editor = lazy(() => import("../parts/editor"));
 const MOST_SHOWN = 50;
+const NONE: Problem[] = [];
 
 type Props = { id: string; value: string; check: Check; hasGraph: boolean; onChange: (text: string) => void };
 
 export function Config({ id, value, check: { wanted, result, fresh }, hasGraph, onChange }: Props) {
   const [goTo, setGoTo] = useState({ at: 0, count: 0 });
-  const problems = fresh ? (result?.config ?? []) : [];
+  const problems = fresh && result ? result.config : NONE;
   const missing = problems.filter((item) => item.missing).map((item) => item.path);
   const extra = problems.filter((item) => item.extra).map((item) => item.path);
   const rewrite = async (example: "Missing" | "All" | "Known") => {

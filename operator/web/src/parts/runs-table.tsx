@@ -31,35 +31,37 @@ export function RunsTable({ query, none, onTag }: Props) {
           {error}
         </Notice>
       )}
-      <div className="table runs" role="table" aria-label="Runs" aria-rowcount={total}>
-        <div className="row head" role="row">
-          {HEADS.map((name) => (
-            <span key={name} role="columnheader" className={NUMBERS.has(name) ? "number" : ""}>
-              {name}
-            </span>
-          ))}
-        </div>
-        <div className="scroll" ref={box} tabIndex={0} role="rowgroup" aria-label="All runs">
-          <Box pos="relative" h={rows.getTotalSize()}>
-            {items.map((item) => {
-              const run = runs[item.index];
-              return (
-                run && (
-                  <div
-                    key={`${run.namespace}/${run.name}`}
-                    className="row"
-                    role="row"
-                    aria-rowindex={item.index + 1}
-                    style={{ position: "absolute", top: item.start, height: ROW }}
-                  >
-                    <RunRow run={run} now={now} onTag={onTag} />
-                  </div>
-                )
-              );
-            })}
-          </Box>
-          {loading && !runs.length && <Loader size="sm" m="md" />}
-          {!loading && !error && !runs.length && (typeof none === "string" ? <Empty title={none} /> : none)}
+      <div className="table runs">
+        <div role="table" aria-label="Runs" aria-rowcount={total}>
+          <div className="row head" role="row">
+            {HEADS.map((name) => (
+              <span key={name} role="columnheader" className={NUMBERS.has(name) ? "number" : ""}>
+                {name}
+              </span>
+            ))}
+          </div>
+          <div className="scroll" ref={box} tabIndex={0} role="rowgroup" aria-label="All runs">
+            <Box pos="relative" h={rows.getTotalSize()}>
+              {items.map((item) => {
+                const run = runs[item.index];
+                return (
+                  run && (
+                    <div
+                      key={`${run.namespace}/${run.name}`}
+                      className="row"
+                      role="row"
+                      aria-rowindex={item.index + 1}
+                      style={{ position: "absolute", top: item.start, height: ROW }}
+                    >
+                      <RunRow run={run} now={now} onTag={onTag} />
+                    </div>
+                  )
+                );
+              })}
+            </Box>
+            {loading && !runs.length && <Loader size="sm" m="md" />}
+            {!loading && !error && !runs.length && (typeof none === "string" ? <Empty title={none} /> : none)}
+          </div>
         </div>
         <Text size="xs" c="dimmed" className="table-foot" aria-live="polite">
           <span data-testid="run-count">{total.toLocaleString()}</span> {total === 1 ? "run" : "runs"}
