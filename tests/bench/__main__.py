@@ -55,6 +55,7 @@ class Part:
 
 PARTS = {
     "local": Part("local execution beside Dagster", local.rows, alone=local.measure),
+    "page": Part("the web page, in a browser", page.rows, alone=page.measure, long=True),
     "react": Part("how soon the operator does its part", react.rows, react.measure),
     "gap": Part("the gap between steps", gap.rows, gap.measure),
     "shapes": Part("whole small Jobs", shapes.rows, shapes.measure),

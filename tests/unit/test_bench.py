@@ -33,6 +33,14 @@ FOUND: dict[str, dict[str, Any]] = {
         "start": {"import": 0.02, "help": 0.1},
         "lengths": {str(n): {"run_us": 25.0, "peak_mib": 60.0} for n in local.LENGTHS},
     },
+    "page": {
+        "first_paint": 0.6,
+        "list_update": 0.1,
+        "run_update": 0.1,
+        "graph": 1.0,
+        "scripts_kb": 300.0,
+        "server_mib": 120.0,
+    },
     "react": {
         "first_pod_seconds": [0.011, 0.043],
         "reaction_seconds": [0.0005, 0.011],
@@ -279,4 +287,4 @@ def test_what_schedules_come_to() -> None:
 
 def test_an_unknown_part_is_named(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["gaps"]) == 2
-    assert "there is no part 'gaps' of the bench; there are: local, react, gap" in capsys.readouterr().err
+    assert "there is no part 'gaps' of the bench; there are: local, page, react, gap" in capsys.readouterr().err
