@@ -195,7 +195,7 @@ def job_rows(found: dict[str, Any]) -> list[Row]:
             ratio_bar=">= 0.9", of=of),
         Row("small Jobs, operator CPU a step", one["cpu_ms_per_step"], "ms", of=of),
         Row("small Jobs, operator's peak memory", one["peak_mib"], "MiB", of=of),
-        Row("small Jobs, API writes a step", one["writes_per_step"], of=of),
+        Row("small Jobs, API writes a step", one["writes_per_step"], bar="<= 1.2", of=of),
     ]  # fmt: skip
 
 
