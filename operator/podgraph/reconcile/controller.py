@@ -11,8 +11,6 @@ import itertools
 import logging
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from functools import partial
 from typing import Any
 
 import msgspec
@@ -23,7 +21,7 @@ from podgraph.cluster.events import event_manifest
 from podgraph.cluster.reflector import PodReflector
 from podgraph.definition.errors import DefinitionError
 from podgraph.planning import manifests, names
-from podgraph.planning.actions import Actions, Assign, Event, Settings
+from podgraph.planning.actions import Actions, Settings
 from podgraph.planning.defined import ttl_of
 from podgraph.planning.definitions import DefinitionRun
 from podgraph.planning.pods import Pod
@@ -32,8 +30,9 @@ from podgraph.planning.storage import Storage
 from podgraph.reconcile.checking import refusal_of
 from podgraph.reconcile.defining import Definitions
 from podgraph.reconcile.ended import EndedJobs
-from podgraph.reconcile.following import Logs
+from podgraph.reconcile.job_state import WRITE_SECONDS, AnyRun, JobState
 from podgraph.reconcile.metrics import Metrics
+from podgraph.reconcile.pod_care import PodCare
 from podgraph.reconcile.queue import KeyedQueue
 from podgraph.reconcile.storing import Storing
 from podgraph.runtime.resolve import MAX_GRAPH, from_log
@@ -41,40 +40,13 @@ from podgraph.runtime.resolve import MAX_GRAPH, from_log
 __all__ = ["Controller"]
 
 _LOG = logging.getLogger(__name__)
-_WRITE_SECONDS, _LONGEST_WRITE_SECONDS = 1.0, 15.0
+_LONGEST_WRITE_SECONDS = 15.0
 _WRITE_SHARE = 0.05
 _CREATES_A_PASS = 100
-_DELETES_AT_ONCE = 20
 _WAY_SECONDS, _MOST_GIVEN_WAY = 0.1, 20
-_TAIL = 20  # a step's record is the last that its pod says
 WORKERS = 16
 
 Object = Mapping[str, Any]
-AnyRun = Run | DefinitionRun
-
-
-@dataclass
-class _Job:
-    """What is kept of one unfinished Job, or of a JobDefinition, between passes."""
-
-    object: Object
-    run: AnyRun | None = None
-    next: DefinitionRun | None = None  # of a definition that came or was changed
-    old_maps: set[str] = field(default_factory=set)
-    changed: set[str] = field(default_factory=set)
-    to_create: dict[str, dict[str, Any]] = field(default_factory=dict)
-    to_assign: dict[str, Assign] = field(default_factory=dict)
-    to_delete: set[str] = field(default_factory=set)
-    to_confirm: set[str] = field(default_factory=set)
-    has_runtime: bool = False
-    gave_way: int = 0
-    status: dict[str, Any] = field(default_factory=dict)
-    events: list[Event] = field(default_factory=list)
-    urgent: bool = False
-    written_at: float = float("-inf")
-    write_seconds: float = _WRITE_SECONDS
-    version: str = ""
-    generation: int = 0
 
 
 class Controller:
@@ -91,9 +63,9 @@ class Controller:
         self.pods = PodReflector(client.session, self.pod_changed)
         self.queue = KeyedQueue()
         self._clock = clock
-        self._jobs: dict[str, _Job] = {}
+        self._jobs: dict[str, JobState] = {}
         self._ended = EndedJobs(client, self.pods, self.queue, clock)
-        self._logs = Logs(client)
+        self._care = PodCare(client, self.pods, self.queue, self.pod_changed)
         self.metrics = Metrics(lambda: len(self._jobs), self._waiting_pods)
         self._definitions = Definitions(client, self.storing, clock, self.queue.add)
         self.more_to_come: Callable[[], bool] = lambda: False
@@ -108,7 +80,7 @@ class Controller:
                 for _ in range(WORKERS):
                     group.create_task(self._work())
         finally:
-            await self._logs.close()
+            await self._care.close()
             self.storing.stop()
 
     def job_changed(self, kind: str | None, job: Object) -> None:
@@ -135,7 +107,7 @@ class Controller:
                 meta, completed = job["metadata"], job["status"].get("completionTime")
                 self._ended.keep(uid, meta["namespace"], meta["name"], completed, ttl_of(job))
             return
-        self._jobs[uid] = _Job(job, version=job["metadata"]["resourceVersion"], generation=generation)
+        self._jobs[uid] = JobState(job, version=job["metadata"]["resourceVersion"], generation=generation)
         self.queue.add(uid)
 
     def definition_changed(self, kind: str | None, definition: Object) -> None:
@@ -148,7 +120,7 @@ class Controller:
             return
         known = self._jobs.get(uid)
         if known is None:
-            known = self._jobs[uid] = _Job(definition, version=meta["resourceVersion"])
+            known = self._jobs[uid] = JobState(definition, version=meta["resourceVersion"])
             known.generation = int((definition.get("status") or {}).get("observedGeneration", 0))
         elif generation <= known.generation:
             return  # our own writing of its status
@@ -213,13 +185,16 @@ class Controller:
         if actions.read_log:
             await self._read_graph(job, job.run, actions.read_log)
         if isinstance(job.run, Run):
-            await self._look_after_pods(job, job.run, actions)
+            self.metrics.take(actions.held)
+            if actions.pressed:
+                self._make_room()
+            await self._care.look_after(job, job.run, actions)
         if len(job.to_create) > _CREATES_A_PASS and not job.to_delete:
             await self._create_and_write(uid, job, job.run)
         else:
             await self._create(job, job.run)
             await self._write(uid, job, job.run)
-        await self._delete(job, job.run)
+        await self._care.delete(job, job.run)
         await self._post_events(job, job.run)
         if actions.again_at is not None:
             self.queue.add_after(uid, actions.again_at - self._clock())
@@ -230,7 +205,7 @@ class Controller:
             ref = job.run.ref
             self._ended.keep(uid, ref.namespace, ref.name, job.run.completed, job.run.control.ttl)
 
-    async def _find_out(self, job: _Job, run: Run, actions: Actions) -> bool:
+    async def _find_out(self, job: JobState, run: Run, actions: Actions) -> bool:
         """Find out what a Run asks for before it has steps; return whether the pass is to go on."""
         if actions.freeze:
             await self._freeze(job, run)
@@ -248,39 +223,6 @@ class Controller:
             self._remember(job, run.refuse(refusal, self._clock()))
         return True
 
-    async def _look_after_pods(self, job: _Job, run: Run, actions: Actions) -> None:
-        """Tell waiting pods what to do, follow and read logs, and look whether pods that are missed are gone."""
-        await self._assign(job, run)
-        self._look_into_logs(run, actions)
-        self.metrics.take(actions.held)
-        if actions.pressed:
-            self._make_room()
-        for pod in dict.fromkeys(filter(None, (actions.read_reports, *actions.read_logs))):
-            run.take_lines(pod, await self._logs.read(run.ref.uid, run.ref.namespace, pod), whole=True)
-            self._logs.leave(run.ref.uid, pod)
-            self.queue.add(run.ref.uid)
-        for name in list(job.to_confirm):
-            await self._confirm(run, name)
-            job.to_confirm.discard(name)
-
-    def _look_into_logs(self, run: Run, actions: Actions) -> None:
-        uid, namespace = run.ref.uid, run.ref.namespace
-        for pod in actions.leave:
-            self._logs.leave(uid, pod)
-        for pod in actions.follow:
-            lost = partial(self._log_lost, run, pod)
-            self._logs.follow(uid, namespace, pod, partial(self._lines_came, run, pod), _TAIL, lost)
-        for pod in filter(None, (actions.follow_log, *actions.follow_logs)):
-            self._logs.follow(uid, namespace, pod, partial(self._lines_came, run, pod))
-
-    def _lines_came(self, run: Run, pod: str, lines: list[str]) -> None:
-        run.take_lines(pod, lines)
-        self.queue.add(run.ref.uid)
-
-    def _log_lost(self, run: Run, pod: str) -> None:
-        run.not_heard(pod)
-        self.queue.add(run.ref.uid)
-
     def _waiting_pods(self) -> int:
         return sum(job.run.waiting_pods for job in self._jobs.values() if isinstance(job.run, Run))
 
@@ -290,7 +232,7 @@ class Controller:
             if isinstance(job.run, Run) and job.run.pause_ahead(self._clock()):
                 self.queue.add(uid)
 
-    def _remember(self, job: _Job, actions: Actions) -> None:
+    def _remember(self, job: JobState, actions: Actions) -> None:
         """Keep what is to be done until it is done, whatever fails in between."""
         job.to_create.update({pod["metadata"]["name"]: pod for pod in actions.creates})
         job.to_delete.update(actions.deletes)
@@ -303,26 +245,7 @@ class Controller:
         job.events.extend(actions.events)
         job.urgent = job.urgent or actions.urgent
 
-    async def _assign(self, job: _Job, run: Run) -> None:
-        """Tell waiting pods what to do."""
-
-        async def assign(item: Assign) -> None:
-            try:
-                namespace = run.ref.namespace
-                pod = await self.client.assign_pod(namespace, item.pod, item.uid, item.annotations, item.labels)
-            except ApiError as error:
-                if not error.lasting:
-                    raise
-                job.to_confirm.add(item.pod)  # it has gone: how its step goes on is decided when that is sure
-            else:
-                self.pods.put(pod)
-            job.to_assign.pop(item.pod, None)
-
-        for trouble in await asyncio.gather(*map(assign, list(job.to_assign.values())), return_exceptions=True):
-            if trouble is not None:
-                raise trouble
-
-    async def _begin(self, job: _Job, run: DefinitionRun) -> None:
+    async def _begin(self, job: JobState, run: DefinitionRun) -> None:
         """Begin with another generation of a definition; what the one before was about to do is not done."""
         for name in list(job.old_maps):
             await self.client.delete_config_map(run.ref.namespace, name)
@@ -343,7 +266,7 @@ class Controller:
         if run.retry_at is not None:
             self.queue.add_after(uid, run.retry_at - self._clock())
 
-    async def _freeze(self, job: _Job, run: Run) -> None:
+    async def _freeze(self, job: JobState, run: Run) -> None:
         try:
             job.version = await self._definitions.freeze(run) or job.version
         except DefinitionError as error:
@@ -356,7 +279,7 @@ class Controller:
         else:
             self.queue.add(run.ref.uid)
 
-    async def _copy_code(self, job: _Job, run: AnyRun) -> None:
+    async def _copy_code(self, job: JobState, run: AnyRun) -> None:
         source, config_map = run.code_source()
         if config_map is not None:
             found = await self.client.config_map_key(run.ref.namespace, *config_map)
@@ -382,7 +305,7 @@ class Controller:
         run.code_copied()
         self.queue.add(run.ref.uid)
 
-    async def _read_graph(self, job: _Job, run: AnyRun, pod: str) -> None:
+    async def _read_graph(self, job: JobState, run: AnyRun, pod: str) -> None:
         record = run.resolve_record(self.pods.of(run.ref.uid))
         if record is None:
             return
@@ -399,16 +322,7 @@ class Controller:
         else:
             self.queue.add(run.ref.uid)
 
-    async def _confirm(self, run: Run, name: str) -> None:
-        """Look at the cluster itself before a pod that is missing from our view is taken for lost."""
-        pod = await self.client.get_pod(run.ref.namespace, name)
-        if pod is None:
-            run.confirm_gone(name)
-            self.pod_changed(run.ref.uid, name)
-        else:
-            self.pods.put(pod)
-
-    async def _create(self, job: _Job, run: AnyRun) -> None:
+    async def _create(self, job: JobState, run: AnyRun) -> None:
         if not job.to_create:
             return
         if run.spec is not None and run.spec.code is not None:
@@ -448,7 +362,7 @@ class Controller:
         if job.to_create:
             self.queue.add(run.ref.uid)
 
-    async def _create_and_write(self, uid: str, job: _Job, run: AnyRun) -> None:
+    async def _create_and_write(self, uid: str, job: JobState, run: AnyRun) -> None:
         """Write the status while pods are being made: that of a large Job takes a second, which many pods fit into.
 
         What it tells of a pod that is not made yet does no harm: after a restart its step is still to begin.
@@ -464,21 +378,21 @@ class Controller:
             await asyncio.wait([writing])
         writing.result()
 
-    def _refused(self, job: _Job, run: AnyRun, name: str, error: ApiError) -> None:
+    def _refused(self, job: JobState, run: AnyRun, name: str, error: ApiError) -> None:
         try:
             self._remember(job, run.not_created(name, error.reason, error.message, self._clock()))
             self.queue.add(run.ref.uid)
         except DefinitionError as refusal:
             self._remember(job, run.refuse(refusal, self._clock()))
 
-    async def _ensure_runtime(self, job: _Job, run: AnyRun) -> None:
+    async def _ensure_runtime(self, job: JobState, run: AnyRun) -> None:
         """Make the runtime's ConfigMap; asked for each Job, as somebody may have deleted it or the namespace."""
         if not job.has_runtime:
             manifest = manifests.runtime_config_map(run.ref.namespace, self.settings.runtime, self.bundle.archive)
             await self.client.create("configmaps", manifest)
             job.has_runtime = True
 
-    async def _write(self, uid: str, job: _Job, run: AnyRun) -> None:
+    async def _write(self, uid: str, job: JobState, run: AnyRun) -> None:
         now = self._clock()
         if not (job.status or run.has_changes):
             return
@@ -504,7 +418,7 @@ class Controller:
         job.version, job.written_at = version, now
         job.write_seconds = seconds_between_writes(time.monotonic() - begun)
 
-    async def _write_status(self, uid: str, job: _Job, run: AnyRun, status: dict[str, Any]) -> str | None:
+    async def _write_status(self, uid: str, job: JobState, run: AnyRun, status: dict[str, Any]) -> str | None:
         """Write this and return the Job's new version, None when it is gone. Raises ApiError."""
         of = (run.ref.namespace, run.ref.name)
         try:
@@ -517,29 +431,7 @@ class Controller:
             return None
         return await self.client.patch_status(*of, version, status, run.ref.kind)
 
-    async def _delete(self, job: _Job, run: AnyRun) -> None:
-        async def delete(name: str) -> None:
-            pod = self.pods.of(run.ref.uid).get(name)
-            await self.client.delete_pod(run.ref.namespace, name, pod.metadata.uid if pod is not None else "")
-            job.to_delete.discard(name)
-
-        if len(job.to_delete) > _DELETES_AT_ONCE and run.finished:
-            await self._delete_succeeded(job, run)
-        while job.to_delete:
-            some = list(job.to_delete)[:_DELETES_AT_ONCE]
-            for trouble in await asyncio.gather(*map(delete, some), return_exceptions=True):
-                if trouble is not None:
-                    raise trouble
-
-    async def _delete_succeeded(self, job: _Job, run: AnyRun) -> None:
-        """Delete the pods that succeeded all at once, if all that did are to go."""
-        pods = self.pods.of(run.ref.uid)
-        succeeded = {name for name, pod in pods.items() if pod.status.phase == "Succeeded" and not pod.gone}
-        if all(name in job.to_delete or pods[name].metadata.deletion_timestamp for name in succeeded):
-            await self.client.delete_succeeded_pods(run.ref.namespace, run.ref.uid)
-            job.to_delete -= succeeded
-
-    async def _post_events(self, job: _Job, run: AnyRun) -> None:
+    async def _post_events(self, job: JobState, run: AnyRun) -> None:
         while job.events:
             try:
                 await self.client.create("events", event_manifest(run.ref, job.events[0], self._clock()))
@@ -552,8 +444,7 @@ class Controller:
         job = self._jobs.pop(uid, None)
         if job is not None and isinstance(job.run, Run):
             self._definitions.forget(job.run)
-        self._logs.leave(uid)
-        self.pods.forget(uid)
+        self._care.forget(uid)
 
 
 def seconds_between_writes(took: float) -> float:
@@ -565,7 +456,7 @@ def seconds_between_writes(took: float) -> float:
     >>> [seconds_between_writes(took) for took in (0.01, 0.2, 3.0)]
     [1.0, 4.0, 15.0]
     """
-    return min(_LONGEST_WRITE_SECONDS, max(_WRITE_SECONDS, took / _WRITE_SHARE))
+    return min(_LONGEST_WRITE_SECONDS, max(WRITE_SECONDS, took / _WRITE_SHARE))
 
 
 def _is_finished(job: Object) -> bool:

@@ -1,0 +1,122 @@
+"""What is done to the pods of a Job that are there: they are told what to do, their logs are read, they are deleted."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from functools import partial
+
+from podgraph.cluster.client import ApiError, Client
+from podgraph.cluster.reflector import PodReflector
+from podgraph.planning.actions import Actions, Assign
+from podgraph.planning.run import Run
+from podgraph.reconcile.following import Logs
+from podgraph.reconcile.job_state import AnyRun, JobState
+from podgraph.reconcile.queue import KeyedQueue
+
+__all__ = ["PodCare"]
+
+_DELETES_AT_ONCE = 20
+_FEW_DELETES = 2  # so many are deleted one by one; to delete those that succeeded all together is one request
+_TAIL = 20  # a step's record is the last that its pod says
+
+
+class PodCare:
+    """Looks after the pods of all Jobs; `changed` takes in that a pod came, changed or went."""
+
+    def __init__(
+        self, client: Client, pods: PodReflector, queue: KeyedQueue, changed: Callable[[str, str], None]
+    ) -> None:
+        self._client, self._pods, self._queue, self._changed = client, pods, queue, changed
+        self._logs = Logs(client)
+
+    async def close(self) -> None:
+        """Follow no log any more."""
+        await self._logs.close()
+
+    def forget(self, uid: str) -> None:
+        """Forget the pods of a Job."""
+        self._logs.leave(uid)
+        self._pods.forget(uid)
+
+    async def look_after(self, job: JobState, run: Run, actions: Actions) -> None:
+        """Tell waiting pods what to do, follow and read logs, and look whether pods that are missed are gone."""
+        await self._assign(job, run)
+        self._look_into_logs(run, actions)
+        for pod in dict.fromkeys(filter(None, (actions.read_reports, *actions.read_logs))):
+            run.take_lines(pod, await self._logs.read(run.ref.uid, run.ref.namespace, pod), whole=True)
+            self._logs.leave(run.ref.uid, pod)
+            self._queue.add(run.ref.uid)
+        for name in list(job.to_confirm):
+            await self._confirm(run, name)
+            job.to_confirm.discard(name)
+
+    def _look_into_logs(self, run: Run, actions: Actions) -> None:
+        uid, namespace = run.ref.uid, run.ref.namespace
+        for pod in actions.leave:
+            self._logs.leave(uid, pod)
+        for pod in actions.follow:
+            lost = partial(self._log_lost, run, pod)
+            self._logs.follow(uid, namespace, pod, partial(self._lines_came, run, pod), _TAIL, lost)
+        for pod in filter(None, (actions.follow_log, *actions.follow_logs)):
+            self._logs.follow(uid, namespace, pod, partial(self._lines_came, run, pod))
+
+    def _lines_came(self, run: Run, pod: str, lines: list[str]) -> None:
+        run.take_lines(pod, lines)
+        self._queue.add(run.ref.uid)
+
+    def _log_lost(self, run: Run, pod: str) -> None:
+        run.not_heard(pod)
+        self._queue.add(run.ref.uid)
+
+    async def _assign(self, job: JobState, run: Run) -> None:
+        """Tell waiting pods what to do."""
+
+        async def assign(item: Assign) -> None:
+            try:
+                namespace = run.ref.namespace
+                pod = await self._client.assign_pod(namespace, item.pod, item.uid, item.annotations, item.labels)
+            except ApiError as error:
+                if not error.lasting:
+                    raise
+                job.to_confirm.add(item.pod)  # it has gone: how its step goes on is decided when that is sure
+            else:
+                self._pods.put(pod)
+            job.to_assign.pop(item.pod, None)
+
+        for trouble in await asyncio.gather(*map(assign, list(job.to_assign.values())), return_exceptions=True):
+            if trouble is not None:
+                raise trouble
+
+    async def _confirm(self, run: Run, name: str) -> None:
+        """Look at the cluster itself before a pod that is missing from our view is taken for lost."""
+        pod = await self._client.get_pod(run.ref.namespace, name)
+        if pod is None:
+            run.confirm_gone(name)
+            self._changed(run.ref.uid, name)
+        else:
+            self._pods.put(pod)
+
+    async def delete(self, job: JobState, run: AnyRun) -> None:
+        """Delete the pods that are to go. Raises ApiError."""
+
+        async def delete(name: str) -> None:
+            pod = self._pods.of(run.ref.uid).get(name)
+            await self._client.delete_pod(run.ref.namespace, name, pod.metadata.uid if pod is not None else "")
+            job.to_delete.discard(name)
+
+        if len(job.to_delete) > _FEW_DELETES and run.finished:
+            await self._delete_succeeded(job, run)
+        while job.to_delete:
+            some = list(job.to_delete)[:_DELETES_AT_ONCE]
+            for trouble in await asyncio.gather(*map(delete, some), return_exceptions=True):
+                if trouble is not None:
+                    raise trouble
+
+    async def _delete_succeeded(self, job: JobState, run: AnyRun) -> None:
+        """Delete the pods that succeeded all at once, if all that did are to go."""
+        pods = self._pods.of(run.ref.uid)
+        succeeded = {name for name, pod in pods.items() if pod.status.phase == "Succeeded" and not pod.gone}
+        if all(name in job.to_delete or pods[name].metadata.deletion_timestamp for name in succeeded):
+            await self._client.delete_succeeded_pods(run.ref.namespace, run.ref.uid)
+            job.to_delete -= succeeded
