@@ -84,9 +84,9 @@ def test_numbers_step_around_taken_names() -> None:
 
 
 def test_thousands_of_uses_of_one_op() -> None:
-    start = time.perf_counter()
+    start = time.process_time()
     assert len(made(lambda: [one() for _ in range(5_000)]).ops) == 5_000  # type: ignore[arg-type]
-    assert time.perf_counter() - start < 3
+    assert time.process_time() - start < 10
 
 
 def test_aliases() -> None:

@@ -239,10 +239,10 @@ def test_one_that_waits_for_thousands_costs_no_more_than_they_do(last: Outcome) 
     names = [f"o{i}" for i in range(4_999)]
     refs = tuple(map(OutputRef, names))
     steps = started(*map(op, names), Op("all", (Input("x", refs, fan_in=True),)))
-    start = time.perf_counter()
+    start = time.process_time()
     for name in take(steps):
         steps.end(name, last if name == names[-1] else OK)
-    assert time.perf_counter() - start < 1  # looking at all of them each time: 4 s and more
+    assert time.process_time() - start < 3  # looking at all of them each time: 4 s and more
     assert states(steps)["all"] == ("UpstreamFailed" if last.reason else "Pending")
 
 
