@@ -14,6 +14,7 @@ from podgraph.planning.names import OP_LABEL, POD_LABEL, shared_nonce, shared_po
 from podgraph.reconcile.following import Logs
 from podgraph.runtime.protocol import Record
 from podgraph.runtime.reports import StepReport, pack_states
+from podgraph.runtime.step import utc
 
 Obj = dict[str, Any]
 SOURCE = """
@@ -334,3 +335,40 @@ async def test_what_the_log_does_not_tell_is_done_again_where_it_is_needed(monke
             await wake(drive)
             await drive.finished()
         assert drive.steps()["report"]["outputs"] == {"result": "[4,2,10000]"}
+
+
+LATE = SOURCE.replace('@op(pod="prep")\ndef size', '@op(pod="prep", timeout=30)\ndef size')
+
+
+@pytest.mark.parametrize("restarted", [False, True])
+async def test_a_step_that_runs_for_too_long_ends_the_pod_and_the_others_go_on(restarted: bool) -> None:
+    async with driving(Moving()) as drive, plays(drive, LATE):
+        drive.apply(code={"source": LATE})
+        await there(drive)
+        tells(drive, "load", "Succeeded")
+        now = utc(drive.clock())  # type: ignore[misc]
+        nonce = shared_nonce(uid_of(drive), "prep", 1)
+        line = StepReport("size", "Running", 1, now).to_line(nonce)
+        drive.fake.append_log("default", name_of(drive), f"{line}\n")
+        await drive.step("size", "Running")
+        drive.clock.now += 31  # type: ignore[union-attr]
+        await wake(drive)
+        await drive.step("size", "Stopping")
+        if restarted:
+            await drive.stop()
+            await drive.start()
+        name = name_of(drive)
+
+        def deleted() -> bool:
+            found = drive.fake.find("pods", "default", name)
+            return found is None or bool(found["metadata"].get("deletionTimestamp"))
+
+        await drive.fake.until(deleted, 5.0, "the deletion")
+        if drive.fake.find("pods", "default", name) is not None:
+            drive.fake.finish_pod("default", name, 143)
+            drive.fake.delete_pod("default", name)
+        record = await drive.step("size", "Failed")
+        assert (record["reason"], record["message"]) == ("Timeout", "it ran longer than its timeout of 30 seconds")
+        told = assignment_of(await there(drive, 2)).shared
+        assert set(told["ops"]) == {"load", "part"}
+        assert drive.status()["pods"]["prep"].get("infrastructureFailures") is None

@@ -47,7 +47,7 @@ class SharedEnding:
         step that ran, which follows its own policy, and the others go on. Else there is no use in another pod.
         """
         due = now
-        running = [step for step in todo if self.steps.records[step].state in ("Starting", "Running")]
+        running = [step for step in todo if self.steps.records[step].state in ("Starting", "Running", "Stopping")]
         if outcome.fault is Fault.INFRASTRUCTURE and self.record.lost < self._most:
             due += seconds_after_loss(self.record.lost, chance_of(self._uid, f"@{self.name}", self.record.attempt))
             self.record.lost += 1

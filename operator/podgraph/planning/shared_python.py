@@ -18,6 +18,7 @@ from podgraph.planning.shared import Pods, Refused, SharedPod, lost
 from podgraph.planning.shared_reports import SharedReports
 from podgraph.planning.shared_work import steps_to_repeat, work_of
 from podgraph.planning.sharing import SharingSteps
+from podgraph.planning.status import seconds_of
 from podgraph.runtime.reports import INTERRUPTED, STEPS_FAILED, StepReport, reports_in, unpack_states
 
 __all__ = ["MAX_ASSIGNMENT", "SharedPythonPod"]
@@ -69,8 +70,25 @@ class SharedPythonPod(SharedPod):
             self._said.take(report, self.record.attempt, self.record.uid, actions)
 
     def _go_on(self, pod: Pod, seen: Seen, now: float, actions: Actions) -> None:
-        if seen.phase is Phase.RUNNING:
-            actions.follow_logs.append(self.pod_name)
+        if seen.phase is not Phase.RUNNING:
+            return
+        actions.follow_logs.append(self.pod_name)
+        for step in self.todo:
+            self._look_at_time(step, pod, now, actions)
+
+    def _look_at_time(self, step: str, pod: Pod, now: float, actions: Actions) -> None:
+        """End the pod when a step has run for too long: nothing less ends what runs in its one process."""
+        record, timeout = self.steps.records[step], self.steps.graph.ops[step].timeout
+        if record.state == "Running" and timeout is not None and record.start_time:
+            due = seconds_of(record.start_time) + timeout
+            if now < due:
+                self._timers.set(self.name, due)
+                return
+            text = f"it ran longer than its timeout of {timeout:g} seconds"
+            self.steps.set_state(step, "Stopping", "Timeout", text)
+            actions.urgent = True  # a restart must not forget why
+        if record.state == "Stopping" and not pod.metadata.deletion_timestamp:
+            actions.deletes.append(self.pod_name)
 
     def _conclude(self, pod: Pod, seen: Seen, now: float, actions: Actions) -> None:
         """Take in the pod's end, when all is read that it said."""
@@ -95,6 +113,10 @@ class SharedPythonPod(SharedPod):
 
     def _over(self, outcome: Outcome | None, now: float, actions: Actions) -> None:
         self._log_read = self.wants_log = False
+        late = next((r for r in map(self.steps.records.__getitem__, self.todo) if r.state == "Stopping"), None)
+        if late is not None and self._stopped is None:  # its time was over, and that is why the pod has ended
+            ended = outcome.completion_time if outcome is not None else None
+            outcome = Outcome({}, late.reason, late.message, completion_time=ended)
         super()._over(outcome, now, actions)
 
     def _due_after(self, todo: list[str], outcome: Outcome, now: float, actions: Actions) -> float | None:
