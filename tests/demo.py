@@ -17,6 +17,7 @@ from podgraph.cli.follow import follow
 from podgraph.cli.tree import StepView, job_tree, state_of, step_line
 
 ROOT = Path(__file__).parents[1]
+FILES = ["arithmetic.yaml", "arithmetic-selection.yaml", "storage/large-value.yaml"]
 NAMES = ["arithmetic", "arithmetic-selection", "large-value"]
 LIMIT_SECONDS = 180.0
 
@@ -25,7 +26,7 @@ def main() -> int:
     """Apply the examples, follow them, print their status; 0 when all succeeded with the right values."""
     console = Console()
     kubectl = [str(ROOT / ".cluster/bin/kubectl")]
-    files = [argument for name in NAMES for argument in ("-f", f"tests/examples/{name}.yaml")]
+    files = [argument for name in FILES for argument in ("-f", f"tests/examples/{name}")]
     subprocess.run([*kubectl, "delete", "--ignore-not-found", "--wait=true", *files], cwd=ROOT, check=True)
     console.print(f"$ kubectl apply {' '.join(files)}", style="bold")
     subprocess.run([*kubectl, "apply", *files], cwd=ROOT, check=True)

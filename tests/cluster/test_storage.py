@@ -362,7 +362,9 @@ def test_a_namespace_goes_with_its_jobs_and_what_they_stored(kube: Kube, operato
         kube.run("delete", "namespace", namespace.namespace, "--timeout=90s", seconds=100)
 
 
-def test_with_the_charts_claim_a_large_value_just_passes(kube: Kube, operator: OperatorProcess) -> None:
+def test_with_the_charts_claim_a_large_value_just_passes(
+    kube: Kube, operator: OperatorProcess, step_image: str
+) -> None:
     own = {"claimRef": {"name": "podgraph-storage"}, "size": "1Gi", "storageClassName": ""}
     with _namespace(kube) as namespace:
         operator.stop()
@@ -373,6 +375,9 @@ def test_with_the_charts_claim_a_large_value_just_passes(kube: Kube, operator: O
             job = succeeded(namespace, "values")
             told = job["status"]["storage"]
             assert (told["url"], told["claim"]) == ("file:///podgraph-storage", "podgraph-storage")
+            text = (CHECKOUT / "tests" / "examples" / "storage" / "large-value.yaml").read_text()
+            namespace.apply(text.replace("podgraph/step:dev", step_image))
+            assert outputs_of(succeeded(namespace, "large-value"), "total") == {"result": 499_999_500_000}
             _delete_jobs(namespace)
         finally:
             operator.stop()
