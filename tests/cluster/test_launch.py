@@ -14,6 +14,8 @@ from unit.cli.running import podgraph, written
 SEED = CHECKOUT / "tests" / "examples" / "my_job.py"
 
 TALKING = """
+import time
+
 from podgraph import job, op
 
 @op
@@ -23,6 +25,7 @@ def one():
 
 @op
 def two(x: int):
+    time.sleep(8)  # so long the pod of one is there: a job's succeeded pods go at its end
     print("said by two")
     raise ValueError("no luck")
 

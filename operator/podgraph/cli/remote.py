@@ -157,7 +157,7 @@ def job_logs(
 
     The storage has it with spec.storage.logs. Standard error says which logs came from there, and which are lost.
     """
-    from podgraph.cli.jobs import print_logs
+    from podgraph.cli.logs import print_logs
 
     print_logs(target.open(), name, step, follow)
     return 0

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from podgraph.cli.cluster import Cluster
-from podgraph.cli.jobs import _print_lines
+from podgraph.cli.logs import _print_lines, print_logs
+from podgraph.definition.errors import DefinitionError
 from podgraph.planning.names import OP_ANNOTATION, resolve_pod, run_pod
 from podgraph.runtime.protocol import Record
 from podgraph.runtime.reports import StepReport
@@ -57,3 +59,39 @@ def test_a_step_in_a_pod_of_several_containers_has_its_own() -> None:
     assert pods_of(steps, ("first", "p1", "x"), ("shared", "p2", "")) == {
         "x": "first", "own": "shared/step-own", "other": "shared",
     }  # fmt: skip
+
+
+class Quick:
+    """A Job of which the first look sees a pod that has not begun, and the second the end, with the first pod gone."""
+
+    def __init__(self) -> None:
+        self.looks, self.asked = 0, 0
+
+    def get(self, name: str) -> dict[str, Any]:
+        self.looks += 1
+        steps = {"one": {"state": "Succeeded", "attempt": 1}, "two": {"state": "Failed", "attempt": 1}}
+        finished = [{"type": "Finished", "status": "True"}] if self.looks > 1 else []
+        status = {"steps": steps if finished else {}, "conditions": finished}
+        return {"metadata": {"name": name, "uid": "u"}, "status": status}
+
+    def step_pods(self, job: dict[str, Any]) -> dict[str, str]:
+        return {"one": "p1", "two": "p2"} if self.looks < 2 else {"two": "p2"}
+
+    def log(self, pod: str, follow: bool) -> Iterator[str]:
+        self.asked += 1
+        if pod == "p2" and self.asked < 4:
+            raise DefinitionError("BadRequest", "the container is waiting to start")
+        yield from [f"said in {pod}", "::podgraph-record x"]
+
+
+def test_logs_are_followed_from_each_pods_start(capsys: pytest.CaptureFixture[str]) -> None:
+    print_logs(Quick(), "j", "", True)  # type: ignore[arg-type]
+    out, err = capsys.readouterr()
+    assert (sorted(out.splitlines()), err) == (["one | said in p1", "two | said in p2"], "")
+
+
+def test_one_step_is_followed_alone(capsys: pytest.CaptureFixture[str]) -> None:
+    print_logs(Quick(), "j", "two", True)  # type: ignore[arg-type]
+    assert capsys.readouterr().out == "said in p2\n"
+    with pytest.raises(DefinitionError, match="has no step 'twoo'; did you mean 'two'"):
+        print_logs(Quick(), "j", "twoo", True)  # type: ignore[arg-type]

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from podgraph.cli.jobs import print_logs
+from podgraph.cli.logs import print_logs
 from podgraph.definition.errors import DefinitionError
 from podgraph.planning.names import ASSIGNMENT
 from unit.cli.running import environment
