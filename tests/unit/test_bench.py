@@ -64,6 +64,7 @@ FOUND: dict[str, dict[str, Any]] = {
     "schedules": {
         "schedules": 1_000,
         "burst_seconds": [n / 100 for n in range(100)],
+        "bare_seconds": [n / 200 for n in range(100)],
         "idle_share": 0.004,
         "config_map_seconds": [0.1, 0.3],
         "job_seconds": [0.2],

@@ -7,9 +7,9 @@ import contextlib
 from collections import deque
 from collections.abc import AsyncIterator
 
-__all__ = ["Window"]
+__all__ = ["MOST", "Window"]
 
-_FIRST, _MOST = 30.0, 60.0
+_FIRST, MOST = 30.0, 60
 
 
 class Window:
@@ -19,7 +19,7 @@ class Window:
     the server asks for a pause nobody is let in.
     """
 
-    def __init__(self, first: float = _FIRST, most: float = _MOST) -> None:
+    def __init__(self, first: float = _FIRST, most: float = MOST) -> None:
         self.size = first
         self._most = most
         self._under_way = 0
