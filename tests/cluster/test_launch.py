@@ -25,7 +25,7 @@ def one():
 
 @op
 def two(x: int):
-    time.sleep(8)  # so long the pod of one is there: a job's succeeded pods go at its end
+    time.sleep(20)  # so long the pod of one is there: a job's succeeded pods go at its end
     print("said by two")
     raise ValueError("no luck")
 
