@@ -385,7 +385,7 @@ def test_a_schedule_ticks_is_tried_and_suspended(visit: Visit, shared: Kube, ste
     page.get_by_role("button", name="Try a tick").click()
     expect(page.get_by_label("tried job", exact=True)).to_contain_text("name: often-manual-")
     visit.shot("schedule")
-    page.get_by_role("switch", name="often makes Jobs").click()
+    page.get_by_role("switch", name="often makes Jobs").press("Space")
     expect(page.get_by_text("Suspended").first).to_be_visible(timeout=WAIT_MS)
     assert shared.get("pgs", "often")["spec"]["suspend"] is True
     page.get_by_role("tab", name="Runs").click()
