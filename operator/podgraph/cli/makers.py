@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import secrets
 import sys
 import time
 from collections.abc import Sequence
@@ -13,7 +12,7 @@ from typing import Any
 from podgraph.cli.cluster import Cluster
 from podgraph.definition.errors import DefinitionError
 from podgraph.planning.status import duration, seconds_of
-from podgraph.scheduling.by_hand import asks_code, job_by_hand, named_by_hand, tick_of
+from podgraph.scheduling.by_hand import answer_to, asks_code, job_by_hand, named_by_hand, question, tick_of
 from podgraph.scheduling.making import TRY_ANNOTATION, second
 
 __all__ = ["Schedules", "Sensors", "jobs_by_hand", "print_jobs", "print_maker", "print_makers", "tried"]
@@ -108,13 +107,12 @@ def tried(cluster: Schedules | Sensors, name: str, tick: str, seconds: float) ->
 
     Raises DefinitionError (`Timeout`) when it has not after so many seconds.
     """
-    wanted = f"{secrets.token_hex(4)} {tick}".strip()
+    wanted = question(tick)
     cluster.annotate(name, {TRY_ANNOTATION: wanted})
     end = time.monotonic() + seconds
     while True:
-        told = (cluster.get(name).get("status") or {}).get("tried") or {}
-        if told.get("id") == wanted:
-            return [json.loads(text) for text in told.get("jobs") or ()], told.get("message", "")
+        if (told := answer_to(wanted, cluster.get(name))) is not None:
+            return told
         if time.monotonic() >= end:
             raise DefinitionError("Timeout", f"the operator has not answered for {name!r} within {seconds:.0f} s")
         time.sleep(_LOOK_SECONDS)

@@ -22,6 +22,7 @@ from podgraph.planning.pods import Pod
 from podgraph.planning.retry import Fault
 from podgraph.planning.scripts import LATE, ended_in, ending
 from podgraph.planning.shared import Pods, SharedPod, lost
+from podgraph.planning.shared_reports import end_step
 from podgraph.planning.status import seconds_of
 from podgraph.runtime.step import utc
 
@@ -158,7 +159,7 @@ class SharedContainers(SharedPod):
                 f"with the inputs of op {step!r} those of the ops in pod {self.name!r} would be {size:,} bytes; they "
                 f"may have at most {MAX_INPUTS:,} together"
             )
-            self._ending.fail(step, Outcome({}, "InputTooLarge", text, fault=Fault.LASTING), actions)
+            end_step(self.steps, step, Outcome({}, "InputTooLarge", text, fault=Fault.LASTING), actions)
             return
         self.steps.begin(step)
         self.steps.records[step].pod_uid = self.record.uid

@@ -65,10 +65,6 @@ class SharedEnding:
                     end_step(self.steps, step, outcome, actions)
         return None if all(self.steps.records[step].state in TERMINAL for step in todo) else due
 
-    def fail(self, step: str, outcome: Outcome, actions: Actions) -> None:
-        """End a step that another pod would not help."""
-        end_step(self.steps, step, outcome, actions)
-
     def failed(self, step: str, outcome: Outcome, now: float, actions: Actions) -> float:
         """End the attempt of a step that failed in the pod; return when the pod's steps may go on."""
         record, op = self.steps.records[step], self.steps.graph.ops[step]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import secrets
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any
@@ -11,7 +13,7 @@ from podgraph.planning.status import seconds_of
 from podgraph.scheduling.making import TICK_ANNOTATION, launched_name, made_job, second, tick_names
 from podgraph.scheduling.timing import read_zone
 
-__all__ = ["asks_code", "job_by_hand", "named_by_hand", "tick_of"]
+__all__ = ["answer_to", "asks_code", "job_by_hand", "named_by_hand", "question", "tick_of"]
 
 
 def asks_code(maker: Mapping[str, Any]) -> bool:
@@ -44,6 +46,19 @@ def tick_of(schedule: Mapping[str, Any], at: str, upcoming: bool, now: float) ->
     """Return the time for which that is, in seconds since the epoch. Raises DefinitionError (`InvalidTime`)."""
     told = (schedule.get("status") or {}).get("nextTickTime")
     return _time(at) if at else seconds_of(told) if upcoming and told else float(int(now))
+
+
+def question(tick: str) -> str:
+    """Return what the operator is asked by TRY_ANNOTATION: what comes of this tick, or of now when it is empty."""
+    return f"{secrets.token_hex(4)} {tick}".strip()
+
+
+def answer_to(asked: str, maker: Mapping[str, Any]) -> tuple[list[dict[str, Any]], str] | None:
+    """Return the Jobs that it would make, and what the operator says of them; None while it has not answered."""
+    told = (maker.get("status") or {}).get("tried") or {}
+    if told.get("id") != asked:
+        return None
+    return [json.loads(text) for text in told.get("jobs") or ()], told.get("message", "")
 
 
 def _unique(name: str, job: Mapping[str, Any]) -> str:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import json
-import secrets
 import time
 from collections.abc import Mapping
 from typing import Any
 
 from podgraph.cluster.page import PageClient
 from podgraph.definition.errors import DefinitionError
+from podgraph.scheduling.by_hand import answer_to, question
 from podgraph.scheduling.making import TRY_ANNOTATION
 
 __all__ = ["tried"]
@@ -27,14 +26,13 @@ async def tried(
     Raises DefinitionError (`Timeout`) when the operator has not answered within a minute.
     """
     meta = found["metadata"]
-    wanted = f"{secrets.token_hex(4)} {tick}".strip()
+    wanted = question(tick)
     await client.annotate_resource(plural, meta["namespace"], meta["name"], meta["uid"], {TRY_ANNOTATION: wanted})
     end = time.monotonic() + _MOST_SECONDS
     while True:
         now = await client.get_resource(plural, meta["namespace"], meta["name"])
-        told = (now.get("status") or {}).get("tried") or {}
-        if told.get("id") == wanted:
-            return [json.loads(text) for text in told.get("jobs") or ()], told.get("message", "")
+        if (told := answer_to(wanted, now)) is not None:
+            return told
         if time.monotonic() >= end:
             raise DefinitionError("Timeout", f"the operator has not answered within {_MOST_SECONDS:.0f} seconds")
         await asyncio.sleep(_LOOK_SECONDS)
