@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import importlib.util
 import io
-import marshal
+import py_compile
 import sys
+import tempfile
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,7 +23,6 @@ __all__ = ["Bundle", "bundle"]
 
 _PARTS = ("__init__.py", "selection.py", "flow.py", "definition", "run_config", "runtime")
 _MAIN = "from podgraph.runtime.__main__ import run\nrun()\n"
-_UNCHECKED = (0b01).to_bytes(4, "little")  # bytecode that goes by the source's hash, which nobody compares (PEP 552)
 
 
 @dataclass(frozen=True)
@@ -45,7 +44,10 @@ def bundle() -> Bundle:
     digest = hashlib.sha256(sys.version.encode())
     for name in sorted(content):
         digest.update(f"{name} {len(content[name])}\n".encode() + content[name])
-    content |= {f"{name}c": _bytecode(name, source) for name, source in content.items() if name != "__main__.py"}
+    with tempfile.TemporaryDirectory() as folder:
+        for path in files:
+            name = f"podgraph/{path.relative_to(root).as_posix()}"
+            content[f"{name}c"] = _bytecode(path, name, folder)
     memory = io.BytesIO()
     with zipfile.ZipFile(memory, "w", zipfile.ZIP_DEFLATED) as archive:
         for name in sorted(content):
@@ -53,6 +55,9 @@ def bundle() -> Bundle:
     return Bundle(base64.b64encode(memory.getvalue()).decode(), digest.hexdigest())
 
 
-def _bytecode(name: str, source: bytes) -> bytes:
-    code = compile(source, f"{RUNTIME_FILE}/{name}", "exec", dont_inherit=True)
-    return importlib.util.MAGIC_NUMBER + _UNCHECKED + importlib.util.source_hash(source) + marshal.dumps(code)
+def _bytecode(path: Path, name: str, folder: str) -> bytes:
+    """Return the bytecode of a source, which goes by the source's hash that nobody compares (PEP 552)."""
+    target = Path(folder, "code.pyc")
+    how = py_compile.PycInvalidationMode.UNCHECKED_HASH
+    py_compile.compile(str(path), str(target), f"{RUNTIME_FILE}/{name}", doraise=True, invalidation_mode=how)
+    return target.read_bytes()
