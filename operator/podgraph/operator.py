@@ -2,7 +2,8 @@
 
 kopf gives the shell (login, the watches of our resources, signals, shutdown); the work is done in reconcile/. The image
 for Python ops without one of their own comes from `PODGRAPH_STEP_IMAGE`, the storage of Jobs without one from
-`PODGRAPH_STORAGE`, what http sensors may ask from `PODGRAPH_SENSORS_HTTP`.
+`PODGRAPH_STORAGE`, what http sensors may ask from `PODGRAPH_SENSORS_HTTP`, and from `PODGRAPH_LINK` where pods reach it
+directly ("HOST:PORT"; without it they are heard by their logs alone).
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ from podgraph.planning.names import GROUP
 from podgraph.planning.storage import Storage, default_storage
 from podgraph.reconcile.controller import Controller
 from podgraph.reconcile.evaluators import Evaluators
+from podgraph.reconcile.links import Links, read_link
 from podgraph.reconcile.schedules import Schedules
 from podgraph.reconcile.sensors import Sensors
 from podgraph.scheduling.http_policy import HttpPolicy, read_policy
@@ -92,11 +94,12 @@ def lean_settings() -> kopf.OperatorSettings:
 
 @contextlib.asynccontextmanager
 async def controlling(
-    info: kopf.ConnectionInfo, image: str, stop: asyncio.Event, storage: Storage | None = None
+    info: kopf.ConnectionInfo, image: str, stop: asyncio.Event, storage: Storage | None = None, link: str = ""
 ) -> AsyncIterator[Controller]:
     """Run a controller for as long as the block runs. Should it end by itself, `stop` is set and its error raised."""
-    async with connect(info) as session:
-        controller = Controller(Client(session), bundle(), image, storage=storage)
+    links = Links()
+    async with connect(info) as session, links.serving(link) if link else contextlib.nullcontext():
+        controller = Controller(Client(session), bundle(), image, storage=storage, links=links)
         async with _running(controller.run(), stop):
             yield controller
 
@@ -115,11 +118,11 @@ async def _running(work: Coroutine[Any, Any, None], stop: asyncio.Event) -> Asyn
 
 async def operate(
     stop: asyncio.Event, image: str, info: kopf.ConnectionInfo | None = None, port: int | None = None,
-    storage: Storage | None = None, policy: HttpPolicy | None = None,
+    storage: Storage | None = None, policy: HttpPolicy | None = None, link: str = "",
 ) -> None:  # fmt: skip
     """Run the operator until `stop` is set.
 
-    `port` serves /healthz, /readyz and /metrics; `policy` is for http sensors.
+    `port` serves /healthz, /readyz and /metrics; `policy` is for http sensors; `link` is "HOST:PORT" as pods reach it.
     """
     registry = kopf.OperatorRegistry()
     found = info or login()
@@ -128,7 +131,7 @@ async def operate(
     async def log_in(**_: Any) -> kopf.ConnectionInfo:
         return info or login()
 
-    async with controlling(found, image, stop, storage) as controller, connect(found) as watching:
+    async with controlling(found, image, stop, storage, link) as controller, connect(found) as watching:
         watcher = Client(watching)
         evaluators = Evaluators(controller.client, watcher, controller.bundle, image)
         schedules = Schedules(controller.client, evaluators)
@@ -235,7 +238,8 @@ def main() -> None:
     try:
         storage = default_storage(os.environ.get("PODGRAPH_STORAGE", ""))
         policy = read_policy(os.environ.get("PODGRAPH_SENSORS_HTTP", ""))
-        asyncio.run(operate(asyncio.Event(), image, port=port, storage=storage, policy=policy))
+        link = read_link(os.environ.get("PODGRAPH_LINK", ""))
+        asyncio.run(operate(asyncio.Event(), image, port=port, storage=storage, policy=policy, link=link))
     except DefinitionError as error:
         raise SystemExit(f"error: {error}") from None
     except kopf.LoginError as error:

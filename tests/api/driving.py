@@ -19,6 +19,7 @@ from podgraph.definition.jobs import JobDefinition
 from podgraph.planning.names import ASSIGNMENT, JOB_UID_LABEL, OP_ANNOTATION
 from podgraph.planning.storage import Storage
 from podgraph.reconcile.controller import Controller
+from podgraph.reconcile.links import Links
 from podgraph.runtime.group import run_group
 from podgraph.runtime.load import CodeRef, find_job
 from podgraph.runtime.protocol import Assignment, Record
@@ -49,9 +50,11 @@ class Driver:
     """A fake cluster with a controller that can be stopped and started anew."""
 
     def __init__(
-        self, fake: FakeCluster, clock: Callable[[], float] | None = None, storage: Storage | None = None
-    ) -> None:
+        self, fake: FakeCluster, clock: Callable[[], float] | None = None, storage: Storage | None = None,
+        links: Links | None = None,
+    ) -> None:  # fmt: skip
         self.fake = fake
+        self.links = links
         self.storage = storage
         self.clock = clock
         self.controller: Controller | None = None
@@ -62,7 +65,9 @@ class Driver:
         """Start a controller that knows nothing yet."""
         self._session = aiohttp.ClientSession(base_url=self.fake.url)
         more = {"clock": self.clock} if self.clock else {}
-        self.controller = Controller(Client(self._session), BUNDLE, IMAGE, storage=self.storage, **more)
+        self.controller = Controller(
+            Client(self._session), BUNDLE, IMAGE, storage=self.storage, links=self.links, **more
+        )
         synced = self.controller.pods.synced
         self._tasks = [
             asyncio.create_task(self.controller.run()),
@@ -152,10 +157,12 @@ class Driver:
 
 
 @contextlib.asynccontextmanager
-async def driving(clock: Clock | None = None, storage: Storage | None = None) -> AsyncIterator[Driver]:
+async def driving(
+    clock: Clock | None = None, storage: Storage | None = None, links: Links | None = None
+) -> AsyncIterator[Driver]:
     """Run a fake cluster with a controller; both go by `clock`."""
     async with FakeCluster(clock=(lambda: clock.now) if clock else time.time) as fake:
-        driver = Driver(fake, clock, storage)
+        driver = Driver(fake, clock, storage, links)
         await driver.start()
         try:
             yield driver

@@ -125,6 +125,7 @@ def main() -> None:
 
     import logging
 
+    from cluster.s3 import link_address
     from podgraph.cluster.connection import login
     from podgraph.operator import operate
 
@@ -147,7 +148,7 @@ def main() -> None:
         loop.add_signal_handler(signal.SIGUSR1, tell)
         loop.add_signal_handler(signal.SIGTERM, stop.set)
         loop.call_later(2, tell)  # for kopf to begin its watch
-        await operate(stop, asked.image, login())
+        await operate(stop, asked.image, login(), link=link_address())
 
     if not asked.profile:
         asyncio.run(run())

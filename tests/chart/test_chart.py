@@ -15,6 +15,7 @@ import yaml
 
 from podgraph.cluster.acting import Acting
 from podgraph.planning.storage import default_storage
+from podgraph.reconcile.links import read_link
 from podgraph.scheduling.http_policy import read_policy
 from podgraph.server.proxies import Proxy, ProxyRules
 from podgraph.server.settings import auth_of
@@ -109,8 +110,25 @@ def test_each_value_has_its_effect(value: str, place: tuple[Any, ...], expected:
     assert found == expected
 
 
+@pytest.mark.parametrize(("values", "port"), [((), 7443), (("directLink.port=9000",), 9000)])
+def test_where_pods_reach_the_operator(values: tuple[str, ...], port: int) -> None:
+    container = pod_spec(*values)["containers"][0]
+    env = {item["name"]: item for item in container["env"]}
+    assert list(env).index("POD_IP") < list(env).index("PODGRAPH_LINK")  # else Kubernetes does not put it in
+    assert env["POD_IP"]["valueFrom"] == {"fieldRef": {"fieldPath": "status.podIP"}}
+    assert env["PODGRAPH_LINK"]["value"] == f"$(POD_IP):{port}"
+    assert read_link(env["PODGRAPH_LINK"]["value"].replace("$(POD_IP)", "10.1.2.3"))
+    assert {"name": "link", "containerPort": port} in container["ports"]
+
+
+def test_they_need_not_reach_it() -> None:
+    container = pod_spec("directLink.enabled=false")["containers"][0]
+    assert [item["name"] for item in container["env"]] == ["PODGRAPH_STEP_IMAGE"]
+    assert [port["name"] for port in container["ports"]] == ["health"]
+
+
 def storage(*values: str) -> dict[str, Any]:
-    env = {item["name"]: item["value"] for item in pod_spec(*values)["containers"][0]["env"]}
+    env = {item["name"]: item.get("value") for item in pod_spec(*values)["containers"][0]["env"]}
     found: dict[str, Any] = json.loads(env.get("PODGRAPH_STORAGE", "{}"))
     if found:
         default_storage(env["PODGRAPH_STORAGE"])
@@ -169,6 +187,8 @@ def test_no_value_is_left_untested() -> None:
         'sensors.watch=[{"apiGroups":["*"],"resources":["pods"]}]',
         'sensors.http.allow=["example.com"]',
         'sensors.http.allowNetworks=["10.0.0.1"]',
+        "directLink.port=80",
+        "directLink.port=8080",
     ],
 )
 def test_a_wrong_value_is_refused_by_name(value: str) -> None:
@@ -207,7 +227,7 @@ def test_what_sensors_may_look_at() -> None:
     ]
     assert {"apiGroups": [""], "resources": ["secrets"], "verbs": ["get"]} in role["rules"]
     values = ('sensors.http.allow=["https://*.example.com"]', 'sensors.http.allowNetworks=["10.96.0.0/12"]')
-    env = {item["name"]: item["value"] for item in pod_spec(*values)["containers"][0]["env"]}
+    env = {item["name"]: item.get("value") for item in pod_spec(*values)["containers"][0]["env"]}
     policy = read_policy(env["PODGRAPH_SENSORS_HTTP"])
     policy.check_url("https://a.example.com/x")
     assert policy.allows_address("10.96.0.1")
@@ -257,7 +277,7 @@ def test_the_page_has_a_deployment_and_rights_of_its_own() -> None:
     spec = of_ui(documents, "Deployment")["spec"]["template"]["spec"]
     (container,) = spec["containers"]
     assert (container["command"], spec["serviceAccountName"]) == (["python3", "-m", "podgraph.server"], "podgraph-ui")
-    env = {item["name"]: item["value"] for item in container["env"]}
+    env = {item["name"]: item.get("value") for item in container["env"]}
     assert env == {
         "PODGRAPH_STEP_IMAGE": "steps:1", "PODGRAPH_NAMESPACE": "", "PODGRAPH_UI_HOSTS": "jobs.example.org",
         "PODGRAPH_UI_AUTH": "none",

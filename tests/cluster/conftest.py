@@ -31,6 +31,7 @@ class OperatorProcess:
     def __init__(self, kube: Kube, image: str, log: Path) -> None:
         self.kube, self.image, self.log = kube, image, log
         self.process: subprocess.Popen[bytes] | None = None
+        self.url = ""
         self.settings: dict[str, str] = {}  # more of its environment, for the next start
 
     def start(self) -> None:
@@ -38,6 +39,7 @@ class OperatorProcess:
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             port = free.getsockname()[1]
+        self.url = f"http://127.0.0.1:{port}"
         env = {
             **os.environ,
             "KUBECONFIG": self.kube.kubeconfig,
@@ -45,6 +47,7 @@ class OperatorProcess:
             "PYTHONDONTWRITEBYTECODE": "1",
             "PODGRAPH_STEP_IMAGE": self.image,
             "PODGRAPH_HEALTH_PORT": str(port),
+            "PODGRAPH_LINK": s3.link_address(),
             **self.settings,
         }
         with self.log.open("ab") as log:
@@ -52,7 +55,7 @@ class OperatorProcess:
                 [sys.executable, "-m", "podgraph.operator"], env=env, stdout=log, stderr=subprocess.STDOUT
             )
         end = time.monotonic() + _READY_SECONDS
-        while not _is_ready(f"http://127.0.0.1:{port}/readyz"):
+        while not _is_ready(f"{self.url}/readyz"):
             if self.process.poll() is not None or time.monotonic() > end:
                 self.stop()
                 raise KubeError(f"the operator was not ready within {_READY_SECONDS} s:\n{self.tail()}")

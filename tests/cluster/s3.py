@@ -60,6 +60,11 @@ def can_serve() -> bool:
     return True
 
 
+def link_address() -> str:
+    """What the operator is told where pods reach it (PODGRAPH_LINK); nothing when they cannot."""
+    return f"{HOST_ADDRESS}:0" if can_serve() else ""
+
+
 @contextlib.contextmanager
 def serving() -> Iterator[S3]:
     """Run a server with an empty bucket for as long as the block runs."""

@@ -200,7 +200,7 @@ def test_failed(shown: Shown, case: Case) -> None:
     assert step["state"] == "Failed"
     assert case.reason in ("", step["reason"])
     assert all(part in step["message"] or part == "'one'" for part in case.says), step
-    assert states_of(job).get("add", "Skipped") == "Skipped"
+    assert states_of(job).get("add", "UpstreamFailed") == "UpstreamFailed"
     # a pod started ahead for it is let go at the Job's end, and takes its time to go
     shown.kube.wait_for("the end of the pod of add", lambda: "add" not in shown.kube.pods_of(case.name), 60)
 

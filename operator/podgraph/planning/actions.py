@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from podgraph.planning.invitation import Invitation
 from podgraph.planning.manifests import Manifest
 from podgraph.planning.storage import Storage
 from podgraph.planning.templates import PodCheck
@@ -17,13 +18,14 @@ __all__ = ["Actions", "Assign", "Event", "Held", "Settings"]
 class Settings:
     """What the operator itself brings.
 
-    It is the default image for Python ops, the name of the runtime's ConfigMap, and where values of Jobs without
-    `spec.storage` go.
+    It is the default image for Python ops, the name of the runtime's ConfigMap, where values of Jobs without
+    `spec.storage` go, and where pods reach it directly.
     """
 
     default_image: str
     runtime: str
     storage: Storage | None = None
+    invitation: Invitation | None = None
 
 
 @dataclass(frozen=True)

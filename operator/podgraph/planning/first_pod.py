@@ -23,6 +23,8 @@ __all__ = ["STAY_SECONDS", "FirstPod", "end_resolve_pod", "is_staying"]
 STAY_SECONDS = 60
 """How long it waits at most: an operator that is started anew meanwhile still finds it."""
 
+_MAY_RUN = (Phase.STARTING, Phase.RUNNING)  # by its link the graph comes before the kubelet says that it runs
+
 Pods = Mapping[str, Pod]
 
 
@@ -71,7 +73,7 @@ class FirstPod:
         if self._waits is None or self._steps.records[step].attempt or not self._maker.can_take_over(step):
             return
         pod = pods.get(self._waits.metadata.name)
-        if pod is not None and is_staying(pod) and observe(pod).phase is Phase.RUNNING:
+        if pod is not None and is_staying(pod) and observe(pod).phase in _MAY_RUN:
             self._step, self._name, self._waits = step, pod.metadata.name, None
 
     def let_go(self, actions: Actions) -> None:

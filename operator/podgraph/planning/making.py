@@ -164,11 +164,11 @@ class PodMaker:
         pod["metadata"]["labels"][names.AHEAD_LABEL] = names.WAITING
         return pod
 
-    def assignment(self, op: str, attempt: int, lost: int, inputs: Mapping[str, str]) -> dict[str, str]:
-        """Return the annotation that tells a waiting pod what to do."""
+    def assignment(self, name: str, op: str, attempt: int, lost: int, inputs: Mapping[str, str]) -> dict[str, str]:
+        """Return the annotation that tells the waiting pod of this name what to do."""
         if op in self.containers:
             return {names.INPUTS: scripts.exports(manifests.input_texts(inputs))}
-        return {names.ASSIGNMENT: self._assignment(op, attempt, lost, inputs).to_text()}
+        return {names.ASSIGNMENT: self._invited(name, self._assignment(op, attempt, lost, inputs)).to_text()}
 
     @property
     def run_name(self) -> str:
@@ -295,7 +295,14 @@ class PodMaker:
 
     def _assigned(self, name: str, assignment: Assignment) -> Manifest:
         assert self._code is not None
-        return manifests.python_pod(self.ref, name, self._code, assignment, self._settings.runtime, self.code_map)
+        invited = self._invited(name, assignment)
+        return manifests.python_pod(self.ref, name, self._code, invited, self._settings.runtime, self.code_map)
+
+    def _invited(self, name: str, assignment: Assignment) -> Assignment:
+        """Tell the pod of this name, too, where it reaches the operator."""
+        if self._settings.invitation is None:
+            return assignment
+        return replace(assignment, link=self._settings.invitation.to(self.ref.uid, name))
 
     def _stored(self, pod: Manifest) -> Manifest:
         """Give a pod what it needs for the storage, whatever templates say."""

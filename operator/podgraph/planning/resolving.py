@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import Protocol
 
 from podgraph.definition.errors import DefinitionError
@@ -19,6 +21,7 @@ from podgraph.planning.pods import Pod
 from podgraph.planning.retry import Fault, chance_of, seconds_after_loss
 from podgraph.planning.status import seconds_of
 from podgraph.runtime.protocol import Record, record_text_in
+from podgraph.runtime.resolve import from_log
 
 __all__ = ["RESOLVE_SECONDS", "Resolver"]
 
@@ -39,14 +42,15 @@ class Resolver:
     One that the cluster ends is made again under another name, as an attempt at a step is. To learn the graph twice
     does no harm, so which attempt it is need not be written down: after a restart it is the last that is there.
 
-    The graph is taken from the pod's log, a second or two before the kubelet tells that the pod has ended. With `stays`
+    The graph is taken from the pod's link or log, long before the kubelet tells that the pod has ended. With `stays`
     the pod then waits to become a step's (see planning.first_pod).
     """
 
     def __init__(self, maker: PodMaker, conditions: Telling, spec: ExecutionSpec, stays: bool = False) -> None:
         self.copied = False
         self._stay = STAY_SECONDS if stays else 0
-        self._told: Record | None = None  # by the pod's log
+        self._told: Record | None = None  # by the pod's log, or its link
+        self._lines: list[str] = []
         self._followed = self._unheard = False
         self._maker = maker
         self._conditions = conditions
@@ -78,7 +82,7 @@ class Resolver:
             text = "the resolve pod was deleted before it had told the graph"
             self._lost("PodDeleted", text, seen.fault, now, actions)
             return ""
-        if seen.phase is not Phase.ENDED and self._told is None:
+        if seen.phase is not Phase.ENDED and not self._is_told(seen):
             self._wait(pod, seen, now, actions)
             return ""
         record = self._told or self._record(seen)
@@ -105,9 +109,14 @@ class Resolver:
 
         What went wrong is read when the pod has ended.
         """
+        lines = list(lines)
+        self._lines += lines
         text = record_text_in(lines, self._maker.nonce_of("", max(self._attempt, 1)))
         if text is not None and (record := Record.from_text(text)).outcome == "Succeeded":
-            self._told = record
+            if not record.graph:
+                with contextlib.suppress(DefinitionError):  # only the last lines of a log are followed
+                    record = replace(record, graph=from_log(record, self._lines))
+            self._told, self._lines = record, []
 
     def not_heard(self) -> None:
         """Say that the pod's log cannot be followed: it is not to wait, as its status tells the graph at its end."""
@@ -131,6 +140,10 @@ class Resolver:
         if pod is not None and OP_LABEL not in pod.metadata.labels and lingers(pod):
             actions.deletes.append(self.pod_name)
 
+    def _is_told(self, seen: Seen) -> bool:
+        """Whether the graph is there, or stands in a log that the kubelet has by now."""
+        return self._told is not None and (bool(self._told.graph) or seen.phase is Phase.RUNNING)
+
     def _record(self, seen: Seen) -> Record | None:
         return read_record(seen, self._maker.nonce_of("", self._attempt))
 
@@ -152,7 +165,7 @@ class Resolver:
         chance = chance_of(self._maker.ref.uid, "", self._attempt)
         self._due = now + seconds_after_loss(self._attempt - 1, chance)
         self._attempt += 1
-        self._stuck = self._told = None
+        self._stuck, self._told, self._lines = None, None, []
         self._leave(actions)
         actions.look_again(self._due)
         actions.events.append(Event("Warning", "ResolveRetried", f"the code is read again: {message}"))

@@ -132,8 +132,9 @@ class WaitingPods:
     def assign(self, step: str, pod: Pod, actions: Actions) -> None:
         """Tell the pod of a step that has begun what to do; said again until the pod's label tells that it was."""
         record = self._steps.records[step]
-        told = self._maker.assignment(step, record.attempt, record.lost, self._steps.inputs_of(step))
-        assign = Assign(pod.metadata.name, pod.metadata.uid, told, {AHEAD_LABEL: ASSIGNED})
+        name, inputs = pod.metadata.name, self._steps.inputs_of(step)
+        told = self._maker.assignment(name, step, record.attempt, record.lost, inputs)
+        assign = Assign(name, pod.metadata.uid, told, {AHEAD_LABEL: ASSIGNED})
         actions.assigns.append(self._first.named(step, assign))
 
     def has_missed(self, pod: Pod, seen: Seen) -> bool:

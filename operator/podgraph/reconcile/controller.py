@@ -31,6 +31,7 @@ from podgraph.reconcile.checking import refusal_of
 from podgraph.reconcile.defining import Definitions
 from podgraph.reconcile.ended import EndedJobs
 from podgraph.reconcile.job_state import WRITE_SECONDS, AnyRun, JobState
+from podgraph.reconcile.links import Links
 from podgraph.reconcile.metrics import Metrics
 from podgraph.reconcile.pod_care import PodCare
 from podgraph.reconcile.queue import KeyedQueue
@@ -54,19 +55,21 @@ class Controller:
 
     def __init__(
         self, client: Client, bundle: Bundle, default_image: str, clock: Callable[[], float] = time.time,
-        storage: Storage | None = None,
+        storage: Storage | None = None, links: Links | None = None,
     ) -> None:  # fmt: skip
+        links = links or Links()
+        links.said = self._said
         self.client = client
         self.bundle = bundle
-        self.settings = Settings(default_image, names.runtime_config_map(bundle.digest), storage)
+        self.settings = Settings(default_image, names.runtime_config_map(bundle.digest), storage, links.invitation)
         self.storing = Storing(client, self.settings, bundle.archive, clock)
         self.pods = PodReflector(client.session, self.pod_changed)
         self.queue = KeyedQueue()
         self._clock = clock
         self._jobs: dict[str, JobState] = {}
         self._ended = EndedJobs(client, self.pods, self.queue, clock)
-        self._care = PodCare(client, self.pods, self.queue, self.pod_changed)
-        self.metrics = Metrics(lambda: len(self._jobs), self._waiting_pods)
+        self._care = PodCare(client, self.pods, self.queue, self.pod_changed, links)
+        self.metrics = Metrics(lambda: len(self._jobs), self._waiting_pods, lambda: links.count)
         self._definitions = Definitions(client, self.storing, clock, self.queue.add)
         self.more_to_come: Callable[[], bool] = lambda: False
         """Whether other Jobs are just being made: those that are new wait for that, for a moment."""
@@ -139,6 +142,13 @@ class Controller:
             return
         job.changed.add(pod_name)
         self.queue.add(job_uid)
+
+    def _said(self, job_uid: str, pod_name: str, lines: list[str]) -> None:
+        """Take in what a pod says by its link."""
+        job = self._jobs.get(job_uid)
+        if job is not None and isinstance(job.run, Run):
+            job.run.take_lines(pod_name, lines)
+            self.queue.add(job_uid)
 
     async def _work(self) -> None:
         while True:

@@ -12,14 +12,16 @@ __all__ = ["Metrics"]
 
 
 class Metrics:
-    """The counters of one controller; `jobs` and `waiting` are asked for when somebody reads."""
+    """The counters of one controller; `jobs`, `waiting` and `links` are asked for when somebody reads."""
 
-    def __init__(self, jobs: Callable[[], int], waiting: Callable[[], int]) -> None:
+    def __init__(self, jobs: Callable[[], int], waiting: Callable[[], int], links: Callable[[], int]) -> None:
         self.registry = CollectorRegistry()
         unfinished = Gauge("podgraph_unfinished_jobs", "Jobs that are not at their end", registry=self.registry)
         unfinished.set_function(jobs)
         pods = Gauge("podgraph_waiting_pods", "Pods started ahead that wait for their inputs", registry=self.registry)
         pods.set_function(waiting)
+        linked = Gauge("podgraph_linked_pods", "Pods that are linked to the operator directly", registry=self.registry)
+        linked.set_function(links)
         self._held = Counter(
             "podgraph_waiting_pod_seconds",
             "How long pods started ahead have waited, by what became of them: used, or released for nothing",

@@ -9,9 +9,11 @@ from functools import partial
 from podgraph.cluster.client import ApiError, Client
 from podgraph.cluster.reflector import PodReflector
 from podgraph.planning.actions import Actions, Assign
+from podgraph.planning.names import ASSIGNMENT
 from podgraph.planning.run import Run
 from podgraph.reconcile.following import Logs
 from podgraph.reconcile.job_state import AnyRun, JobState
+from podgraph.reconcile.links import Links
 from podgraph.reconcile.queue import KeyedQueue
 
 __all__ = ["PodCare"]
@@ -25,10 +27,10 @@ class PodCare:
     """Looks after the pods of all Jobs; `changed` takes in that a pod came, changed or went."""
 
     def __init__(
-        self, client: Client, pods: PodReflector, queue: KeyedQueue, changed: Callable[[str, str], None]
+        self, client: Client, pods: PodReflector, queue: KeyedQueue, changed: Callable[[str, str], None], links: Links
     ) -> None:
         self._client, self._pods, self._queue, self._changed = client, pods, queue, changed
-        self._logs = Logs(client)
+        self._logs, self._links = Logs(client), links
 
     async def close(self) -> None:
         """Follow no log any more."""
@@ -37,6 +39,7 @@ class PodCare:
     def forget(self, uid: str) -> None:
         """Forget the pods of a Job."""
         self._logs.leave(uid)
+        self._links.forget(uid)
         self._pods.forget(uid)
 
     async def look_after(self, job: JobState, run: Run, actions: Actions) -> None:
@@ -52,14 +55,19 @@ class PodCare:
             job.to_confirm.discard(name)
 
     def _look_into_logs(self, run: Run, actions: Actions) -> None:
-        uid, namespace = run.ref.uid, run.ref.namespace
         for pod in actions.leave:
-            self._logs.leave(uid, pod)
+            self._logs.leave(run.ref.uid, pod)
+            self._links.leave(run.ref.uid, pod)
         for pod in actions.follow:
-            lost = partial(self._log_lost, run, pod)
-            self._logs.follow(uid, namespace, pod, partial(self._lines_came, run, pod), _TAIL, lost)
+            self._follow(run, pod, _TAIL, partial(self._log_lost, run, pod))
         for pod in filter(None, (actions.follow_log, *actions.follow_logs)):
-            self._logs.follow(uid, namespace, pod, partial(self._lines_came, run, pod))
+            self._follow(run, pod)
+
+    def _follow(self, run: Run, pod: str, tail: int = 0, lost: Callable[[], None] | None = None) -> None:
+        """Hear what a pod says: by its link, or else by its log."""
+        uid, take = run.ref.uid, partial(self._lines_came, run, pod)
+        follow = partial(self._logs.follow, uid, run.ref.namespace, pod, take, tail, lost)
+        self._links.hear(uid, pod, follow, partial(self._logs.leave, uid, pod))
 
     def _lines_came(self, run: Run, pod: str, lines: list[str]) -> None:
         run.take_lines(pod, lines)
@@ -82,6 +90,8 @@ class PodCare:
                 job.to_confirm.add(item.pod)  # it has gone: how its step goes on is decided when that is sure
             else:
                 self._pods.put(pod)
+                if ASSIGNMENT in item.annotations:
+                    self._links.tell(run.ref.uid, item.pod, item.annotations[ASSIGNMENT])
             job.to_assign.pop(item.pod, None)
 
         for trouble in await asyncio.gather(*map(assign, list(job.to_assign.values())), return_exceptions=True):

@@ -1,7 +1,8 @@
 """The process of a step's or resolve pod: `python3 runtime.pyz`.
 
 It reads the assignment file, does what it says, and leaves a record in the termination message; that of a step, and a
-graph, also goes to standard output. Exit status: 0 when the record says Succeeded, 1 when it says Failed.
+graph, also goes to standard output and the direct link. Exit status: 0 when the record says Succeeded, 1 when it says
+Failed.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from types import ModuleType
 from podgraph.definition.errors import DefinitionError
 from podgraph.definition.jobs import JobDefinition
 from podgraph.runtime import protocol
+from podgraph.runtime.link import Link
 from podgraph.runtime.load import CodeRef, find_job, import_file, import_module
 from podgraph.runtime.out import Out
 from podgraph.runtime.protocol import Assignment, Record, StepError
@@ -25,17 +27,19 @@ from podgraph.runtime.storage import open_storage, probe
 def main(assignment: Assignment) -> int:
     """Do the assigned work, write the record, return the exit status."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    out = Out()
-    record = work(assignment, out)
+    link = Link(assignment.link)
+    out = Out(link)
+    record = work(assignment, out, link)
     _flush()
     # Written last and at once: a record that can be read means that everything before it is done.
     Path(protocol.TERMINATION_FILE).write_text(record.to_text(), encoding="utf-8")
     if assignment.op or record.nonce != assignment.nonce:  # it told the graph first, and became a step's pod
         out(record.to_line())
+    link.close()
     return 0 if record.outcome == "Succeeded" else 1
 
 
-def work(assignment: Assignment, out: Out, job: JobDefinition | None = None) -> Record:
+def work(assignment: Assignment, out: Out, link: Link, job: JobDefinition | None = None) -> Record:
     """Import the code (`job` when that is done) and run the op, some steps or all, or tell the graph if none is named.
 
     The pod that tells the graph also tries the storage: it is made as the steps' pods are, and comes before them.
@@ -55,14 +59,16 @@ def work(assignment: Assignment, out: Out, job: JobDefinition | None = None) -> 
             has_code = assignment.file or assignment.module
             serve(assignment, _module(assignment) if has_code else None)
         if assignment.ahead:
-            return _work_ahead(assignment, out)
-        return _work(job or _load(assignment), assignment, out)
+            return _work_ahead(assignment, out, link)
+        job = job or _load(assignment)
+        link.open()
+        return _work(job, assignment, out)
     except (DefinitionError, StepError) as error:
         print(f"{error.reason}: {error.message}", file=sys.stderr)
         return Record(assignment.nonce, "Failed", reason=error.reason, message=error.message)
 
 
-def _work_ahead(assignment: Assignment, out: Out) -> Record:
+def _work_ahead(assignment: Assignment, out: Out, link: Link) -> Record:
     """Do all that needs no inputs, telling the graph if that is asked for, and the rest when they are there."""
     from podgraph.runtime.ahead import ended_at_once, whole_assignment
 
@@ -75,9 +81,9 @@ def _work_ahead(assignment: Assignment, out: Out) -> Record:
 
         if assignment.storage:
             open_storage(assignment.storage)
-        whole = whole_assignment(assignment)
+        whole = whole_assignment(assignment, link)
     if whole is not None and whole.op:
-        return work(whole, out, job)
+        return work(whole, out, link, job)
     if record is not None:
         return record
     text = f"nothing was assigned to it within {assignment.ahead} seconds"
@@ -101,11 +107,11 @@ def _work(job: JobDefinition, assignment: Assignment, out: Out) -> Record:
         from podgraph.runtime.group import run_group
 
         file = f"{protocol.CODE_DIR}/{assignment.file}" if assignment.file else ""
-        return run_group(job, CodeRef(file, assignment.module, assignment.job), assignment)
+        return run_group(job, CodeRef(file, assignment.module, assignment.job), assignment, out)
     if assignment.shared:
         from podgraph.runtime.shared import run_shared
 
-        return run_shared(job, assignment)
+        return run_shared(job, assignment, out)
     if assignment.op:
         from podgraph.runtime.step import run_step
 

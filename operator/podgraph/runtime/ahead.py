@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from podgraph.runtime import protocol
+from podgraph.runtime.link import Link
 from podgraph.runtime.protocol import Assignment, ProtocolError
 
 __all__ = ["ended_at_once", "file_identity", "read_assignment", "whole_assignment"]
@@ -19,12 +20,13 @@ _SHORT_PAUSE, _LONG_PAUSE = 0.005, 0.025
 _PATIENCE = 200  # how many times as long as a pause it must have waited before that pause is the right one
 
 
-def whole_assignment(ahead: Assignment) -> Assignment | None:
+def whole_assignment(ahead: Assignment, link: Link) -> Assignment | None:
     """Return the assignment that takes the place of `ahead`; None when it does not come in time.
 
     For a pod that has told the graph that is the assignment of any step, or its own without the wait: it may end then.
-    The kubelet puts another file in the place of the old one when the pod's annotation changes. To look for that costs
-    well under a thousandth of a core, as the pauses grow with the time that was waited.
+    The operator says it on the link, and the kubelet puts another file in the place of the old one when the pod's
+    annotation changes. To look for that costs well under a thousandth of a core, as the pauses grow with the time that
+    was waited.
     """
     file, seen = Path(protocol.ASSIGNMENT_FILE), (0, 0)
     begun = time.monotonic()
@@ -33,9 +35,11 @@ def whole_assignment(ahead: Assignment) -> Assignment | None:
         if now != seen:
             seen = now
             found = read_assignment()
-            if found is not None and not found.ahead and _is_for(found, ahead):
-                return found
-        time.sleep(min(_LONG_PAUSE, max(_SHORT_PAUSE, waited / _PATIENCE)))
+        else:
+            said = link.hear(min(_LONG_PAUSE, max(_SHORT_PAUSE, waited / _PATIENCE)))
+            found = _assignment_in(said) if said is not None else None
+        if found is not None and not found.ahead and _is_for(found, ahead):
+            return found
     return None
 
 
@@ -71,6 +75,13 @@ def _is_for(found: Assignment, ahead: Assignment) -> bool:
 def read_assignment() -> Assignment | None:
     """Return the assignment that the pod has now; None when there is none that is whole."""
     try:
-        return Assignment.from_text(Path(protocol.ASSIGNMENT_FILE).read_text(encoding="utf-8"))
-    except (OSError, ProtocolError):
+        return _assignment_in(Path(protocol.ASSIGNMENT_FILE).read_text(encoding="utf-8"))
+    except OSError:
+        return None
+
+
+def _assignment_in(text: str) -> Assignment | None:
+    try:
+        return Assignment.from_text(text)
+    except ProtocolError:
         return None

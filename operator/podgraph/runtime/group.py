@@ -19,7 +19,6 @@ from podgraph.runtime.errors import ErrorInfo
 from podgraph.runtime.in_process import run_in_process
 from podgraph.runtime.load import CodeRef
 from podgraph.runtime.multiprocess import run_multiprocess
-from podgraph.runtime.out import Out
 from podgraph.runtime.prepare import prepare
 from podgraph.runtime.protocol import MAX_OUTPUTS, Assignment, Record, StepError
 from podgraph.runtime.reports import INTERRUPTED, STEPS_FAILED, StepReport, fitting, pack_states
@@ -33,8 +32,8 @@ _PICKLE_EXTRA = 1_024  # how much longer a pickled value may be than its JSON be
 Say = Callable[[str], None]
 
 
-def run_group(job: JobDefinition, code: CodeRef, assignment: Assignment, say: Say | None = None) -> Record:
-    """Run the steps of `assignment.group`; each change of one is a line that `say` takes (standard output).
+def run_group(job: JobDefinition, code: CodeRef, assignment: Assignment, say: Say) -> Record:
+    """Run the steps of `assignment.group`; each change of one is a line that `say` takes.
 
     The group has the job's `selection` and `runConfig`, and the `execution` section to run by; `taken` holds, by op and
     output, the values of ops that are not run as they were in another run. The record says that
@@ -48,7 +47,7 @@ def run_group(job: JobDefinition, code: CodeRef, assignment: Assignment, say: Sa
     multiprocess = prepared.execution.executor == "multiprocess"
     if multiprocess:
         taken = {op: {out: store(value, "", "") for out, value in outs.items()} for op, outs in taken.items()}
-    steps = ToldSteps(prepared.graph, prepared.selected, assignment.nonce, say or Out(), taken=taken)
+    steps = ToldSteps(prepared.graph, prepared.selected, assignment.nonce, say, taken=taken)
     run = RunInfo(assignment.run_id, prepared.tags, prepared.execution.retries)
     started, reason, message = time.time(), "", ""
     try:

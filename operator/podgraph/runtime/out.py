@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 import os
 
+from podgraph.runtime.link import Link
+
 __all__ = ["Out", "keep_for_pod"]
 
 
@@ -17,10 +19,14 @@ def keep_for_pod() -> None:
 
 
 class Out:
-    """Writes lines to what is the pod's standard output, whatever ops do to it and to `sys.stdout` later."""
+    """Writes lines to what is the pod's standard output, whatever ops do to it and to `sys.stdout` later.
 
-    def __init__(self) -> None:
+    They are also said on the `link`, if there is one.
+    """
+
+    def __init__(self, link: Link | None = None) -> None:
         self._file = os.dup(_of_the_pod[-1] if _of_the_pod else 1)
+        self._link = link
 
     def __call__(self, line: str) -> None:
         """Write one line. Where nobody takes it the operator learns the same from the pod's status."""
@@ -28,3 +34,5 @@ class Out:
         with contextlib.suppress(OSError):
             while data:
                 data = data[os.write(self._file, data) :]
+        if self._link is not None:
+            self._link.say(line)

@@ -86,6 +86,7 @@ class Assignment:
     these attempts, by op, and nothing else. `ahead` is set for a pod that is started before its inputs exist: it loads
     the code, and waits for at most so many seconds for the whole assignment to take this one's place. Without an `op`
     it tells the graph before, and whatever step of the run comes then is its own.
+    `link` is where the operator hears the pod directly (see runtime.link).
     A pod that answers for schedules and sensors has instead `evaluate`: `requests` by id, which change while it runs
     (see runtime.evaluator). A pod that runs all steps has instead a `group`: `selection`, `runConfig` and `execution`
     (see runtime.group); one that some steps share has `shared` (see runtime.shared).
@@ -111,6 +112,7 @@ class Assignment:
     keep_log: bool = False
     clean: bool = False
     ahead: int = 0
+    link: str = ""
     show: dict[str, Any] = field(default_factory=dict)
     shared: dict[str, Any] = field(default_factory=dict)
     evaluate: dict[str, Any] = field(default_factory=dict)

@@ -19,7 +19,6 @@ from podgraph.flow import is_connected
 from podgraph.runtime.attempt import Attempt, RunInfo, run_attempt
 from podgraph.runtime.errors import error_info, seconds_to_retry
 from podgraph.runtime.group import Say, ToldSteps, ended_by_sigterm, json_texts
-from podgraph.runtime.out import Out
 from podgraph.runtime.protocol import MAX_OUTPUTS, Assignment, Record, StepError, check_outputs, stored_below
 from podgraph.runtime.reports import INTERRUPTED, STEPS_FAILED, fitting, pack_states
 from podgraph.runtime.resources import open_resources
@@ -33,8 +32,8 @@ __all__ = ["run_shared"]
 _LONGEST_SLEEP = 3_600.0  # the system refuses much longer ones
 
 
-def run_shared(job: JobDefinition, assignment: Assignment, say: Say | None = None) -> Record:
-    """Run the steps of `assignment.shared`; each change of one is a line that `say` takes (standard output).
+def run_shared(job: JobDefinition, assignment: Assignment, say: Say) -> Record:
+    """Run the steps of `assignment.shared`; each change of one is a line that `say` takes.
 
     It holds `ops`, the steps to run: each with its `inputs` and `config` as an assignment of its own has them, the
     `attempt` it had last, and the names of the outputs that are to be `told` for other pods; `done`, the steps that
@@ -46,7 +45,7 @@ def run_shared(job: JobDefinition, assignment: Assignment, say: Say | None = Non
         if name not in job.ops:
             raise DefinitionError("UnknownOp", f"the code has no op {name!r} any more")
     storage = open_storage(assignment.storage) if assignment.storage else None
-    steps = _SharedSteps(job, assignment, storage, say or Out())
+    steps = _SharedSteps(job, assignment, storage, say)
     started, reason, message = time.time(), "", ""
     needed = {key for name in ops for key in job.graph.ops[name].resources}
     try:

@@ -18,9 +18,10 @@ from unit.cli.running import environment
 WORK = """
 import sys
 from podgraph.runtime.__main__ import work
+from podgraph.runtime.link import Link
 from podgraph.runtime.out import Out
 from podgraph.runtime.protocol import Assignment
-record = work(Assignment.from_text(sys.argv[1]), Out())
+record = work(Assignment.from_text(sys.argv[1]), Out(), Link(""))
 print(record.to_text(), file=sys.stderr)
 """
 

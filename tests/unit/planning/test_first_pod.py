@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import replace
 from typing import Any
 
@@ -13,10 +14,10 @@ from podgraph.definition.graph import Graph, Input, Op, Output, OutputRef
 from podgraph.planning import names
 from podgraph.planning.actions import Actions, Assign
 from podgraph.planning.first_pod import STAY_SECONDS
-from podgraph.planning.pods import ContainerState, ContainerStatus, Meta, Pod, PodStatus, Running, Terminated
+from podgraph.planning.pods import ContainerState, ContainerStatus, Meta, Pod, PodStatus, Running, Terminated, Waiting
 from podgraph.planning.resolving import RESOLVE_SECONDS
 from podgraph.planning.run import Run
-from podgraph.runtime.protocol import Assignment, Record
+from podgraph.runtime.protocol import LINE_MARK, Assignment, Record
 from podgraph.runtime.resolve import pack, resolve
 from podgraph.runtime.step import utc
 from unit.planning.test_run import NOW, make, states
@@ -37,6 +38,9 @@ CHAIN = [op("a"), op("b", "a")]
 
 def told(*ops: Op) -> str:
     return Record(NONCE, "Succeeded", graph=pack(Graph.of("j", ops or CHAIN))).to_line()
+
+
+STARTING = ContainerState(waiting=Waiting("ContainerCreating", ""))
 
 
 def code(status: Obj | None = None, **spec: Any) -> Run:
@@ -134,6 +138,19 @@ def test_the_graph_comes_by_the_log_and_the_first_step_in_the_same_pod() -> None
     assert run.patch(NOW)["steps"]["a"]["podUID"] == "p1"
 
 
+def test_the_graph_comes_by_its_link_before_the_pod_is_seen_to_run() -> None:
+    run = code()
+    look(run)
+    look(run, pod(STARTING))
+    run.take_lines(NAME, [told()])
+    actions = look(run, pod(STARTING))
+    [item] = actions.assigns
+    assert (item.pod, work(item).op, actions.creates) == (NAME, "a", [])
+    run.take_lines(NAME, [Record(names.nonce("u1", "a", 1), "Succeeded", outputs={"result": 1}).to_line()])
+    look(run, assigned(pod(STARTING), item))
+    assert states(run) == {"a": "Succeeded", "b": "Starting"}
+
+
 def test_its_end_alone_tells_the_graph_too() -> None:
     run = code()
     look(run)
@@ -157,6 +174,26 @@ def test_other_lines_tell_nothing(line: str) -> None:
     assert not run.steps
     assert not run.finished
     assert not actions.deletes
+
+
+@pytest.mark.parametrize("whole", [True, False], ids=["all lines came", "some did not"])
+def test_a_graph_too_long_for_a_line_comes_by_the_link(whole: bool) -> None:
+    ops = [op(f"op-{hashlib.sha256(str(at).encode()).hexdigest()}") for at in range(200)]
+    packed = pack(Graph.of("j", ops))
+    record = Record(NONCE, "Succeeded", graph_digest=hashlib.sha256(packed.encode()).hexdigest())
+    lines = [f"{LINE_MARK}graph {NONCE}::{packed[at : at + 8_000]}" for at in range(0, len(packed), 8_000)]
+    run = code()
+    look(run)
+    look(run, pod(STARTING))
+    for line in (*(lines if whole else lines[1:]), record.to_line()):
+        run.take_lines(NAME, [line])
+    actions = look(run, pod(STARTING))
+    if not whole:
+        assert not actions.read_log, "it cannot be read yet"
+        assert look(run, pod()).read_log == NAME
+        return
+    assert len(states(run)) == 200
+    assert not actions.read_log
 
 
 def test_a_graph_too_long_for_a_line_is_read_from_the_log_of_the_pod_that_stays() -> None:

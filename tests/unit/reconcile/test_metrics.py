@@ -6,7 +6,7 @@ from podgraph.reconcile.metrics import Metrics
 
 def test_what_is_counted_is_told_in_prometheus_format() -> None:
     waiting = [3]
-    metrics = Metrics(lambda: 2, lambda: waiting[0])
+    metrics = Metrics(lambda: 2, lambda: waiting[0], lambda: 4)
     metrics.take([Held("used", 1.5), Held("used", 0.5), Held("released", 300), Held("released", -1)])
     with metrics.passes.time():
         pass
@@ -14,6 +14,7 @@ def test_what_is_counted_is_told_in_prometheus_format() -> None:
     for line in (
         "podgraph_unfinished_jobs 2.0",
         "podgraph_waiting_pods 3.0",
+        "podgraph_linked_pods 4.0",
         'podgraph_waiting_pod_seconds_total{outcome="used"} 2.0',
         'podgraph_waiting_pod_seconds_total{outcome="released"} 300.0',
         'podgraph_waiting_pods_ended_total{outcome="used"} 2.0',
@@ -26,6 +27,6 @@ def test_what_is_counted_is_told_in_prometheus_format() -> None:
 
 
 def test_two_controllers_count_by_themselves() -> None:
-    one, other = Metrics(lambda: 0, lambda: 0), Metrics(lambda: 0, lambda: 0)
+    one, other = (Metrics(lambda: 0, lambda: 0, lambda: 0) for _ in range(2))
     one.take([Held("used", 1)])
     assert b'{outcome="used"}' not in other.text()

@@ -12,6 +12,7 @@ import pytest
 
 from podgraph.runtime import protocol
 from podgraph.runtime.ahead import whole_assignment
+from podgraph.runtime.link import Link
 from podgraph.runtime.protocol import Assignment, Record, record_text_in
 
 AHEAD = Assignment("add", "n1", "r1", file="job.py", ahead=30)
@@ -43,29 +44,29 @@ def test_it_returns_what_takes_the_place_of_its_own(file: Path) -> None:
 
     thread = threading.Thread(target=later)
     thread.start()
-    assert whole_assignment(AHEAD) == WHOLE
+    assert whole_assignment(AHEAD, Link("")) == WHOLE
     thread.join()
 
 
 def test_it_is_found_when_it_was_there_first(file: Path) -> None:
     put(file, WHOLE.to_text())
-    assert whole_assignment(AHEAD) == WHOLE
+    assert whole_assignment(AHEAD, Link("")) == WHOLE
 
 
 def test_a_pod_that_told_the_graph_takes_any_step_of_its_run(file: Path) -> None:
     resolve = replace(AHEAD, op="", nonce="n0")
     put(file, replace(WHOLE, run_id="r2").to_text())
-    assert whole_assignment(replace(resolve, ahead=1)) is None
+    assert whole_assignment(replace(resolve, ahead=1), Link("")) is None
     put(file, WHOLE.to_text())
-    assert whole_assignment(resolve) == WHOLE
+    assert whole_assignment(resolve, Link("")) == WHOLE
     put(file, replace(resolve, ahead=0).to_text())  # there is none: it is to end
-    assert whole_assignment(resolve) == replace(resolve, ahead=0)
+    assert whole_assignment(resolve, Link("")) == replace(resolve, ahead=0)
 
 
 def test_its_time_ends_also_without_any_file(file: Path) -> None:
-    assert whole_assignment(replace(AHEAD, ahead=0)) is None
+    assert whole_assignment(replace(AHEAD, ahead=0), Link("")) is None
     file.unlink()
-    assert whole_assignment(replace(AHEAD, ahead=1)) is None
+    assert whole_assignment(replace(AHEAD, ahead=1), Link("")) is None
 
 
 def test_how_long_it_waits_is_part_of_the_assignment() -> None:

@@ -1,0 +1,252 @@
+"""The operator's end of the direct links that pods have to it (see runtime.link)."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import datetime
+import hashlib
+import ipaddress
+import logging
+import secrets
+import ssl
+import tempfile
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+
+from podgraph.definition.errors import DefinitionError
+from podgraph.planning.invitation import Invitation
+from podgraph.runtime.link import GOODBYE, MAX_LINE
+
+__all__ = ["Links", "read_link"]
+
+_LOG = logging.getLogger(__name__)
+_MOST = 2_000
+_MOST_WORDS = 1_024
+_GREETING_SECONDS = 5.0
+_YEARS = 10
+
+Key = tuple[str, str]
+Said = Callable[[str, str, list[str]], None]
+
+
+def read_link(text: str) -> str:
+    """Check where pods are to reach the operator, "HOST:PORT" or nothing. Raises DefinitionError.
+
+    >>> read_link("10.1.2.3:7443"), read_link("fd00::2:7443")
+    ('10.1.2.3:7443', 'fd00::2:7443')
+    """
+    host, _, port = text.rpartition(":")
+    try:
+        if text:
+            ipaddress.ip_address(host)
+            if not 0 <= int(port) < 65_536:
+                raise ValueError
+    except ValueError:
+        allowed = "an IP address, a colon and a port, as in 10.1.2.3:7443"
+        raise DefinitionError("BadLink", f"PODGRAPH_LINK is {text!r}; it must be {allowed}") from None
+    return text
+
+
+class Links:
+    """The links that there are, by the uid of their Job and the name of the pod; `most` of them at once.
+
+    `said` is called with what a pod says as it comes: its Job's uid, its name, the lines.
+    """
+
+    def __init__(self, said: Said | None = None, most: int = _MOST) -> None:
+        self.said: Said = said or (lambda uid, pod, lines: None)
+        self.invitation: Invitation | None = None
+        self._most = most
+        self._open: set[_Peer] = set()
+        self._known: dict[str, dict[str, _Peer]] = {}
+        self._logs: dict[Key, tuple[Callable[[], None], Callable[[], None]]] = {}
+        self._unheard: dict[Key, str] = {}
+
+    @contextlib.asynccontextmanager
+    async def serving(self, address: str) -> AsyncIterator[None]:
+        """Take links for as long as the block runs, at "HOST:PORT" as pods reach it; port 0 is any that is free."""
+        host, _, port = address.rpartition(":")
+        context, fingerprint = _certified()
+        loop = asyncio.get_running_loop()
+        server = await loop.create_server(lambda: _Peer(self, context), "::" if ":" in host else "0.0.0.0", int(port))
+        found = f"{host}:{server.sockets[0].getsockname()[1]}"
+        self.invitation = Invitation(found, fingerprint, secrets.token_bytes(32))
+        _LOG.info("pods reach it directly at %s", found)
+        try:
+            yield
+        finally:
+            self.invitation = None
+            server.close()
+            for peer in list(self._open):
+                peer.abort()
+
+    @property
+    def count(self) -> int:
+        """How many links there are."""
+        return sum(map(len, self._known.values()))
+
+    def tell(self, uid: str, pod: str, text: str) -> None:
+        """Say a line to a pod, now or when it comes."""
+        peer = self._known.get(uid, {}).get(pod)
+        if peer is not None:
+            peer.write(text)
+        elif self.invitation is not None:
+            self._unheard[uid, pod] = text
+
+    def hear(self, uid: str, pod: str, follow: Callable[[], None], leave: Callable[[], None]) -> None:
+        """Have a pod heard: by its link, or while it has none by its log, which `follow` and `leave` begin and end."""
+        self._logs[uid, pod] = follow, leave
+        if pod not in self._known.get(uid, {}):
+            follow()
+
+    def leave(self, uid: str, pod: str) -> None:
+        """Say that nothing is to be heard of a pod any more, nor to be told to it."""
+        self._logs.pop((uid, pod), None)
+        self._unheard.pop((uid, pod), None)
+
+    def forget(self, uid: str) -> None:
+        """Say so of all the Job's pods, and end their links."""
+        for key in [key for key in (*self._logs, *self._unheard) if key[0] == uid]:
+            self.leave(*key)
+        for peer in self._known.pop(uid, {}).values():
+            peer.abort()
+
+    # --- for its peers
+
+    def came(self, peer: _Peer) -> bool:
+        """Take in a connection; return whether there is room for it."""
+        if len(self._open) >= self._most:
+            return False
+        self._open.add(peer)
+        return True
+
+    def greeted(self, peer: _Peer, words: str) -> Key | None:
+        """Take in the words by which a pod says who it is; None when they are nobody's."""
+        key = self.invitation.guest(words) if self.invitation is not None else None
+        if key is not None:
+            uid, pod = key
+            self._known.setdefault(uid, {})[pod] = peer
+            if key in self._logs:
+                self._logs[key][1]()
+            if text := self._unheard.pop(key, ""):
+                peer.write(text)
+        return key
+
+    def went(self, peer: _Peer, key: Key | None, done: bool) -> None:
+        """Take in that a connection is gone; `done` says that the pod had said all."""
+        self._open.discard(peer)
+        if key is None:
+            return
+        uid, pod = key
+        of_job = self._known.get(uid, {})
+        if of_job.get(pod) is not peer:
+            return
+        del of_job[pod]
+        if not of_job:
+            del self._known[uid]
+        if not done and key in self._logs:
+            self._logs[key][0]()
+
+
+class _Peer(asyncio.Protocol):
+    """One connection. asyncio's own TLS keeps 256 KiB for each; this keeps what OpenSSL does."""
+
+    def __init__(self, links: Links, context: ssl.SSLContext) -> None:
+        self._links = links
+        self._in, self._out = ssl.MemoryBIO(), ssl.MemoryBIO()
+        self._tls = context.wrap_bio(self._in, self._out, server_side=True)
+        self._transport: asyncio.Transport | None = None
+        self._shaken = self._done = False
+        self._key: Key | None = None
+        self._rest = b""
+        self._late: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
+        if not self._links.came(self):
+            transport.abort()
+            return
+        self._late = asyncio.get_running_loop().call_later(_GREETING_SECONDS, self.abort)
+
+    def data_received(self, data: bytes) -> None:
+        self._in.write(data)
+        try:
+            self._read()
+        except ssl.SSLWantReadError:
+            pass
+        except (ssl.SSLError, ValueError) as error:
+            _LOG.debug("a link was ended: %s", error)
+            self.abort()
+        self._flush()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if self._late is not None:
+            self._late.cancel()
+        self._links.went(self, self._key, self._done)
+
+    def write(self, text: str) -> None:
+        """Say a line."""
+        with contextlib.suppress(ssl.SSLError):
+            self._tls.write(f"{text}\n".encode())
+            self._flush()
+
+    def abort(self) -> None:
+        """End it."""
+        if self._transport is not None:
+            self._transport.abort()
+
+    def _read(self) -> None:
+        """Take what is there. Raises SSLWantReadError when that is all, SSLError, ValueError."""
+        if not self._shaken:
+            self._tls.do_handshake()
+            self._shaken = True
+        while data := self._tls.read(MAX_LINE):
+            *lines, self._rest = (self._rest + data).split(b"\n")
+            self._take([line.decode(errors="replace") for line in lines])
+            if len(self._rest) > (MAX_LINE if self._key is not None else _MOST_WORDS):
+                raise ValueError("a line is too long")
+
+    def _take(self, lines: list[str]) -> None:
+        if lines and self._key is None:
+            self._key = self._links.greeted(self, lines.pop(0))
+            if self._key is None:
+                raise ValueError("it was not invited")
+            assert self._late is not None
+            self._late.cancel()
+        if GOODBYE in lines:
+            self._done = True
+            lines = lines[: lines.index(GOODBYE)]
+        if lines and self._key is not None:
+            self._links.said(*self._key, lines)
+
+    def _flush(self) -> None:
+        if self._transport is not None and (data := self._out.read()):
+            self._transport.write(data)
+
+
+def _certified() -> tuple[ssl.SSLContext, str]:
+    """Return a context with a certificate of its own, and the certificate's SHA-256 in hex: it is known by that."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name, now = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "podgraph")]), datetime.datetime.now(datetime.UTC)
+    made = x509.CertificateBuilder().subject_name(name).issuer_name(name).public_key(key.public_key())
+    made = made.serial_number(x509.random_serial_number()).not_valid_before(now - datetime.timedelta(days=1))
+    certificate = made.not_valid_after(now + datetime.timedelta(days=365 * _YEARS)).sign(key, hashes.SHA256())
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_3
+    context.num_tickets = 0  # no pod comes twice
+    encoding, plain = serialization.Encoding.PEM, serialization.NoEncryption()
+    with tempfile.TemporaryDirectory() as folder:  # the only way to give it to a context
+        file = Path(folder, "tls.pem")
+        file.touch(0o600)
+        file.write_bytes(
+            key.private_bytes(encoding, serialization.PrivateFormat.PKCS8, plain) + certificate.public_bytes(encoding)
+        )
+        context.load_cert_chain(file)
+    return context, hashlib.sha256(certificate.public_bytes(serialization.Encoding.DER)).hexdigest()
