@@ -8,6 +8,7 @@ import datetime
 import hashlib
 import ipaddress
 import logging
+import resource
 import secrets
 import ssl
 import tempfile
@@ -53,16 +54,25 @@ def read_link(text: str) -> str:
     return text
 
 
+def most_links(files: int) -> int:
+    """Return how many links there may be where a process may have so many open files; -1 is without a limit.
+
+    >>> most_links(1_024), most_links(1_048_576), most_links(-1)
+    (512, 2000, 2000)
+    """
+    return _MOST if files < 0 else min(_MOST, files // 2)  # the rest is for the API server
+
+
 class Links:
-    """The links that there are, by the uid of their Job and the name of the pod; `most` of them at once.
+    """The links that there are, by the uid of their Job and the name of the pod; at most `most` at once.
 
     `said` is called with what a pod says as it comes: its Job's uid, its name, the lines.
     """
 
-    def __init__(self, said: Said | None = None, most: int = _MOST) -> None:
+    def __init__(self, said: Said | None = None, most: int | None = None) -> None:
         self.said: Said = said or (lambda uid, pod, lines: None)
         self.invitation: Invitation | None = None
-        self._most = most
+        self._most = most_links(resource.getrlimit(resource.RLIMIT_NOFILE)[0]) if most is None else most
         self._open: set[_Peer] = set()
         self._known: dict[str, dict[str, _Peer]] = {}
         self._logs: dict[Key, tuple[Callable[[], None], Callable[[], None]]] = {}
