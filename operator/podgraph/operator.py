@@ -19,6 +19,7 @@ from collections.abc import AsyncIterator, Coroutine
 from typing import Any, cast
 
 import kopf
+import uvloop
 from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST
 
@@ -239,7 +240,7 @@ def main() -> None:
         storage = default_storage(os.environ.get("PODGRAPH_STORAGE", ""))
         policy = read_policy(os.environ.get("PODGRAPH_SENSORS_HTTP", ""))
         link = read_link(os.environ.get("PODGRAPH_LINK", ""))
-        asyncio.run(operate(asyncio.Event(), image, port=port, storage=storage, policy=policy, link=link))
+        uvloop.run(operate(asyncio.Event(), image, port=port, storage=storage, policy=policy, link=link))
     except DefinitionError as error:
         raise SystemExit(f"error: {error}") from None
     except kopf.LoginError as error:

@@ -125,6 +125,8 @@ def main() -> None:
 
     import logging
 
+    import uvloop
+
     from cluster.s3 import link_address
     from podgraph.cluster.connection import login
     from podgraph.operator import operate
@@ -151,12 +153,12 @@ def main() -> None:
         await operate(stop, asked.image, login(), link=link_address())
 
     if not asked.profile:
-        asyncio.run(run())
+        uvloop.run(run())
         return
     import cProfile
 
     with cProfile.Profile(time.process_time) as profile:
-        asyncio.run(run())
+        uvloop.run(run())
     profile.dump_stats(asked.profile)
 
 
