@@ -13,7 +13,7 @@ from web.scenes import busy_team
 from web.screenshots import SCREENS
 from web.serving import Beside, serving_beside
 
-pytestmark = pytest.mark.cluster
+pytestmark = pytest.mark.browser
 
 
 @pytest.fixture(scope="module")

@@ -11,8 +11,7 @@ from podgraph.definition.graph import Graph, Op
 from web.browser import Visit
 from web.serving import Beside, Served
 
-# No cluster is needed, but a browser and the built page, as for the page's tests on a cluster.
-pytestmark = pytest.mark.cluster
+pytestmark = pytest.mark.browser
 
 
 def test_of_thousands_of_runs_only_those_in_view_are_drawn(visit: Visit, server: Beside) -> None:

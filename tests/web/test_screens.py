@@ -9,7 +9,7 @@ from web.browser import Visit
 from web.scenes import busy_team
 from web.serving import Beside
 
-pytestmark = pytest.mark.cluster
+pytestmark = pytest.mark.browser
 
 
 @pytest.fixture

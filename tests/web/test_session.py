@@ -10,7 +10,7 @@ from podgraph.server.sessions import Sessions
 from web.browser import visiting
 from web.serving import Served, serving_beside
 
-pytestmark = pytest.mark.cluster
+pytestmark = pytest.mark.browser
 
 HOSTILE = "<img src=x onerror=alert(1)>'\"><script>alert(2)</script>javascript:alert(3)"
 
