@@ -113,28 +113,6 @@ def applied(operator: Any, shared: Kube, step_image: str) -> Kube:
     return shared
 
 
-def test_python_ops_are_tried_again_as_they_say(applied: Kube) -> None:
-    job = applied.wait_finished("python", SECONDS)
-    steps = job["status"]["steps"]
-    assert {op: (record["state"], record["attempt"]) for op, record in steps.items()} == {
-        "by_policy": ("Succeeded", 3),
-        "killed": ("Succeeded", 2),
-        "asks": ("Succeeded", 2),
-        "refuses": ("Failed", 1),
-        "slow": ("Failed", 1),
-    }
-    assert outputs_of(job, "by_policy") == {"result": 2}
-    assert outputs_of(job, "killed") == {"result": "lived"}
-    assert steps["slow"]["reason"] == "Timeout"
-    assert reasons_of(job)["Succeeded"] == "False/Failed"
-    # What failed stays to be looked at; what succeeded has gone with the job's end.
-    applied.wait_for(
-        "the pods that failed", lambda: {op: len(p) for op, p in applied.pods_of("python").items()} == {
-            "by_policy": 2, "killed": 1, "asks": 1, "refuses": 1,
-        }, 60,
-    )  # fmt: skip
-
-
 def test_a_retry_survives_the_operator(namespace: Kube, operator: Any) -> None:
     policy = {"maxRetries": 1, "delaySeconds": 8}
     namespace.create(job_manifest("later", ops=[script("a", "exit 3", retryPolicy=policy)]))
@@ -226,3 +204,26 @@ def test_no_more_run_at_once_than_may(applied: Kube) -> None:
     for before, behind in itertools.pairwise(order):
         assert steps[before]["completionTime"] <= steps[behind]["startTime"]
     no_pods(applied, "limited")
+
+
+def test_python_ops_are_tried_again_as_they_say(applied: Kube) -> None:
+    job = applied.wait_finished("python", SECONDS)
+    steps = job["status"]["steps"]
+    assert {op: (record["state"], record["attempt"]) for op, record in steps.items()} == {
+        "by_policy": ("Succeeded", 3),
+        "killed": ("Succeeded", 2),
+        "asks": ("Succeeded", 2),
+        "refuses": ("Failed", 1),
+        "slow": ("Failed", 1),
+    }
+    assert outputs_of(job, "by_policy") == {"result": 2}
+    assert outputs_of(job, "killed") == {"result": "lived"}
+    assert steps["slow"]["reason"] == "Timeout"
+    assert reasons_of(job)["Succeeded"] == "False/Failed"
+    # What failed stays to be looked at; what succeeded has gone with the job's end, and so has, when its grace is
+    # over, what took too long: this test comes last.
+    applied.wait_for(
+        "the pods that failed", lambda: {op: len(p) for op, p in applied.pods_of("python").items()} == {
+            "by_policy": 2, "killed": 1, "asks": 1, "refuses": 1,
+        }, 60,
+    )  # fmt: skip
