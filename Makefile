@@ -8,6 +8,8 @@ BIN := .venv/bin
 OWN := $(if $(KUBECONFIG),,yes)
 export KUBECONFIG ?= $(CURDIR)/.cluster/kubeconfig
 export PATH := $(CURDIR)/.cluster/bin:$(PATH)
+# Where it is set, as in many containers, each of the hundreds of processes of the tests would compile all it imports.
+unexport PYTHONDONTWRITEBYTECODE
 
 help: ## List these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "%-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -24,7 +26,7 @@ images: web ## Build the operator and step images and load them into the cluster
 .venv/.made: pyproject.toml uv.lock
 	@python3 -c 'import sys; sys.exit(sys.version_info < (3, 11) and "error: python3 is %d.%d; podgraph needs 3.11 or newer" % sys.version_info[:2])'
 	@test -x $(BIN)/uv || { python3 -m venv .venv && $(BIN)/python -m pip install --quiet uv; }
-	@UV_PROJECT_ENVIRONMENT=.venv $(BIN)/uv sync --quiet --frozen --all-extras
+	@UV_PROJECT_ENVIRONMENT=.venv $(BIN)/uv sync --quiet --frozen --all-extras --compile-bytecode
 	@touch $@
 
 setup: .venv/.made web ## Make .venv with everything installed, and the web page
