@@ -8,6 +8,8 @@ BIN := .venv/bin
 OWN := $(if $(KUBECONFIG),,yes)
 export KUBECONFIG ?= $(CURDIR)/.cluster/kubeconfig
 export PATH := $(CURDIR)/.cluster/bin:$(PATH)
+# Where it is set, as in many containers, each of the hundreds of processes of the tests would compile all it imports.
+unexport PYTHONDONTWRITEBYTECODE
 
 help: ## List these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "%-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -24,7 +26,7 @@ images: web ## Build the operator and step images and load them into the cluster
 .venv/.made: pyproject.toml uv.lock
 	@python3 -c 'import sys; sys.exit(sys.version_info < (3, 11) and "error: python3 is %d.%d; podgraph needs 3.11 or newer" % sys.version_info[:2])'
 	@test -x $(BIN)/uv || { python3 -m venv .venv && $(BIN)/python -m pip install --quiet uv; }
-	@UV_PROJECT_ENVIRONMENT=.venv $(BIN)/uv sync --quiet --frozen --all-extras
+	@UV_PROJECT_ENVIRONMENT=.venv $(BIN)/uv sync --quiet --frozen --all-extras --compile-bytecode
 	@touch $@
 
 setup: .venv/.made web ## Make .venv with everything installed, and the web page
@@ -61,11 +63,15 @@ lint: setup ## ruff, mypy, import-linter, and that nothing generated is stale
 	@$(BIN)/uv lock --check --quiet
 	@python3 charts/generate.py --check
 
-test-fast: lint ## All tests that need no cluster
-	@$(BIN)/pytest -q -m "not cluster" --doctest-modules operator tests
+# What needs no cluster shares the cores; what runs on the cluster takes turns on the one operator there.
+PARALLEL := $(BIN)/pytest -q -n auto --dist worksteal --doctest-modules operator tests
+
+test-fast: lint ## All tests that need neither a cluster nor a browser
+	@$(PARALLEL) -m "not cluster and not browser"
 
 test: lint $(if $(OWN),demo) ## The demo and all tests, on a real cluster (its own, or all tests with KUBECONFIG=...)
-	@$(BIN)/pytest --doctest-modules operator tests
+	@$(PARALLEL) -m "not cluster"
+	@$(BIN)/pytest -m cluster tests
 
 # All parts of the bench but `local` and `page` need a cluster.
 bench: setup $(if $(and $(OWN),$(filter-out local page,$(or $(ONLY),all))),up images) ## Measure beside peers, write .bench/ (BENCH=quick: 5 minutes; ONLY="gap jobs")

@@ -91,7 +91,7 @@ class Driver:
         found = self.fake.find("jobs", "default", name)
         return (found or {}).get("status") or {}
 
-    async def finished(self, name: str = "j", timeout: float = 10.0) -> Obj:
+    async def finished(self, name: str = "j", timeout: float = 30.0) -> Obj:
         """Wait for the Job's end and return its status."""
 
         def over() -> bool:
@@ -106,7 +106,7 @@ class Driver:
         def there() -> bool:
             return self.steps(name).get(op, {}).get("state") == state
 
-        await self.fake.until(there, 5.0, f"step {op} {state}")
+        await self.fake.until(there, what=f"step {op} {state}")
         return self.steps(name)[op]
 
     def steps(self, name: str = "j") -> Obj:
@@ -120,13 +120,13 @@ class Driver:
 
     async def pod_of(self, op: str) -> Obj:
         """Wait for the pod of an op."""
-        return await self.fake.until(lambda: self.pod(op), 5.0, f"a pod of {op!r}")
+        return await self.fake.until(lambda: self.pod(op), what=f"a pod of {op!r}")
 
     async def seen(self, uid: str, pod_name: str) -> None:
         """Wait until the controller's own view holds a pod."""
         controller = self.controller
         assert controller is not None
-        await self.fake.until(lambda: controller.pods.of(uid).get(pod_name), 5.0, f"{pod_name} seen")
+        await self.fake.until(lambda: controller.pods.of(uid).get(pod_name), what=f"{pod_name} seen")
 
     def finish(self, op: str, message: str = "", exit_code: int = 0) -> None:
         """End the pod of an op."""

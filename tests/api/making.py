@@ -81,7 +81,7 @@ class MakerDriver:
 
     async def until(self, test: Callable[[], Any], what: str = "") -> Any:
         """Wait until a test holds."""
-        return await self.fake.until(test, 5.0, f"{what}: {self.status()}")
+        return await self.fake.until(test, what=f"{what}: {self.status()}")
 
     async def ready(self, reason: str, name: str = "s") -> Obj:
         """Wait until its condition Ready has a reason at the newest generation, and return the condition."""

@@ -93,7 +93,7 @@ def states(drive: Driver) -> dict[str, str]:
 
 async def pod_there(drive: Driver, name: str, attempt: int = 1) -> Obj:
     wanted = pod_name(drive, name, attempt)
-    return await drive.fake.until(lambda: drive.fake.find("pods", "default", wanted), 5.0, f"attempt {attempt}")
+    return await drive.fake.until(lambda: drive.fake.find("pods", "default", wanted), what=f"attempt {attempt}")
 
 
 async def wake(drive: Driver) -> None:
@@ -105,6 +105,7 @@ async def wake(drive: Driver) -> None:
 async def said(drive: Driver, reason: str) -> Obj:
     """Wait until the Job's state is `reason`."""
     await drive.fake.until(
-        lambda: condition(drive.status(), "Succeeded").get("reason") == reason, 5.0, f"{reason}: {drive.status()}"
+        lambda: condition(drive.status(), "Succeeded").get("reason") == reason,
+        what=f"{reason}: {drive.status()}",
     )
     return drive.status()

@@ -93,7 +93,7 @@ async def assigned(drive: Driver, op: str) -> Obj:
     def there() -> Obj | None:
         return next((p for p in pods(drive, op) if p["metadata"]["labels"].get(AHEAD_LABEL) == "assigned"), None)
 
-    return await drive.fake.until(there, 5.0, f"{op} assigned")
+    return await drive.fake.until(there, what=f"{op} assigned")
 
 
 def counted(drive: Driver, name: str) -> float:
@@ -107,7 +107,7 @@ async def no_pod(drive: Driver, op: str) -> None:
     def gone() -> bool:
         return all(p["metadata"].get("deletionTimestamp") for p in pods(drive, op))
 
-    await drive.fake.until(gone, 5.0, f"no pod of {op}")
+    await drive.fake.until(gone, what=f"no pod of {op}")
 
 
 async def test_a_step_goes_on_from_the_line_of_the_one_before_in_a_pod_that_is_there(drive: Driver) -> None:
@@ -144,7 +144,7 @@ async def test_pods_that_told_their_results_may_still_exit_when_the_job_is_over(
     assert not pods(drive, "c")[0]["metadata"].get("deletionTimestamp")
     for op in "abc":
         drive.finish(op, record_of(pods(drive, op)[0], outputs={"result": 1}).to_text())
-    await drive.fake.until(lambda: not drive.fake.objects("pods"), 5.0, "no pods")
+    await drive.fake.until(lambda: not drive.fake.objects("pods"), what="no pods")
 
 
 async def test_one_that_fails_after_its_line_has_succeeded_and_is_told_of(drive: Driver) -> None:
@@ -153,7 +153,7 @@ async def test_one_that_fails_after_its_line_has_succeeded_and_is_told_of(drive:
     tell(drive, "a", outputs={"result": 1})
     await assigned(drive, "b")
     drive.fake.finish_pod("default", pods(drive, "a")[0]["metadata"]["name"], 137, "", "OOMKilled")
-    await drive.fake.until(lambda: "FailedAfterResult" in events(drive), 5.0, "an event")
+    await drive.fake.until(lambda: "FailedAfterResult" in events(drive), what="an event")
     await drive.step("a", "Succeeded")
     assert events(drive).count("FailedAfterResult") == 1
 
@@ -165,7 +165,7 @@ async def test_only_the_pod_s_own_line_counts(drive: Driver, line: str) -> None:
     text = "::podgraph-record x::{}" if line == "made up" else Record("other", "Succeeded").to_line()
     drive.fake.append_log("default", pod["metadata"]["name"], text + "\n")
     drive.fake.finish_pod("default", pod["metadata"]["name"], 1, record_of(pod, "Failed", reason="OpFailed").to_text())
-    await drive.fake.until(lambda: len(names_made(drive, "a")) == 2, 5.0, "another attempt")
+    await drive.fake.until(lambda: len(names_made(drive, "a")) == 2, what="another attempt")
 
 
 async def test_a_step_that_is_tried_again_lets_go_what_waits_for_it(drive: Driver) -> None:
@@ -174,9 +174,9 @@ async def test_a_step_that_is_tried_again_lets_go_what_waits_for_it(drive: Drive
     tell(drive, "a", "Failed", reason="OpFailed", message="not yet")
     await no_pod(drive, "b")
     assert counted(drive, 'podgraph_waiting_pods_ended_total{outcome="released"}') == 1
-    second = await drive.fake.until(lambda: next(iter(pods(drive, "a")[1:]), None), 5.0, "the second attempt")
+    second = await drive.fake.until(lambda: next(iter(pods(drive, "a")[1:]), None), what="the second attempt")
     drive.fake.run_pod("default", second["metadata"]["name"])
-    again = await drive.fake.until(lambda: next((p for p in pods(drive, "b")), None), 5.0, "another waiting pod")
+    again = await drive.fake.until(lambda: next((p for p in pods(drive, "b")), None), what="another waiting pod")
     drive.fake.run_pod("default", again["metadata"]["name"])
     await drive.step("a", "Running")
     tell(drive, "a", outputs={"result": 5})
@@ -190,7 +190,7 @@ async def test_a_failure_a_suspension_and_a_cancel_leave_none_waiting(drive: Dri
     change(drive, suspend=True)
     await no_pod(drive, "b")
     change(drive, suspend=False)
-    await drive.fake.until(lambda: pods(drive, "b"), 5.0, "a waiting pod again")
+    await drive.fake.until(lambda: pods(drive, "b"), what="a waiting pod again")
     change(drive, cancel=True)
     await drive.finished()
     assert states(drive) == {"a": "Canceled", "b": "Canceled", "c": "Canceled"}
@@ -215,7 +215,7 @@ async def test_one_that_may_not_be_made_fails_nothing(drive: Driver) -> None:
     def refused() -> bool:
         return any(r.status == 403 for r in drive.fake.calls("POST", "/pods$"))
 
-    await drive.fake.until(refused, 5.0, "a refusal")
+    await drive.fake.until(refused, what="a refusal")
     drive.finish("a", record_of(pods(drive, "a")[0], outputs={"result": 1}).to_text())
     pod = await drive.pod_of("b")
     assert AHEAD_LABEL not in pod["metadata"]["labels"]
@@ -227,7 +227,7 @@ async def test_one_that_has_waited_for_nothing_is_followed_by_another(drive: Dri
     pod = await waiting(drive, "b")
     record = record_of(pod, "Failed", reason="NotAssigned", message="x")
     drive.fake.finish_pod("default", pod["metadata"]["name"], 1, record.to_text())
-    await drive.fake.until(lambda: len(names_made(drive, "b")) == 2, 5.0, "two")
+    await drive.fake.until(lambda: len(names_made(drive, "b")) == 2, what="two")
     tell(drive, "a", outputs={"result": 1})
     made = await assigned(drive, "b")
     assert made["metadata"]["name"] != pod["metadata"]["name"]
@@ -269,6 +269,6 @@ async def test_a_waiting_pod_that_goes_just_then_costs_no_try_of_the_op(drive: D
     with drive.fake.held_events("pods"):
         drive.fake.delete_pod("default", pod["metadata"]["name"])
         tell(drive, "a", outputs={"result": 1})
-        await drive.fake.until(lambda: drive.fake.calls("PATCH", f"/pods/{pod['metadata']['name']}"), 5.0, "a patch")
+        await drive.fake.until(lambda: drive.fake.calls("PATCH", f"/pods/{pod['metadata']['name']}"), what="a patch")
     record = await drive.step("b", "UpForRetry")
     assert (record["reason"], record["attempt"], record["infrastructureFailures"]) == ("PodDeleted", 1, 1)

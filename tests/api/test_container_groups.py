@@ -38,7 +38,7 @@ def name_of(drive: Driver, attempt: int = 1) -> str:
 
 async def there(drive: Driver, attempt: int = 1) -> Obj:
     """Wait for the shared pod and let it run."""
-    await drive.fake.until(lambda: drive.fake.find("pods", "default", name_of(drive, attempt)), 5.0, "the shared pod")
+    await drive.fake.until(lambda: drive.fake.find("pods", "default", name_of(drive, attempt)), what="the shared pod")
     return drive.fake.run_pod("default", name_of(drive, attempt))
 
 
@@ -49,7 +49,7 @@ async def told(drive: Driver, at: int, attempt: int = 1) -> str:
         pod = drive.fake.get("pods", "default", name_of(drive, attempt))
         return pod["metadata"]["annotations"].get(inputs_key(at))
 
-    return str(await drive.fake.until(text, 5.0, f"what op {at} is told"))
+    return str(await drive.fake.until(text, what=f"what op {at} is told"))
 
 
 def ends(drive: Driver, name: str, code: int = 0, text: str = "", attempt: int = 1) -> None:
@@ -187,7 +187,7 @@ async def test_cancel_ends_the_pod_and_its_steps(drive: Driver) -> None:
     await drive.step("a", "Running")
     change(drive, cancel=True)
     await drive.fake.until(
-        lambda: drive.fake.get("pods", "default", name_of(drive))["metadata"].get("deletionTimestamp"), 5.0, "deletion"
+        lambda: drive.fake.get("pods", "default", name_of(drive))["metadata"].get("deletionTimestamp"), what="deletion"
     )
     drive.fake.finish_pod("default", name_of(drive), 143)
     drive.fake.delete_pod("default", name_of(drive))
@@ -221,7 +221,7 @@ async def test_what_cannot_share_a_pod_is_told_before_there_is_any(
 async def test_inputs_that_are_too_large_together_fail_their_op(drive: Driver) -> None:
     drive.apply(ops=[op("a", inputs=[{"name": "x", "value": "y" * 70_000}]), op("b", after=["a"], inputs=[])])
     await there(drive)
-    await drive.fake.until(lambda: states(drive).get("a") == "Failed", 5.0, "the failure")
+    await drive.fake.until(lambda: states(drive).get("a") == "Failed", what="the failure")
     assert "inputs of op 'a'" in drive.steps()["a"]["message"]
     for at, name in enumerate(("a", "b")):
         assert await told(drive, at) == END

@@ -137,7 +137,7 @@ async def test_an_operator_that_dies_at_any_write_counts_a_timeout_once(at: int,
         made = made_pods(drive)
         async with AutoKubelet(drive.fake, lambda pod: None):
             drive.apply(ops=[op("a", timeoutSeconds=0.2, retryPolicy=again(1))])
-            await drive.fake.until(lambda: fault.waiting or over(), 10, what="the write")
+            await drive.fake.until(lambda: fault.waiting or over(), what="the write")
             await drive.stop()
             fault.release()
             await drive.fake.until(lambda: not fault.waiting, what="the end of the held request")

@@ -84,7 +84,7 @@ async def settled(drive: Driver, name: str = "d", generation: int = 1) -> Obj:
         known = found.get("status") in ("True", "False") and found["observedGeneration"] == generation
         return found if known else {}
 
-    return await drive.fake.until(ready, 5.0, f"definition {name} resolved: {status_of(drive, name)}")
+    return await drive.fake.until(ready, what=f"definition {name} resolved: {status_of(drive, name)}")
 
 
 def launch(drive: Driver, name: str = "j", definition: str = "d", **spec: Any) -> Obj:

@@ -102,7 +102,7 @@ async def told_to_end(drive: Driver) -> Obj:
         found = drive.pod("")
         return found if found and not assignment_of(found).ahead else None
 
-    pod = await drive.fake.until(told, 5.0, "it is told to end")
+    pod = await drive.fake.until(told, what="it is told to end")
     assert pod["metadata"]["labels"][AHEAD_LABEL] == "assigned"
     drive.fake.finish_pod("default", pod["metadata"]["name"], 0, graph_of(drive, pod)[0].to_text())
     return pod
@@ -148,7 +148,7 @@ async def test_the_next_step_has_its_own_pod_and_the_value(drive: Driver) -> Non
 async def test_it_goes_with_the_others_when_the_job_is_over(drive: Driver) -> None:
     done(drive, await begun(drive, "one", execution={"podRetention": "OnFailure"}))
     await drive.finished()
-    await drive.fake.until(lambda: not drive.fake.objects("pods"), 5.0, "no pods")
+    await drive.fake.until(lambda: not drive.fake.objects("pods"), what="no pods")
 
 
 async def test_steps_are_started_ahead_of_it_as_of_any_other(drive: Driver) -> None:
@@ -162,7 +162,7 @@ async def test_a_retry_has_a_pod_of_its_own(drive: Driver) -> None:
     record = Record(assignment_of(pod).nonce, "Failed", reason="OpFailed", message="not yet")
     say(drive, pod, record.to_line())
     drive.fake.finish_pod("default", pod["metadata"]["name"], 1, record.to_text())
-    await drive.fake.until(lambda: len(drive.creates()) == 2, 5.0, "another pod")
+    await drive.fake.until(lambda: len(drive.creates()) == 2, what="another pod")
     [second] = [p for p in drive.fake.objects("pods") if p["metadata"]["uid"] != pod["metadata"]["uid"]]
     assert (op_of(second), assignment_of(second).attempt) == ("a", 2)
     done(drive, drive.fake.run_pod("default", second["metadata"]["name"]))
@@ -180,7 +180,7 @@ async def test_run_config_that_is_wrong_refuses_the_job_and_lets_it_go(
     assert "steps" not in status
     await told_to_end(drive)
     if not stays:
-        await drive.fake.until(lambda: not drive.fake.objects("pods"), 5.0, "no pod")
+        await drive.fake.until(lambda: not drive.fake.objects("pods"), what="no pod")
     assert len(drive.creates()) == 1
     assert len(drive.fake.objects("pods")) == stays
 
@@ -216,7 +216,7 @@ async def test_a_log_that_breaks_is_made_up_for_by_the_pod_s_status(drive: Drive
 async def test_a_cancel_or_a_suspension_while_it_reads_begins_nothing(drive: Driver) -> None:
     pod = await read(drive)
     change(drive, suspend=True)
-    await drive.fake.until(lambda: drive.status().get("observedGeneration", 0) >= 1, 5.0, "seen")
+    await drive.fake.until(lambda: drive.status().get("observedGeneration", 0) >= 1, what="seen")
     record, lines = graph_of(drive, pod)
     say(drive, pod, *lines, record.to_line())
     await told_to_end(drive)
@@ -234,13 +234,13 @@ async def test_a_cancel_ends_the_step_in_it(drive: Driver) -> None:
     change(drive, cancel=True)
     await drive.finished()
     assert states(drive) == {"a": "Canceled", "b": "Canceled"}
-    await drive.fake.until(lambda: not drive.fake.objects("pods"), 5.0, "no pods")
+    await drive.fake.until(lambda: not drive.fake.objects("pods"), what="no pods")
 
 
 async def test_it_goes_with_its_job(drive: Driver) -> None:
     await resolved(drive)
     drive.fake.delete("jobs", "default", "j")
-    await drive.fake.until(lambda: not drive.fake.objects("pods"), 5.0, "no pods")
+    await drive.fake.until(lambda: not drive.fake.objects("pods"), what="no pods")
 
 
 async def test_an_assignment_that_is_lost_is_given_again(drive: Driver) -> None:
@@ -252,7 +252,7 @@ async def test_an_assignment_that_is_lost_is_given_again(drive: Driver) -> None:
 async def test_a_restart_at_the_assignment_makes_no_other_pod(drive: Driver, when: Any) -> None:
     drive.fake.fault("PATCH", "/pods/", status=500, times=None, when=when)
     pod = await resolved(drive)
-    await drive.fake.until(lambda: drive.fake.calls("PATCH", "/pods/"), 5.0, "a try")
+    await drive.fake.until(lambda: drive.fake.calls("PATCH", "/pods/"), what="a try")
     await drive.stop()
     drive.fake.faults.clear()
     await drive.start()
@@ -277,10 +277,10 @@ async def test_one_that_goes_just_then_costs_no_try_of_the_op(drive: Driver) -> 
     held = drive.fake.fault("PATCH", "/pods/", hold=True)
     pod = await resolved(drive, "one")
     with drive.fake.held_events("pods"):
-        await drive.fake.until(lambda: held.waiting, 5.0, "a try")
+        await drive.fake.until(lambda: held.waiting, what="a try")
         drive.fake.delete_pod("default", pod["metadata"]["name"])
         held.release()
-        await drive.fake.until(lambda: drive.fake.calls("GET", pod["metadata"]["name"] + "$"), 5.0, "a look")
+        await drive.fake.until(lambda: drive.fake.calls("GET", pod["metadata"]["name"] + "$"), what="a look")
     assert "PodDeleted" in await lost(drive)
 
 

@@ -95,7 +95,7 @@ def plays(drive: Driver, source: str = SOURCE, shared: bool = False) -> AutoKube
 
 async def there(drive: Driver, attempt: int = 1) -> Obj:
     """Wait for the shared pod and let it run."""
-    await drive.fake.until(lambda: drive.fake.find("pods", "default", name_of(drive, attempt)), 5.0, "the shared pod")
+    await drive.fake.until(lambda: drive.fake.find("pods", "default", name_of(drive, attempt)), what="the shared pod")
     return drive.fake.run_pod("default", name_of(drive, attempt))
 
 
@@ -363,7 +363,7 @@ async def test_a_step_that_runs_for_too_long_ends_the_pod_and_the_others_go_on(r
             found = drive.fake.find("pods", "default", name)
             return found is None or bool(found["metadata"].get("deletionTimestamp"))
 
-        await drive.fake.until(deleted, 5.0, "the deletion")
+        await drive.fake.until(deleted, what="the deletion")
         if drive.fake.find("pods", "default", name) is not None:
             drive.fake.finish_pod("default", name, 143)
             drive.fake.delete_pod("default", name)

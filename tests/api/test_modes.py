@@ -83,7 +83,7 @@ async def runs(drive: Driver, **spec: Any) -> None:
     )  # fmt: skip
     async with resolving:
         drive.apply(**{**IN_PROCESS, **spec})
-        await drive.fake.until(lambda: drive.fake.find("pods", "default", name_of(drive)), 5.0, "the pod")
+        await drive.fake.until(lambda: drive.fake.find("pods", "default", name_of(drive)), what="the pod")
     drive.fake.run_pod("default", name_of(drive))
 
 
@@ -91,7 +91,7 @@ async def followed(drive: Driver) -> None:
     def readers() -> list[Any]:
         return drive.fake.logs.of(drive.fake.get("pods", "default", name_of(drive))["metadata"]["uid"]).readers
 
-    await drive.fake.until(readers, 5.0, "somebody who follows the log")
+    await drive.fake.until(readers, what="somebody who follows the log")
 
 
 def pods_made(drive: Driver) -> int:

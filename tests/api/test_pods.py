@@ -226,7 +226,7 @@ async def test_a_gate_holds_the_clock_and_queue_labels_reach_the_pods() -> None:
 
         clock.now += 2
         await wake(drive)
-        await drive.fake.until(told, 5.0, "the gate in the status")
+        await drive.fake.until(told, what="the gate in the status")
         assert drive.steps()["a"]["message"] == "Scheduling is blocked due to non-empty scheduling gates"
         clock.now += 10_000
         await wake(drive)
@@ -236,7 +236,7 @@ async def test_a_gate_holds_the_clock_and_queue_labels_reach_the_pods() -> None:
         drive.fake.unschedulable_pod("default", pod["metadata"]["name"])
         clock.now += 2
         await wake(drive)
-        await drive.fake.until(lambda: drive.steps()["a"].get("reason") == "Unschedulable", 5.0, "let go")
+        await drive.fake.until(lambda: drive.steps()["a"].get("reason") == "Unschedulable", what="let go")
         clock.now += 61
         await wake(drive)
         record = await drive.step("a", "Failed")
@@ -251,7 +251,7 @@ async def test_the_one_pod_waits_at_a_gate_and_the_job_says_so(drive: Driver) ->
         )
         wanted = "its pod is waited for (SchedulingGated: Scheduling is blocked due to non-empty scheduling gates)"
         await drive.fake.until(
-            lambda: condition(drive.status(), "Succeeded").get("message") == wanted, 5.0, "the words"
+            lambda: condition(drive.status(), "Succeeded").get("message") == wanted, what="the words"
         )
         change(drive, cancel=True)
         await said(drive, "Canceled")
@@ -273,5 +273,5 @@ async def test_a_large_graph_is_read_from_the_steps_container_and_the_pod_beside
     await drive.pod_of("one")
     [read] = drive.fake.calls("GET", "/log$")
     assert (read.query["container"], read.status) == ("step", 200)
-    await drive.fake.until(lambda: drive.fake.find("pods", "default", name) is None, 5.0, "the resolve pod's end")
+    await drive.fake.until(lambda: drive.fake.find("pods", "default", name) is None, what="the resolve pod's end")
     assert drive.created_ops() == ["", "one"]

@@ -220,7 +220,7 @@ async def test_stored_values_are_read_where_the_parent_stored_them(drive: Driver
     assert f"/{parent['metadata']['uid']}/" in status["steps"]["data"]["stored"]["result"]["key"]
     # The rerun has stored nothing itself: deleting it deletes nothing of the parent's.
     drive.fake.delete("jobs", "default", "again")
-    await drive.fake.until(lambda: drive.fake.find("jobs", "default", "again") is None, 5.0, "the rerun's end")
+    await drive.fake.until(lambda: drive.fake.find("jobs", "default", "again") is None, what="the rerun's end")
     assert len([path for path in tmp_path.rglob("*") if path.is_file()]) == 1
 
 
@@ -240,7 +240,7 @@ async def test_a_value_that_went_with_the_job_that_stored_it(drive: Driver, tmp_
     await python_rerun(drive, "second", code={"source": BROKEN}, storage=on_claim(tmp_path))
     async with AutoKubelet(drive.fake, PythonPods(drive.fake, BROKEN)):
         drive.fake.delete("jobs", "default", "parent")
-        await drive.fake.until(lambda: drive.fake.find("jobs", "default", "parent") is None, 5.0, "the parent's end")
+        await drive.fake.until(lambda: drive.fake.find("jobs", "default", "parent") is None, what="the parent's end")
     status = await python_rerun(drive, "third", {"name": "second"}, code={"source": MENDED}, storage=on_claim(tmp_path))
     said = condition(status, "Accepted")
     assert (said["reason"], "was stored by Job 'parent' and deleted with it" in said["message"]) == (

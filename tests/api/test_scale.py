@@ -49,7 +49,7 @@ async def test_pods_that_succeeded_are_deleted_together(drive: Driver) -> None:
     async with AutoKubelet(drive.fake, lambda _: (0, "")):
         drive.apply(ops=fan(300), execution={"podRetention": "OnFailure"})
         await drive.finished(timeout=30)
-        await drive.fake.until(lambda: not drive.fake.objects("pods"), 10, "the pods gone")
+        await drive.fake.until(lambda: not drive.fake.objects("pods"), what="the pods gone")
     calls = deletes(drive)
     assert [call.path for call in calls] == ["/api/v1/namespaces/default/pods"] * 2  # 250, and the rest
     assert "status.phase=Succeeded" in calls[0].query["fieldSelector"]
@@ -62,7 +62,7 @@ async def test_pods_that_failed_stay(drive: Driver) -> None:
     async with AutoKubelet(drive.fake, play):
         drive.apply(ops=fan(40), execution={"podRetention": "OnFailure"})
         await drive.finished()
-        await drive.fake.until(lambda: len(drive.fake.objects("pods")) == 1, 10, "one pod left")
+        await drive.fake.until(lambda: len(drive.fake.objects("pods")) == 1, what="one pod left")
     assert drive.fake.objects("pods")[0]["metadata"]["annotations"]["podgraph.dev/op"] == "s7"
     assert len(deletes(drive)) == 1
 
@@ -73,7 +73,7 @@ async def test_pods_of_other_jobs_and_of_others_stay(drive: Driver) -> None:
         await drive.finished("kept")
         drive.apply("large", ops=fan(40), execution={"podRetention": "OnFailure"})
         await drive.finished("large")
-        await drive.fake.until(lambda: len(drive.fake.objects("pods")) == 2, 10, "the large job's pods gone")
+        await drive.fake.until(lambda: len(drive.fake.objects("pods")) == 2, what="the large job's pods gone")
     assert {pod["metadata"]["labels"]["podgraph.dev/job"] for pod in drive.fake.objects("pods")} == {"kept"}
 
 
@@ -83,7 +83,7 @@ async def test_a_status_write_that_takes_long_makes_the_next_one_later(drive: Dr
         uid = drive.apply(ops=[{"name": "held", "image": "busybox:1", "after": ["s0"]}, *fan(1)])["metadata"]["uid"]
         controller = drive.controller
         assert controller is not None
-        await drive.fake.until(lambda: uid in controller._jobs and controller._jobs[uid].write_seconds >= 4, 5)
+        await drive.fake.until(lambda: uid in controller._jobs and controller._jobs[uid].write_seconds >= 4)
         await drive.finished()  # that is told at once all the same
 
 
@@ -91,7 +91,7 @@ async def test_pods_are_made_while_a_large_status_is_written(drive: Driver) -> N
     held = drive.fake.fault("PATCH", "/status$", hold=True)
     async with AutoKubelet(drive.fake, lambda _: (0, "")):
         drive.apply(ops=fan(250))
-        await drive.fake.until(lambda: held.waiting and len(drive.creates()) == 250, 10, "all pods made")
+        await drive.fake.until(lambda: held.waiting and len(drive.creates()) == 250, what="all pods made")
         held.release()
         status = await drive.finished(timeout=30)
     assert status["progress"] == "250/250"
@@ -102,7 +102,7 @@ async def test_a_refusal_while_the_status_is_written_is_not_forgotten(drive: Dri
     drive.fake.fault("POST", "/pods$", status=403, message="exceeded quota", skip=200)
     async with AutoKubelet(drive.fake, lambda _: (0, "")):
         drive.apply(ops=fan(250), execution={"infrastructureRetries": 0})
-        await drive.fake.until(lambda: held.waiting and len(drive.creates()) == 249, 10, "all others made")
+        await drive.fake.until(lambda: held.waiting and len(drive.creates()) == 249, what="all others made")
         held.release()
         status = await drive.finished(timeout=30)
     assert status["counts"]["failed"] == 1
@@ -114,7 +114,7 @@ async def test_a_small_job_is_not_held_up_by_a_large_one(drive: Driver) -> None:
     drive.fake.fault("POST", "/pods$", delay=0.01, times=None)
     async with AutoKubelet(drive.fake, lambda _: (0, "")):
         drive.apply("large", ops=fan(600))
-        await drive.fake.until(lambda: len(drive.creates()) > 60, 10, "the large job on its way")
+        await drive.fake.until(lambda: len(drive.creates()) > 60, what="the large job on its way")
         drive.apply("small", ops=fan(3))
         await drive.finished("small")
         small = [at for at, name in enumerate(drive.creates()) if name.startswith("small-")]
@@ -130,7 +130,7 @@ async def test_a_server_that_is_busy_gets_fewer_creates_at_once(drive: Driver) -
     drive.fake.fault("POST", "/pods$", status=429, retry_after=0, times=5)
     async with AutoKubelet(drive.fake, lambda _: (0, "")):
         drive.apply(ops=fan(20))
-        await drive.fake.until(lambda: controller.client._creating.size < before, 5, "a smaller window")
+        await drive.fake.until(lambda: controller.client._creating.size < before, what="a smaller window")
         await drive.finished()
     assert sorted(drive.creates()) == sorted(set(drive.creates()))
     assert len(drive.creates()) == 20

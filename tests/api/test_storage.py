@@ -76,7 +76,7 @@ async def ran(drive: Driver, folder: Path, code: str = CODE, **more: Any) -> Obj
 
 async def deleted(drive: Driver) -> None:
     drive.fake.delete("jobs", "default", "j")
-    await drive.fake.until(lambda: drive.fake.find("jobs", "default", "j") is None, 5.0, "the Job's end")
+    await drive.fake.until(lambda: drive.fake.find("jobs", "default", "j") is None, what="the Job's end")
 
 
 async def test_large_values_pass_through_the_storage_and_go_with_the_job(drive: Driver, tmp_path: Path) -> None:
@@ -180,7 +180,7 @@ async def test_another_operator_goes_on(drive: Driver, tmp_path: Path, when: str
             drive.fake.delete("jobs", "default", "j")
             assert drive.fake.find("jobs", "default", "j")
             await drive.start()
-            await drive.fake.until(lambda: drive.fake.find("jobs", "default", "j") is None, 5.0, "the Job's end")
+            await drive.fake.until(lambda: drive.fake.find("jobs", "default", "j") is None, what="the Job's end")
     assert files(tmp_path) == []
 
 

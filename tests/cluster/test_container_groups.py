@@ -23,20 +23,45 @@ def script(name: str, text: str, **more: Any) -> dict[str, Any]:
     return {"name": name, "pod": "p", "image": "busybox:1", "script": text, **more}
 
 
-def run(kube: Kube, *ops: dict[str, Any], **spec: Any) -> dict[str, Any]:
-    kube.create(job_manifest("j", ops=list(ops), **spec))
-    return kube.wait_finished("j", SECONDS)
+def pods_of_ops(kube: Kube, job: str = "j") -> list[dict[str, Any]]:
+    return [dict(pod) for pods in kube.pods_of(job).values() for pod in pods if POD_LABEL in pod["metadata"]["labels"]]
 
 
-def pods_of_ops(kube: Kube) -> list[dict[str, Any]]:
-    return [dict(pod) for pod in kube.find("pods") if POD_LABEL in pod["metadata"]["labels"]]
+FLAKY = 'echo "try $HOSTNAME"; [ "$INPUT_X" = 1 ] && [ -e /flag/again ] && exit 0; exit 3'
+HIDDEN = {"name": "step", "volumeMounts": [{"name": "none", "mountPath": "/bin"}]}
+BARE = {"spec": {"volumes": [{"name": "none", "emptyDir": {}}], "containers": [HIDDEN]}}
+UNDISTURBED = {
+    "again": [
+        script("one", "echo x=1 > $PODGRAPH_OUTPUT", outputs=[{"name": "x"}]),
+        script("two", FLAKY, inputs=[{"name": "x", "from": {"op": "one", "output": "x"}}], retryPolicy={}),
+        script("three", "true", after=["two"]),
+        script("beside", "sleep 3", after=["one"]),
+    ],
+    "late": [
+        script("slow", "sleep 600", timeoutSeconds=2),
+        script("beside", "sleep 4; echo x=y > $PODGRAPH_OUTPUT", outputs=[{"name": "x"}]),
+        script("last", "test $INPUT_X = y", inputs=[{"name": "x", "from": {"op": "beside", "output": "x"}}]),
+    ],
+    "shell": [
+        {"name": "bare", "pod": "p", "image": "busybox:1", "command": ["true"], "podTemplate": BARE},
+        script("beside", "true"),
+        script("last", "true", after=["bare"]),
+    ],
+}
 
 
-def test_the_example(namespace: Kube, step_image: str) -> None:
+@pytest.fixture(scope="module")
+def applied(operator: Any, shared: Kube, step_image: str) -> Kube:
+    """The Jobs that run their course undisturbed, all at once."""
     text = EXAMPLE.read_text().replace("podgraph/step:dev", step_image)
-    namespace.apply(text.replace("spec:\n", "spec:\n  execution: {podRetention: Always}\n", 1))
-    job = namespace.wait_finished("build", SECONDS)
-    assert reasons_of(job)["Succeeded"] == "True/Succeeded", namespace.describe("build")
+    shared.apply(text.replace("spec:\n", "spec:\n  execution: {podRetention: Always}\n", 1))
+    shared.create([job_manifest(name, ops=ops) for name, ops in UNDISTURBED.items()])
+    return shared
+
+
+def test_the_example(applied: Kube) -> None:
+    job = applied.wait_finished("build", SECONDS)
+    assert reasons_of(job)["Succeeded"] == "True/Succeeded", applied.describe("build")
     assert outputs_of(job, "report") == {"result": "1000 rows, 500500 together"}
     steps = job["status"]["steps"]
     assert len({steps[name]["podUID"] for name in ("fetch", "check", "total")}) == 1
@@ -44,40 +69,28 @@ def test_the_example(namespace: Kube, step_image: str) -> None:
     assert job["status"]["pods"]["build"]["state"] == "Ended"
     for before, after in (("fetch", "check"), ("check", "total"), ("total", "report")):
         assert steps[before]["completionTime"][:19] <= steps[after]["startTime"][:19]
-    where = ("--namespace", namespace.namespace, "--kubeconfig", namespace.kubeconfig)
+    where = ("--namespace", applied.namespace, "--kubeconfig", applied.kubeconfig)
     status, out, err = podgraph("job", "logs", "build", "--step", "check", *where)
     assert (status, out) == (0, ""), err
 
 
-def test_a_step_is_tried_again_in_another_pod_and_what_was_done_stays(namespace: Kube) -> None:
-    flaky = 'echo "try $HOSTNAME"; [ "$INPUT_X" = 1 ] && [ -e /flag/again ] && exit 0; exit 3'
-    job = run(
-        namespace,
-        script("one", "echo x=1 > $PODGRAPH_OUTPUT", outputs=[{"name": "x"}]),
-        script("two", flaky, inputs=[{"name": "x", "from": {"op": "one", "output": "x"}}], retryPolicy={}),
-        script("three", "true", after=["two"]),
-        script("beside", "sleep 3", after=["one"]),
-    )
+def test_a_step_is_tried_again_in_another_pod_and_what_was_done_stays(applied: Kube) -> None:
+    job = applied.wait_finished("again", SECONDS)
     assert states_of(job) == {"one": "Succeeded", "two": "Failed", "three": "UpstreamFailed", "beside": "Succeeded"}
     steps = job["status"]["steps"]
     assert (steps["two"]["attempt"], steps["one"]["attempt"], steps["beside"]["attempt"]) == (2, 1, 1)
     assert "exit code 3" in steps["two"]["message"]
     assert job["status"]["pods"]["p"]["attempt"] == 2
     assert steps["two"]["podUID"] != steps["one"]["podUID"]
-    assert len(pods_of_ops(namespace)) == 2, "failed pods stay"
-    where = ("--namespace", namespace.namespace, "--kubeconfig", namespace.kubeconfig)
-    status, out, err = podgraph("job", "logs", "j", "--step", "two", *where)
+    assert len(pods_of_ops(applied, "again")) == 2, "failed pods stay"
+    where = ("--namespace", applied.namespace, "--kubeconfig", applied.kubeconfig)
+    status, out, err = podgraph("job", "logs", "again", "--step", "two", *where)
     assert status == 0, err
     assert out.startswith("try ")
 
 
-def test_a_script_that_takes_too_long_is_ended_and_those_beside_it_go_on(namespace: Kube) -> None:
-    job = run(
-        namespace,
-        script("slow", "sleep 600", timeoutSeconds=2),
-        script("beside", "sleep 4; echo x=y > $PODGRAPH_OUTPUT", outputs=[{"name": "x"}]),
-        script("last", "test $INPUT_X = y", inputs=[{"name": "x", "from": {"op": "beside", "output": "x"}}]),
-    )
+def test_a_script_that_takes_too_long_is_ended_and_those_beside_it_go_on(applied: Kube) -> None:
+    job = applied.wait_finished("late", SECONDS)
     assert states_of(job) == {"slow": "Failed", "beside": "Succeeded", "last": "Succeeded"}
     assert job["status"]["steps"]["slow"]["reason"] == "Timeout"
 
@@ -120,10 +133,7 @@ def test_the_operator_may_go_and_come_back(namespace: Kube, operator: Any) -> No
     assert {record["attempt"] for record in job["status"]["steps"].values()} == {1}
 
 
-def test_an_image_without_a_shell_is_told(namespace: Kube) -> None:
-    hidden = {"name": "step", "volumeMounts": [{"name": "none", "mountPath": "/bin"}]}
-    template = {"spec": {"volumes": [{"name": "none", "emptyDir": {}}], "containers": [hidden]}}
-    bare = {"name": "bare", "pod": "p", "image": "busybox:1", "command": ["true"], "podTemplate": template}
-    job = run(namespace, bare, script("beside", "true"), script("last", "true", after=["bare"]))
+def test_an_image_without_a_shell_is_told(applied: Kube) -> None:
+    job = applied.wait_finished("shell", SECONDS)
     assert states_of(job) == {"bare": "Failed", "beside": "Succeeded", "last": "UpstreamFailed"}
     assert "/podgraph/in/start" in job["status"]["steps"]["bare"]["message"], job["status"]["steps"]["bare"]

@@ -94,27 +94,23 @@ def no_pods(kube: Kube, name: str) -> None:
     kube.wait_for("no pods", lambda: not kube.pods_of(name), 60)
 
 
-def test_python_ops_are_tried_again_as_they_say(namespace: Kube, step_image: str) -> None:
-    namespace.create(job_manifest("python", code={"image": step_image, "source": PYTHON}))
-    job = namespace.wait_finished("python", SECONDS)
-    steps = job["status"]["steps"]
-    assert {op: (record["state"], record["attempt"]) for op, record in steps.items()} == {
-        "by_policy": ("Succeeded", 3),
-        "killed": ("Succeeded", 2),
-        "asks": ("Succeeded", 2),
-        "refuses": ("Failed", 1),
-        "slow": ("Failed", 1),
-    }
-    assert outputs_of(job, "by_policy") == {"result": 2}
-    assert outputs_of(job, "killed") == {"result": "lived"}
-    assert steps["slow"]["reason"] == "Timeout"
-    assert reasons_of(job)["Succeeded"] == "False/Failed"
-    # What failed stays to be looked at; what succeeded has gone with the job's end.
-    namespace.wait_for(
-        "the pods that failed", lambda: {op: len(p) for op, p in namespace.pods_of("python").items()} == {
-            "by_policy": 2, "killed": 1, "asks": 1, "refuses": 1,
-        }, 60,
-    )  # fmt: skip
+@pytest.fixture(scope="module")
+def applied(operator: Any, shared: Kube, step_image: str) -> Kube:
+    """The Jobs that run their course without being steered, all at once."""
+    tags = [{"db": "x", "podgraph/priority": str(i)} for i in range(3)]
+    limits = {"tagConcurrencyLimits": [{"key": "db", "limit": 1}], "podRetention": "Never"}
+    shared.create(
+        [
+            job_manifest("python", code={"image": step_image, "source": PYTHON}),
+            job_manifest("signal", ops=[script("a", "exit 137")]),
+            job_manifest("op-late", ops=[waits("a", timeoutSeconds=3), script("b", after=["a"])]),
+            job_manifest("job-late", ops=[waits("a"), script("b", after=["a"])], activeDeadlineSeconds=10),
+            job_manifest(
+                "limited", ops=[script(f"n{i}", "sleep 2", tags=tag) for i, tag in enumerate(tags)], execution=limits
+            ),
+        ]
+    )
+    return shared
 
 
 def test_a_retry_survives_the_operator(namespace: Kube, operator: Any) -> None:
@@ -130,9 +126,8 @@ def test_a_retry_survives_the_operator(namespace: Kube, operator: Any) -> None:
     assert len(namespace.pods_of("later")["a"]) == 2
 
 
-def test_an_exit_code_names_its_signal(namespace: Kube) -> None:
-    namespace.create(job_manifest("signal", ops=[script("a", "exit 137")]))
-    record = namespace.wait_finished("signal", SECONDS)["status"]["steps"]["a"]
+def test_an_exit_code_names_its_signal(applied: Kube) -> None:
+    record = applied.wait_finished("signal", SECONDS)["status"]["steps"]["a"]
     assert record["state"] == "Failed"
     assert "container 'step' ended with exit code 137, SIGKILL" in record["message"]
 
@@ -158,16 +153,14 @@ def test_a_pod_that_a_quota_refuses_fails_at_once(namespace: Kube) -> None:
     assert "exceeded quota" in record["message"]
 
 
-def test_an_op_and_a_job_that_take_too_long_are_ended(namespace: Kube) -> None:
-    namespace.create(job_manifest("op-late", ops=[waits("a", timeoutSeconds=3), script("b", after=["a"])]))
-    namespace.create(job_manifest("job-late", ops=[waits("a"), script("b", after=["a"])], activeDeadlineSeconds=5))
-    job = namespace.wait_finished("op-late", SECONDS)
+def test_an_op_and_a_job_that_take_too_long_are_ended(applied: Kube) -> None:
+    job = applied.wait_finished("op-late", SECONDS)
     assert job["status"]["steps"]["a"]["reason"] == "Timeout"
     assert states_of(job) == {"a": "Failed", "b": "UpstreamFailed"}
-    job = namespace.wait_finished("job-late", SECONDS)
+    job = applied.wait_finished("job-late", SECONDS)
     assert reasons_of(job)["Succeeded"] == "False/DeadlineExceeded"
     assert states_of(job) == {"a": "Failed", "b": "Canceled"}
-    no_pods(namespace, "job-late")
+    no_pods(applied, "job-late")
 
 
 def test_a_finished_job_goes_with_its_pods(namespace: Kube) -> None:
@@ -204,14 +197,33 @@ def test_a_cancel_while_pods_are_made_leaves_none_behind(namespace: Kube) -> Non
     no_pods(namespace, "canceled")
 
 
-def test_no_more_run_at_once_than_may(namespace: Kube) -> None:
-    tags = [{"db": "x", "podgraph/priority": str(i)} for i in range(3)]
-    ops = [script(f"n{i}", "sleep 2", tags=tag) for i, tag in enumerate(tags)]
-    execution = {"tagConcurrencyLimits": [{"key": "db", "limit": 1}], "podRetention": "Never"}
-    namespace.create(job_manifest("limited", ops=ops, execution=execution))
-    steps = namespace.wait_finished("limited", SECONDS)["status"]["steps"]
+def test_no_more_run_at_once_than_may(applied: Kube) -> None:
+    steps = applied.wait_finished("limited", SECONDS)["status"]["steps"]
     order = sorted(steps, key=lambda op: steps[op]["startTime"])
     assert order == ["n2", "n1", "n0"]
     for before, behind in itertools.pairwise(order):
         assert steps[before]["completionTime"] <= steps[behind]["startTime"]
-    no_pods(namespace, "limited")
+    no_pods(applied, "limited")
+
+
+def test_python_ops_are_tried_again_as_they_say(applied: Kube) -> None:
+    job = applied.wait_finished("python", SECONDS)
+    steps = job["status"]["steps"]
+    assert {op: (record["state"], record["attempt"]) for op, record in steps.items()} == {
+        "by_policy": ("Succeeded", 3),
+        "killed": ("Succeeded", 2),
+        "asks": ("Succeeded", 2),
+        "refuses": ("Failed", 1),
+        "slow": ("Failed", 1),
+    }
+    assert outputs_of(job, "by_policy") == {"result": 2}
+    assert outputs_of(job, "killed") == {"result": "lived"}
+    assert steps["slow"]["reason"] == "Timeout"
+    assert reasons_of(job)["Succeeded"] == "False/Failed"
+    # What failed stays to be looked at; what succeeded has gone with the job's end, and so has, when its grace is
+    # over, what took too long: this test comes last.
+    applied.wait_for(
+        "the pods that failed", lambda: {op: len(p) for op, p in applied.pods_of("python").items()} == {
+            "by_policy": 2, "killed": 1, "asks": 1, "refuses": 1,
+        }, 60,
+    )  # fmt: skip

@@ -90,32 +90,43 @@ def test_ten_jobs_start_eleven_pods_of_which_one_resolves(image: str, namespace:
     assert all(len(pods) == 1 for i in range(10) for pods in namespace.pods_of(f"j{i}").values())
 
 
-@pytest.mark.parametrize("how", ["deleted", "changed", "recreated"])
-def test_a_running_job_goes_on_across_a_restart(
-    operator: OperatorProcess, image: str, namespace: Kube, how: str
-) -> None:
-    slow = {"ops": {"say": {"config": {"word": "first", "seconds": 8}}}}
-    namespace.apply(definition("talk", code={"source": TALK, "image": image}, runConfig=slow))
-    namespace.apply(job_manifest("j", definitionRef={"name": "talk"}, **STAY))
-    namespace.wait_for("the first step", lambda: "say" in namespace.pods_of("j"), SECONDS)
+HOW = ("deleted", "changed", "recreated")
+
+
+@pytest.fixture(scope="module")
+def interrupted(operator: OperatorProcess, step_image: str, shared: Kube) -> Kube:
+    """Jobs in the middle of a step whose definitions were changed while the operator was away, once for all."""
+
+    slow = {"ops": {"say": {"config": {"word": "first", "seconds": 12}}}}
+    code, other = ({"source": s, "image": step_image} for s in (TALK, TALK.replace("text + text", "'other'")))
+    for how in HOW:
+        made = definition(how, code=code, runConfig=slow)
+        shared.apply([made, job_manifest(f"of-{how}", definitionRef={"name": how}, **STAY)])
+    for how in HOW:
+        shared.wait_for("the first step", lambda how=how: "say" in shared.pods_of(f"of-{how}"), SECONDS)
     operator.kill()
-    other = definition("talk", code={"source": TALK.replace("text + text", "'other'"), "image": image})
-    if how == "changed":
-        namespace.apply(other)
-    else:
-        namespace.run("delete", "pgd", "talk", "--timeout=30s")
-        if how == "recreated":
-            namespace.apply(other)
-    operator.start()
-    job = succeeded(namespace, "j")
+    try:
+        for how in ("deleted", "recreated"):
+            shared.run("delete", "pgd", how, "--timeout=30s")
+        for how in ("changed", "recreated"):
+            shared.apply(definition(how, code=other))
+    finally:
+        operator.start()
+    return shared
+
+
+@pytest.mark.parametrize("how", HOW)
+def test_a_running_job_goes_on_across_a_restart(interrupted: Kube, how: str) -> None:
+    name = f"of-{how}"
+    job = succeeded(interrupted, name)
     assert outputs_of(job, "twice") == {"result": "firstfirst"}
-    assert (job["status"]["definition"]["generation"], set(namespace.pods_of("j"))) == (1, {"say", "twice"})
+    assert (job["status"]["definition"]["generation"], set(interrupted.pods_of(name))) == (1, {"say", "twice"})
     if how == "deleted":
-        namespace.apply(job_manifest("late", definitionRef={"name": "talk"}))
-        late = namespace.wait_finished("late", SECONDS)
+        interrupted.apply(job_manifest("late", definitionRef={"name": how}))
+        late = interrupted.wait_finished("late", SECONDS)
         assert reasons_of(late)["Accepted"] == "False/DefinitionNotFound"
     else:
-        assert settled(namespace, "talk", 2 if how == "changed" else 1)[0] == "True"
+        assert settled(interrupted, how, 2 if how == "changed" else 1)[0] == "True"
 
 
 def test_broken_code_is_told_and_mended(image: str, namespace: Kube) -> None:

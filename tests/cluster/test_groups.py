@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from cluster.kube import CHECKOUT, Kube, job_manifest, outputs_of, reasons_of, states_of
-from cluster.volumes import files_on, node_claim, text_on
+from cluster.volumes import node_claim
 from podgraph.planning.names import POD_LABEL
 from unit.cli.running import podgraph
 
@@ -131,23 +131,38 @@ def shared_pods(kube: Kube) -> list[dict[str, Any]]:
     return [dict(pod) for pod in kube.find("pods") if POD_LABEL in pod["metadata"]["labels"]]
 
 
-def test_the_example(namespace: Kube, step_image: str) -> None:
-    source = (EXAMPLES / "prep.py").read_text()
-    namespace.create(job_manifest("prep", code=code(step_image, source), execution={"podRetention": "Always"}))
-    job = namespace.wait_finished("prep", SECONDS)
-    assert reasons_of(job)["Succeeded"] == "True/Succeeded", namespace.describe("prep")
+@pytest.fixture(scope="module")
+def applied(operator: Any, shared: Kube, step_image: str) -> Kube:
+    """The Jobs that run their course undisturbed, all at once."""
+    circle = LARGE.replace("size(both(load()))", "both.alias('again')(size(both(load())))")
+    keep = {"podRetention": "Always"}
+    prep = (EXAMPLES / "prep.py").read_text()
+    shared.apply((EXAMPLES / "nested.yaml").read_text().replace("podgraph/step:dev", step_image))
+    shared.create(
+        [
+            job_manifest("prep", code=code(step_image, prep), execution=keep),
+            job_manifest("dies", code=code(step_image, DIES)),
+            job_manifest("large", code=code(step_image, LARGE)),
+            job_manifest("circle", code=code(step_image, circle)),
+        ]
+    )
+    return shared
+
+
+def test_the_example(applied: Kube) -> None:
+    job = applied.wait_finished("prep", SECONDS)
+    assert reasons_of(job)["Succeeded"] == "True/Succeeded", applied.describe("prep")
     assert outputs_of(job, "report") == {"result": "12 in 2 regions"}
     steps = job["status"]["steps"]
     assert len({steps[name]["podUID"] for name in ("load", "clean", "part")}) == 1
     assert len({record["podUID"] for record in steps.values()}) == 4
-    where = ("--namespace", namespace.namespace, "--kubeconfig", namespace.kubeconfig)
+    where = ("--namespace", applied.namespace, "--kubeconfig", applied.kubeconfig)
     status, out, err = podgraph("job", "logs", "prep", "--step", "clean", *where)
     assert (status, out) == (0, "rows with an amount below 0 are left out\n"), err
 
 
-def test_ops_of_nested_graphs_share_a_pod(namespace: Kube, step_image: str) -> None:
-    namespace.apply((EXAMPLES / "nested.yaml").read_text().replace("podgraph/step:dev", step_image))
-    job = namespace.wait_finished("nested", SECONDS)
+def test_ops_of_nested_graphs_share_a_pod(applied: Kube) -> None:
+    job = applied.wait_finished("nested", SECONDS)
     assert outputs_of(job, "small.count") == {"result": 3}
     assert outputs_of(job, "large.count") == {"result": 300}
     shared = [n for n in job["status"]["steps"] if not n.endswith("read")]
@@ -187,9 +202,8 @@ def test_a_pod_that_is_lost_is_followed_by_another_for_the_rest(namespace: Kube,
     assert steps["slow"]["podUID"] != pod["metadata"]["uid"]
 
 
-def test_a_crash_fails_the_step_that_ran_and_the_rest_goes_on(namespace: Kube, step_image: str) -> None:
-    namespace.create(job_manifest("dies", code=code(step_image, DIES)))
-    job = namespace.wait_finished("dies", SECONDS)
+def test_a_crash_fails_the_step_that_ran_and_the_rest_goes_on(applied: Kube) -> None:
+    job = applied.wait_finished("dies", SECONDS)
     assert states_of(job) == {"fine": "Succeeded", "leaves": "Failed", "never": "UpstreamFailed", "apart": "Succeeded"}
     assert "exit code 7" in job["status"]["steps"]["leaves"]["message"]
     assert outputs_of(job, "apart") == {"result": 1}
@@ -205,33 +219,30 @@ def test_cancel_ends_the_pod(namespace: Kube, step_image: str) -> None:
     assert (states["load"], states["slow"], states["last"]) == ("Succeeded", "Canceled", "Canceled")
 
 
-def test_what_another_pod_needs_must_fit_or_be_stored(namespace: Kube, step_image: str) -> None:
-    namespace.create(job_manifest("large", code=code(step_image, LARGE)))
-    job = namespace.wait_finished("large", SECONDS)
+def test_what_another_pod_needs_must_fit_or_be_stored(applied: Kube) -> None:
+    job = applied.wait_finished("large", SECONDS)
     assert states_of(job) == {"load": "Succeeded", "both": "Failed", "size": "UpstreamFailed"}
     assert job["status"]["steps"]["both"]["reason"] == "OutputTooLarge"
     assert "output 'result' of op 'both'" in job["status"]["steps"]["both"]["message"]
 
 
 def test_what_leaves_a_shared_pod_is_stored_and_its_log_kept(namespace: Kube, step_image: str) -> None:
-    with node_claim(namespace, "values") as path:
+    with node_claim(namespace, "values") as folder:
         storage = {"claimRef": {"name": "values"}, "logs": True}
         namespace.create(job_manifest("stored", code=code(step_image, LARGE), storage=storage))
         job = namespace.wait_finished("stored", SECONDS)
         assert outputs_of(job, "size") == {"result": 10_000_000}, namespace.describe("stored")
         assert "outputs" not in job["status"]["steps"]["load"], "it never left the pod"
         below = f"{namespace.namespace}/stored/{job['metadata']['uid']}"
-        found = [name.removeprefix(f"{below}/") for name in files_on(namespace, path)]
+        found = [name.removeprefix(f"{below}/") for name in folder.files()]
         assert found == ["@p/1/log.txt", "@p/1/ops/both/1/result", "size/1/log.txt"]
-        assert "words of both" in text_on(namespace, path, f"{below}/@p/1/log.txt")
+        assert "words of both" in folder.text(f"{below}/@p/1/log.txt")
         namespace.delete("pgj", "stored")
-        namespace.wait_for("the deletion of what it stored", lambda: not files_on(namespace, path), SECONDS)
+        namespace.wait_for("the deletion of what it stored", lambda: not folder.files(), SECONDS)
 
 
-def test_a_pod_that_waits_for_itself_is_refused(namespace: Kube, step_image: str) -> None:
-    source = LARGE.replace("size(both(load()))", "both.alias('again')(size(both(load())))")
-    namespace.create(job_manifest("circle", code=code(step_image, source)))
-    job = namespace.wait_finished("circle", SECONDS)
+def test_a_pod_that_waits_for_itself_is_refused(applied: Kube) -> None:
+    job = applied.wait_finished("circle", SECONDS)
     assert reasons_of(job)["Accepted"] == "False/PodCycle"
     assert "both -> size -> again" in next(
         c["message"] for c in job["status"]["conditions"] if c["type"] == "Accepted"

@@ -28,7 +28,7 @@ def again(context, x):
 
 @op
 def slow(context, x):
-    time.sleep(8)
+    time.sleep(15)
     return os.getpid()
 
 @op
@@ -120,31 +120,44 @@ def pod_of(kube: Kube, name: str, job: dict[str, Any]) -> dict[str, Any]:
     return next(dict(p) for pods in kube.pods_of(name).values() for p in pods if p["metadata"]["uid"] == uid)
 
 
-@pytest.mark.parametrize("execution", [
-    {"mode": "InProcess"},
-    {"mode": "Multiprocess", "maxConcurrent": 2},
-    {"mode": "Multiprocess", "startMethod": "Spawn", "maxConcurrent": 2},
-], ids=["in-process", "forkserver", "spawn"])  # fmt: skip
-def test_each_step_is_shown_as_it_happens_and_survives_the_operator(
-    namespace: Kube, operator: Any, step_image: str, execution: dict[str, Any]
-) -> None:
-    execution = {**execution, "podRetention": "Always"}
-    namespace.create(job_manifest("one-pod", code=code(step_image, SLOW), execution=execution))
-    wait_for_state(namespace, "one-pod", "slow", "Running")
-    assert step(namespace, "one-pod", "again")["attempt"] == 2
-    assert step(namespace, "one-pod", "last")["state"] == "Pending"
+MODES: dict[str, dict[str, Any]] = {
+    "in-process": {"mode": "InProcess"},
+    "forkserver": {"mode": "Multiprocess", "maxConcurrent": 2},
+    "spawn": {"mode": "Multiprocess", "startMethod": "Spawn", "maxConcurrent": 2},
+}
+
+
+@pytest.fixture(scope="module")
+def interrupted(shared: Kube, operator: Any, step_image: str) -> Kube:
+    """A Job of each mode that was in the middle of its slow step when the operator was killed, once for all."""
+    for name, execution in MODES.items():
+        kept = {**execution, "podRetention": "Always"}
+        shared.create(job_manifest(name, code=code(step_image, SLOW), execution=kept))
+
+    def all_slow() -> bool:
+        return all(step(shared, name, "slow").get("state") == "Running" for name in MODES)
+
+    shared.wait_for("all of them in the slow step", all_slow, SECONDS)
+    for name in MODES:
+        assert step(shared, name, "again")["attempt"] == 2
+        assert step(shared, name, "last")["state"] == "Pending"
     operator.kill()
     operator.start()
-    job = namespace.wait_finished("one-pod", SECONDS)
-    assert reasons_of(job)["Succeeded"] == "True/Succeeded", namespace.describe("one-pod")
+    return shared
+
+
+@pytest.mark.parametrize("name", MODES)
+def test_each_step_is_shown_as_it_happens_and_survives_the_operator(interrupted: Kube, name: str) -> None:
+    job = interrupted.wait_finished(name, SECONDS)
+    assert reasons_of(job)["Succeeded"] == "True/Succeeded", interrupted.describe(name)
     assert states_of(job) == dict.fromkeys(STEPS, "Succeeded")
-    assert outputs_of(job, "last") == {"result": execution["mode"] == "Multiprocess"}
+    assert outputs_of(job, "last") == {"result": MODES[name]["mode"] == "Multiprocess"}
     assert "outputs" not in job["status"]["steps"]["one"]  # a set: it passed all the same
     steps = job["status"]["steps"]
     assert steps["slow"]["startTime"] < steps["slow"]["completionTime"] <= steps["last"]["startTime"]
-    pods = [pod for found in namespace.pods_of("one-pod").values() for pod in found]
+    pods = [pod for found in interrupted.pods_of(name).values() for pod in found]
     assert len(pods) == 2  # one has read the code
-    log = namespace.logs(pod_of(namespace, "one-pod", job)["metadata"]["name"])
+    log = interrupted.logs(pod_of(interrupted, name, job)["metadata"]["name"])
     assert "no end of line" in log
     assert "ValueError: not yet" in log
 

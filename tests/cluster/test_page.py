@@ -21,7 +21,7 @@ from playwright.sync_api import Browser, expect
 from cluster.kube import CHECKOUT, Kube, job_manifest, outputs_of, states_of
 from podgraph.server.app import page_is_built
 from unit.cli.running import environment
-from web.browser import NO_BROWSER, Visit, chromium, launched, visiting
+from web.browser import Visit, visiting
 
 SEED = CHECKOUT / "tests" / "examples" / "my_job.py"
 WAIT_MS = 60_000
@@ -72,14 +72,6 @@ def sleep():
 def sleeper():
     sleep()
 """
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    if not chromium():
-        pytest.fail(NO_BROWSER, pytrace=False)
-    with launched() as found:
-        yield found
 
 
 @pytest.fixture(scope="module")

@@ -6,16 +6,14 @@ import contextlib
 import json
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
 from typing import Any
 
-import pytest
 from playwright.sync_api import Browser, expect
 
 from cluster.kube import Kube, job_manifest, new_namespace
 from cluster.page_pod import forwarded, installed_page
 from cluster.volumes import node_claim
-from web.browser import NO_BROWSER, chromium, launched, visiting
+from web.browser import visiting
 
 WAIT_MS = 60_000
 SECRET = "0123456789abcdef0123"
@@ -33,14 +31,6 @@ def say():
 def sayer():
     say()
 """
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    if not chromium():
-        pytest.fail(NO_BROWSER, pytrace=False)
-    with launched() as found:
-        yield found
 
 
 def ask(url: str, method: str = "GET", body: Any = None, **headers: str) -> tuple[int, Any]:

@@ -38,9 +38,25 @@ def j():
 """
 
 
-@pytest.fixture(autouse=True)
-def running_operator(operator: Any) -> None:
-    """All of these tests need the operator."""
+@pytest.fixture(scope="module", autouse=True)
+def applied(operator: Any, shared: Kube, step_image: str) -> Kube:
+    """The Jobs whose pods take their time: they have it while the tests above theirs go on."""
+    op = {"name": "a", "image": step_image, "script": "true"}
+    gate = {"spec": {"schedulingGates": [{"name": "example.com/turn"}]}}
+    briefly = {"pendingTimeoutSeconds": 5, "infrastructureRetries": 0}
+    beside = {"name": "beside", "image": step_image, "command": ["sleep", "600"], "securityContext": UNPRIVILEGED}
+    endless = {"spec": {"containers": [beside], "terminationGracePeriodSeconds": 1}}
+    code = {"image": step_image, "source": (EXAMPLES / "train.py").read_text()}
+    one_pod = {**KEEP, "mode": "InProcess"}
+    shared.create(
+        [
+            job_manifest("gated", ops=[op], podTemplate=gate, execution={**KEEP, **briefly}),
+            job_manifest("beside", ops=[op], podTemplate=endless, execution=KEEP),
+            job_manifest("python", code=code, podTemplate=endless, execution=KEEP),
+            job_manifest("one-pod", code=code, podTemplate=endless, execution=one_pod),
+        ]
+    )
+    return shared
 
 
 def example(name: str, image: str) -> dict[str, Any]:
@@ -178,11 +194,11 @@ def test_a_service_account_with_its_token_for_those_who_ask(namespace: Kube, ste
     template = step(image=step_image)
     template["spec"].update({"serviceAccountName": "mine", "automountServiceAccountToken": True})
     code = {"image": "nowhere.invalid/none:1", "source": TOKEN.replace("IMAGE", step_image)}
-    for mode in ("PodPerStep", "InProcess"):
+    modes = ("PodPerStep", "InProcess")
+    asked = {"code": code, "podTemplate": template, "tags": {"run": "1"}}
+    namespace.create([job_manifest(mode.lower(), **asked, execution={**KEEP, "mode": mode}) for mode in modes])
+    for mode in modes:
         name = mode.lower()
-        namespace.create(
-            job_manifest(name, code=code, podTemplate=template, tags={"run": "1"}, execution={**KEEP, "mode": mode})
-        )
         job = succeeded(namespace, name)
         assert outputs_of(job, "has_token") == {"result": {"token": True, "tags": {"team": "data", "run": "1"}}}
         assert outputs_of(job, "where") == {"result": "/" if mode == "PodPerStep" else "/tmp"}
@@ -192,41 +208,26 @@ def test_a_service_account_with_its_token_for_those_who_ask(namespace: Kube, ste
                 assert container_of(pod)["image"] == step_image
 
 
-def test_a_pod_at_a_gate_waits_and_says_so(namespace: Kube, step_image: str) -> None:
-    gate = {"spec": {"schedulingGates": [{"name": "example.com/turn"}]}}
-    namespace.create(
-        job_manifest(
-            "gated", ops=[{**OP, "image": step_image}], podTemplate=gate,
-            execution={**KEEP, "pendingTimeoutSeconds": 5, "infrastructureRetries": 0},
-        )
-    )  # fmt: skip
-
+def test_a_pod_at_a_gate_waits_and_says_so(applied: Kube) -> None:
     def record() -> dict[str, Any]:
-        return dict((namespace.get("pgj", "gated").get("status") or {}).get("steps", {}).get("a") or {})
+        return dict((applied.get("pgj", "gated").get("status") or {}).get("steps", {}).get("a") or {})
 
-    namespace.wait_for("the gate in the status", lambda: record().get("reason") == "SchedulingGated", SECONDS)
-    pod = pod_of(namespace, "gated", "a")
+    applied.wait_for("the gate in the status", lambda: record().get("reason") == "SchedulingGated", SECONDS)
+    pod = pod_of(applied, "gated", "a")
     made = pod["metadata"]["creationTimestamp"]
-    namespace.wait_for("the time to pass in which a pod that waits for a node is given up", lambda: _age(made) > 9, 30)
+    applied.wait_for("the time to pass in which a pod that waits for a node is given up", lambda: _age(made) > 9, 30)
     assert (record()["state"], record()["reason"]) == ("Starting", "SchedulingGated")
-    namespace.run(
+    applied.run(
         "patch", "pod", pod["metadata"]["name"], "--type=json", "-p",
         json.dumps([{"op": "remove", "path": "/spec/schedulingGates"}]),
     )  # fmt: skip
-    assert states_of(succeeded(namespace, "gated")) == {"a": "Succeeded"}
+    assert states_of(succeeded(applied, "gated")) == {"a": "Succeeded"}
 
 
-def test_a_plain_sidecar_that_never_ends_keeps_no_pod(namespace: Kube, step_image: str) -> None:
-    beside = {"name": "beside", "image": step_image, "command": ["sleep", "600"], "securityContext": UNPRIVILEGED}
-    template = {"spec": {"containers": [beside], "terminationGracePeriodSeconds": 1}}
-    namespace.create(job_manifest("beside", ops=[{**OP, "image": step_image}], podTemplate=template, execution=KEEP))
-    code = {"image": step_image, "source": (EXAMPLES / "train.py").read_text()}
-    namespace.create(job_manifest("python", code=code, podTemplate=template, execution=KEEP))
-    one_pod = {**KEEP, "mode": "InProcess"}
-    namespace.create(job_manifest("one-pod", code=code, podTemplate=template, execution=one_pod))
+def test_a_plain_sidecar_that_never_ends_keeps_no_pod(applied: Kube) -> None:
     for name in ("beside", "python", "one-pod"):
-        succeeded(namespace, name)
-        namespace.wait_for("the pods to go", lambda name=name: namespace.pods_of(name) == {}, 60)
+        succeeded(applied, name)
+        applied.wait_for("the pods to go", lambda name=name: applied.pods_of(name) == {}, 60)
 
 
 def test_init_containers_that_fail_are_named(namespace: Kube, step_image: str) -> None:

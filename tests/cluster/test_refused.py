@@ -262,13 +262,13 @@ def told(kube: Kube, job: dict[str, Any], case: Case, state: str) -> None:
     parts = (case.reason, *case.says)
     assert state in wide
     assert all(part in wide for part in parts), wide
+
+    def described() -> str:
+        text = kube.run("describe", "pgj", case.name)
+        return text if all(part in text.partition("\nEvents:")[2] for part in parts) else ""
+
     # The Event comes right after the status.
-    kube.wait_for(
-        f"an Event with {parts}",
-        lambda: all(part in _events(kube.run("describe", "pgj", case.name)) for part in parts),
-        10,
-    )
-    conditions, _, _ = kube.run("describe", "pgj", case.name).partition("\nEvents:")
+    conditions, _, _ = kube.wait_for(f"an Event with {parts}", described, 10).partition("\nEvents:")
     text = " ".join(conditions.split())
     assert all(" ".join(part.split()) in text for part in parts), conditions
 
@@ -288,7 +288,3 @@ def chain(count: int) -> list[dict[str, Any]]:
     """Return ops of which only the first could start, and sleeps."""
     first = op("a0", script="trap 'exit 0' TERM; sleep 60 & wait")
     return [first, *(op(f"a{at}", f"a{at - 1}") for at in range(1, count))]
-
-
-def _events(described: str) -> str:
-    return described.partition("\nEvents:")[2]

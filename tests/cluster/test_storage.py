@@ -14,7 +14,7 @@ import pytest
 from cluster import s3
 from cluster.conftest import OperatorProcess
 from cluster.kube import CHECKOUT, Kube, job_manifest, new_namespace, outputs_of, reasons_of
-from cluster.volumes import files_on, node_claim, text_on
+from cluster.volumes import node_claim
 
 SECONDS = 180
 GIBIBYTE = 1 << 30
@@ -160,6 +160,25 @@ def j():
 PLAIN = "from podgraph import job, op\n\n@op\ndef one():\n    return 1\n\n@job\ndef j():\n    one()\n"
 
 
+SPOILT = {"changed": "data[5000] ^= 1", "truncated": "del data[-1:]"}
+# What is applied at once when there is a place, and looked at by one test each: source, and more of the spec.
+ANYWHERE: dict[str, tuple[str, dict[str, Any]]] = {
+    "unpicklable": (UNPICKLABLE, {}),
+    "logs": (SPEAKING, {"storage": {"logs": True}}),
+}
+ON_THE_CLAIM: dict[str, tuple[str, dict[str, Any]]] = {
+    **{name: (SPOILED.replace("HOW", how), {}) for name, how in SPOILT.items()},
+    "module": (MISSING_MODULE, {}),
+    "no": (PLAIN, {"storage": {"claimRef": {"name": "nothing"}}}),
+    "kept": (VALUES, {"storage": {"retain": "Keep"}}),
+}
+IN_THE_BUCKET: dict[str, tuple[str, dict[str, Any]]] = {
+    "wrong-secret": (PLAIN, {"storage": {"secretRef": {"name": "wrong"}}}),
+    "no-bucket": (PLAIN, {"storage": {"url": "s3://nothing-here/x"}}),
+    "image": (PLAIN, {"image": "podgraph/operator:dev"}),
+}
+
+
 @dataclass(frozen=True)
 class Place:
     """A storage: what a Job says of it, and how to see what it holds."""
@@ -179,13 +198,10 @@ def restricted(kube: Kube, operator: OperatorProcess) -> Iterator[Kube]:
 
 @pytest.fixture(scope="module")
 def claim(restricted: Kube) -> Iterator[Place]:
-    with node_claim(restricted, "values") as path:
-        yield Place(
-            restricted,
-            {"claimRef": {"name": "values"}},
-            lambda: files_on(restricted, path),
-            lambda key: text_on(restricted, path, key),
-        )
+    with node_claim(restricted, "values") as folder:
+        place = Place(restricted, {"claimRef": {"name": "values"}}, folder.files, folder.text)
+        apply_all(place, ANYWHERE | ON_THE_CLAIM)
+        yield place
         _delete_jobs(restricted)
 
 
@@ -193,7 +209,10 @@ def claim(restricted: Kube) -> Iterator[Place]:
 def bucket(restricted: Kube, s3_server: s3.S3) -> Iterator[Place]:
     _secret(restricted, "s3", s3_server.environment)
     spec = {"url": f"s3://{s3.BUCKET}/some/prefix", "secretRef": {"name": "s3"}}
-    yield Place(restricted, spec, s3_server.keys, s3_server.read)
+    _secret(restricted, "wrong", {**s3_server.environment, "AWS_SECRET_ACCESS_KEY": "wrong"})
+    place = Place(restricted, spec, s3_server.keys, s3_server.read)
+    apply_all(place, ANYWHERE | IN_THE_BUCKET)
+    yield place
     _delete_jobs(restricted)
 
 
@@ -206,10 +225,19 @@ def place(request: pytest.FixtureRequest) -> Place:
 def apply(place: Place, name: str, source: str, **more: Any) -> str:
     """Apply a Job and return its name."""
     storage = {**place.spec, **more.pop("storage", {})}
-    kind = "s3" if "url" in place.spec else "claim"
     keep = {"podRetention": "Always"}  # some tests read what the pods of steps that succeeded have printed
-    place.kube.create(job_manifest(f"{name}-{kind}", code={"source": source, **more}, storage=storage, execution=keep))
-    return f"{name}-{kind}"
+    full = name_in(place, name)
+    place.kube.create(job_manifest(full, code={"source": source, **more}, storage=storage, execution=keep))
+    return full
+
+
+def apply_all(place: Place, jobs: dict[str, tuple[str, dict[str, Any]]]) -> None:
+    for name, (source, more) in jobs.items():
+        apply(place, name, source, **more)
+
+
+def name_in(place: Place, name: str) -> str:
+    return f"{name}-{'s3' if 'url' in place.spec else 'claim'}"
 
 
 def succeeded(kube: Kube, name: str) -> dict[str, Any]:
@@ -263,25 +291,23 @@ def test_a_gibibyte_is_never_held_twice(place: Place) -> None:
 
 @pytest.mark.parametrize(
     ("how", "says"),
-    [("data[5000] ^= 1", "is not what was written: its SHA-256 is another"), ("del data[-1:]", "bytes were written")],
-    ids=["changed", "truncated"],
+    [("changed", "is not what was written: its SHA-256 is another"), ("truncated", "bytes were written")],
 )
 def test_what_was_spoiled_is_not_read(claim: Place, how: str, says: str) -> None:
-    name = apply(claim, f"spoiled-{len(how)}", SPOILED.replace("HOW", how))
-    reason, message = failure(claim.kube, name, "use")
+    reason, message = failure(claim.kube, name_in(claim, how), "use")
     assert reason == "InputCorrupt"
     assert message.startswith("input 'x' of op 'use': what is stored at ")
     assert says in message
 
 
 def test_a_module_that_the_consumer_lacks_is_named(claim: Place) -> None:
-    reason, message = failure(claim.kube, apply(claim, "module", MISSING_MODULE), "use")
+    reason, message = failure(claim.kube, name_in(claim, "module"), "use")
     assert reason == "InputNotReadable"
     assert message.startswith("input 'x' of op 'use' cannot be unpickled: the op's image has no module 'only_here'")
 
 
 def test_an_output_that_cannot_be_pickled_is_named(place: Place) -> None:
-    name = apply(place, "unpicklable", UNPICKLABLE)
+    name = name_in(place, "unpicklable")
     reason, message = failure(place.kube, name, "make")
     assert reason == "OutputNotPicklable"
     assert message.startswith("output 'result' of op 'make' can be passed neither as JSON nor as a pickle: TypeError")
@@ -290,27 +316,22 @@ def test_an_output_that_cannot_be_pickled_is_named(place: Place) -> None:
 
 
 def test_wrong_credentials_and_buckets_are_told_before_any_step(bucket: Place) -> None:
-    secret = bucket.kube.get("secret", "s3")["data"]
-    wrong = {**secret, "AWS_SECRET_ACCESS_KEY": "d3Jvbmc="}
-    bucket.kube.create({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "wrong"}, "data": wrong})
-    first = apply(bucket, "wrong-secret", PLAIN, storage={"secretRef": {"name": "wrong"}})
-    second = apply(bucket, "no-bucket", PLAIN, storage={"url": "s3://nothing-here/x"})
-    reason, message = refusal(bucket.kube, first)
+    reason, message = refusal(bucket.kube, name_in(bucket, "wrong-secret"))
     assert (reason, message.split(":")[0]) == ("StorageFailed", "storage s3")
     assert "cannot be written to: PermissionError" in message
-    reason, message = refusal(bucket.kube, second)
+    reason, message = refusal(bucket.kube, name_in(bucket, "no-bucket"))
     assert reason == "StorageFailed"
     assert "storage s3://nothing-here/x cannot be written to: " in message
 
 
 def test_an_image_that_cannot_reach_the_storage_is_told_before_any_step(bucket: Place) -> None:
-    reason, message = refusal(bucket.kube, apply(bucket, "image", PLAIN, image="podgraph/operator:dev"))
+    reason, message = refusal(bucket.kube, name_in(bucket, "image"))
     assert reason == "StorageFailed"
     assert message.endswith("use an image with fsspec and s3fs, or a claim")
 
 
 def test_a_claim_that_is_not_there_is_told_before_any_pod(claim: Place) -> None:
-    name = apply(claim, "no", PLAIN, storage={"claimRef": {"name": "nothing"}})
+    name = name_in(claim, "no")
     assert refusal(claim.kube, name) == (
         "ClaimNotFound", "there is no PersistentVolumeClaim 'nothing' in the job's namespace"
     )  # fmt: skip
@@ -318,14 +339,14 @@ def test_a_claim_that_is_not_there_is_told_before_any_pod(claim: Place) -> None:
 
 
 def test_values_are_kept_when_that_is_asked_for(claim: Place) -> None:
-    name = apply(claim, "kept", VALUES, storage={"retain": "Keep"})
+    name = name_in(claim, "kept")
     uid = succeeded(claim.kube, name)["metadata"]["uid"]
     claim.kube.run("delete", "pgj", name, "--timeout=60s", seconds=75)
     assert len([key for key in claim.objects() if uid in key]) == 3
 
 
 def test_logs_outlive_their_pods(place: Place) -> None:
-    name = apply(place, "logs", SPEAKING, storage={"logs": True})
+    name = name_in(place, "logs")
     job = place.kube.wait_finished(name, SECONDS)
     assert {op: step["reason"] for op, step in job["status"]["steps"].items() if "reason" in step} == {
         "crash": "ContainerFailed"

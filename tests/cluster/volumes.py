@@ -5,99 +5,84 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 from cluster.kube import Kube
 
-__all__ = ["files_on", "node_claim", "node_volume", "on_node", "text_on"]
+__all__ = ["Folder", "node_claim"]
 
 BUSYBOX = "busybox:1"
 
 
+@dataclass(frozen=True)
+class Folder:
+    """A folder of the node as a pod has it at /folder, which stays for as long as the folder is used."""
+
+    kube: Kube
+    pod: str
+
+    def run(self, script: str) -> str:
+        """Run a script there as root and return what it prints."""
+        return self.kube.run("exec", self.pod, "--", "/bin/sh", "-ec", script)
+
+    def files(self) -> list[str]:
+        """Return the files below it, by their path in it."""
+        found = self.run("cd /folder && find . -type f").splitlines()
+        return sorted(line.removeprefix("./") for line in found)
+
+    def text(self, name: str) -> str:
+        """Return the text of a file below it."""
+        return self.run(f"cat '/folder/{name}'")
+
+
 @contextlib.contextmanager
-def node_volume(kube: Kube, claim: str) -> Iterator[str]:
-    """Make a volume for the claim of this name in this namespace, on a folder that everybody may write to."""
+def node_claim(kube: Kube, claim: str) -> Iterator[Folder]:
+    """Make a volume and its claim, on a folder that everybody may write to."""
     name = f"{kube.namespace}-{claim}"
     path = f"/var/tmp/{name}"
-    on_node(kube, path, "chmod 0777 /folder")
+    spec = {"capacity": {"storage": "10Gi"}, "accessModes": ["ReadWriteOnce"]}
+    of_claim = {"claimRef": {"namespace": kube.namespace, "name": claim}, "persistentVolumeReclaimPolicy": "Retain"}
     volume = {
-        "apiVersion": "v1",
         "kind": "PersistentVolume",
         "metadata": {"name": name},
-        "spec": {
-            "capacity": {"storage": "10Gi"},
-            "accessModes": ["ReadWriteOnce"],
-            "persistentVolumeReclaimPolicy": "Retain",
-            "hostPath": {"path": path},
-            "claimRef": {"namespace": kube.namespace, "name": claim},
-        },
+        "spec": {**spec, **of_claim, "hostPath": {"path": path}},
     }
-    kube.create(volume)
-    try:
-        yield path
-    finally:
-        kube.delete("pv", name)
-        on_node(kube, path, "rm -rf /folder/* && echo gone")
+    asked = {"accessModes": ["ReadWriteOnce"], "storageClassName": "", "volumeName": name}
+    with _folder(kube, path) as folder:
+        folder.run("chmod 0777 /folder")
+        kube.create({"apiVersion": "v1", **volume})
+        try:
+            kube.create(
+                {
+                    "apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": {"name": claim},
+                    "spec": {**asked, "resources": {"requests": {"storage": "1Gi"}}},
+                }
+            )  # fmt: skip
+            yield folder
+        finally:
+            kube.delete("pv", name)
+            folder.run("rm -rf /folder/*")
 
 
 @contextlib.contextmanager
-def node_claim(kube: Kube, claim: str) -> Iterator[str]:
-    """Make a volume and its claim; return the folder on the node."""
-    with node_volume(kube, claim) as path:
-        kube.create(
-            {
-                "apiVersion": "v1",
-                "kind": "PersistentVolumeClaim",
-                "metadata": {"name": claim},
-                "spec": {
-                    "accessModes": ["ReadWriteOnce"],
-                    "storageClassName": "",
-                    "volumeName": f"{kube.namespace}-{claim}",
-                    "resources": {"requests": {"storage": "1Gi"}},
-                },
-            }
-        )
-        yield path
-
-
-def files_on(kube: Kube, path: str) -> list[str]:
-    """Return the files below a folder of the node, by their path in it."""
-    found = on_node(kube, path, "cd /folder && find . -type f").splitlines()
-    return sorted(line.removeprefix("./") for line in found)
-
-
-def text_on(kube: Kube, path: str, name: str) -> str:
-    """Return the text of a file below a folder of the node."""
-    return on_node(kube, path, f"cat '/folder/{name}'")
-
-
-def on_node(kube: Kube, path: str, script: str) -> str:
-    """Run a script as root with a folder of the node at /folder; in namespace default, where that is allowed."""
-    outside, name = kube.within("default"), f"pg-node-{time.monotonic_ns()}"
+def _folder(kube: Kube, path: str) -> Iterator[Folder]:
+    """Keep a pod with a folder of the node, in namespace default, where that is allowed."""
+    folder = Folder(kube.within("default"), f"pg-node-{time.monotonic_ns()}")
+    container = {"name": "c", "image": BUSYBOX, "command": ["sleep", "3600"]}
     pod: dict[str, Any] = {
         "apiVersion": "v1",
         "kind": "Pod",
-        "metadata": {"name": name},
+        "metadata": {"name": folder.pod},
         "spec": {
             "restartPolicy": "Never",
-            "containers": [
-                {
-                    "name": "c",
-                    "image": BUSYBOX,
-                    "command": ["/bin/sh", "-ec", script],
-                    "volumeMounts": [{"name": "folder", "mountPath": "/folder"}],
-                }
-            ],
+            "containers": [{**container, "volumeMounts": [{"name": "folder", "mountPath": "/folder"}]}],
             "volumes": [{"name": "folder", "hostPath": {"path": path, "type": "DirectoryOrCreate"}}],
         },
     }
-    outside.create(pod)
+    folder.kube.create(pod)
     try:
-        outside.wait_for(
-            f"the end of {name}",
-            lambda: outside.get("pod", name)["status"].get("phase") in ("Succeeded", "Failed"),
-        )
-        assert outside.get("pod", name)["status"]["phase"] == "Succeeded", outside.logs(name)
-        return outside.logs(name)
+        folder.kube.run("wait", "pod", folder.pod, "--for=condition=Ready", "--timeout=60s", seconds=75)
+        yield folder
     finally:
-        outside.run("delete", "pod", name, "--wait=false", "--grace-period=0", "--force")
+        folder.kube.run("delete", "pod", folder.pod, "--wait=false", "--grace-period=0", "--force")

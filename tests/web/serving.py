@@ -194,6 +194,12 @@ async def serving(
             await server.stop()
 
 
+async def asked(http: aiohttp.ClientSession, path: str, body: Any = None) -> tuple[int, Any]:
+    """Ask with GET, or with POST where there is a body; return status and answer."""
+    async with http.request("GET" if body is None else "POST", path, json=body) as answer:
+        return answer.status, await answer.json()
+
+
 class Beside:
     """A server in a thread of its own; what touches its cluster is done there."""
 

@@ -7,24 +7,13 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from podgraph.server.app import page_is_built
 from web.accessibility import barriers
-from web.browser import NO_BROWSER, chromium, launched, visiting
+from web.browser import visiting
 from web.scenes import busy_team
 from web.screenshots import SCREENS
 from web.serving import Beside, serving_beside
 
-pytestmark = pytest.mark.cluster
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    if not chromium():
-        pytest.fail(NO_BROWSER, pytrace=False)
-    if not page_is_built():
-        pytest.fail("the page is not built: run make web", pytrace=False)
-    with launched() as found:
-        yield found
+pytestmark = pytest.mark.browser
 
 
 @pytest.fixture(scope="module")

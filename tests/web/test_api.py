@@ -20,18 +20,6 @@ from web.serving import Served, serving
 Obj = dict[str, Any]
 
 
-@pytest.fixture
-async def served() -> AsyncIterator[Served]:
-    async with serving() as found:
-        yield found
-
-
-@pytest.fixture
-async def http(served: Served) -> AsyncIterator[aiohttp.ClientSession]:
-    async with aiohttp.ClientSession(base_url=served.url, headers={"Origin": served.url}) as session:
-        yield session
-
-
 async def get(http: aiohttp.ClientSession, path: str) -> Obj:
     async with http.get(path) as answer:
         assert answer.status == 200, await answer.text()

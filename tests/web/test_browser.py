@@ -3,40 +3,15 @@
 from __future__ import annotations
 
 import gzip
-from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Browser, Response, expect
+from playwright.sync_api import Response, expect
 
 from podgraph.definition.graph import Graph, Op
-from podgraph.server.app import page_is_built
-from web.browser import NO_BROWSER, Visit, chromium, launched, visiting
-from web.serving import Beside, Served, serving_beside
+from web.browser import Visit
+from web.serving import Beside, Served
 
-# No cluster is needed, but a browser and the built page, as for the page's tests on a cluster.
-pytestmark = pytest.mark.cluster
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    if not chromium():
-        pytest.fail(NO_BROWSER, pytrace=False)
-    if not page_is_built():
-        pytest.fail("the page is not built: run make web", pytrace=False)
-    with launched() as found:
-        yield found
-
-
-@pytest.fixture
-def server() -> Iterator[Beside]:
-    with serving_beside() as found:
-        yield found
-
-
-@pytest.fixture
-def visit(browser: Browser, server: Beside) -> Iterator[Visit]:
-    with visiting(browser, server.url) as opened:
-        yield opened
+pytestmark = pytest.mark.browser
 
 
 def test_of_thousands_of_runs_only_those_in_view_are_drawn(visit: Visit, server: Beside) -> None:

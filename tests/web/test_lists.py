@@ -2,36 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any
 
 import aiohttp
-import pytest
 import yaml
 
 import podgraph
 from podgraph.server.document import document
-from web.serving import Served, serving
+from web.serving import Served, asked
 
 SOURCE = {"namespace": "default", "source": {"run": "a"}}
-
-
-@pytest.fixture
-async def served() -> AsyncIterator[Served]:
-    async with serving() as found:
-        yield found
-
-
-@pytest.fixture
-async def http(served: Served) -> AsyncIterator[aiohttp.ClientSession]:
-    async with aiohttp.ClientSession(base_url=served.url, headers={"Origin": served.url}) as session:
-        yield session
-
-
-async def asked(http: aiohttp.ClientSession, path: str, body: Any = None) -> tuple[int, Any]:
-    async with http.request("GET" if body is None else "POST", path, json=body) as answer:
-        return answer.status, await answer.json()
 
 
 async def test_runs_are_listed_by_definition_maker_tags_and_time(served: Served, http: aiohttp.ClientSession) -> None:

@@ -4,37 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
 from typing import Any
 
 import aiohttp
-import pytest
 import yaml
 
 from api.fake import RESOURCES
 from podgraph.server.sessions import Sessions
-from web.serving import Served, serving
+from web.serving import Served, asked, serving
 
 Obj = dict[str, Any]
 TEMPLATE = {"spec": {"definitionRef": {"name": "daily"}, "runConfig": {"day": "{{ tick.date }}"}}}
 AT = "/api/makers/schedules/default/nightly"
-
-
-@pytest.fixture
-async def served() -> AsyncIterator[Served]:
-    async with serving() as found:
-        yield found
-
-
-@pytest.fixture
-async def http(served: Served) -> AsyncIterator[aiohttp.ClientSession]:
-    async with aiohttp.ClientSession(base_url=served.url, headers={"Origin": served.url}) as session:
-        yield session
-
-
-async def asked(http: aiohttp.ClientSession, path: str, body: Any = None) -> tuple[int, Any]:
-    async with http.request("GET" if body is None else "POST", path, json=body) as answer:
-        return answer.status, await answer.json()
 
 
 async def test_schedules_are_listed_with_their_ticks_and_what_comes_next(

@@ -2,40 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
-from playwright.sync_api import Browser, expect
+from playwright.sync_api import expect
 
-from podgraph.server.app import page_is_built
-from web.browser import NO_BROWSER, Visit, chromium, launched, visiting
+from web.browser import Visit
 from web.scenes import busy_team
-from web.serving import Beside, serving_beside
+from web.serving import Beside
 
-pytestmark = pytest.mark.cluster
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    if not chromium():
-        pytest.fail(NO_BROWSER, pytrace=False)
-    if not page_is_built():
-        pytest.fail("the page is not built: run make web", pytrace=False)
-    with launched() as found:
-        yield found
+pytestmark = pytest.mark.browser
 
 
 @pytest.fixture
-def server() -> Iterator[Beside]:
-    with serving_beside() as found:
-        found.do(busy_team)
-        yield found
-
-
-@pytest.fixture
-def visit(browser: Browser, server: Beside) -> Iterator[Visit]:
-    with visiting(browser, server.url) as opened:
-        yield opened
+def server(server: Beside) -> Beside:
+    server.do(busy_team)
+    return server
 
 
 def test_runs_are_narrowed_by_state_job_tag_and_time(visit: Visit) -> None:

@@ -2,30 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 from playwright.sync_api import Browser, expect
 
 from podgraph.definition.graph import Graph, Input, Op, OutputRef
-from podgraph.server.app import page_is_built
 from podgraph.server.sessions import Sessions
-from web.browser import NO_BROWSER, chromium, launched, visiting
+from web.browser import visiting
 from web.serving import Served, serving_beside
 
-pytestmark = pytest.mark.cluster
+pytestmark = pytest.mark.browser
 
 HOSTILE = "<img src=x onerror=alert(1)>'\"><script>alert(2)</script>javascript:alert(3)"
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    if not chromium():
-        pytest.fail(NO_BROWSER, pytrace=False)
-    if not page_is_built():
-        pytest.fail("the page is not built: run make web", pytrace=False)
-    with launched() as found:
-        yield found
 
 
 def people(served: Served) -> None:

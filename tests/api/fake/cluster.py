@@ -239,7 +239,7 @@ class FakeCluster(PodActions):
 
     # ---- waiting ----
 
-    async def until(self, predicate: Callable[[], T], timeout: float = 5.0, what: str = "") -> T:
+    async def until(self, predicate: Callable[[], T], timeout: float = 20.0, what: str = "") -> T:
         """Wait until the predicate gives something true, and return that; AssertionError after the timeout.
 
         It is asked again at every change of an object, and every 10 ms for what happens elsewhere.
