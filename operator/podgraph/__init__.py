@@ -14,26 +14,26 @@ from podgraph.definition.graphs import GraphDefinition, graph
 from podgraph.definition.hooks import HookDefinition, failure_hook, success_hook
 from podgraph.definition.jobs import JobDefinition, job
 from podgraph.definition.ops import OpDefinition, op
-from podgraph.definition.requests import RunRequest, SensorResult, SkipReason
 from podgraph.definition.resources import ResourceDefinition, resource
 from podgraph.definition.retry import Backoff, Failure, Jitter, RetryPolicy, RetryRequested
-from podgraph.definition.schedules import (
-    DefaultScheduleStatus,
-    ScheduleDefinition,
-    ScheduleEvaluationContext,
-    build_schedule_context,
-    schedule,
-)
-from podgraph.definition.sensors import (
-    DefaultSensorStatus,
-    SensorDefinition,
-    SensorEvaluationContext,
-    build_sensor_context,
-    sensor,
-)
 from podgraph.definition.values import GraphOut, In, Nothing, Out, Output
 
 if TYPE_CHECKING:
+    from podgraph.definition.requests import RunRequest, SensorResult, SkipReason
+    from podgraph.definition.schedules import (
+        DefaultScheduleStatus,
+        ScheduleDefinition,
+        ScheduleEvaluationContext,
+        build_schedule_context,
+        schedule,
+    )
+    from podgraph.definition.sensors import (
+        DefaultSensorStatus,
+        SensorDefinition,
+        SensorEvaluationContext,
+        build_sensor_context,
+        sensor,
+    )
     from podgraph.runtime.context import HookContext, InitResourceContext, OpContext, build_op_context
     from podgraph.runtime.result import ExecuteInProcessResult
 
@@ -89,24 +89,37 @@ __all__ = [
     "success_hook",
 ]
 
-# What a run has is imported when it is asked for: defining jobs needs none of it.
+# Imported when they are asked for: what only a run has, and what only schedules and sensors are made of.
 _LATER = {
-    "ExecuteInProcessResult": "result.ExecuteInProcessResult",
-    "HookContext": "context.HookContext",
-    "InitResourceContext": "context.InitResourceContext",
-    "OpContext": "context.OpContext",
-    "OpExecutionContext": "context.OpContext",  # Dagster's name of it
-    "build_op_context": "context.build_op_context",
+    "ExecuteInProcessResult": "runtime.result",
+    "HookContext": "runtime.context",
+    "InitResourceContext": "runtime.context",
+    "OpContext": "runtime.context",
+    "OpExecutionContext": "runtime.context",
+    "build_op_context": "runtime.context",
+    "RunRequest": "definition.requests",
+    "SensorResult": "definition.requests",
+    "SkipReason": "definition.requests",
+    "DefaultScheduleStatus": "definition.schedules",
+    "ScheduleDefinition": "definition.schedules",
+    "ScheduleEvaluationContext": "definition.schedules",
+    "build_schedule_context": "definition.schedules",
+    "schedule": "definition.schedules",
+    "DefaultSensorStatus": "definition.sensors",
+    "SensorDefinition": "definition.sensors",
+    "SensorEvaluationContext": "definition.sensors",
+    "build_sensor_context": "definition.sensors",
+    "sensor": "definition.sensors",
 }
+_OWN_NAMES = {"OpExecutionContext": "OpContext"}  # Dagster's names
 
 
 def __getattr__(name: str) -> Any:
-    """Import a name of the runtime's."""
+    """Import one of these names."""
     if name not in _LATER:
         raise AttributeError(f"module 'podgraph' has no attribute {name!r}")
     import importlib
 
-    module, _, own = _LATER[name].partition(".")
-    value = getattr(importlib.import_module(f"podgraph.runtime.{module}"), own)
+    value = getattr(importlib.import_module(f"podgraph.{_LATER[name]}"), _OWN_NAMES.get(name, name))
     globals()[name] = value
     return value

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import heapq
 from collections.abc import Iterable
 
@@ -35,6 +34,8 @@ def nearest(name: str, known: Iterable[str]) -> str:
     >>> nearest("zzz", ["a", "b"])
     '; there are: a, b'
     """
+    import difflib  # takes its time, and a job that is right needs none of it
+
     names = list(known)
     likely = names if len(names) <= _MOST_COMPARED else heapq.nlargest(_MOST_COMPARED, names, lambda n: _alike(name, n))
     close = difflib.get_close_matches(name, likely, n=1, cutoff=0.6)

@@ -14,6 +14,7 @@ import ssl
 import tempfile
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
+from typing import cast
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
@@ -92,6 +93,7 @@ class Links:
             yield
         finally:
             self.invitation = None
+            self._logs.clear()
             server.close()
             for peer in list(self._open):
                 peer.abort()
@@ -178,10 +180,9 @@ class _Peer(asyncio.Protocol):
         self._late: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        self._transport = cast(asyncio.Transport, transport)  # uvloop's is none of asyncio's classes
         if not self._links.came(self):
-            transport.abort()
+            self.abort()
             return
         self._late = asyncio.get_running_loop().call_later(_GREETING_SECONDS, self.abort)
 

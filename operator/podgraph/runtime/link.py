@@ -30,7 +30,7 @@ MAX_LINE = 64 * 1024
 """Most bytes of a line that the operator takes."""
 
 _ALL_WAIT_SECONDS = 0.25  # for the connection: within a cluster it takes a thousandth of that
-_IO_SECONDS = 2.0
+_IO_SECONDS = 0.5
 
 
 class Link:

@@ -1,19 +1,17 @@
 """Where values lie that are too large to pass by themselves: a folder on a claim, or an object store.
 
 A folder (`file://`) needs the standard library alone; everything else goes through fsspec, which the step's image must
-have together with the package of its scheme (s3fs for `s3://`, gcsfs for `gs://`, adlfs for `az://`).
+have together with the package of its scheme (s3fs for `s3://`, gcsfs for `gs://`, adlfs for `az://`). What is imported
+where it is used is slow to import, and every step's pod would pay for it.
 """
 
 from __future__ import annotations
 
 import contextlib
 import os
-import shutil
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any, Protocol
-from urllib.parse import unquote
 
 from podgraph.runtime.protocol import StepError
 
@@ -43,6 +41,8 @@ def open_storage(url: str) -> Storage:
     """Return the storage at `url`. Raises StepError (`StorageFailed`) when this image cannot reach its kind."""
     scheme, _, path = url.partition("://")
     if scheme == "file":
+        from urllib.parse import unquote
+
         return _Folder(url, Path(unquote(path)))
     system, root = file_system(url)
     return _Objects(url, system, root)
@@ -121,6 +121,8 @@ class _Folder:
         with telling(self.url, _DELETED):
             try:
                 if path.is_dir() and not path.is_symlink():
+                    import shutil
+
                     shutil.rmtree(path)
                 else:
                     path.unlink()
@@ -157,6 +159,8 @@ class _Objects:
 
     @contextlib.contextmanager
     def reading(self, key: str) -> Iterator[IO[bytes]]:
+        import tempfile
+
         with tempfile.TemporaryFile() as copy:
             with (
                 telling(self.url, _READ),
