@@ -2,7 +2,7 @@
 
 It reads the assignment file, does what it says, and leaves a record in the termination message; that of a step, and a
 graph, also goes to standard output and the direct link. Exit status: 0 when the record says Succeeded, 1 when it says
-Failed.
+Failed, 143 without a record when SIGTERM ended the step.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from types import ModuleType
 from podgraph.definition.errors import DefinitionError
 from podgraph.definition.jobs import JobDefinition
 from podgraph.runtime import protocol
+from podgraph.runtime.ending import EXIT_CODE, Ended, ended_at_once
 from podgraph.runtime.link import Link
 from podgraph.runtime.load import CodeRef, find_job, import_file, import_module
 from podgraph.runtime.out import Out
@@ -60,7 +61,9 @@ def work(assignment: Assignment, out: Out, link: Link, job: JobDefinition | None
             serve(assignment, _module(assignment) if has_code else None)
         if assignment.ahead:
             return _work_ahead(assignment, out, link)
-        job = job or _load(assignment)
+        if job is None:
+            with ended_at_once():
+                job = _load(assignment)
         link.open()
         return _work(job, assignment, out)
     except (DefinitionError, StepError) as error:
@@ -70,7 +73,7 @@ def work(assignment: Assignment, out: Out, link: Link, job: JobDefinition | None
 
 def _work_ahead(assignment: Assignment, out: Out, link: Link) -> Record:
     """Do all that needs no inputs, telling the graph if that is asked for, and the rest when they are there."""
-    from podgraph.runtime.ahead import ended_at_once, whole_assignment
+    from podgraph.runtime.ahead import whole_assignment
 
     record = None
     with ended_at_once():
@@ -141,7 +144,11 @@ def run() -> None:
 
         code = keep_log(assignment.storage, lambda: _kept_below(assignment))
     if code is None:
-        code = main(assignment)
+        try:
+            code = main(assignment)
+        except Ended:
+            sys.stderr.write("podgraph: the pod was told to end while its step ran\n")
+            code = EXIT_CODE
     _flush()
     os._exit(code)
 

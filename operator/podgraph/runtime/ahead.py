@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
-import signal
 import time
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 from podgraph.runtime import protocol
 from podgraph.runtime.link import Link
 from podgraph.runtime.protocol import Assignment, ProtocolError
 
-__all__ = ["ended_at_once", "file_identity", "read_assignment", "whole_assignment"]
+__all__ = ["file_identity", "read_assignment", "whole_assignment"]
 
 _SHORT_PAUSE, _LONG_PAUSE = 0.005, 0.025
 _PATIENCE = 200  # how many times as long as a pause it must have waited before that pause is the right one
@@ -41,20 +36,6 @@ def whole_assignment(ahead: Assignment, link: Link) -> Assignment | None:
         if found is not None and not found.ahead and _is_for(found, ahead):
             return found
     return None
-
-
-@contextlib.contextmanager
-def ended_at_once() -> Iterator[None]:
-    """Let SIGTERM end the process: by default the first process of a container would ignore it."""
-    before = signal.signal(signal.SIGTERM, _leave)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
-
-
-def _leave(number: int, frame: Any) -> None:
-    os._exit(128 + number)
 
 
 def file_identity(file: Path) -> tuple[int, int]:

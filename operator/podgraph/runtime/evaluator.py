@@ -19,8 +19,9 @@ from types import ModuleType
 from typing import Any, NoReturn
 
 from podgraph.runtime import protocol
-from podgraph.runtime.ahead import ended_at_once, file_identity, read_assignment
+from podgraph.runtime.ahead import file_identity, read_assignment
 from podgraph.runtime.answers import Answer
+from podgraph.runtime.ending import ended_at_once
 from podgraph.runtime.evaluate import evaluate
 from podgraph.runtime.forkserver import kill_group
 from podgraph.runtime.listing import Settling, list_keys

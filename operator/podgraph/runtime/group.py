@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-import signal
 import sys
-import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any, Callable
 
 from podgraph.definition.graph import Graph
@@ -15,6 +13,7 @@ from podgraph.definition.jobs import JobDefinition
 from podgraph.definition.values import NotJsonError, to_json
 from podgraph.runtime.attempt import RunInfo
 from podgraph.runtime.channel import Stored, load, store
+from podgraph.runtime.ending import ended_by_sigterm
 from podgraph.runtime.errors import ErrorInfo
 from podgraph.runtime.in_process import run_in_process
 from podgraph.runtime.load import CodeRef
@@ -25,7 +24,7 @@ from podgraph.runtime.reports import INTERRUPTED, STEPS_FAILED, StepReport, fitt
 from podgraph.runtime.step import utc
 from podgraph.runtime.steps import LocalStep, LocalSteps
 
-__all__ = ["Say", "ToldSteps", "ended_by_sigterm", "json_texts", "run_group"]
+__all__ = ["Say", "ToldSteps", "json_texts", "run_group"]
 
 _PICKLE_EXTRA = 1_024  # how much longer a pickled value may be than its JSON before it is not even looked at
 
@@ -129,19 +128,6 @@ class ToldSteps(LocalSteps):
         for name, step in self.records.items():
             if step.state == "Pending":
                 self.fail(name, why)
-
-
-@contextlib.contextmanager
-def ended_by_sigterm() -> Iterator[None]:
-    """Let SIGTERM, by which Kubernetes ends a pod, be a KeyboardInterrupt, so that resources are put away."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
 
 
 def json_texts(outputs: dict[str, Any]) -> dict[str, str]:

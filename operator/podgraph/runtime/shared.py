@@ -17,8 +17,9 @@ from podgraph.definition.jobs import JobDefinition
 from podgraph.definition.values import to_json
 from podgraph.flow import is_connected
 from podgraph.runtime.attempt import Attempt, RunInfo, run_attempt
+from podgraph.runtime.ending import ended_by_sigterm
 from podgraph.runtime.errors import error_info, seconds_to_retry
-from podgraph.runtime.group import Say, ToldSteps, ended_by_sigterm, json_texts
+from podgraph.runtime.group import Say, ToldSteps, json_texts
 from podgraph.runtime.protocol import MAX_OUTPUTS, Assignment, Record, StepError, check_outputs, stored_below
 from podgraph.runtime.reports import INTERRUPTED, STEPS_FAILED, fitting, pack_states
 from podgraph.runtime.resources import open_resources

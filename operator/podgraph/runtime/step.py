@@ -13,6 +13,7 @@ from podgraph.definition.errors import DefinitionError
 from podgraph.definition.jobs import JobDefinition
 from podgraph.definition.ops import OpDefinition
 from podgraph.runtime.attempt import Attempt, RunInfo, run_attempt
+from podgraph.runtime.ending import Ended, ended_by_sigterm
 from podgraph.runtime.errors import error_info, wishes
 from podgraph.runtime.protocol import Assignment, Record, StepError
 from podgraph.runtime.resources import open_resources
@@ -25,19 +26,23 @@ __all__ = ["config_of", "inputs_of", "run_step", "utc"]
 def run_step(job: JobDefinition, assignment: Assignment) -> Record:
     """Run the assigned op and return its record; never raises for what the user's code does.
 
-    The record's times enclose the op's own function alone.
+    The record's times enclose the op's own function alone. Raises Ended when the pod is told to end: there is no record
+    then, and the pod's status says why.
     """
     name = assignment.op
     if name not in job.ops:
         raise DefinitionError("UnknownOp", f"the code has no op {name!r} any more")
     begun, passed = time.time(), Passed()
     try:
-        config = config_of(job.ops[name], assignment)
-        storage = open_storage(assignment.storage) if assignment.storage else None
-        inputs = inputs_of(job.ops[name], assignment, storage)
-        needed = job.graph.ops[name].resources
-        with open_resources(job.resource_defs, needed, assignment.resources, assignment.run_id, _ignore) as resources:
-            attempt = _attempt(job, assignment, inputs, config, resources, storage, passed)
+        with ended_by_sigterm():
+            config = config_of(job.ops[name], assignment)
+            storage = open_storage(assignment.storage) if assignment.storage else None
+            inputs = inputs_of(job.ops[name], assignment, storage)
+            needed, given = job.graph.ops[name].resources, assignment.resources
+            with open_resources(job.resource_defs, needed, given, assignment.run_id, _ignore) as resources:
+                attempt = _attempt(job, assignment, inputs, config, resources, storage, passed)
+    except Ended:
+        raise
     except (StepError, KeyboardInterrupt) as error:
         attempt = Attempt(error=error_info(error), start=begun, end=time.time())
     start, end = utc(attempt.start), utc(attempt.end)

@@ -30,7 +30,7 @@ import subprocess
 import sys
 import threading
 import time
-from podgraph import In, Nothing, Out, Output, graph, job, op
+from podgraph import In, Nothing, Out, Output, graph, job, op, resource
 
 print("no line end", end="")
 
@@ -110,6 +110,23 @@ def wait():
     signal.signal(signal.SIGTERM, told)
     print("waiting", flush=True)
     time.sleep(30)
+
+@resource
+def opened():
+    yield 1
+    print("resource closed", flush=True)
+
+@op(required_resource_keys={"opened"})
+def stay():
+    try:
+        print("staying", flush=True)
+        time.sleep(60)
+    finally:
+        print("put away", flush=True)
+
+@job(resource_defs={"opened": opened})
+def told_to_end():
+    stay()
 
 @graph
 def values():
@@ -322,6 +339,21 @@ def test_a_signal_ends_it_at_once_while_it_waits(pod: Pod) -> None:
         process.send_signal(signal.SIGTERM)
         end = ended(pod, process)
     assert (end.code, end.text) == (128 + signal.SIGTERM, "")
+
+
+@pytest.mark.parametrize("keep_log", [False, True])
+def test_a_signal_ends_an_op_and_what_it_has_opened_is_put_away(pod: Pod, keep_log: bool) -> None:
+    more = {"storage": f"file://{pod.folder}/store", "prefix": "p", "keep_log": True} if keep_log else {}
+    with pod.start("stay", job="told_to_end", **more) as process:
+        assert process.stdout is not None
+        while "staying" not in process.stdout.readline():
+            assert process.poll() is None
+        process.send_signal(signal.SIGTERM)
+        end = ended(pod, process)
+    assert (end.code, end.text) == (128 + signal.SIGTERM, ""), "no record: why it ended is in the pod's status"
+    assert end.out.split("\n")[:2] == ["put away", "resource closed"]
+    assert "told to end while its step ran" in end.out
+    assert RECORD_MARK not in end.out
 
 
 def test_a_long_graph_stands_before_the_record_that_tells_of_it(pod: Pod) -> None:
