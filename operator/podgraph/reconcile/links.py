@@ -10,6 +10,7 @@ import ipaddress
 import logging
 import resource
 import secrets
+import socket
 import ssl
 import tempfile
 from collections.abc import AsyncIterator, Callable
@@ -143,7 +144,10 @@ class Links:
         key = self.invitation.guest(words) if self.invitation is not None else None
         if key is not None:
             uid, pod = key
-            self._known.setdefault(uid, {})[pod] = peer
+            before = self._known.setdefault(uid, {}).get(pod)
+            self._known[uid][pod] = peer
+            if before is not None:  # each has one: no pod is to take the room of others
+                before.abort()
             if key in self._logs:
                 self._logs[key][1]()
             if text := self._unheard.pop(key, ""):
@@ -181,6 +185,7 @@ class _Peer(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)  # uvloop's is none of asyncio's classes
+        transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)  # a node may be lost
         if not self._links.came(self):
             self.abort()
             return

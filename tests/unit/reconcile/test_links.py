@@ -143,6 +143,16 @@ async def test_a_job_that_is_forgotten_has_no_links(links: Links) -> None:
     await asyncio.to_thread(other.say, "still here")
 
 
+async def test_a_pod_has_one_link(links: Links, said: Said) -> None:
+    first, second = await linked(links), Link(invited(links))
+    await asyncio.to_thread(second.say, "from the second")
+    await until(lambda: said)
+    assert links.count == 1
+    assert await asyncio.to_thread(first.hear, 5) is None
+    links.tell("u1", "a-1", "to the second")
+    assert await asyncio.to_thread(second.hear, 5) == "to the second"
+
+
 async def test_there_is_room_for_so_many(links: Links) -> None:
     kept = [await linked(links, pod=f"p-{n}") for n in range(3)]
     late = Link(invited(links, pod="late"))
