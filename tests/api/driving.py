@@ -17,6 +17,7 @@ from podgraph.cluster.client import Client
 from podgraph.definition.errors import DefinitionError
 from podgraph.definition.jobs import JobDefinition
 from podgraph.planning.names import ASSIGNMENT, JOB_UID_LABEL, OP_ANNOTATION
+from podgraph.planning.run import Run
 from podgraph.planning.storage import Storage
 from podgraph.reconcile.controller import Controller
 from podgraph.reconcile.links import Links
@@ -112,6 +113,11 @@ class Driver:
     def steps(self, name: str = "j") -> Obj:
         """The records of the Job's steps."""
         return self.status(name).get("steps") or {}
+
+    def records(self, uid: str) -> Mapping[str, Any]:
+        """What the controller knows of a Job's steps, before it has written it."""
+        run = self.controller and self.controller._jobs[uid].run
+        return run.steps.records if isinstance(run, Run) and run.steps is not None else {}
 
     def pod(self, op: str) -> Obj | None:
         """The pod of an op ("" for the resolve pod) of any Job, or None."""

@@ -440,13 +440,16 @@ async def test_a_registry_that_does_not_answer_is_waited_for() -> None:
         job = drive.apply(ops=[op("a"), op("b")])
         uid, name = job["metadata"]["uid"], (await drive.pod_of("a"))["metadata"]["name"]
         drive.finish("b", "result=1")
-        await drive.fake.until(lambda: drive.status(), what="a first status")
-        clock.now += 20  # more than there may be between two writes
         drive.fake.wait_pod("default", name, "ErrImagePull", "dial tcp: i/o timeout")
+        await drive.fake.until(
+            lambda: "a" in drive.records(uid) and drive.records(uid)["a"].reason, what="the kubelet's reason"
+        )
+        clock.now += 20  # more than there may be between two writes
+        assert drive.controller is not None
+        drive.controller.queue.add(uid)
         record = await drive.step("a", "Starting")
         await drive.fake.until(lambda: drive.steps()["a"].get("reason") == "ErrImagePull", what="the kubelet's reason")
         assert record["podUID"]
-        assert drive.controller is not None
         clock.now += 31
         drive.controller.queue.add(uid)  # as the queue does by itself after so long
         status = await drive.finished()

@@ -681,7 +681,7 @@ async def test_pods_run_by_themselves(api, fake):
         for name in ("good", "bad", "waits"):
             await api("POST", PODS, pod(name))
         await fake.until(lambda: len(kubelet.finished) == 3)
-        assert fake.get("pods", "default", "waits")["status"]["phase"] == "Running"
+        await fake.until(lambda: fake.get("pods", "default", "waits")["status"]["phase"] == "Running")
         await api.patch(PODS + "/waits", {"metadata": {"annotations": {"go": "1"}}})
         await fake.until(lambda: len(kubelet.finished) == 4)
     phases = {p["metadata"]["name"]: p["status"]["phase"] for p in fake.objects("pods")}

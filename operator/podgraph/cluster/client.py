@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import time
 from collections.abc import AsyncIterator, Collection, Iterable, Mapping
 from typing import Any
 from urllib.parse import quote
@@ -328,7 +329,7 @@ class Client:
         for attempt in range(_ATTEMPTS):
             last = attempt == _ATTEMPTS - 1
             pause = random.uniform(0.5, 1.0) * 0.2 * 2**attempt
-            begun = asyncio.get_running_loop().time()
+            begun = time.monotonic()
             try:
                 async with self.session.request(method, path, data=data, headers=headers) as answer:
                     content = await answer.read()

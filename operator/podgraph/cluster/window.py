@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import time
 from collections import deque
 from collections.abc import AsyncIterator
 
@@ -31,7 +32,7 @@ class Window:
     async def turn(self, key: str) -> AsyncIterator[None]:
         """Wait for a turn and have it for as long as the block runs."""
         loop = asyncio.get_running_loop()
-        if self._waiting or not self._has_room(loop.time()):
+        if self._waiting or not self._has_room():
             future: asyncio.Future[None] = loop.create_future()
             self._waiting.setdefault(key, deque()).append(future)
             try:
@@ -52,28 +53,32 @@ class Window:
         self.size = min(self._most, self.size + 1 / self.size)
 
     def busy(self, since: float, pause: float) -> None:
-        """Say that a request sent at `since` (the loop's time) was turned away; others wait `pause` seconds.
+        """Say that a request sent at `since` (`time.monotonic`) was turned away; others wait `pause` seconds.
 
         Many that were under way together are turned away together; they count once.
         """
-        loop = asyncio.get_running_loop()
-        now = loop.time()
+        now = time.monotonic()  # the loop's own time stands still while it works
         if since >= self._lowered_at:
             self.size, self._lowered_at = max(1.0, self.size / 2), now
         if now + pause > self._open_at:
             self._open_at = now + pause
-            loop.call_at(self._open_at, self._let_in)
+            asyncio.get_running_loop().call_later(pause, self._open, self._open_at)
 
-    def _has_room(self, now: float) -> bool:
-        return self._under_way < int(self.size) and now >= self._open_at
+    def _open(self, at: float) -> None:
+        """End a pause, if no longer one has begun since; the loop may be a moment early."""
+        if at == self._open_at:
+            self._open_at = 0.0
+            self._let_in()
+
+    def _has_room(self) -> bool:
+        return self._under_way < int(self.size) and time.monotonic() >= self._open_at
 
     def _leave(self) -> None:
         self._under_way -= 1
         self._let_in()
 
     def _let_in(self) -> None:
-        now = asyncio.get_running_loop().time()
-        while self._waiting and self._has_room(now):
+        while self._waiting and self._has_room():
             key = next(iter(self._waiting))
             line = self._waiting.pop(key)
             future = line.popleft()
