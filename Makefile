@@ -63,14 +63,11 @@ lint: setup ## ruff, mypy, import-linter, and that nothing generated is stale
 	@$(BIN)/uv lock --check --quiet
 	@python3 charts/generate.py --check
 
-# What needs no cluster shares the cores; what runs on the cluster takes turns on the one operator there.
-PARALLEL := $(BIN)/pytest -q -n auto --dist worksteal --doctest-modules operator tests
-
-test-fast: lint ## All tests that need neither a cluster nor a browser
-	@$(PARALLEL) -m "not cluster and not browser"
+test-fast: lint ## All tests that need neither a cluster nor a browser, on all cores
+	@$(BIN)/pytest -q -n auto --dist worksteal --doctest-modules operator tests -m "not cluster and not browser"
 
 test: lint $(if $(OWN),demo) ## The demo and all tests, on a real cluster (its own, or all tests with KUBECONFIG=...)
-	@$(PARALLEL) -m "not cluster"
+	@$(BIN)/pytest --doctest-modules operator tests -m "not cluster"
 	@$(BIN)/pytest -m cluster tests
 
 # All parts of the bench but `local` and `page` need a cluster.
