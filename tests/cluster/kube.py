@@ -89,7 +89,8 @@ class Kube:
         self.run("delete", kind, name, "--wait=false", "--ignore-not-found")
 
     def logs(self, pod: str) -> str:
-        """Return a pod's log."""
+        """Return a pod's log, once the kubelet has it: the Job may be over before it says that the pod runs."""
+        self.wait_for(f"the begin of pod {pod}", lambda: self.get("pod", pod)["status"]["phase"] != "Pending", 30)
         return self.run("logs", pod)
 
     def pods_of(self, job: str) -> dict[str, list[Object]]:

@@ -55,11 +55,11 @@ def test_a_job_of_one_op_has_one_pod(namespace: Kube) -> None:
     [pod] = pods["first"]
     assert pod["metadata"]["labels"]["podgraph.dev/op"] == "first"
     assert job["status"]["steps"]["first"]["podUID"] == pod["metadata"]["uid"]
-    words = [line for line in namespace.logs(pod["metadata"]["name"]).splitlines() if "::podgraph-" not in line]
-    assert words == ["the code is read", "attempt 0"]
-    namespace.wait_for(
+    namespace.wait_for(  # the kubelet is behind
         "the pod's end", lambda: namespace.pods_of("j")["first"][0]["status"]["phase"] == "Succeeded"
     )  # fmt: skip
+    words = [line for line in namespace.logs(pod["metadata"]["name"]).splitlines() if "::podgraph-" not in line]
+    assert words == ["the code is read", "attempt 0"]
 
 
 @pytest.mark.usefixtures("operator")

@@ -234,8 +234,8 @@ def test_what_leaves_a_shared_pod_is_stored_and_its_log_kept(namespace: Kube, st
         assert outputs_of(job, "size") == {"result": 10_000_000}, namespace.describe("stored")
         assert "outputs" not in job["status"]["steps"]["load"], "it never left the pod"
         below = f"{namespace.namespace}/stored/{job['metadata']['uid']}"
-        found = [name.removeprefix(f"{below}/") for name in folder.files()]
-        assert found == ["@p/1/log.txt", "@p/1/ops/both/1/result", "size/1/log.txt"]
+        expected = [f"{below}/{key}" for key in ("@p/1/log.txt", "@p/1/ops/both/1/result", "size/1/log.txt")]
+        namespace.wait_for("all that is stored, the last step's log too", lambda: folder.files() == expected)
         assert "words of both" in folder.text(f"{below}/@p/1/log.txt")
         namespace.delete("pgj", "stored")
         namespace.wait_for("the deletion of what it stored", lambda: not folder.files(), SECONDS)

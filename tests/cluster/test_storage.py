@@ -356,6 +356,7 @@ def test_logs_outlive_their_pods(place: Place) -> None:
         if op:
             key = f"{place.kube.namespace}/{name}/{uid}/{op}/1/log.txt"
             text = f"last words of {op}\n"
+            place.kube.wait_for(f"the kept log of {op}", lambda key=key: any(key in it for it in place.objects()))
             assert place.read(key).replace("\r", "").endswith(text), op
             said = re.sub("::podgraph-.*\n", "", place.kube.logs(pod["metadata"]["name"]))  # its words to the operator
             assert said.endswith(text)

@@ -14,6 +14,7 @@ import pytest
 
 from api.fake import RESOURCES
 from podgraph.planning.names import JOB_UID_LABEL, MANAGED_BY, MANAGED_BY_LABEL, POD_LABEL, step_container
+from podgraph.server import log_api
 from podgraph.server.security import MOST_BODY
 from web.serving import Served, serving
 
@@ -133,6 +134,18 @@ async def test_a_step_in_a_shared_pod_is_told_by_its_container(served: Served, h
         assert await answer.text() == "both say it\n"
     asked = [request.query for request in served.fake.requests if request.path.endswith("/pods/a-p/log")]
     assert [query["container"] for query in asked] == [step_container("two")]
+
+
+async def test_a_log_is_waited_for_that_the_kubelet_has_not_yet(
+    served: Served, http: aiohttp.ClientSession, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    served.pod(served.job("early", "Succeeded"), "one", "hello\n")
+    served.fake.fault("GET", "/log$", status=400, times=2)
+    async with http.get("/api/runs/default/early/log?step=one") as answer:
+        assert (answer.status, await answer.text()) == (200, "hello\n")
+    monkeypatch.setattr(log_api, "_BEGIN_SECONDS", 0.0)
+    served.fake.fault("GET", "/log$", status=400, times=2)
+    assert (await refusal(http, "/api/runs/default/early/log?step=one", method="GET"))[0] == 502
 
 
 async def test_why_there_is_no_log(served: Served, http: aiohttp.ClientSession) -> None:

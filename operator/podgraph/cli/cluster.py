@@ -102,7 +102,7 @@ class Cluster:
         try:
             current = self.get(wanted["metadata"]["name"])
         except DefinitionError as error:
-            if error.reason != "Not Found":
+            if error.reason != "NotFound":
                 raise
             return self.create(wanted), "made"
         spec = {key: value for key, value in wanted["spec"].items() if key not in kept}
@@ -216,7 +216,8 @@ def _told(what: str) -> Iterator[None]:
     try:
         yield
     except ApiException as error:
-        raise DefinitionError(error.reason or "ApiError", f"cannot {what}: {_message(error)}") from None
+        reason = (error.reason or "ApiError").replace(" ", "")  # HTTP's phrase: "Not Found"
+        raise DefinitionError(reason, f"cannot {what}: {_message(error)}") from None
     except urllib3.exceptions.HTTPError as error:
         host = client.Configuration.get_default_copy().host
         cause = getattr(error, "reason", None) or error

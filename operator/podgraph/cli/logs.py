@@ -57,8 +57,20 @@ def _print_now(cluster: Cluster, job: Job, step: str) -> dict[str, str]:
         if steps.get(name, {}).get("state", "Pending") in ("Pending", "Waiting", "Starting"):
             continue  # its container has said nothing yet
         heard[name] = pod
-        _print_lines(cluster.log(pod, False), name, step)
+        _print_lines(_log(cluster, pod), name, step)
     return heard
+
+
+def _log(cluster: Cluster, pod: str) -> list[str]:
+    """Return the log of a pod that has run: its step may be over a moment before the kubelet knows that it began."""
+    until = time.monotonic() + _LAST_SECONDS
+    while True:
+        try:
+            return list(cluster.log(pod, False))
+        except DefinitionError as error:
+            if error.reason != "BadRequest" or time.monotonic() > until:
+                raise
+            time.sleep(_RETRY_SECONDS)
 
 
 def _follow(cluster: Cluster, job: Job, step: str) -> tuple[Job, dict[str, str]]:

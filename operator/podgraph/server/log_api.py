@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
-from collections.abc import AsyncIterator
+import time
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Request
@@ -20,6 +22,8 @@ __all__ = ["log_api"]
 
 _TAIL = 10_000  # lines the page shows; all of them are there to be downloaded
 _FROM_STORAGE = "[from the Job's storage, as the step's pod is gone]\n"
+
+_BEGIN_SECONDS, _PAUSE_SECONDS = 2.0, 0.1
 
 log_api = APIRouter(prefix="/api/runs", responses={status: {"model": Problems} for status in (404, 422)})
 
@@ -46,7 +50,8 @@ async def run_log(
     named = [item for item in own if item["pod"] == pod] if pod else own[-1:]
     tail, begin, source = 0 if download else _TAIL, "", "pod"
     if named:
-        parts = own_words(visitor.client.log_bytes(namespace, named[0]["pod"], follow, tail, named[0]["container"]))
+        where = named[0]["pod"], follow, tail, named[0]["container"]
+        first, parts = await _begun(lambda: own_words(visitor.client.log_bytes(namespace, *where)))
     else:
         record = ((job.get("status") or {}).get("steps") or {}).get(step) or {}
         storage = (job.get("status") or {}).get("storage") or {}
@@ -54,7 +59,7 @@ async def run_log(
             raise ApiError(404, "NoLog", why_none(job, step))
         parts = kept_log(visitor.client, job, step, tail, request.is_disconnected)
         begin, source = "" if download else _FROM_STORAGE, "storage"
-    first = await anext(parts, b"")
+        first = await anext(parts, b"")
 
     async def stream() -> AsyncIterator[bytes]:
         yield begin.encode() + first
@@ -72,3 +77,16 @@ async def run_log(
         file = re.sub(r"[^A-Za-z0-9_.-]", "_", f"{name}-{step}")[:150]
         headers["Content-Disposition"] = f'attachment; filename="{file}.log"'
     return StreamingResponse(stream(), media_type="text/plain; charset=utf-8", headers=headers)
+
+
+async def _begun(opened: Callable[[], AsyncGenerator[bytes]]) -> tuple[bytes, AsyncGenerator[bytes]]:
+    """Return a log's first part, and the rest: a step may be over a moment before the kubelet knows that it began."""
+    until = time.monotonic() + _BEGIN_SECONDS
+    while True:
+        parts = opened()
+        try:
+            return await anext(parts, b""), parts
+        except ApiError as error:
+            if error.status != 400 or time.monotonic() > until:
+                raise
+            await asyncio.sleep(_PAUSE_SECONDS)

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from podgraph.cli import logs
 from podgraph.cli.cluster import Cluster
 from podgraph.cli.logs import _print_lines, print_logs
 from podgraph.definition.errors import DefinitionError
@@ -88,6 +89,28 @@ def test_logs_are_followed_from_each_pods_start(capsys: pytest.CaptureFixture[st
     print_logs(Quick(), "j", "", True)  # type: ignore[arg-type]
     out, err = capsys.readouterr()
     assert (sorted(out.splitlines()), err) == (["one | said in p1", "two | said in p2"], "")
+
+
+class Over(Quick):
+    """A Job that is over before the kubelet knows that the second step's pod has begun."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.looks = 1
+
+    def step_pods(self, job: dict[str, Any]) -> dict[str, str]:
+        return {"one": "p1", "two": "p2"}
+
+
+def test_a_log_is_waited_for_that_the_kubelet_has_not_yet(capsys: pytest.CaptureFixture[str]) -> None:
+    print_logs(Over(), "j", "", False)  # type: ignore[arg-type]
+    assert capsys.readouterr().out == "one | said in p1\ntwo | said in p2\n"
+
+
+def test_one_that_it_never_has_is_told_of(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(logs, "_LAST_SECONDS", 0.0)
+    with pytest.raises(DefinitionError, match="the container is waiting to start"):
+        print_logs(Over(), "j", "two", False)  # type: ignore[arg-type]
 
 
 def test_one_step_is_followed_alone(capsys: pytest.CaptureFixture[str]) -> None:
