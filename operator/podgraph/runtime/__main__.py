@@ -86,6 +86,10 @@ def _work_ahead(assignment: Assignment, out: Out, link: Link) -> Record:
             open_storage(assignment.storage)
         whole = whole_assignment(assignment, link)
     if whole is not None and whole.op:
+        if assignment.keep_log:
+            from podgraph.runtime.logs import keep_below
+
+            keep_below(whole.prefix)
         return work(whole, out, link, job)
     if record is not None:
         return record
@@ -142,7 +146,8 @@ def run() -> None:
     if assignment.keep_log:
         from podgraph.runtime.logs import keep_log
 
-        code = keep_log(assignment.storage, lambda: _kept_below(assignment))
+        # That of a pod that only tells the graph is nobody's.
+        code = keep_log(assignment.storage, assignment.prefix if assignment.op or not assignment.ahead else "")
     if code is None:
         try:
             code = main(assignment)
@@ -151,16 +156,6 @@ def run() -> None:
             code = EXIT_CODE
     _flush()
     os._exit(code)
-
-
-def _kept_below(assignment: Assignment) -> str:
-    """Return the key below which the log goes, "" for nowhere: a pod that only told the graph was no step's."""
-    if assignment.op or not assignment.ahead:
-        return assignment.prefix
-    from podgraph.runtime.ahead import read_assignment
-
-    now = read_assignment()
-    return now.prefix if now is not None and now.op else ""
 
 
 def _flush() -> None:

@@ -14,14 +14,14 @@ import signal
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from typing import IO, Any
 
 from podgraph.runtime.out import keep_for_pod
 from podgraph.runtime.protocol import StepError
 from podgraph.runtime.storage import CHUNK, Storage, open_storage
 
-__all__ = ["LOG", "keep_log", "read_shown", "show_logs"]
+__all__ = ["LOG", "keep_below", "keep_log", "read_shown", "show_logs"]
 
 LOG = "log.txt"
 """The last part of a log's key; no output can be named so."""
@@ -31,39 +31,57 @@ _REST_SECONDS = 1.0
 _PIECE = 1 << 16
 
 
-def keep_log(url: str, prefix: Callable[[], str]) -> int | None:
+_below: list[int] = []
+
+
+def keep_log(url: str, prefix: str) -> int | None:
     """Go on in a child (there this returns None) and keep its output; return the exit status that the pod is to have.
 
-    At the end `prefix` tells the key below which the output goes; "" for nowhere.
+    The output goes below the key `prefix`, "" for nowhere, or what the child has said to :func:`keep_below`.
     To be called before there are any threads. A log that cannot be stored is told in the pod's own log, and does not
     fail the step.
     """
-    (out, out_end), (told, told_end) = os.pipe(), os.pipe()
+    (out, out_end), (told, told_end), (below, below_end) = os.pipe(), os.pipe(), os.pipe()
     child = os.fork()
     if child == 0:
         os.dup2(told_end, 1)
         keep_for_pod()  # what it tells the operator is no part of the log
         os.dup2(out_end, 1)
         os.dup2(out_end, 2)
-        for end in (out, out_end, told, told_end):
+        for end in (out, out_end, told, told_end, below):
             os.close(end)
+        _below.append(below_end)
         return None
-    os.close(out_end)
-    os.close(told_end)
+    for end in (out_end, told_end, below_end):
+        os.close(end)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda number, _: _pass_on(child, number))
     with tempfile.TemporaryFile() as copy:
         status = _follow(child, out, told, copy)
         copy.seek(0)
-        below = prefix()
-        if not below:
+        prefix = _said_to(below) or prefix
+        if not prefix:
             return status
         try:
-            with open_storage(url).writing(f"{below}/{LOG}") as file:
+            with open_storage(url).writing(f"{prefix}/{LOG}") as file:
                 shutil.copyfileobj(copy, file, CHUNK)
         except StepError as error:
             sys.stderr.write(f"podgraph: the step's log is not kept: {error.message}\n")
     return status
+
+
+def keep_below(prefix: str) -> None:
+    """Say, in the child, where the output goes: a pod that was started ahead may learn whose it is by its link."""
+    for end in _below:
+        os.write(end, prefix.encode())
+
+
+def _said_to(below: int) -> str:
+    os.set_blocking(below, False)  # what the step has started may hold the other end still
+    try:
+        return os.read(below, _PIECE).decode()
+    except BlockingIOError:
+        return ""
 
 
 def show_logs(storage: Storage, prefix: str, attempts: Mapping[str, int], nonce: str) -> None:

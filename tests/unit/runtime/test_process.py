@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import json
 import os
 import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 import zipapp
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +21,7 @@ from typing import Any
 import pytest
 
 import podgraph
+from podgraph.reconcile.links import Links
 from podgraph.runtime.protocol import RECORD_MARK, Assignment, Record, record_text_in
 from podgraph.runtime.reports import reports_in, unpack_states
 from podgraph.runtime.resolve import from_log, unpack
@@ -494,6 +499,43 @@ def test_a_log_is_kept_and_passed_on(pod: Pod, op: str, code: int, kept: str) ->
     passed_on, mark, _ = ended.out.partition(RECORD_MARK)
     assert passed_on == log
     assert bool(mark) == (op != "crash")
+
+
+@contextlib.contextmanager
+def linked(text: str) -> Iterator[tuple[str, list[str]]]:
+    """An operator that tells a pod this once it comes: where it is reached, and what the pod says."""
+    said: list[str] = []
+    links, loop, over = Links(lambda _uid, _pod, lines: said.extend(lines)), asyncio.new_event_loop(), asyncio.Event()
+    ready = threading.Event()
+
+    async def serve() -> None:
+        async with links.serving("127.0.0.1:0"):
+            links.tell("u1", "p", text)
+            ready.set()
+            await over.wait()
+
+    thread = threading.Thread(target=loop.run_until_complete, args=(serve(),))
+    thread.start()
+    assert ready.wait(10)
+    assert links.invitation is not None
+    try:
+        yield links.invitation.to("u1", "p"), said
+    finally:
+        loop.call_soon_threadsafe(over.set)
+        thread.join(10)
+        loop.close()
+
+
+def test_what_a_pod_is_told_by_its_link_needs_no_file(pod: Pod) -> None:
+    kept = {"file": "job.py", "job": "kept", "storage": f"file://{pod.folder}/store", "keep_log": True}
+    with linked(Assignment("speak", "own", "run-1", prefix="of/speak", **kept).to_text()) as (where, said):
+        end = pod.run(ahead=60, link=where, **kept)
+    assert (end.code, end.record.outcome, end.record.nonce) == (0, "Succeeded", "own")
+    assert [line.split("::")[1].split()[0] for line in said] == ["podgraph-record"] * 2, "the graph, and the end"
+    assert record_text_in(said, "own") == end.text
+    [log] = (pod.folder / "store").rglob("log.txt")
+    assert log.relative_to(pod.folder / "store").as_posix() == "of/speak/log.txt"
+    assert log.read_text() == "no line endto stdout\nto stderr\nof a child\n"
 
 
 def test_a_log_that_cannot_be_kept_fails_no_step(pod: Pod) -> None:
