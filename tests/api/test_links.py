@@ -114,6 +114,24 @@ async def test_an_operator_that_starts_anew_hears_old_pods_by_their_logs(drive: 
         await drive.stop()
 
 
+async def test_the_pod_of_an_attempt_that_failed_stays_though_the_job_is_over_before_it_exits(drive: Driver) -> None:
+    await begun(drive)
+    failed = pods(drive, "a")[0]
+    await say(await linked(failed), failed, "Failed", reason="OpFailed", message="not yet")
+    second = await drive.fake.until(lambda: next(iter(pods(drive, "a")[1:]), None), what="the second attempt")
+    await say(await linked(second), second, outputs={"result": 1})
+    for op, value in (("b", 2), ("c", 3)):
+        pod = await drive.pod_of(op)
+        await say(await linked(pod), pod, outputs={"result": value})
+    await drive.finished()
+    drive.fake.run_pod("default", failed["metadata"]["name"])  # the kubelet is behind: it has only begun
+    await asyncio.sleep(0.1)
+    name = failed["metadata"]["name"]
+    drive.fake.finish_pod("default", name, 1, "")
+    await asyncio.sleep(0.2)
+    assert name not in [request.path.rpartition("/")[2] for request in drive.fake.calls("DELETE", "/pods/")]
+
+
 async def test_a_failure_is_heard_as_well(drive: Driver) -> None:
     await begun(drive)
     for _ in range(2):

@@ -32,6 +32,8 @@ from podgraph.runtime.step import utc
 
 __all__ = ["Attempts"]
 
+EXIT_SECONDS = 60
+"""How long a pod that has told its result may take to exit."""
 MAX_ASSIGNMENT = 131_072
 
 Pods = Mapping[str, Pod]
@@ -60,7 +62,8 @@ class Attempts:
         self._stuck: dict[str, float] = {}  # steps whose pod cannot start, and since when
         self._gone: set[str] = set()
         self._followed: set[str] = set()
-        self._told: dict[str, str] = {}  # results by pod that came by the log
+        self._told: dict[str, str] = {}  # results by pod that came by its link or log
+        self.exits: dict[str, float] = {}  # pods that have told their result, and until when they may exit
         self._lines: dict[str, list[str]] = {}  # of script ops, until all are there
         self._warned: set[str] = set()
         self._waiting = WaitingPods(steps, maker, spec)
@@ -96,6 +99,7 @@ class Attempts:
             if self._pod_of[step] == name and record.state in ("Starting", "Running"):
                 seen = Seen(Phase.ENDED, started_at=record.start_time, finished_at=_second(now), text=text)
                 self._finish(step, seen, now, actions)
+                self.exits[name] = now + EXIT_SECONDS
         for name in changed:
             if name in self._step_of:
                 self._look(self._step_of[name], name, pods.get(name), now, actions)
@@ -188,7 +192,7 @@ class Attempts:
             return
         if record.state in TERMINAL or record.state == "UpForRetry" or self._pod_of[step] != name:
             if pod is not None:
-                self._look_after(step, pod, actions)
+                self._look_after(step, pod, now, actions)
             return
         if pod is None:
             self._missing(step, name, now, actions)
@@ -219,11 +223,13 @@ class Attempts:
             if not self._give_up(step, pod, seen, now, actions):
                 self._follow(step, seen, actions)
 
-    def _look_after(self, step: str, pod: Pod, actions: Actions) -> None:
+    def _look_after(self, step: str, pod: Pod, now: float, actions: Actions) -> None:
         """Look at a pod whose attempt is over: it is on its way out, or came late and nobody waits for it."""
         record, seen = self.steps.records[step], observe(pod)
+        if seen.phase is Phase.ENDED:
+            self.exits.pop(pod.metadata.name, None)
         if record.pod_uid != pod.metadata.uid:
-            if is_alive(pod):
+            if is_alive(pod) and now >= self.exits.get(pod.metadata.name, 0.0):
                 actions.deletes.append(pod.metadata.name)
         elif seen.phase is Phase.ENDED:
             if lingers(pod):

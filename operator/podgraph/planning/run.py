@@ -16,7 +16,7 @@ from podgraph.flow import TERMINAL
 from podgraph.planning import manifests, names
 from podgraph.planning.actions import Actions, Settings
 from podgraph.planning.admission import check_priorities
-from podgraph.planning.attempts import Attempts
+from podgraph.planning.attempts import EXIT_SECONDS, Attempts
 from podgraph.planning.conditions import Conditions
 from podgraph.planning.defined import Defined, Frozen
 from podgraph.planning.execution import Control, ExecutionSpec, one_pod_section, read_control
@@ -46,8 +46,6 @@ from podgraph.selection import select
 
 __all__ = ["Run"]
 
-EXIT_SECONDS = 60
-"""How long the pod of an ended step may take to exit once the Job is over."""
 
 _QUIET = ("Pending", "Waiting", "Running", "Succeeded")
 """States of steps of which there is nothing to say."""
@@ -333,6 +331,9 @@ class Run:
             completed = ended.get(pod.metadata.uid)
             if completed is not None and is_alive(pod):
                 found[name] = seconds_of(completed) + EXIT_SECONDS
+        for name, until in (self._attempts.exits if isinstance(self._attempts, Attempts) else {}).items():
+            if name in pods and is_alive(pods[name]):  # an attempt before the last one's
+                found.setdefault(name, until)
         name = self._resolver.let_go(pods, actions)
         if self.completed is not None and name and is_alive(pods[name]):
             found.setdefault(name, seconds_of(self.completed) + EXIT_SECONDS)
