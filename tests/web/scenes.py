@@ -154,7 +154,8 @@ def _past(served: Served, now: float, number: int) -> None:
     states = ("Succeeded", "Succeeded", "Succeeded", "Failed", "Succeeded", "Canceled", "Succeeded", "Refused")
     state = states[number % 8]
     begun = now - 3600 * (number + 2) - 37 * (number % 5)
-    name = f"hourly-sales-{int(begun // 3600 * 3600)}" if number % 3 else f"train-forecast-{number:02x}9f3c"
+    hour = int((now // 3600 - number - 2) * 3600)  # its own also in the first minutes of one
+    name = f"hourly-sales-{hour}" if number % 3 else f"train-forecast-{number:02x}9f3c"
     definition = "daily-sales" if number % 3 else "train-forecast"
     labels: dict[str, str] = {
         "team": "data",
