@@ -11,6 +11,10 @@ export default defineConfig({
     cssTarget: ["chrome123", "firefox120", "safari17.5"], // those that know light-dark()
     assetsInlineLimit: 0, // the page's policy takes no inline scripts
     modulePreload: { polyfill: false },
+    rolldownOptions: {
+      // One file for all that the first look needs: each further one is a further question to the server.
+      output: { codeSplitting: { groups: [{ name: "first", test: /src\/main\.tsx/, includeDependenciesRecursively: true }] } },
+    },
     chunkSizeWarningLimit: 1600, // elk's worker, which is loaded with the first graph
   },
   server: { proxy: { "/api": { target: "http://localhost:3000", changeOrigin: true } } },

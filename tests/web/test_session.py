@@ -44,7 +44,7 @@ def test_sign_in_and_out(browser: Browser) -> None:
         assert ("t-jane" in kept, "podgraph=" in kept) == (False, False)
         # What the token may do no more is known at the next question.
         server.do(lambda served: served.fake.people.tokens.clear())
-        page.get_by_role("link", name="mine", exact=True).click()
+        visit.go("/runs/team-a/mine")
         expect(page.get_by_label("Kubernetes token")).to_be_visible(timeout=45_000)
         server.do(lambda served: served.fake.people.tokens.update({"t-jane": "jane"}))
         page.get_by_label("Kubernetes token").fill("t-jane")

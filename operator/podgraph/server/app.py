@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import html
-import json
 import logging
 from collections.abc import AsyncIterator, Collection
 from pathlib import Path
@@ -25,15 +23,16 @@ from podgraph.server.log_api import log_api
 from podgraph.server.makers import makers
 from podgraph.server.run_list import run_list
 from podgraph.server.security import LOCAL_HOSTS, Guard
-from podgraph.server.sessions import session_api, session_of
+from podgraph.server.sessions import session_api
 from podgraph.server.state import State
+from podgraph.server.told import told_with
 from podgraph.server.visitors import SignedOut, ends
 
 __all__ = ["STATIC", "create_app", "page_is_built", "served_with"]
 
 STATIC = Path(__file__).with_name("static")
 _LOG = logging.getLogger(__name__)
-_NONCE, _SESSION = "__CSP_NONCE__", "__SESSION__"
+_NONCE, _TOLD = "__CSP_NONCE__", "__TOLD__"
 
 
 def page_is_built(static: Path = STATIC) -> bool:
@@ -93,12 +92,8 @@ def create_app(state: State, hosts: Collection[str] = LOCAL_HOSTS, static: Path 
     async def page(request: Request, path: str) -> Response:
         if path.startswith(("api/", "assets/")):
             return _told(404, "NotFound", "there is no such address")
-        try:  # told at once, so that the page need not ask before it shows anything
-            session = json.dumps(session_of(request))
-        except HTTPException:
-            session = ""
-        told = index.replace(_NONCE, request.scope["state"]["nonce"])
-        return HTMLResponse(told.replace(_SESSION, html.escape(session)))
+        with_nonce = index.replace(_NONCE, request.scope["state"]["nonce"])
+        return HTMLResponse(with_nonce.replace(_TOLD, await told_with(request, path)))
 
     return app
 

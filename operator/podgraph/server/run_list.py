@@ -16,7 +16,7 @@ from podgraph.server.summaries import Wanted, order_of, run_summary
 from podgraph.server.views import Runs
 from podgraph.server.visitors import SignedOut, Visitor, ends, visitor_of
 
-__all__ = ["run_list"]
+__all__ = ["page_of_runs", "run_list"]
 
 run_list = APIRouter(prefix="/api/runs", responses={422: {"model": Problems}})
 
@@ -51,7 +51,7 @@ async def runs(
     """Return runs as summaries, the newest first, a page at a time."""
     visitor = visitor_of(request)
     await visitor.state.ready()
-    return await _page(visitor, wanted, before, limit)
+    return await page_of_runs(visitor, wanted, before, limit)
 
 
 @run_list.get("/events", response_class=StreamingResponse)
@@ -68,7 +68,7 @@ async def runs_events(request: Request, wanted: Asked, limit: Limit = 200) -> St
     async def tell() -> AsyncIterator[bytes]:
         with hub.listening() as listener:
             try:
-                yield event("list", await _page(visitor, wanted, "", limit))
+                yield event("list", await page_of_runs(visitor, wanted, "", limit))
                 while True:
                     told = await listener.changes(BEAT_SECONDS)
                     open_to = await visitor.namespaces(jobs.plural, {namespace for namespace, _ in told})
@@ -86,7 +86,8 @@ async def runs_events(request: Request, wanted: Asked, limit: Limit = 200) -> St
     return stream(tell())
 
 
-async def _page(visitor: Visitor, wanted: Wanted, before: str, limit: int) -> Runs:
+async def page_of_runs(visitor: Visitor, wanted: Wanted, before: str, limit: int) -> Runs:
+    """Return `limit` runs that are wanted and that a visitor may see, after `before`. Raises SignedOut, ApiError."""
     found = sorted((await visitor.seen(visitor.state.jobs)).values(), key=order_of, reverse=True)
     if wanted != Wanted():
         found = [job for job in found if wanted.takes(run_summary(job))]

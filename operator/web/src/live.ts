@@ -3,6 +3,7 @@ import { useCallback, useEffect, useRef, useState } from "react";
 import { ask, runPath, type Graph, type Pods, type Run, type Runs, type Steps, type Summary } from "./api";
 import { matches, searchOf, type RunQuery } from "./runs/query";
 import { listen } from "./stream";
+import { takeRuns } from "./told";
 
 /** The time now, told each `every` milliseconds while `on`. */
 export function useNow(every: number, on = true): number {
@@ -27,7 +28,7 @@ export type RunList = { runs: Summary[]; total: number; loading: boolean; error:
 /** Runs that match, the newest first; more of them as `more` is called, changes as they happen. */
 export function useRuns(query: RunQuery): RunList {
   const asked = searchOf(query);
-  const [shown, setShown] = useState<{ runs: Summary[]; total: number; next: string }>({ runs: [], total: 0, next: "" });
+  const [shown, setShown] = useState<Runs>(() => takeRuns() ?? { runs: [], total: 0, next: "" });
   const [loading, setLoading] = useState(true);
   const [error, setError] = useState("");
   const [live, setLive] = useState(false);

@@ -1,5 +1,5 @@
 // One color and one mark for each state, the same everywhere.
-import { Badge } from "@mantine/core";
+import { Mark } from "./parts/mark";
 
 const COLORS: Record<string, string> = {
   Succeeded: "teal",
@@ -25,10 +25,10 @@ export const ACTIVE = new Set(["Running", "Starting", "Stopping"]);
 export const colorOf = (state: string) => COLORS[state] ?? "blue";
 export const cssColor = (state: string) => `var(--mantine-color-${colorOf(state)}-6)`;
 
-export function StateBadge({ state, size = "sm" }: { state: string; size?: string }) {
+export function StateBadge({ state, size = "sm" }: { state: string; size?: "sm" | "lg" }) {
   return (
-    <Badge color={colorOf(state)} variant="light" size={size} radius="sm" tt="none" fw={600} miw="fit-content">
+    <Mark color={colorOf(state)} size={size}>
       {state}
-    </Badge>
+    </Mark>
   );
 }

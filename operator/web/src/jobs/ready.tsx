@@ -1,5 +1,5 @@
 // Whether a JobDefinition can be run.
-import { Badge } from "@mantine/core";
+import { Mark } from "../parts/mark";
 
 const READY: Record<string, [string, string]> = {
   True: ["teal", "Ready"],
@@ -9,9 +9,5 @@ const READY: Record<string, [string, string]> = {
 
 export function Ready({ ready }: { ready: string }) {
   const [color, text] = READY[ready] ?? READY.Unknown!;
-  return (
-    <Badge color={color} variant="light" radius="sm" tt="none" size="sm" miw="fit-content">
-      {text}
-    </Badge>
-  );
+  return <Mark color={color}>{text}</Mark>;
 }

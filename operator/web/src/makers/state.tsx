@@ -1,6 +1,6 @@
 // Whether a schedule or sensor makes Jobs now, and if not, why.
-import { Badge } from "@mantine/core";
 import type { Maker } from "../api";
+import { Mark } from "../parts/mark";
 
 export function stateOf(maker: Maker): [color: string, text: string] {
   if (maker.ready === "False") return ["red", maker.reason || "Not ready"];
@@ -8,11 +8,11 @@ export function stateOf(maker: Maker): [color: string, text: string] {
   return maker.ready === "True" ? ["teal", "On"] : ["gray", "Not read yet"];
 }
 
-export function MakerState({ maker, size = "sm" }: { maker: Maker; size?: string }) {
+export function MakerState({ maker, size = "sm" }: { maker: Maker; size?: "sm" | "lg" }) {
   const [color, text] = stateOf(maker);
   return (
-    <Badge color={color} variant="light" radius="sm" tt="none" size={size} miw="fit-content" title={maker.message}>
+    <Mark color={color} size={size} title={maker.message}>
       {text}
-    </Badge>
+    </Mark>
   );
 }

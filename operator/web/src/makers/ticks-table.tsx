@@ -1,8 +1,9 @@
 // What became of the last ticks.
-import { Anchor, Badge, Table, Text } from "@mantine/core";
+import { Anchor, Table, Text } from "@mantine/core";
 import { Link } from "wouter";
 import { runPath, type Maker } from "../api";
 import { moment } from "../format";
+import { Mark } from "../parts/mark";
 
 const COLORS: Record<string, string> = { Created: "teal", Failed: "red", Skipped: "gray" };
 
@@ -29,9 +30,7 @@ export function TicksTable({ maker, now }: { maker: Maker; now: number }) {
               {moment(tick.time, now)}
             </Table.Td>
             <Table.Td>
-              <Badge color={COLORS[tick.outcome] ?? "gray"} variant="light" radius="sm" tt="none" size="sm" miw="fit-content">
-                {tick.outcome}
-              </Badge>
+              <Mark color={COLORS[tick.outcome] ?? "gray"}>{tick.outcome}</Mark>
             </Table.Td>
             <Table.Td className="break">
               {tick.job && tick.outcome === "Created" ? (

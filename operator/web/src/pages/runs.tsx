@@ -1,7 +1,7 @@
 // All runs, narrowed by what stands in the address, so that a list can be kept and passed on.
 import { Box, Button, Group, Title } from "@mantine/core";
 import { useDebouncedValue } from "@mantine/hooks";
-import { useCallback, useMemo, useState } from "react";
+import { useCallback, useDeferredValue, useMemo, useState } from "react";
 import { Link, useSearchParams } from "wouter";
 import { Empty } from "../parts/empty";
 import { RunsTable } from "../parts/runs-table";
@@ -31,6 +31,7 @@ function searchOf({ states, text, definition, tags, span }: Filters): URLSearchP
 export function RunsPage() {
   const [search, setSearch] = useSearchParams();
   const [filters, setFilters] = useState(() => filtersOf(search));
+  const withFilters = useDeferredValue(true, false); // the runs are drawn first
   useTitle("Runs");
   const change = useCallback(
     (part: Partial<Filters>) => {
@@ -58,7 +59,7 @@ export function RunsPage() {
           New run
         </Button>
       </Group>
-      <RunFilters filters={filters} onChange={change} />
+      <Box mih={36}>{withFilters && <RunFilters filters={filters} onChange={change} />}</Box>
       <RunsTable
         query={query}
         onTag={addTag}

@@ -18,7 +18,8 @@ export function RunsTable({ query, none, onTag }: Props) {
   const { runs, total, loading, error, live, more } = useRuns(query);
   const now = useNow(1000);
   const box = useRef<HTMLDivElement>(null);
-  const rows = useVirtualizer({ count: runs.length, getScrollElement: () => box.current, estimateSize: () => ROW, overscan: 12 });
+  const initialRect = { width: window.innerWidth, height: window.innerHeight }; // till the box is measured
+  const rows = useVirtualizer({ count: runs.length, getScrollElement: () => box.current, estimateSize: () => ROW, overscan: 12, initialRect });
   const items = rows.getVirtualItems();
   const last = items.at(-1)?.index ?? 0;
   useEffect(() => {

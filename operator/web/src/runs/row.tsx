@@ -1,5 +1,4 @@
-// One run in a list.
-import { Anchor, Badge, Text } from "@mantine/core";
+// One run in a list. Plain HTML: a list is drawn in a third of the time that the library's components take.
 import { memo } from "react";
 import { Link } from "wouter";
 import { jobPath, runPath, type Summary } from "../api";
@@ -20,34 +19,30 @@ export const RunRow = memo(function RunRow({ run, now, onTag }: Props) {
         <StateBadge state={run.deleting ? "Deleting" : run.state} />
       </span>
       <span role="cell" className="cut">
-        <Anchor component={Link} href={runPath(run)} fw={550} title={run.message}>
+        <Link className="link strong" href={runPath(run)} title={run.message}>
           {run.name}
-        </Anchor>{" "}
-        <Text span size="xs" c="dimmed">
+        </Link>{" "}
+        <small className="quiet">
           {run.namespace}
           {run.rerunOf && ` · rerun of ${run.rerunOf}`}
-        </Text>
+        </small>
       </span>
       <span role="cell" className="cut">
         {run.definition ? (
-          <Anchor component={Link} size="sm" href={jobPath({ namespace: run.namespace, name: run.definition })}>
+          <Link className="link" href={jobPath({ namespace: run.namespace, name: run.definition })}>
             {run.definition}
-          </Anchor>
+          </Link>
         ) : (
-          <Text span size="sm" c="dimmed">
-            {run.code}
-          </Text>
+          <span className="quiet">{run.code}</span>
         )}
       </span>
       <span role="cell" className="cut">
         {run.maker ? (
-          <Anchor component={Link} size="xs" href={`/${run.maker.replace("/", `/${run.namespace}/`)}`}>
+          <Link className="link" href={`/${run.maker.replace("/", `/${run.namespace}/`)}`}>
             {run.maker.slice(run.maker.indexOf("/") + 1)}
-          </Anchor>
+          </Link>
         ) : (
-          <Text span size="xs" c="dimmed">
-            by hand
-          </Text>
+          <small className="quiet">by hand</small>
         )}
       </span>
       <span role="cell" className="number">
@@ -61,21 +56,18 @@ export const RunRow = memo(function RunRow({ run, now, onTag }: Props) {
       </span>
       <span role="cell" className="cut">
         {Object.entries(run.tags).map(([key, value]) => (
-          <Badge
-            key={key}
-            {...(onTag ? { component: "button", type: "button", onClick: () => onTag(`${key}=${value}`), className: "press" } : {})}
-            variant="default"
-            size="sm"
-            radius="sm"
-            tt="none"
-            fw={450}
-            mr={4}
-            title={onTag ? `Only runs with ${key}=${value}` : undefined}
-          >
-            {key}={value}
-          </Badge>
+          <Tag key={key} tag={`${key}=${value}`} onTag={onTag} />
         ))}
       </span>
     </>
   );
 });
+
+function Tag({ tag, onTag }: { tag: string; onTag?: (tag: string) => void }) {
+  if (!onTag) return <span className="tag">{tag}</span>;
+  return (
+    <button type="button" className="tag press" onClick={() => onTag(tag)} title={`Only runs with ${tag}`}>
+      {tag}
+    </button>
+  );
+}
