@@ -1,4 +1,4 @@
-.PHONY: help setup web types screenshots up down images chart install demo lint test-fast test bench
+.PHONY: help setup web types screenshots pictures up down images chart install demo lint test-fast test bench
 .DEFAULT_GOAL := help
 SHELL := /bin/bash
 NODE := PYTHONPATH=tests PYTHONDONTWRITEBYTECODE=1 python3 -m cluster.node
@@ -39,6 +39,9 @@ types: .venv/.made ## Write the OpenAPI document that the page's types are made 
 
 screenshots: setup ## Write pictures of the page's screens, light and dark, to .screenshots/
 	@PYTHONPATH=operator:tests $(BIN)/python -m web.screenshots
+
+pictures: screenshots ## Draw anew the two pictures that README.md shows, as SVG
+	@mkdir -p operator/web/pictures && cp .screenshots/*.svg operator/web/pictures/
 
 chart: ## Write the chart's copy of crds/
 	@python3 charts/generate.py

@@ -1,4 +1,7 @@
-"""Pictures of the page's screens, of a cluster as a busy team has it: `make screenshots` writes .screenshots/."""
+"""Pictures of the page's screens, of a cluster as a busy team has it: `make screenshots` writes .screenshots/.
+
+Those that README.md shows are drawn as SVG too, which is text: `make pictures` puts them into operator/web/pictures/.
+"""
 
 from __future__ import annotations
 
@@ -14,6 +17,14 @@ from web.scenes import busy_team
 from web.serving import serving_beside
 
 OUT = Path(__file__).parents[2] / ".screenshots"
+
+
+def _select(page: Page, clauses: str) -> None:
+    page.locator("[data-op=publish]").wait_for()
+    page.get_by_label("Op selection").fill(clauses)
+    page.locator(".op-node.out").first.wait_for()
+
+
 RUN = "/runs/default/daily-sales-live"
 SCREENS: dict[str, tuple[str, Callable[[Page], object]]] = {
     "runs": ("/runs", lambda page: page.get_by_role("link", name="daily-sales-live").wait_for()),
@@ -27,10 +38,11 @@ SCREENS: dict[str, tuple[str, Callable[[Page], object]]] = {
     "schedules": ("/schedules", lambda page: page.get_by_role("link", name="hourly-sales", exact=True).wait_for()),
     "schedule": ("/schedules/default/hourly-sales", lambda page: page.get_by_text("InvalidTemplate").wait_for()),
     "sensors": ("/sensors", lambda page: page.get_by_role("link", name="after-sales").wait_for()),
-    "launchpad": ("/launchpad?definition=default/daily-sales",
-                  lambda page: page.locator("[data-op=publish]").wait_for()),
+    "launchpad": ("/launchpad?definition=default/daily-sales", lambda page: _select(page, "*train_model, load_prices")),
     "launchpad-code": ("/launchpad", lambda page: page.get_by_text("Python file", exact=True).first.click()),
 }  # fmt: skip
+IN_README = ("run-step", "launchpad")
+AS_SVG = Path(__file__).with_name("picture.js").read_text()
 
 
 def main() -> int:
@@ -50,6 +62,8 @@ def main() -> int:
                     ready(visit.page)
                     visit.page.wait_for_timeout(600)  # what moves comes to rest
                     visit.page.screenshot(path=str(OUT / f"{name}-{scheme}.png"))
+                    if name in IN_README and scheme == "light":
+                        (OUT / f"{name}.svg").write_text(visit.page.evaluate(AS_SVG))
     print(f"{len(list(OUT.glob('*.png')))} pictures in {OUT.name}/")
     return 0
 

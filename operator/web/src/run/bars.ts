@@ -32,7 +32,7 @@ function preparing(pods: Pod[], now: number): Bar[] {
 }
 
 export function barsOf(name: string, step: Step, pods: Pod[], ready: number, now: number): Bar[] {
-  const bars: Bar[] = preparing(pods, now);
+  const bars: Bar[] = [];
   const begun = time(step.startTime);
   const attempts = pods.filter((pod) => !pod.ahead && pod.started);
   const earlier = attempts.slice(0, Math.max(0, (step.attempt ?? 1) - (step.state === "UpForRetry" ? 0 : 1)));
@@ -44,7 +44,7 @@ export function barsOf(name: string, step: Step, pods: Pod[], ready: number, now
     bars.push({ kind: "retried", from, to: Math.max(to, from + 1), title: `attempt ${at + 1} ended: ${pod.reason}`, color: cssColor("Failed") });
     waiting = Math.max(from, to);
   });
-  if (step.takenFrom) return bars;
+  if (step.takenFrom) return [];
   const active = ACTIVE.has(step.state);
   if (!Number.isNaN(begun)) {
     if (waiting < begun) bars.push({ kind: "wait", from: waiting, to: begun, title: `waited ${duration(begun - waiting)}` });
@@ -59,5 +59,5 @@ export function barsOf(name: string, step: Step, pods: Pod[], ready: number, now
   } else if (!Number.isNaN(waiting) && ["Starting", "Running", "Waiting", "Pending", "UpForRetry"].includes(step.state)) {
     bars.push({ kind: step.state === "UpForRetry" ? "wait retry" : "wait", from: waiting, to: now, title: step.state });
   }
-  return bars;
+  return [...bars, ...preparing(pods, now)]; // over the wait of which it is a part
 }
