@@ -19,6 +19,7 @@ from podgraph.cluster.client import ApiError
 from podgraph.definition.errors import DefinitionError
 from podgraph.server.api import api
 from podgraph.server.assets import Assets
+from podgraph.server.family import family
 from podgraph.server.log_api import log_api
 from podgraph.server.makers import makers
 from podgraph.server.run_list import run_list
@@ -52,7 +53,7 @@ def create_app(state: State, hosts: Collection[str] = LOCAL_HOSTS, static: Path 
     app.state.podgraph = state
     app.add_middleware(Guard, hosts=hosts)
     app.include_router(session_api)
-    for router in (run_list, api, log_api, makers):
+    for router in (run_list, family, api, log_api, makers):
         app.include_router(router, dependencies=[Depends(admit)])
 
     @app.exception_handler(DefinitionError)

@@ -33,6 +33,7 @@ class _Meta(_Part, frozen=True):
 
 class _Ref(_Part, frozen=True):
     name: str = ""
+    uid: str = ""
 
 
 class _Code(_Part, frozen=True):

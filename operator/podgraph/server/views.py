@@ -7,7 +7,7 @@ from typing import Any, NotRequired
 from typing_extensions import TypedDict
 
 __all__ = [
-    "Checked", "Condition", "ConfigProblem", "Definition", "DefinitionView", "Definitions", "Event", "Graph",
+    "Checked", "Condition", "ConfigProblem", "Definition", "DefinitionView", "Definitions", "Event", "Family", "Graph",
     "Info", "Op", "Opened", "Pod", "Pods", "Run", "Runs", "Session", "Slip", "Step", "Summary",
 ]  # fmt: skip
 
@@ -61,6 +61,12 @@ class Runs(TypedDict):
     runs: list[Summary]
     next: str
     total: int
+
+
+class Family(TypedDict):
+    """A run with all that are reruns of the same, the oldest first."""
+
+    runs: list[Summary]
 
 
 class Stored(TypedDict):

@@ -26,6 +26,7 @@ export type MakerView = Schemas["MakerView"];
 export type Made = Schemas["Made"];
 export type Runs = Schemas["Runs"];
 export type Session = Schemas["Session"];
+export type Family = Schemas["Family"];
 export type Source = Partial<Schemas["SourceRef"]>;
 
 /** What the server refuses, as a sentence. */

@@ -1,12 +1,15 @@
 // Runs, live: filtered by the server, and only the rows in view are drawn.
 import { Box, Loader, Text } from "@mantine/core";
 import { useVirtualizer } from "@tanstack/react-virtual";
-import { useEffect, useRef, type ReactNode } from "react";
+import { lazy, Suspense, useEffect, useRef, type ReactNode } from "react";
 import { useNow, useRuns } from "../live";
 import type { RunQuery } from "../runs/query";
 import { RunRow } from "../runs/row";
+import { useChosen } from "../runs/use-chosen";
 import { Empty } from "./empty";
 import { Notice } from "./notice";
+
+const Bulk = lazy(() => import("../runs/bulk"));
 
 const ROW = 40;
 const HEADS = ["State", "Run", "Job", "Made by", "Steps", "Duration", "Age", "Tags"];
@@ -16,6 +19,7 @@ type Props = { query: RunQuery; none: ReactNode; onTag?: (tag: string) => void }
 
 export function RunsTable({ query, none, onTag }: Props) {
   const { runs, total, loading, error, live, more } = useRuns(query);
+  const { runs: picked, has, choose, chooseAll } = useChosen(runs);
   const now = useNow(1000);
   const box = useRef<HTMLDivElement>(null);
   const initialRect = { width: window.innerWidth, height: window.innerHeight }; // till the box is measured
@@ -35,6 +39,15 @@ export function RunsTable({ query, none, onTag }: Props) {
       <div className="table runs">
         <div role="table" aria-label="Runs" aria-rowcount={total}>
           <div className="row head" role="row">
+            <span role="columnheader">
+              <input
+                type="checkbox"
+                aria-label="Choose all runs that are listed"
+                checked={!!runs.length && picked.length === runs.length}
+                ref={(box) => void (box && (box.indeterminate = !!picked.length && picked.length < runs.length))}
+                onChange={(event) => chooseAll(event.currentTarget.checked)}
+              />
+            </span>
             {HEADS.map((name) => (
               <span key={name} role="columnheader" className={NUMBERS.has(name) ? "number" : ""}>
                 {name}
@@ -54,7 +67,7 @@ export function RunsTable({ query, none, onTag }: Props) {
                       aria-rowindex={item.index + 1}
                       style={{ position: "absolute", top: item.start, height: ROW }}
                     >
-                      <RunRow run={run} now={now} onTag={onTag} />
+                      <RunRow run={run} now={now} chosen={has(run)} onChoose={choose} onTag={onTag} />
                     </div>
                   )
                 );
@@ -64,10 +77,17 @@ export function RunsTable({ query, none, onTag }: Props) {
             {!loading && !error && !runs.length && (typeof none === "string" ? <Empty title={none} /> : none)}
           </div>
         </div>
-        <Text size="xs" c="dimmed" className="table-foot" aria-live="polite">
-          <span data-testid="run-count">{total.toLocaleString()}</span> {total === 1 ? "run" : "runs"}
-          {!live && !loading && " · not live, connecting…"}
-        </Text>
+        <div className="table-foot">
+          <Text size="xs" c="dimmed" aria-live="polite">
+            <span data-testid="run-count">{total.toLocaleString()}</span> {total === 1 ? "run" : "runs"}
+            {!live && !loading && " · not live, connecting…"}
+          </Text>
+          {picked.length > 0 && (
+            <Suspense>
+              <Bulk runs={picked} onDone={() => chooseAll(false)} />
+            </Suspense>
+          )}
+        </div>
       </div>
     </>
   );

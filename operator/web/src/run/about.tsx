@@ -1,8 +1,11 @@
 // A run as it was asked for and as it stands: conditions, config, spec, code.
 import { Group, Stack, Tabs, Text, Title } from "@mantine/core";
-import type { Run } from "../api";
+import { useState } from "react";
+import { runPath, type Family, type Run } from "../api";
+import { useAsked } from "../asked";
 import { clock } from "../format";
 import { Block } from "../parts/text";
+import { FamilyList } from "./family";
 
 function Conditions({ run }: { run: Run }) {
   if (!run.conditions.length)
@@ -36,13 +39,18 @@ function Conditions({ run }: { run: Run }) {
 }
 
 export function About({ run }: { run: Run }) {
+  const { told } = useAsked<Family>(`${runPath(run.summary)}/family`);
+  const family = told?.runs ?? [];
+  const [tab, setTab] = useState<string | null>("config");
+  const shown = tab === "family" && family.length < 2 ? "config" : tab; // the others have been deleted
   return (
-    <Tabs defaultValue="config" keepMounted={false} className="column">
+    <Tabs value={shown} onChange={setTab} keepMounted={false} className="column">
       <Tabs.List>
         <Tabs.Tab value="config">Config</Tabs.Tab>
         <Tabs.Tab value="conditions">Conditions</Tabs.Tab>
         <Tabs.Tab value="yaml">YAML</Tabs.Tab>
         {run.source && <Tabs.Tab value="code">Code</Tabs.Tab>}
+        {family.length > 1 && <Tabs.Tab value="family">Reruns ({family.length})</Tabs.Tab>}
       </Tabs.List>
       <Tabs.Panel value="config" pt="sm" className="scroll">
         <Title order={2} size="sm" mb={4}>
@@ -63,6 +71,9 @@ export function About({ run }: { run: Run }) {
       </Tabs.Panel>
       <Tabs.Panel value="code" pt="sm" className="scroll">
         <Block label="code" text={run.source} most="none" />
+      </Tabs.Panel>
+      <Tabs.Panel value="family" pt="sm" className="scroll">
+        <FamilyList runs={family} name={run.summary.name} />
       </Tabs.Panel>
     </Tabs>
   );

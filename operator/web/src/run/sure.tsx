@@ -1,9 +1,9 @@
 // Asks once more before something that cannot be taken back.
 import { Button, Group, Modal, Text } from "@mantine/core";
 
-type Props = { title: string; text: string; verb: string; opened: boolean; busy: boolean; onYes: () => void; onNo: () => void };
+type Props = { title: string; text: string; verb: string; opened: boolean; busy: boolean; onYes: () => void; onNo: () => void; color?: string };
 
-export function Sure({ title, text, verb, opened, busy, onYes, onNo }: Props) {
+export function Sure({ title, text, verb, opened, busy, onYes, onNo, color = "red" }: Props) {
   return (
     <Modal opened={opened} onClose={onNo} title={title} closeButtonProps={{ "aria-label": "Close" }}>
       <Text size="sm" mb="md">
@@ -11,9 +11,9 @@ export function Sure({ title, text, verb, opened, busy, onYes, onNo }: Props) {
       </Text>
       <Group justify="flex-end">
         <Button variant="default" onClick={onNo}>
-          Keep it
+          No
         </Button>
-        <Button color="red" loading={busy} onClick={onYes}>
+        <Button color={color} loading={busy} onClick={onYes}>
           {verb}
         </Button>
       </Group>

@@ -5,16 +5,30 @@ import { jobPath, runPath, type Summary } from "../api";
 import { age, duration } from "../format";
 import { StateBadge } from "../states";
 
-type Props = { run: Summary; now: number; onTag?: (tag: string) => void };
+type Props = {
+  run: Summary;
+  now: number;
+  chosen: boolean;
+  onChoose: (run: Summary, through: boolean) => void;
+  onTag?: (tag: string) => void;
+};
 
 function lasted(run: Summary, now: number): string {
   if (!run.start) return "";
   return duration((run.completion ? Date.parse(run.completion) : run.finished ? NaN : now) - Date.parse(run.start));
 }
 
-export const RunRow = memo(function RunRow({ run, now, onTag }: Props) {
+export const RunRow = memo(function RunRow({ run, now, chosen, onChoose, onTag }: Props) {
   return (
     <>
+      <span role="cell">
+        <input
+          type="checkbox"
+          aria-label={`Choose ${run.name}`}
+          checked={chosen}
+          onChange={(event) => onChoose(run, (event.nativeEvent as MouseEvent).shiftKey)}
+        />
+      </span>
       <span role="cell">
         <StateBadge state={run.deleting ? "Deleting" : run.state} />
       </span>
