@@ -54,6 +54,29 @@ def test_sign_in_and_out(browser: Browser) -> None:
         assert page.evaluate("fetch('/api/runs').then(a => a.status)") == 401
 
 
+def test_each_person_has_launchpad_tabs_of_their_own(browser: Browser) -> None:
+    with serving_beside(Sessions) as server, visiting(browser, server.url) as visit:
+        page = visit.page
+        server.do(lambda served: served.fake.people.tokens.update({"t-jane": "jane", "t-max": "max"}))
+        server.do(lambda served: served.fake.people.open.update({"jane": {""}, "max": {""}}))
+        selection = page.get_by_label("Op selection")
+
+        def sign_in(token: str) -> None:
+            page.get_by_label("Kubernetes token").fill(token)
+            page.keyboard.press("Enter")
+
+        visit.go("/launchpad")
+        sign_in("t-jane")
+        selection.fill("*add_two")
+        page.get_by_role("button", name="Sign out").click()
+        sign_in("t-max")
+        expect(selection).to_have_value("")
+        selection.fill("return_one")
+        page.get_by_role("button", name="Sign out").click()
+        sign_in("t-jane")
+        expect(selection).to_have_value("*add_two")
+
+
 def hostile(served: Served) -> None:
     served.fake.people.tokens = {"t": HOSTILE}
     served.fake.people.open = {HOSTILE: {""}}

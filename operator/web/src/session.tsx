@@ -88,6 +88,9 @@ function SignIn({ onDone }: { onDone: (session: Session) => void }) {
   );
 }
 
+/** The name of who is signed in, "" where nobody has to. */
+export const useUser = (): string => useContext(Known)?.session.user ?? "";
+
 /** Who one is; nothing where all have the same rights. */
 export function Account() {
   const known = useContext(Known);

@@ -1,15 +1,16 @@
-// Keeps the Launchpad's tabs in the browser's storage, so that they are there again after a reload.
+// Keeps the Launchpad's tabs in the browser's storage, those of each person apart, so that they are there after a reload.
 import { useCallback, useState } from "react";
+import { useUser } from "../session";
 import { made, type Session, type Sessions } from "./sessions";
 
-const KEY = "podgraph-launchpad";
+const keyOf = (user: string) => `podgraph-launchpad${user && ` ${user}`}`;
 
 const isSession = (item: unknown): item is Session =>
   typeof item === "object" && item !== null && "id" in item && "kind" in item && "config" in item;
 
-function kept(): Sessions {
+function kept(user: string): Sessions {
   try {
-    const found = JSON.parse(localStorage.getItem(KEY) ?? "") as Partial<Sessions>;
+    const found = JSON.parse(localStorage.getItem(keyOf(user)) ?? "") as Partial<Sessions>;
     const whole = (items?: unknown[]) => (items ?? []).filter(isSession).map((item) => ({ ...made(item.kind, item.at), ...item }));
     const open = whole(found.open);
     if (open.length)
@@ -21,24 +22,25 @@ function kept(): Sessions {
   return { open: [first], active: first.id, closed: [] };
 }
 
-function keep(sessions: Sessions): void {
+function keep(user: string, sessions: Sessions): void {
   try {
-    localStorage.setItem(KEY, JSON.stringify(sessions));
+    localStorage.setItem(keyOf(user), JSON.stringify(sessions));
   } catch {
     // the storage is full or shut: the tabs then last as long as the page
   }
 }
 
 export function useSessions(): [Sessions, (change: (old: Sessions) => Sessions) => void] {
-  const [sessions, setSessions] = useState(kept);
+  const user = useUser();
+  const [sessions, setSessions] = useState(() => kept(user));
   const change = useCallback(
     (how: (old: Sessions) => Sessions) =>
       setSessions((old) => {
         const next = how(old);
-        keep(next);
+        keep(user, next);
         return next;
       }),
-    [],
+    [user],
   );
   return [sessions, change];
 }
