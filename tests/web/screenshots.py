@@ -28,6 +28,8 @@ def _select(page: Page, clauses: str) -> None:
 RUN = "/runs/default/daily-sales-live"
 SCREENS: dict[str, tuple[str, Callable[[Page], object]]] = {
     "runs": ("/runs", lambda page: page.get_by_role("link", name="daily-sales-live").wait_for()),
+    "runs-timeline": ("/runs?view=timeline&time=24h",
+                      lambda page: page.get_by_role("link", name="next tick of hourly-sales").wait_for()),
     "run": (RUN, lambda page: page.get_by_role("button", name="publish", exact=True).wait_for()),
     "run-graph": (RUN + "?view=graph", lambda page: page.locator("[data-op=publish]").wait_for()),
     "run-step": (RUN + "?step=features.by_sku", lambda page: page.get_by_text("chunk 40 of 64").wait_for()),

@@ -25,6 +25,7 @@ async def test_runs_are_listed_by_definition_maker_tags_and_time(served: Served,
     for query, names in (
         ("definition=of-old", ["old"]), ("maker=schedules/nightly", ["new"]), ("namespace=other", []),
         ("tag=team=a", ["new", "old"]), ("tag=team=a&tag=day", ["old"]), ("tag=team", ["new", "old"]),
+        ("alive=2023-11-14T22:13:20Z", ["new", "old"]), ("alive=2023-11-14T22:13:21Z", ["new"]),
         ("tag=team=b", []), ("since=2025-01-01T00:00:00Z", ["new"]), ("until=2025-01-01T00:00:00Z", ["old"]),
     ):  # fmt: skip
         status, told = await asked(http, f"/api/runs?{query}")

@@ -30,10 +30,11 @@ def _wanted(
     tag: Annotated[list[str] | None, Query(max_length=32, description="key=value, or a key; all of them")] = None,
     since: Annotated[str, Query(max_length=32, description="made at this time or later, as 2026-01-31T12:00:00Z")] = "",
     until: Annotated[str, Query(max_length=32, description="made before this time")] = "",
+    alive: Annotated[str, Query(max_length=32, description="not over before this time")] = "",
 ) -> Wanted:
     return Wanted(
         frozenset(filter(None, state.split(","))), text.strip().lower(), namespace, definition, maker,
-        tuple(tag or ()), since, until,
+        tuple(tag or ()), since, until, alive,
     )  # fmt: skip
 
 

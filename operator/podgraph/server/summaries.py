@@ -146,7 +146,8 @@ class Wanted:
     """Which runs a list asks for; what is empty asks for nothing.
 
     `text` stands somewhere in a run's name, namespace, definition or a tag written as key=value; `tags` are all there
-    (one without a `=` with any value); `since` and `until` are times between which it was made.
+    (one without a `=` with any value); `since` and `until` are times between which it was made, and `alive` is one at
+    which it was not over yet.
     """
 
     states: frozenset[str] = frozenset()
@@ -157,6 +158,7 @@ class Wanted:
     tags: tuple[str, ...] = field(default=())
     since: str = ""
     until: str = ""
+    alive: str = ""
 
     def takes(self, summary: Summary) -> bool:
         """Whether a run is one of them."""
@@ -167,6 +169,7 @@ class Wanted:
             not self.maker or summary["maker"] == self.maker,
             not self.since or summary["created"] >= self.since,
             not self.until or summary["created"] < self.until,
+            not self.alive or not summary["finished"] or (summary["completion"] or summary["created"]) >= self.alive,
         )
         if not all(wanted):
             return False

@@ -8,9 +8,9 @@ import { SPANS } from "./times";
 
 export type Filters = { states: string[]; text: string; definition: string; tags: string[]; span: string };
 
-type Props = { filters: Filters; onChange: (change: Partial<Filters>) => void };
+type Props = { filters: Filters; onChange: (change: Partial<Filters>) => void; withTime: boolean };
 
-export function RunFilters({ filters, onChange }: Props) {
+export function RunFilters({ filters, onChange, withTime }: Props) {
   const { told } = useAsked<{ definitions: Definition[] }>("/definitions", 30_000);
   const [tag, setTag] = useState("");
   useEffect(() => setTag(""), [filters.tags]);
@@ -55,13 +55,15 @@ export function RunFilters({ filters, onChange }: Props) {
         maxTags={10}
         flex="1 1 150px"
       />
-      <NativeSelect
-        aria-label="Time"
-        value={filters.span}
-        onChange={(event) => onChange({ span: event.currentTarget.value })}
-        data={SPANS}
-        w={150}
-      />
+      {withTime && (
+        <NativeSelect
+          aria-label="Time"
+          value={filters.span}
+          onChange={(event) => onChange({ span: event.currentTarget.value })}
+          data={SPANS}
+          w={150}
+        />
+      )}
     </Group>
   );
 }

@@ -9,22 +9,24 @@ export type RunQuery = {
   maker?: string;
   tags?: string[];
   since?: string;
+  alive?: string;
 };
 
-export function searchOf({ states, text, namespace, definition, maker, tags, since }: RunQuery): string {
+export function searchOf({ states, text, namespace, definition, maker, tags, since, alive }: RunQuery): string {
   const search = new URLSearchParams();
-  const given = { state: states?.join(","), text: text?.trim(), namespace, definition, maker, since };
+  const given = { state: states?.join(","), text: text?.trim(), namespace, definition, maker, since, alive };
   for (const [name, value] of Object.entries(given)) if (value) search.set(name, value);
   for (const tag of tags ?? []) search.append("tag", tag);
   return search.toString();
 }
 
-export function matches(run: Summary, { states, text, namespace, definition, maker, tags, since }: RunQuery): boolean {
+export function matches(run: Summary, { states, text, namespace, definition, maker, tags, since, alive }: RunQuery): boolean {
   if (states?.length && !states.includes(run.state)) return false;
   if (namespace && run.namespace !== namespace) return false;
   if (definition && run.definition !== definition) return false;
   if (maker && run.maker !== maker) return false;
   if (since && run.created < since) return false;
+  if (alive && run.finished && (run.completion ?? run.created) < alive) return false;
   const own = Object.entries(run.tags).map(([key, value]) => `${key}=${value}`);
   if (!(tags ?? []).every((tag) => (tag.includes("=") ? own.includes(tag) : tag in run.tags))) return false;
   const wanted = text?.trim().toLowerCase();
