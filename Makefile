@@ -66,11 +66,14 @@ lint: setup ## ruff, mypy, import-linter, and that nothing generated is stale
 	@$(BIN)/uv lock --check --quiet
 	@python3 charts/generate.py --check
 
+WITHOUT_CLUSTER := $(BIN)/pytest -q -n auto --dist worksteal --doctest-modules operator tests -m "not cluster and not browser"
+
 test-fast: lint ## All tests that need neither a cluster nor a browser, on all cores
-	@$(BIN)/pytest -q -n auto --dist worksteal --doctest-modules operator tests -m "not cluster and not browser"
+	@$(WITHOUT_CLUSTER)
 
 test: lint $(if $(OWN),demo) ## The demo and all tests, on a real cluster (its own, or all tests with KUBECONFIG=...)
-	@$(BIN)/pytest --doctest-modules operator tests -m "not cluster"
+	@$(WITHOUT_CLUSTER)
+	@$(BIN)/pytest -m "browser and not cluster" tests
 	@$(BIN)/pytest -m cluster tests
 
 # All parts of the bench but `local` and `page` need a cluster.
