@@ -1,4 +1,4 @@
-// One run in a list. Plain HTML: a list is drawn in a third of the time that the library's components take.
+// One run in a list. Plain HTML: the first look at a list waits for its rows, and components of the library take longer.
 import { memo } from "react";
 import { Link } from "wouter";
 import { jobPath, runPath, type Summary } from "../api";
