@@ -1,4 +1,4 @@
-"""README.md names only what is there: files, make targets, commands and their options."""
+"""README.md names only what is there: files, make targets and commands."""
 
 from __future__ import annotations
 

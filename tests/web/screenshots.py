@@ -17,14 +17,6 @@ from web.scenes import busy_team
 from web.serving import serving_beside
 
 OUT = Path(__file__).parents[2] / ".screenshots"
-
-
-def _select(page: Page, clauses: str) -> None:
-    page.locator("[data-op=publish]").wait_for()
-    page.get_by_label("Op selection").fill(clauses)
-    page.locator(".op-node.out").first.wait_for()
-
-
 RUN = "/runs/default/daily-sales-live"
 SCREENS: dict[str, tuple[str, Callable[[Page], object]]] = {
     "runs": ("/runs", lambda page: page.get_by_role("link", name="daily-sales-live").wait_for()),
@@ -45,6 +37,12 @@ SCREENS: dict[str, tuple[str, Callable[[Page], object]]] = {
 }  # fmt: skip
 IN_README = ("run-step", "launchpad")
 AS_SVG = Path(__file__).with_name("picture.js").read_text()
+
+
+def _select(page: Page, clauses: str) -> None:
+    page.locator("[data-op=publish]").wait_for()
+    page.get_by_label("Op selection").fill(clauses)
+    page.locator(".op-node.out").first.wait_for()
 
 
 def main() -> int:

@@ -194,6 +194,19 @@ async def serving(
             await server.stop()
 
 
+def browser_of(served: Served) -> aiohttp.ClientSession:
+    """Return a client that keeps cookies, as a browser does."""
+    return aiohttp.ClientSession(
+        base_url=served.url, headers={"Origin": served.url}, cookie_jar=aiohttp.CookieJar(unsafe=True)
+    )
+
+
+async def sign_in(http: aiohttp.ClientSession, token: str) -> None:
+    """Sign in as the page's form does."""
+    async with http.post("/api/session", json={"token": token}) as answer:
+        assert answer.status == 201, await answer.text()
+
+
 async def asked(http: aiohttp.ClientSession, path: str, body: Any = None) -> tuple[int, Any]:
     """Ask with GET, or with POST where there is a body; return status and answer."""
     async with http.request("GET" if body is None else "POST", path, json=body) as answer:

@@ -19,7 +19,7 @@ from podgraph.server import visitors
 from podgraph.server.proxies import SECRET_HEADER, Proxy, ProxyRules
 from podgraph.server.sessions import COOKIE, SECURE_COOKIE, Sessions
 from podgraph.server.settings import auth_of
-from web.serving import Served, serving
+from web.serving import Served, browser_of, serving, sign_in
 
 Obj = dict[str, Any]
 SECRET = "0123456789abcdef"
@@ -39,18 +39,10 @@ async def served() -> AsyncIterator[Served]:
         yield found
 
 
-def browser(served: Served) -> aiohttp.ClientSession:
-    """Return a client that keeps cookies, as a browser does."""
-    return aiohttp.ClientSession(
-        base_url=served.url, headers={"Origin": served.url}, cookie_jar=aiohttp.CookieJar(unsafe=True)
-    )
-
-
 @contextlib.asynccontextmanager
 async def signed_in(served: Served, token: str) -> AsyncIterator[aiohttp.ClientSession]:
-    async with browser(served) as http:
-        async with http.post("/api/session", json={"token": token}) as answer:
-            assert answer.status == 201, await answer.text()
+    async with browser_of(served) as http:
+        await sign_in(http, token)
         yield http
 
 
@@ -66,7 +58,7 @@ async def names(http: aiohttp.ClientSession, path: str = "/api/runs", part: str 
 
 
 async def test_nothing_is_told_to_who_is_not_signed_in(served: Served) -> None:
-    async with browser(served) as http:
+    async with browser_of(served) as http:
         async with http.get("/openapi.json") as answer:
             paths = (await answer.json())["paths"]
         asked = 0
@@ -131,7 +123,7 @@ async def test_a_right_that_is_taken_away_is_heeded(served: Served, monkeypatch:
 
 
 async def test_the_cookie_and_the_end_of_a_session(served: Served) -> None:
-    async with browser(served) as http:
+    async with browser_of(served) as http:
         async with http.post("/api/session", json={"token": "t-jane"}) as answer:
             told = answer.headers["Set-Cookie"]
             assert await answer.json() == {"mode": "token", "user": "jane"}
@@ -146,7 +138,7 @@ async def test_the_cookie_and_the_end_of_a_session(served: Served) -> None:
         kept = told.partition("=")[2].partition(";")[0]
         assert await status(http, "/api/runs", cookies={COOKIE: kept}) == 401
     secure = served.url.replace("http://", "https://")
-    async with browser(served) as http:
+    async with browser_of(served) as http:
         async with http.post("/api/session", json={"token": "t-jane"}, headers={"Origin": secure}) as answer:
             told = answer.headers["Set-Cookie"]
         assert ("Secure" in told, told.startswith(f"{SECURE_COOKIE}=")) == (True, True)
@@ -176,7 +168,7 @@ async def test_a_token_that_is_not_taken_any_more_ends_the_session(served: Serve
 
 async def test_a_session_ends_by_itself(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("podgraph.server.sessions._SECONDS", -1)
-    async with browser(served) as http:
+    async with browser_of(served) as http:
         async with http.post("/api/session", json={"token": "t-jane"}) as answer:
             told = answer.headers["Set-Cookie"].partition("=")[2].partition(";")[0]
         assert await status(http, "/api/runs", headers={"Cookie": f"{COOKIE}={told}"}) == 401
@@ -196,7 +188,7 @@ async def test_a_wrong_token_is_refused_and_told_nowhere(
     served: Served, token: str, why: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG)
-    async with browser(served) as http, http.post("/api/session", json={"token": token}) as answer:
+    async with browser_of(served) as http, http.post("/api/session", json={"token": token}) as answer:
         told = (await answer.json())["message"]
         assert (answer.status, why in told, "Set-Cookie" in answer.headers) == (422, True, False)
     assert not token.strip() or (token not in told and token not in caplog.text)
@@ -223,7 +215,7 @@ async def test_another_site_cannot_sign_in_nor_out_nor_read(served: Served) -> N
 
 
 async def test_where_nobody_signs_in() -> None:
-    async with serving() as served, browser(served) as http:
+    async with serving() as served, browser_of(served) as http:
         async with http.get("/api/session") as answer:
             assert await answer.json() == {"mode": "none", "user": ""}
         async with http.post("/api/session", json={"token": "t"}) as answer:
@@ -237,7 +229,7 @@ def proxy(**rules: Any) -> Any:
 
 async def test_a_proxy_says_who_asks() -> None:
     auth = proxy(groups_header="X-Groups", groups=["data"], networks=[ANY])
-    async with serving(auth=auth) as served, browser(served) as http:
+    async with serving(auth=auth) as served, browser_of(served) as http:
         served.fake.people.open = {"jane": {"team-a"}, "data": {"team-b"}, "ops": {""}}
         for namespace in ("team-a", "team-b", "team-c"):
             served.job(f"of-{namespace}", namespace=namespace)
@@ -273,7 +265,7 @@ async def test_a_proxy_says_who_asks() -> None:
 
 async def test_a_proxy_is_known_by_its_address() -> None:
     elsewhere = [ipaddress.ip_network("10.1.0.0/16")]
-    async with serving(auth=proxy(networks=elsewhere, secret="")) as served, browser(served) as http:
+    async with serving(auth=proxy(networks=elsewhere, secret="")) as served, browser_of(served) as http:
         # That it says to come from there is not believed.
         headers = {"X-User": "jane", "X-Forwarded-For": "10.1.2.3", "Forwarded": "for=10.1.2.3"}
         assert await status(http, "/api/runs", headers=headers) == 403

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from playwright.sync_api import Browser, expect
+from playwright.sync_api import Browser, Page, expect
 
 from podgraph.definition.graph import Graph, Input, Op, OutputRef
 from podgraph.server.sessions import Sessions
@@ -16,10 +16,15 @@ HOSTILE = "<img src=x onerror=alert(1)>'\"><script>alert(2)</script>javascript:a
 
 
 def people(served: Served) -> None:
-    served.fake.people.tokens = {"t-jane": "jane"}
-    served.fake.people.open = {"jane": {"team-a"}}
+    served.fake.people.tokens = {"t-jane": "jane", "t-max": "max"}
+    served.fake.people.open = {"jane": {"team-a"}, "max": {"team-b"}}
     served.job("mine", namespace="team-a")
     served.job("theirs", namespace="team-b")
+
+
+def sign_in(page: Page, token: str) -> None:
+    page.get_by_label("Kubernetes token").fill(token)
+    page.keyboard.press("Enter")
 
 
 def test_sign_in_and_out(browser: Browser) -> None:
@@ -57,24 +62,36 @@ def test_sign_in_and_out(browser: Browser) -> None:
 def test_each_person_has_launchpad_tabs_of_their_own(browser: Browser) -> None:
     with serving_beside(Sessions) as server, visiting(browser, server.url) as visit:
         page = visit.page
-        server.do(lambda served: served.fake.people.tokens.update({"t-jane": "jane", "t-max": "max"}))
-        server.do(lambda served: served.fake.people.open.update({"jane": {""}, "max": {""}}))
+        server.do(people)
         selection = page.get_by_label("Op selection")
 
-        def sign_in(token: str) -> None:
-            page.get_by_label("Kubernetes token").fill(token)
-            page.keyboard.press("Enter")
-
         visit.go("/launchpad")
-        sign_in("t-jane")
+        sign_in(page, "t-jane")
         selection.fill("*add_two")
         page.get_by_role("button", name="Sign out").click()
-        sign_in("t-max")
+        sign_in(page, "t-max")
         expect(selection).to_have_value("")
         selection.fill("return_one")
         page.get_by_role("button", name="Sign out").click()
-        sign_in("t-jane")
+        sign_in(page, "t-jane")
         expect(selection).to_have_value("*add_two")
+
+
+def test_what_was_told_to_one_who_signed_out_is_not_shown_to_the_next(browser: Browser) -> None:
+    with serving_beside(Sessions) as server, visiting(browser, server.url) as visit:
+        page = visit.page
+        server.do(people)
+        visit.go("/runs")
+        sign_in(page, "t-jane")
+        expect(page.get_by_role("link", name="mine")).to_be_visible()
+        page.reload()
+        expect(page.get_by_role("link", name="mine")).to_be_visible()
+        page.get_by_role("button", name="Sign out").click()
+        page.route("**/api/runs/events**", lambda route: None)
+        sign_in(page, "t-max")
+        expect(page.get_by_test_id("user")).to_have_text("max")
+        expect(page.get_by_role("heading", name="Runs")).to_be_visible()
+        assert page.get_by_text("mine").count() == 0
 
 
 def hostile(served: Served) -> None:
@@ -119,8 +136,7 @@ def test_hostile_texts_are_text_everywhere(browser: Browser) -> None:
         page.on("dialog", lambda dialog: (visit.errors.append("a dialog opened"), dialog.dismiss()))
         server.do(hostile)
         visit.go("/runs")
-        page.get_by_label("Kubernetes token").fill("t")
-        page.keyboard.press("Enter")
+        sign_in(page, "t")
         expect(page.get_by_test_id("user")).to_have_text(HOSTILE)
         expect(page.get_by_role("link", name="hostile", exact=True)).to_be_visible()
         visit.go("/runs/default/hostile?step=one")

@@ -11,14 +11,14 @@ from typing import Any
 
 import aiohttp
 import pytest
-from playwright.sync_api import Browser, expect
+from playwright.sync_api import expect
 
 from podgraph.server import told
 from podgraph.server.proxies import Proxy, ProxyRules
 from podgraph.server.sessions import Sessions
 from podgraph.server.visitors import Visitor
-from web.browser import Visit, visiting
-from web.serving import Beside, Served, serving, serving_beside
+from web.browser import Visit
+from web.serving import Beside, browser_of, serving, sign_in
 
 Obj = dict[str, Any]
 
@@ -31,12 +31,6 @@ def static(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def browser_of(served: Served) -> aiohttp.ClientSession:
-    return aiohttp.ClientSession(
-        base_url=served.url, headers={"Origin": served.url}, cookie_jar=aiohttp.CookieJar(unsafe=True)
-    )
-
-
 async def told_at(http: aiohttp.ClientSession, path: str) -> Obj:
     """Return what a browser finds in the block, which ends where its end first stands."""
     async with http.get(path) as answer:
@@ -44,11 +38,6 @@ async def told_at(http: aiohttp.ClientSession, path: str) -> Obj:
         found = re.fullmatch(r".*<script id=told [^>]*>(.*?)</script>", await answer.text(), re.DOTALL)
     assert found is not None
     return json.loads(found[1])
-
-
-async def sign_in(http: aiohttp.ClientSession, token: str) -> None:
-    async with http.post("/api/session", json={"token": token}) as answer:
-        assert answer.status == 201
 
 
 def names(said: Obj) -> list[str]:
@@ -126,30 +115,3 @@ def test_the_list_is_drawn_from_it_before_the_server_tells_more(visit: Visit, se
     page.wait_for_function("document.querySelector('[role=rowgroup]').firstChild.clientHeight >= 70 * 40")
     page.locator("[role=rowgroup]").evaluate("e => e.scrollTo(0, e.scrollHeight)")
     expect(page.get_by_role("link", name="run-00")).to_be_visible()
-
-
-@pytest.mark.browser
-def test_what_was_told_to_one_who_signed_out_is_not_shown_to_the_next(browser: Browser) -> None:
-    with serving_beside(Sessions) as server, visiting(browser, server.url) as visit:
-        page = visit.page
-
-        def people(served: Served) -> None:
-            served.fake.people.tokens = {"t-jane": "jane", "t-max": "max"}
-            served.fake.people.open = {"jane": {"team-a"}, "max": {"team-b"}}
-            served.job("mine", namespace="team-a")
-            served.job("theirs", namespace="team-b")
-
-        server.do(people)
-        visit.go("/runs")
-        page.get_by_label("Kubernetes token").fill("t-jane")
-        page.keyboard.press("Enter")
-        expect(page.get_by_role("link", name="mine")).to_be_visible()
-        page.reload()
-        expect(page.get_by_role("link", name="mine")).to_be_visible()
-        page.get_by_role("button", name="Sign out").click()
-        page.route("**/api/runs/events**", lambda route: None)
-        page.get_by_label("Kubernetes token").fill("t-max")
-        page.keyboard.press("Enter")
-        expect(page.get_by_test_id("user")).to_have_text("max")
-        expect(page.get_by_role("heading", name="Runs")).to_be_visible()
-        assert page.get_by_text("mine").count() == 0

@@ -1,4 +1,5 @@
 // One color and one mark for each state, the same everywhere.
+import type { Summary } from "./api";
 import { Mark } from "./parts/mark";
 
 const COLORS: Record<string, string> = {
@@ -31,4 +32,8 @@ export function StateBadge({ state, size = "sm" }: { state: string; size?: "sm" 
       {state}
     </Mark>
   );
+}
+
+export function RunState({ run, size }: { run: Summary; size?: "lg" }) {
+  return <StateBadge state={run.deleting ? "Deleting" : run.state} size={size} />;
 }

@@ -1,5 +1,5 @@
 // Runs, live: filtered by the server, and only the rows in view are drawn.
-import { Box, Loader, Text } from "@mantine/core";
+import { Box, Loader } from "@mantine/core";
 import { useVirtualizer } from "@tanstack/react-virtual";
 import { lazy, Suspense, useEffect, useRef, type ReactNode } from "react";
 import { useNow, useRuns } from "../live";
@@ -8,6 +8,7 @@ import { RunRow } from "../runs/row";
 import { useChosen } from "../runs/use-chosen";
 import { Empty } from "./empty";
 import { Notice } from "./notice";
+import { RunCount } from "./run-count";
 
 const Bulk = lazy(() => import("../runs/bulk"));
 
@@ -18,7 +19,8 @@ const NUMBERS = new Set(["Steps", "Duration", "Age"]);
 type Props = { query: RunQuery; none: ReactNode; onTag?: (tag: string) => void };
 
 export function RunsTable({ query, none, onTag }: Props) {
-  const { runs, total, loading, error, live, more } = useRuns(query);
+  const list = useRuns(query);
+  const { runs, total, loading, error, more } = list;
   const { runs: picked, has, choose, chooseAll } = useChosen(runs);
   const now = useNow(1000);
   const box = useRef<HTMLDivElement>(null);
@@ -78,10 +80,7 @@ export function RunsTable({ query, none, onTag }: Props) {
           </div>
         </div>
         <div className="table-foot">
-          <Text size="xs" c="dimmed" aria-live="polite">
-            <span data-testid="run-count">{total.toLocaleString()}</span> {total === 1 ? "run" : "runs"}
-            {!live && !loading && " · not live, connecting…"}
-          </Text>
+          <RunCount list={list} />
           {picked.length > 0 && (
             <Suspense>
               <Bulk runs={picked} onDone={() => chooseAll(false)} />

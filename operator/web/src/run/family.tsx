@@ -4,7 +4,7 @@ import { Link } from "wouter";
 import { runPath, type Summary } from "../api";
 import { age } from "../format";
 import { useNow } from "../live";
-import { StateBadge } from "../states";
+import { RunState } from "../states";
 
 export function FamilyList({ runs, name }: { runs: Summary[]; name: string }) {
   const now = useNow(1000);
@@ -12,7 +12,7 @@ export function FamilyList({ runs, name }: { runs: Summary[]; name: string }) {
     <ol className="family" aria-label="Runs of this family">
       {runs.map((run) => (
         <li key={run.uid} aria-current={run.name === name ? "true" : undefined}>
-          <StateBadge state={run.deleting ? "Deleting" : run.state} />{" "}
+          <RunState run={run} />{" "}
           {run.name === name ? (
             <b>{run.name}</b>
           ) : (

@@ -4,7 +4,7 @@ import { Link } from "wouter";
 import { jobPath, runPath, type Run } from "../api";
 import { duration, moment } from "../format";
 import { useNow } from "../live";
-import { StateBadge } from "../states";
+import { RunState } from "../states";
 import { Actions } from "./actions";
 
 function Lasting({ run }: { run: Run }) {
@@ -26,7 +26,7 @@ export function RunHeader({ run, chosen }: { run: Run; chosen: string[] }) {
     <Group justify="space-between" align="flex-start" gap="xs">
       <Stack gap={4} miw={0}>
         <Group gap="sm">
-          <StateBadge state={summary.deleting ? "Deleting" : summary.state} size="lg" />
+          <RunState run={summary} size="lg" />
           <Title order={1} size="h3" className="cut">
             {summary.name}
           </Title>

@@ -3,7 +3,7 @@ import { memo } from "react";
 import { Link } from "wouter";
 import { jobPath, runPath, type Summary } from "../api";
 import { age, duration } from "../format";
-import { StateBadge } from "../states";
+import { RunState } from "../states";
 
 type Props = {
   run: Summary;
@@ -30,7 +30,7 @@ export const RunRow = memo(function RunRow({ run, now, chosen, onChoose, onTag }
         />
       </span>
       <span role="cell">
-        <StateBadge state={run.deleting ? "Deleting" : run.state} />
+        <RunState run={run} />
       </span>
       <span role="cell" className="cut">
         <Link className="link strong" href={runPath(run)} title={run.message}>

@@ -1,5 +1,5 @@
 // Runs of the last hours by job, as bars over time, and the next ticks of what makes more.
-import { Group, SegmentedControl, Text } from "@mantine/core";
+import { Group, SegmentedControl } from "@mantine/core";
 import { useEffect, useMemo } from "react";
 import { Link } from "wouter";
 import { jobPath, makerPath, runPath, type Maker } from "../api";
@@ -8,6 +8,7 @@ import { ahead, duration, moment } from "../format";
 import { useNow, useRuns } from "../live";
 import { Empty } from "../parts/empty";
 import { Notice } from "../parts/notice";
+import { RunCount } from "../parts/run-count";
 import { ticksOf } from "../run/axis";
 import { colorOf, cssColor } from "../states";
 import { rowsOf, type Bar } from "./lanes";
@@ -22,7 +23,8 @@ type Props = { query: RunQuery; span: string; onSpan: (span: string) => void };
 
 export default function Timeline({ query, span, onSpan }: Props) {
   const alive = useMemo(() => sinceOf(span), [span]);
-  const { runs, total, loading, error, live, more } = useRuns({ ...query, since: "", alive });
+  const list = useRuns({ ...query, since: "", alive });
+  const { runs, total, loading, error, more } = list;
   const { told } = useAsked<{ makers: Maker[] }>("/makers/schedules", 10_000);
   const now = useNow(millisecondsOf(span) > 3_600_000 ? 10_000 : 2_000);
   const listed = runs.length;
@@ -50,11 +52,7 @@ export default function Timeline({ query, span, onSpan }: Props) {
           onChange={onSpan}
           data={TIMELINE_SPANS.map((value) => ({ value, label: value }))}
         />
-        <Text size="xs" c="dimmed" aria-live="polite">
-          <span data-testid="run-count">{total.toLocaleString()}</span> {total === 1 ? "run" : "runs"}
-          {total > MOST && `, the last ${MOST.toLocaleString()} of them`}
-          {!live && !loading && " · not live, connecting…"}
-        </Text>
+        <RunCount list={list}>{total > MOST && `, the last ${MOST.toLocaleString()} of them`}</RunCount>
       </Group>
       {error && (
         <Notice color="red" title="The runs cannot be listed">
