@@ -14,8 +14,8 @@ from podgraph.definition.errors import DefinitionError
 from podgraph.definition.graph import Graph
 from podgraph.flow import TERMINAL
 from podgraph.planning import manifests, names
+from podgraph.planning.acceptance import check
 from podgraph.planning.actions import Actions, Settings
-from podgraph.planning.admission import check_priorities
 from podgraph.planning.attempts import EXIT_SECONDS, Attempts
 from podgraph.planning.conditions import Conditions
 from podgraph.planning.defined import Defined, Frozen
@@ -25,12 +25,11 @@ from podgraph.planning.manifests import JobRef, Manifest
 from podgraph.planning.mixed import Mixed
 from podgraph.planning.observe import is_alive, observe
 from podgraph.planning.pods import Pod
-from podgraph.planning.rerun import Rerun, json_values, read_rerun, taken_before
+from podgraph.planning.rerun import Rerun, json_values, read_rerun
 from podgraph.planning.resolving import Resolver
 from podgraph.planning.retention import pods_to_delete
-from podgraph.planning.scripts import in_shared_pod
-from podgraph.planning.sharing import GroupedSteps, SharingSteps, sharing_of
-from podgraph.planning.sizes import check_ops, longest_message, output_budget
+from podgraph.planning.sharing import GroupedSteps, SharingSteps
+from podgraph.planning.sizes import longest_message, output_budget
 from podgraph.planning.spec import ContainerSpec, JobSpec, graph_of_ops, read_spec
 from podgraph.planning.status import STATES, StepRecord, duration, seconds_of
 from podgraph.planning.steps import ReportedSteps, Steps
@@ -38,11 +37,9 @@ from podgraph.planning.stopping import Stop, deadline_of, stop_of
 from podgraph.planning.storage import Storage, read_storage
 from podgraph.planning.templates import PodCheck, Templates, queue_labels
 from podgraph.planning.whole import Whole
-from podgraph.run_config.binding import bind
 from podgraph.runtime.protocol import Record
 from podgraph.runtime.resolve import unpack
 from podgraph.runtime.step import utc
-from podgraph.selection import select
 
 __all__ = ["Run"]
 
@@ -417,27 +414,16 @@ class Run:
         actions: Actions,
     ) -> None:  # fmt: skip
         assert self.spec is not None
-        check_ops(graph)
-        selected = select(graph, self.spec.selection)
-        check_priorities(graph.ops[name] for name in selected)
-        taken = taken_before(graph, selected, self._records)
-        if self._rerun is not None:
-            taken = self._rerun.take(graph, selected, self.storage)
-        bound = bind(graph, taken.run, self.spec.run_config, taken=taken.records)
-        section = one_pod_section(self.spec.execution, self.spec.run_config)
-        sharing = {} if section else sharing_of(graph, taken.run)
+        accepted = self.conditions.holds("Accepted", "True")
+        plan = check(
+            graph, self.spec, self._maker, containers, records=self._records, rerun=self._rerun, storage=self.storage,
+            with_pods=not accepted,
+        ).get()  # fmt: skip
+        if self._must_check(plan.pod_checks, actions):
+            return
+        taken, bound, section, sharing = plan.taken, plan.bound, plan.one_pod, plan.pod_groups
         names_ = taken.names(graph)
-        shared = {op: pod for pod, members in sharing.items() for op in members}
-        containers = {op: in_shared_pod(op, c, shared[op]) if op in shared else c for op, c in containers.items()}
         budget = output_budget(self._object, len(self._packed), [*names_, *sharing])
-        self._maker.set_graph(graph, bound, containers)
-        if section:
-            self._maker.refuse_overrides()
-        elif not self.conditions.holds("Accepted", "True"):
-            checks = self._maker.step_checks(op for op in taken.run if op not in shared or not containers)
-            checks += self._maker.joined_checks(sharing) if containers else []
-            if self._must_check(checks, actions):
-                return
         records = {**self._records, **taken.records}
         steps: Steps
         if section:
@@ -447,13 +433,13 @@ class Run:
                 group |= {"selection": list(taken.run), "taken": json_values(graph, taken)}
             self._attempts = Whole(steps, self._maker, self.spec.execution, budget, group)
         elif sharing:
-            kind = GroupedSteps if containers else SharingSteps
+            kind = GroupedSteps if plan.containers else SharingSteps
             steps = kind(graph, names_, bound.inputs, records, sharing)
             self._attempts = Mixed(steps, self._maker, self.spec.execution, budget, self._pods, pods)
         else:
             steps = Steps(graph, names_, bound.inputs, records)
             self._attempts = Attempts(steps, self._maker, self.spec.execution, budget, pods)
-        if not self.conditions.holds("Accepted", "True"):
+        if not accepted:
             steps.changed.update(steps.records)
             chosen, total = len(taken.run), len(graph.ops)
             count = f"{chosen} of {total} ops" if chosen < total else f"{total} op{'s' if total != 1 else ''}"
