@@ -93,7 +93,6 @@ class SharedContainers(SharedPod):
 
     def _go_on(self, pod: Pod, seen: Seen, now: float, actions: Actions) -> None:
         """Begin the steps whose turn has come, end those whose containers have, and let go who waits for nothing."""
-        actions.pressed = actions.pressed or seen.reason == "Unschedulable"
         if not self._told:  # a new pod, or one that was told before a restart: to say it again changes nothing
             for step in self.members:
                 if self._is_here(step) and self.steps.records[step].state not in TERMINAL:
