@@ -8,11 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 from podgraph.flow import TERMINAL, UNDECIDED
 from podgraph.planning.actions import Actions, Event
 from podgraph.planning.admission import Admission
 from podgraph.planning.execution import ExecutionSpec
+from podgraph.planning.executor import Pods
 from podgraph.planning.gates import GATED
 from podgraph.planning.making import PodMaker
 from podgraph.planning.observe import Phase, Seen, is_alive, lingers, observe
@@ -36,8 +38,6 @@ EXIT_SECONDS = 60
 """How long a pod that has told its result may take to exit."""
 MAX_ASSIGNMENT = 131_072
 
-Pods = Mapping[str, Pod]
-
 
 class Attempts:
     """The steps of one Job and the pods of their attempts.
@@ -53,6 +53,7 @@ class Attempts:
         self.steps = steps
         self.timers = Timers()
         self.stopped: Stop | None = None
+        self.waiting = ""
         self._maker = maker
         self._spec = spec
         self._output_budget = output_budget
@@ -87,6 +88,15 @@ class Attempts:
     def done(self) -> bool:
         """Whether no step can change any more."""
         return self.steps.done
+
+    @property
+    def has_changes(self) -> bool:
+        """Whether :meth:`pods_patch` would return anything: a pod of one step is told with its step."""
+        return False
+
+    def pods_patch(self) -> dict[str, Any]:
+        """Return nothing; see `has_changes`."""
+        return {}
 
     def take_in(self, changed: Iterable[str], pods: Pods, now: float, actions: Actions) -> None:
         """Look at the pods that changed, and at the steps whose time has come."""

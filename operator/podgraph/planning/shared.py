@@ -7,12 +7,13 @@ as `infrastructureRetries` says; when a step failed that may be tried again, as 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 
 from podgraph.flow import TERMINAL
 from podgraph.planning.actions import Actions
 from podgraph.planning.admission import Admission
 from podgraph.planning.execution import ExecutionSpec
+from podgraph.planning.executor import Pods
 from podgraph.planning.gates import GATED
 from podgraph.planning.making import PodMaker
 from podgraph.planning.manifests import Manifest
@@ -28,12 +29,9 @@ from podgraph.planning.stopping import Stop
 from podgraph.planning.timers import Timers
 from podgraph.runtime.step import utc
 
-__all__ = ["Pods", "Refused", "SharedPod", "lost"]
+__all__ = ["Refused", "SharedPod", "lost"]
 
 _UNDER_WAY = ("Starting", "Running", "Stopping")
-
-Pods = Mapping[str, Pod]
-"""The pods that there are, by name."""
 
 
 class Refused(Exception):

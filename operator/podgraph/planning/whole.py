@@ -16,6 +16,7 @@ from podgraph.definition.errors import DefinitionError
 from podgraph.flow import FAILED, TERMINAL
 from podgraph.planning.actions import Actions, Event
 from podgraph.planning.execution import ExecutionSpec
+from podgraph.planning.executor import Pods
 from podgraph.planning.making import PodMaker
 from podgraph.planning.observe import Seen, is_alive, observe
 from podgraph.planning.outcome import Outcome, micro, read_record
@@ -35,11 +36,9 @@ MAX_ASSIGNMENT = 200_000
 _MAX_MESSAGE = 1_500
 _POD = "pod"  # the one name in the timers
 
-Pods = Mapping[str, Pod]
-
 
 class Whole:
-    """All steps of one Job in one pod, with the same methods as `Attempts`.
+    """All steps of one Job in one pod, as a StepExecutor.
 
     `group` is what the pod is told; `output_budget` is the most bytes of outputs that the Job's status has room for.
     """
@@ -66,12 +65,22 @@ class Whole:
         self._asked = False  # for the pod's creation
         self._log_read = self._over = False
         self._reports: list[StepReport] = []
-        self.waiting = ""  # why its pod has not started yet
+        self.waiting = ""
+        self.exits: dict[str, float] = {}
 
     @property
     def pod_names(self) -> list[str]:
         """The name of the pod."""
         return [self._life.name]
+
+    @property
+    def has_changes(self) -> bool:
+        """Whether :meth:`pods_patch` would return anything: the pod is told with the first step."""
+        return False
+
+    def pods_patch(self) -> dict[str, Any]:
+        """Return nothing; see `has_changes`."""
+        return {}
 
     @property
     def done(self) -> bool:
