@@ -12,6 +12,7 @@ from kubernetes.client.exceptions import ApiException
 from kubernetes.config import ConfigException
 
 from podgraph.definition.errors import DefinitionError
+from podgraph.planning.kube_names import LABEL, check_name
 from podgraph.planning.names import CONTAINER, GROUP, JOB_UID_LABEL, OP_ANNOTATION, run_pod, step_container
 
 __all__ = ["Cluster"]
@@ -29,7 +30,7 @@ class Cluster:
     plural, kind = "jobs", "Job"
 
     def __init__(self, namespace: str = "", context: str = "", kubeconfig: str = "") -> None:
-        self.namespace = namespace or _configure(context, kubeconfig)
+        self.namespace = check_name("the namespace", namespace or _configure(context, kubeconfig), LABEL)
         if namespace:
             _configure(context, kubeconfig)
         self._jobs: Any = client.CustomObjectsApi()
@@ -46,6 +47,7 @@ class Cluster:
 
     def get(self, name: str) -> Object:
         """Return a Job."""
+        check_name(f"the name of the {self.kind}", name)
         with _told(f"get the {self.kind} {name!r}"):
             return dict(
                 self._jobs.get_namespaced_custom_object(
@@ -63,6 +65,7 @@ class Cluster:
 
     def delete(self, name: str) -> None:
         """Delete a Job, and with it its pods."""
+        check_name(f"the name of the {self.kind}", name)  # with an empty one the request would delete all there are
         with _told(f"delete the {self.kind} {name!r}"):
             self._jobs.delete_namespaced_custom_object(
                 GROUP, _VERSION, self.namespace, self.plural, name, propagation_policy="Background",
@@ -71,6 +74,7 @@ class Cluster:
 
     def change(self, name: str, spec: Mapping[str, Any]) -> Object:
         """Change fields of a Job's spec and return the Job."""
+        check_name(f"the name of the {self.kind}", name)
         with _told(f"change the {self.kind} {name!r}"):
             return dict(
                 self._jobs.patch_namespaced_custom_object(
@@ -86,7 +90,7 @@ class Cluster:
 
     def replace(self, changed: Mapping[str, Any]) -> Object:
         """Put a changed object in place of the one that it was read from, and return it."""
-        name = changed["metadata"]["name"]
+        name = check_name(f"the name of the {self.kind}", changed["metadata"]["name"])
         with _told(f"change the {self.kind} {name!r}"):
             return dict(
                 self._jobs.replace_namespaced_custom_object(
@@ -113,6 +117,7 @@ class Cluster:
 
     def annotate(self, name: str, annotations: Mapping[str, str]) -> None:
         """Put annotations on an object."""
+        check_name(f"the name of the {self.kind}", name)
         with _told(f"change the {self.kind} {name!r}"):
             self._jobs.patch_namespaced_custom_object(
                 GROUP, _VERSION, self.namespace, self.plural, name, {"metadata": {"annotations": dict(annotations)}},
@@ -162,18 +167,21 @@ class Cluster:
 
     def pod(self, name: str) -> Object:
         """Return a pod, as JSON has it."""
+        check_name("the name of the pod", name)
         with _told(f"get the pod {name!r}"):
             found = self._pods.read_namespaced_pod(name, self.namespace, _request_timeout=_ANSWER_SECONDS)
         return dict(self._pods.api_client.sanitize_for_serialization(found))
 
     def delete_pod(self, name: str) -> None:
         """Delete a pod."""
+        check_name("the name of the pod", name)
         with _told(f"delete the pod {name!r}"):
             self._pods.delete_namespaced_pod(name, self.namespace, _request_timeout=_ANSWER_SECONDS)
 
     def log(self, pod: str, follow: bool) -> Iterator[str]:
         """Yield the lines of the log of a step, by what :meth:`step_pods` says; with `follow` until its end."""
         name, _, container = pod.partition("/")
+        check_name("the name of the pod", name)
         where = {"name": name, "namespace": self.namespace, "container": container or CONTAINER}
         with _told(f"read the log of pod {pod!r}"):
             if follow:

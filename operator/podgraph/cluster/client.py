@@ -7,14 +7,16 @@ import random
 import time
 from collections.abc import AsyncIterator, Collection, Iterable, Mapping
 from typing import Any
-from urllib.parse import quote
 
 import aiohttp
 import msgspec
 from multidict import CIMultiDict
 
+from podgraph.cluster.errors import ApiError
+from podgraph.cluster.paths import OURS, ApiPath, Query, core, of_version, ours
 from podgraph.cluster.window import Window
-from podgraph.planning.names import CONTAINER, GROUP, JOB_UID_LABEL
+from podgraph.definition.errors import DefinitionError
+from podgraph.planning.names import CONTAINER, JOB_UID_LABEL
 from podgraph.planning.pods import Pod
 
 __all__ = ["ApiError", "Client"]
@@ -23,24 +25,10 @@ _ATTEMPTS = 5
 _DELETED_AT_ONCE = 250
 _LOG_SILENCE_SECONDS = 300  # then the connection may be dead, and another finds out
 _LOG_LINE = 256 * 1024
-_JOBS = f"/apis/{GROUP}/v1alpha1/namespaces"
 _PLURALS = {"Job": "jobs", "JobDefinition": "jobdefinitions"}
 # A Job can be large; of the answer to a write only its metadata matters.
 _METADATA = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1"
 _METADATA_LIST = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
-
-
-class ApiError(Exception):
-    """An answer of the API server that is no success. `lasting` says that asking again cannot help."""
-
-    def __init__(self, status: int, reason: str, message: str) -> None:
-        super().__init__(f"{status} {reason}: {message}")
-        self.status, self.reason, self.message = status, reason, message
-
-    @property
-    def lasting(self) -> bool:
-        """Whether the same request will be answered the same way again."""
-        return self.status in (400, 403, 404, 405, 409, 410, 413, 415, 422)
 
 
 class _Status(msgspec.Struct):
@@ -55,6 +43,7 @@ class _Owner(msgspec.Struct):
 class _OwnedMeta(msgspec.Struct, rename="camel"):
     uid: str = ""
     resource_version: str = ""
+    deletion_timestamp: str = ""
     owner_references: list[_Owner] = []
     finalizers: list[str] = []
 
@@ -89,35 +78,47 @@ class Client:
     async def try_pod(self, manifest: dict[str, Any]) -> None:
         """Let the API server do all that creating a pod takes but for the creation. Unknown fields are errors too."""
         meta = manifest["metadata"]
-        path = f"/api/v1/namespaces/{meta['namespace']}/pods?dryRun=All&fieldValidation=Strict"
+        path, query = core(meta["namespace"], "pods"), {"dryRun": "All", "fieldValidation": "Strict"}
         async with self._creating.turn(meta["ownerReferences"][0]["uid"]):
-            await self._request("POST", path, manifest, window=self._creating)
+            await self._request("POST", path, manifest, query=query, window=self._creating)
 
     async def create(self, plural: str, manifest: dict[str, Any]) -> bytes:
         """Create a core object and return it as JSON. That it exists already is success when its owner is the same.
 
         So a create whose answer was lost can simply be done again. Raises ApiError; `AlreadyExists` means that the
-        name is taken by an object that is not ours.
+        name is taken by an object that is not ours. A conflict that passes is not `lasting`: a quota whose count has
+        just changed, or an object of another owner that is being deleted.
         """
         meta = manifest["metadata"]
-        path = f"/api/v1/namespaces/{meta['namespace']}/{plural}"
-        ours = {owner["uid"] for owner in meta.get("ownerReferences", ())}
-        async with self._creating.turn(next(iter(ours), "")):
+        path = core(meta["namespace"], plural)
+        own = {owner["uid"] for owner in meta.get("ownerReferences", ())}
+        async with self._creating.turn(next(iter(own), "")):
             try:
                 return await self._request("POST", path, manifest, window=self._creating)
             except ApiError as error:
+                if error.reason == "Conflict":
+                    raise ApiError(0, "Conflict", error.message) from None
                 if error.reason != "AlreadyExists":
                     raise
-                existing = await self._request("GET", f"{path}/{meta['name']}")
-                theirs = {o.uid for o in msgspec.json.decode(existing, type=_Owned).metadata.owner_references}
-                if ours != theirs:
-                    raise
-                return existing
+                return await self._existing(path / meta["name"], own, error)
+
+    async def _existing(self, path: ApiPath, own: Collection[str], refusal: ApiError) -> bytes:
+        """Return the object that stands in the way of one of ours, which has these owners. Raises ApiError."""
+        try:
+            existing = await self._request("GET", path)
+        except ApiError as error:
+            if error.status == 404:  # it went meanwhile
+                raise ApiError(0, "Conflict", refusal.message) from None
+            raise
+        theirs = msgspec.json.decode(existing, type=_Owned).metadata
+        if {owner.uid for owner in theirs.owner_references} == own:
+            return existing
+        raise ApiError(0, "Conflict", refusal.message) if theirs.deletion_timestamp else refusal
 
     async def exists(self, plural: str, namespace: str, name: str) -> bool:
         """Whether there is a core object of this name."""
         try:
-            await self._request("GET", f"/api/v1/namespaces/{namespace}/{plural}/{name}", accept=_METADATA)
+            await self._request("GET", core(namespace, plural, name), accept=_METADATA)
         except ApiError as error:
             if error.status == 404:
                 return False
@@ -126,13 +127,13 @@ class Client:
 
     async def pod_names(self, namespace: str, selector: str) -> list[str]:
         """Return the names of the pods with these labels, as the cluster itself has them now."""
-        path = f"/api/v1/namespaces/{namespace}/pods?labelSelector={quote(selector)}"
-        return [item["metadata"]["name"] for item in msgspec.json.decode(await self._request("GET", path))["items"]]
+        answer = await self._request("GET", core(namespace, "pods"), query={"labelSelector": selector})
+        return [item["metadata"]["name"] for item in msgspec.json.decode(answer)["items"]]
 
     async def get_pod(self, namespace: str, name: str) -> Pod | None:
         """Return a pod as it is now, or None when there is none."""
         try:
-            answer = await self._request("GET", f"/api/v1/namespaces/{namespace}/pods/{name}")
+            answer = await self._request("GET", core(namespace, "pods", name))
         except ApiError as error:
             if error.status == 404:
                 return None
@@ -144,26 +145,29 @@ class Client:
     ) -> Pod:
         """Put annotations and labels on the pod of this uid; return it as it is now."""
         body = {"metadata": {"uid": uid, "annotations": annotations, "labels": labels}}
-        answer = await self._request("PATCH", f"/api/v1/namespaces/{namespace}/pods/{name}", body)
+        answer = await self._request("PATCH", core(namespace, "pods", name), body)
         return msgspec.json.decode(answer, type=Pod)
 
     async def delete_pod(self, namespace: str, name: str, uid: str) -> None:
         """Delete the pod of this uid; that it is gone already, or another has its name, is success."""
         body = {"preconditions": {"uid": uid}} if uid else {}
         try:
-            await self._request("DELETE", f"/api/v1/namespaces/{namespace}/pods/{name}", body)
+            await self._request("DELETE", core(namespace, "pods", name), body)
         except ApiError as error:
             if error.status not in (404, 409):
                 raise
 
     async def delete_succeeded_pods(self, namespace: str, job_uid: str) -> None:
         """Delete all pods of a Job that have succeeded, in a few requests however many there are."""
-        selected = f"labelSelector={JOB_UID_LABEL}%3D{job_uid}&fieldSelector=status.phase%3DSucceeded"
-        path = f"/api/v1/namespaces/{namespace}/pods?{selected}&limit={_DELETED_AT_ONCE}"
+        query = {
+            "labelSelector": f"{JOB_UID_LABEL}={job_uid}",
+            "fieldSelector": "status.phase=Succeeded",
+            "limit": str(_DELETED_AT_ONCE),
+        }
         token = ""
         while True:
-            more = f"&continue={quote(token)}" if token else ""
-            answer = await self._request("DELETE", f"{path}{more}", accept=_METADATA_LIST)
+            more = {"continue": token} if token else {}
+            answer = await self._request("DELETE", core(namespace, "pods"), query=query | more, accept=_METADATA_LIST)
             token = msgspec.json.decode(answer, type=_Page).metadata.continue_
             if not token:
                 return
@@ -172,15 +176,16 @@ class Client:
         """Delete the Job of this uid, and with it all it owns; that it is gone already is success."""
         body = {"preconditions": {"uid": uid}, "propagationPolicy": "Background"}
         try:
-            await self._request("DELETE", f"{_JOBS}/{namespace}/jobs/{name}", body)
+            await self._request("DELETE", ours(namespace, "jobs", name), body)
         except ApiError as error:
             if error.status not in (404, 409):
                 raise
 
     async def pod_log(self, namespace: str, name: str, most: int) -> list[str]:
         """Return the lines of the log of a pod's step, at most `most` bytes of it."""
-        path = f"/api/v1/namespaces/{namespace}/pods/{name}/log?container={CONTAINER}&limitBytes={most}"
-        return (await self._request("GET", path)).decode(errors="replace").splitlines()
+        query = {"container": CONTAINER, "limitBytes": str(most)}
+        answer = await self._request("GET", core(namespace, "pods", name, "log"), query=query)
+        return answer.decode(errors="replace").splitlines()
 
     async def step_log(
         self, namespace: str, name: str, mark: str, follow: bool = False, since: str = "", tail: int = 0
@@ -193,7 +198,7 @@ class Client:
         much there is to read.
         """
         pod, _, container = name.partition("/")
-        path = f"/api/v1/namespaces/{namespace}/pods/{pod}/log"
+        path = core(namespace, "pods", pod, "log")
         query = {"container": container or CONTAINER, "timestamps": "true"}
         query |= {"follow": "true"} if follow else {}
         query |= {"sinceTime": since} if since else {}
@@ -201,7 +206,7 @@ class Client:
         timeout = aiohttp.ClientTimeout(total=None, sock_connect=5, sock_read=_LOG_SILENCE_SECONDS)
         wanted, rest = mark.encode(), b""
         try:
-            async with self.session.get(path, params=query, headers=self.headers, timeout=timeout) as answer:
+            async with self.session.get(path.url, params=query, headers=self.headers, timeout=timeout) as answer:
                 if answer.status >= 300:
                     raise _error(answer.status, await answer.read())
                 async for part in answer.content.iter_any():
@@ -216,20 +221,30 @@ class Client:
             raise ApiError(0, "Unreachable", f"the log of pod {name}: {trouble!r}") from trouble
 
     async def config_map_key(self, namespace: str, name: str, key: str) -> str | None:
-        """Return the text under a ConfigMap's key; None when the ConfigMap or the key does not exist."""
+        """Return the text under a ConfigMap's key; None when the ConfigMap or the key does not exist.
+
+        Raises DefinitionError (`InvalidConfigMap`) for a key that holds no text, and ApiError.
+        """
         try:
-            answer = await self._request("GET", f"/api/v1/namespaces/{namespace}/configmaps/{name}")
+            answer = await self._request("GET", core(namespace, "configmaps", name))
         except ApiError as error:
             if error.status == 404:
                 return None
             raise
-        value = (msgspec.json.decode(answer).get("data") or {}).get(key)
+        found = msgspec.json.decode(answer)
+        if key in (found.get("binaryData") or {}):
+            raise DefinitionError(
+                "InvalidConfigMap",
+                f"the key {key!r} of ConfigMap {name!r} stands in binaryData, which is for what is not UTF-8 text; put "
+                "the code under data (kubectl create configmap does so with a file of UTF-8 text)",
+            )
+        value = (found.get("data") or {}).get(key)
         return value if isinstance(value, str) else None
 
     async def config_map(self, namespace: str, name: str, owner: str) -> dict[str, Any] | None:
         """Return a ConfigMap; None when there is none that belongs to this owner (a uid)."""
         try:
-            found = msgspec.json.decode(await self._request("GET", f"/api/v1/namespaces/{namespace}/configmaps/{name}"))
+            found = msgspec.json.decode(await self._request("GET", core(namespace, "configmaps", name)))
         except ApiError as error:
             if error.status == 404:
                 return None
@@ -240,7 +255,7 @@ class Client:
     async def delete_config_map(self, namespace: str, name: str) -> None:
         """Delete a ConfigMap; that it is gone already is success."""
         try:
-            await self._request("DELETE", f"/api/v1/namespaces/{namespace}/configmaps/{name}", {})
+            await self._request("DELETE", core(namespace, "configmaps", name), {})
         except ApiError as error:
             if error.status != 404:
                 raise
@@ -248,7 +263,7 @@ class Client:
     async def serves_jobs(self) -> bool:
         """Whether the cluster has our resources."""
         try:
-            answer = await self._request("GET", f"/apis/{GROUP}/v1alpha1")
+            answer = await self._request("GET", of_version(OURS))
         except ApiError as error:
             if error.status == 404:
                 return False
@@ -259,7 +274,7 @@ class Client:
     async def get_job(self, namespace: str, name: str) -> dict[str, Any] | None:
         """Return a Job as it is now, or None when there is none."""
         try:
-            found: dict[str, Any] = msgspec.json.decode(await self._request("GET", f"{_JOBS}/{namespace}/jobs/{name}"))
+            found: dict[str, Any] = msgspec.json.decode(await self._request("GET", ours(namespace, "jobs", name)))
         except ApiError as error:
             if error.status == 404:
                 return None
@@ -269,7 +284,7 @@ class Client:
     async def job_version(self, namespace: str, name: str, uid: str, kind: str = "Job") -> str | None:
         """Return the resource version of the Job or JobDefinition with this uid ("" for any); None if there is none."""
         try:
-            answer = await self._request("GET", f"{_JOBS}/{namespace}/{_PLURALS[kind]}/{name}", accept=_METADATA)
+            answer = await self._request("GET", ours(namespace, _PLURALS[kind], name), accept=_METADATA)
         except ApiError as error:
             if error.status == 404:
                 return None
@@ -279,7 +294,7 @@ class Client:
 
     async def set_finalizer(self, namespace: str, name: str, uid: str, finalizer: str, there: bool) -> str:
         """Put a finalizer on the Job with this uid, or take it off; return the Job's new version, "" if unchanged."""
-        path = f"{_JOBS}/{namespace}/jobs/{name}"
+        path = ours(namespace, "jobs", name)
         for attempt in range(_ATTEMPTS):
             try:
                 meta = msgspec.json.decode(await self._request("GET", path, accept=_METADATA), type=_Owned).metadata
@@ -305,18 +320,20 @@ class Client:
         Raises ApiError with status 409 when the Job's version is not `version` any more: it was changed, or it is
         another Job of the same name (the API server does not hold a uid in such a patch against the object's).
         """
-        path = f"{_JOBS}/{namespace}/{_PLURALS[kind]}/{name}/status"
+        path = ours(namespace, _PLURALS[kind], name, "status")
         body = {"metadata": {"resourceVersion": version}, "status": status}
         answer = await self._request("PATCH", path, body, accept=_METADATA)
         return msgspec.json.decode(answer, type=_Owned).metadata.resource_version
 
-    async def call(self, method: str, path: str, body: dict[str, Any] | None = None) -> bytes:
+    async def call(
+        self, method: str, path: ApiPath, body: dict[str, Any] | None = None, query: Query | None = None
+    ) -> bytes:
         """Send one request, again while the server is busy or away, and return the answer's body. Raises ApiError."""
-        return await self._request(method, path, body)
+        return await self._request(method, path, body, query=query)
 
     async def _request(
-        self, method: str, path: str, body: dict[str, Any] | None = None, accept: str = "application/json",
-        window: Window | None = None,
+        self, method: str, path: ApiPath, body: dict[str, Any] | None = None, accept: str = "application/json",
+        window: Window | None = None, query: Query | None = None,
     ) -> bytes:  # fmt: skip
         """Send one request, again after a pause while the server is busy or away, and return the answer's body.
 
@@ -331,7 +348,8 @@ class Client:
             pause = random.uniform(0.5, 1.0) * 0.2 * 2**attempt
             begun = time.monotonic()
             try:
-                async with self.session.request(method, path, data=data, headers=headers) as answer:
+                request = self.session.request(method, path.url, params=query, data=data, headers=headers)
+                async with request as answer:
                     content = await answer.read()
                     if answer.status < 300:
                         if window is not None:

@@ -5,16 +5,14 @@ from __future__ import annotations
 import base64
 from collections.abc import AsyncIterator
 from typing import Any
-from urllib.parse import quote
 
 import msgspec
 
 from podgraph.cluster.client import ApiError, Client
-from podgraph.planning.names import GROUP
+from podgraph.cluster.paths import OURS, core, everywhere, ours
 
 __all__ = ["Launching"]
 
-_API = f"/apis/{GROUP}/v1alpha1"
 _CHUNK = 200
 
 Object = dict[str, Any]
@@ -29,7 +27,7 @@ class Launching:
     async def try_job(self, job: Object) -> None:
         """Have the API server check a Job without making it. Raises ApiError."""
         try:
-            await self.client.call("POST", f"{_jobs(job['metadata']['namespace'])}?dryRun=All", job)
+            await self.client.call("POST", ours(job["metadata"]["namespace"], "jobs"), job, {"dryRun": "All"})
         except ApiError as error:
             if error.reason != "AlreadyExists":
                 raise
@@ -41,7 +39,7 @@ class Launching:
         """
         meta = job["metadata"]
         try:
-            return dict(msgspec.json.decode(await self.client.call("POST", _jobs(meta["namespace"]), job)))
+            return dict(msgspec.json.decode(await self.client.call("POST", ours(meta["namespace"], "jobs"), job)))
         except ApiError as error:
             if error.reason != "AlreadyExists":
                 raise
@@ -58,7 +56,7 @@ class Launching:
         """Cancel the Job of this uid; that it is gone is success."""
         body = {"metadata": {"uid": uid}, "spec": {"cancel": True}}
         try:
-            await self.client.call("PATCH", f"{_jobs(namespace)}/{name}", body)
+            await self.client.call("PATCH", ours(namespace, "jobs", name), body)
         except ApiError as error:
             if error.status not in (404, 409, 422):  # 422: another has its name, and its uid does not change
                 raise
@@ -67,8 +65,8 @@ class Launching:
         """Yield the Jobs of all namespaces with these labels as they are now."""
         token = ""
         while True:
-            query = f"labelSelector={quote(selector)}&limit={_CHUNK}" + (f"&continue={quote(token)}" if token else "")
-            page = msgspec.json.decode(await self.client.call("GET", f"{_API}/jobs?{query}"))
+            query = {"labelSelector": selector, "limit": str(_CHUNK)} | ({"continue": token} if token else {})
+            page = msgspec.json.decode(await self.client.call("GET", everywhere(OURS, "jobs"), query=query))
             for job in page["items"]:
                 yield job
             token = page["metadata"].get("continue") or ""
@@ -78,7 +76,7 @@ class Launching:
     async def get(self, namespace: str, name: str) -> Object | None:
         """Return the JobSchedule or JobSensor of this name, None when there is none."""
         try:
-            answer = await self.client.call("GET", f"{_API}/namespaces/{namespace}/{self.plural}/{name}")
+            answer = await self.client.call("GET", ours(namespace, self.plural, name))
         except ApiError as error:
             if error.status == 404:
                 return None
@@ -88,7 +86,7 @@ class Launching:
     async def secret_key(self, namespace: str, name: str, key: str) -> str | None:
         """Return the text under a Secret's key; None when the Secret or the key does not exist. Raises ApiError."""
         try:
-            answer = await self.client.call("GET", f"/api/v1/namespaces/{namespace}/secrets/{name}")
+            answer = await self.client.call("GET", core(namespace, "secrets", name))
         except ApiError as error:
             if error.status == 404:
                 return None
@@ -102,9 +100,5 @@ class Launching:
         Raises ApiError with status 409 when its version is not `version` any more.
         """
         body = {"metadata": {"resourceVersion": version}, "status": status}
-        answer = await self.client.call("PATCH", f"{_API}/namespaces/{namespace}/{self.plural}/{name}/status", body)
+        answer = await self.client.call("PATCH", ours(namespace, self.plural, name, "status"), body)
         return str(msgspec.json.decode(answer)["metadata"]["resourceVersion"])
-
-
-def _jobs(namespace: str) -> str:
-    return f"{_API}/namespaces/{namespace}/jobs"

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import random
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 from typing import Any
 
 import aiohttp
 import msgspec
+
+from podgraph.cluster.paths import ApiPath, Query
 
 __all__ = ["Event", "Expired", "ListMeta", "lines", "pause_after", "told", "watching"]
 
@@ -37,7 +39,7 @@ class Expired(Exception):
 
 @contextlib.asynccontextmanager
 async def watching(
-    session: aiohttp.ClientSession, path: str, query: Mapping[str, str], version: str
+    session: aiohttp.ClientSession, path: ApiPath, query: Query, version: str
 ) -> AsyncIterator[aiohttp.ClientResponse]:
     """Ask for a watch from a version on. Raises Expired; any other status is for the caller to look at."""
     params = {
@@ -48,7 +50,7 @@ async def watching(
         "timeoutSeconds": str(_WATCH_SECONDS),
     }
     timeout = aiohttp.ClientTimeout(total=None, connect=5, sock_read=_SILENCE_SECONDS)
-    async with session.get(path, params=params, timeout=timeout) as answer:
+    async with session.get(path.url, params=params, timeout=timeout) as answer:
         if answer.status == 410:
             raise Expired
         yield answer

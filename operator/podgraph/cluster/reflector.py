@@ -16,6 +16,7 @@ import aiohttp
 import msgspec
 
 from podgraph.cluster.listwatch import Event, Expired, ListMeta, lines, pause_after, told, watching
+from podgraph.cluster.paths import everywhere
 from podgraph.planning.names import JOB_UID_LABEL, MANAGED_BY, MANAGED_BY_LABEL
 from podgraph.planning.pods import Pod
 
@@ -23,6 +24,7 @@ __all__ = ["PodReflector"]
 
 _LOG = logging.getLogger(__name__)
 _CHUNK = 500
+_PODS = everywhere("v1", "pods")
 
 
 class _PodList(msgspec.Struct):
@@ -100,7 +102,7 @@ class PodReflector:
         version, token = "", ""
         while True:
             query = {**params, **({"continue": token} if token else {})}
-            async with self._session.get("/api/v1/pods", params=query) as answer:
+            async with self._session.get(_PODS.url, params=query) as answer:
                 answer.raise_for_status()
                 page = msgspec.json.decode(await answer.read(), type=_PodList)
             for pod in page.items:
@@ -119,7 +121,7 @@ class PodReflector:
         self.synced.set()
 
     async def _watch(self) -> None:
-        async with watching(self._session, "/api/v1/pods", self._query, self._version) as answer:
+        async with watching(self._session, _PODS, self._query, self._version) as answer:
             answer.raise_for_status()
             async for line in lines(answer.content):
                 self._take(msgspec.json.decode(line, type=Event))

@@ -11,7 +11,7 @@ import aiohttp
 import msgspec
 
 from podgraph.cluster.listwatch import Event, Expired, ListMeta, lines, pause_after, told, watching
-from podgraph.planning.names import GROUP
+from podgraph.cluster.paths import OURS, everywhere, ours
 
 __all__ = ["Key", "ResourceReflector"]
 
@@ -70,8 +70,7 @@ class ResourceReflector(Generic[T]):
         self.trouble = ""
         self._session = session
         self.plural = plural
-        where = f"namespaces/{namespace}/" if namespace else ""
-        self._path = f"/apis/{GROUP}/v1alpha1/{where}{plural}"
+        self._path = ours(namespace, plural) if namespace else everywhere(OURS, plural)
         self._decoder = msgspec.json.Decoder(kind)
         self._on_change = on_change
         self._version = ""
@@ -111,7 +110,7 @@ class ResourceReflector(Generic[T]):
         version, token = "", ""
         while True:
             query = {"limit": str(_CHUNK), **({"continue": token} if token else {})}
-            async with self._session.get(self._path, params=query) as answer:
+            async with self._session.get(self._path.url, params=query) as answer:
                 if answer.status == 410:
                     raise Expired
                 answer.raise_for_status()

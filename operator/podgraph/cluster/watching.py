@@ -6,13 +6,13 @@ import asyncio
 import logging
 from collections.abc import Callable, Mapping
 from typing import Any, Generic, TypeVar
-from urllib.parse import quote
 
 import aiohttp
 import msgspec
 
 from podgraph.cluster.client import ApiError, Client
 from podgraph.cluster.listwatch import Expired, lines, pause_after, told, watching
+from podgraph.cluster.paths import in_namespace
 
 __all__ = ["ObjectWatch"]
 
@@ -35,8 +35,7 @@ class ObjectWatch(Generic[Kept]):
         self, client: Client, api_version: str, resource: str, namespace: str, name: str, labels: Mapping[str, str],
         look: Callable[[Object], Kept | None], on_change: Callable[[], None],
     ) -> None:  # fmt: skip
-        prefix = f"/apis/{api_version}" if "/" in api_version else f"/api/{api_version}"
-        self._client, self._path = client, f"{prefix}/namespaces/{namespace}/{resource}"
+        self._client, self._path = client, in_namespace(api_version, namespace, resource)
         self._query = {"fieldSelector": f"metadata.name={name}"} if name else {}
         self._query |= {"labelSelector": ",".join(f"{k}={v}" for k, v in labels.items())} if labels else {}
         self._look, self._on_change = look, on_change
@@ -77,8 +76,7 @@ class ObjectWatch(Generic[Kept]):
         token = version = ""
         while True:
             query = {**self._query, "limit": str(_CHUNK), **({"continue": token} if token else {})}
-            text = "&".join(f"{key}={quote(value)}" for key, value in query.items())
-            page = msgspec.json.decode(await self._client.call("GET", f"{self._path}?{text}"))
+            page = msgspec.json.decode(await self._client.call("GET", self._path, query=query))
             for item in page["items"]:
                 if (kept := self._look(item)) is not None:
                     found[item["metadata"]["uid"]] = kept

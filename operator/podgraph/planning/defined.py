@@ -16,6 +16,7 @@ from podgraph.planning import manifests, names
 from podgraph.planning.actions import Actions
 from podgraph.planning.conditions import Conditions
 from podgraph.planning.definitions import DefinitionRun
+from podgraph.planning.kube_names import check_name
 from podgraph.planning.manifests import CODE_FILE, JobRef, Manifest
 from podgraph.planning.storage import Storage, read_storage
 from podgraph.run_config.binding import merge
@@ -153,8 +154,9 @@ class Defined:
     def look(self, now: float, actions: Actions) -> None:
         """Say what is to be done to know what the Job runs.
 
-        Raises DefinitionError (`DefinitionNotFound`, `DefinitionNotReady`).
+        Raises DefinitionError (`DefinitionNotFound`, `DefinitionNotReady`, `InvalidName`).
         """
+        check_name("spec.definitionRef.name", self.name)
         since = self._since = now if self._since is None else self._since
         if self.recorded or self.is_ready or not self._no_copy:
             actions.freeze = True

@@ -6,6 +6,7 @@ its `Ready` condition is True or False.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 from collections.abc import Iterable, Mapping
@@ -34,7 +35,8 @@ MAX_SCHEMA = 262_144
 """Most characters of a config schema in a definition's status."""
 RETRY_SECONDS = 10.0
 
-_RETRIED = ("ConfigMapNotFound", "ClaimNotFound")  # it may have been applied together with what it names
+# It may have been applied together with what it names, which may be mended too.
+_RETRIED = ("ConfigMapNotFound", "InvalidConfigMap", "ClaimNotFound")
 _RESULTS = ("digest", "opCount", "graph", "configSchema", "storage")
 _MAX_MESSAGE = 4_096
 
@@ -61,7 +63,10 @@ class DefinitionRun:
         self.message = str(ready.get("message", "")) if settled else ""
         self.packed = str(status.get("graph") or "") if settled else ""
         self.digest = str(status.get("digest") or "") if settled else ""
-        self.tried = Storage.from_status(status["storage"]) if settled and status.get("storage") else None
+        self.tried: Storage | None = None
+        if settled and status.get("storage"):
+            with contextlib.suppress(DefinitionError):  # it is then tried anew
+                self.tried = Storage.from_status(status["storage"])
         if self.ready is False and ready["reason"] in _RETRIED:
             self.retry_at = 0.0
         self._stale = status.get("observedGeneration") != self.ref.generation  # what it tells is of one before

@@ -11,14 +11,17 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from podgraph.definition.errors import DefinitionError
 from podgraph.definition.values import to_json
+from podgraph.planning.kube_names import SUBDOMAIN, UID
 from podgraph.runtime.protocol import StepError
 
-__all__ = ["Reference", "fan_in", "read_stored", "split", "to_status"]
+__all__ = ["Reference", "check_stored", "fan_in", "origin_of", "read_stored", "split", "to_status"]
 
 _FORMATS = ("json", "pickle")
 _BASE64 = re.compile(r"[A-Za-z0-9+/]*={0,2}")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
+_BELOW = re.compile(r"[A-Za-z0-9_@-][A-Za-z0-9_.@-]*")  # a step, a pod that steps share, an attempt, an output
 
 
 class Reference(str):
@@ -35,6 +38,34 @@ def read_stored(op: str, stored: Mapping[str, Any], prefix: str) -> dict[str, st
             raise StepError("WrongOutputs", f"output {name!r} of op {op!r} came as a reference that cannot be read")
         texts[name] = Reference(to_json(item if "data" in item else {"key": f"{prefix}/{name}", **item}))
     return texts
+
+
+def origin_of(key: object, namespace: str) -> tuple[str, str]:
+    """Return the name and uid of the Job that stored a value, by the key that a status has of it.
+
+    Others may have written the status, so the key counts only below the folder of its own `namespace`. Raises
+    DefinitionError (`InvalidName`).
+    """
+    parts = key.split("/") if isinstance(key, str) and len(key) <= 1_024 else []
+    known = len(parts) > 4 and parts[0] == namespace and SUBDOMAIN.matches(parts[1]) and UID.matches(parts[2])
+    if known and all(_BELOW.fullmatch(part) for part in parts[3:]):
+        return parts[1], parts[2]
+    raise DefinitionError(
+        "InvalidName",
+        f"a stored value in the status has the key {str(key)[:100]!r}; a key is the namespace {namespace!r}, a Job's "
+        "name and uid, and the step below them, with '/' between",
+    )
+
+
+def check_stored(steps: Mapping[str, Any], namespace: str) -> None:
+    """Refuse steps of a status whose stored values are not those of Jobs of this namespace.
+
+    Raises DefinitionError (`InvalidName`).
+    """
+    for step in steps.values():
+        for item in (step.get("stored") or {}).values():
+            if "key" in item:
+                origin_of(item["key"], namespace)
 
 
 def fan_in(texts: Iterable[str]) -> str:

@@ -14,7 +14,8 @@ from typing import Any
 from podgraph.definition.errors import DefinitionError
 from podgraph.definition.graph import Graph, OutputRef
 from podgraph.planning.execution import one_pod_section, read_execution_spec
-from podgraph.planning.references import Reference
+from podgraph.planning.kube_names import UID, check_field
+from podgraph.planning.references import Reference, origin_of
 from podgraph.planning.status import StepRecord
 from podgraph.planning.storage import Storage
 
@@ -82,11 +83,12 @@ class Rerun:
 
 
 def read_rerun(spec: Object) -> RerunSpec | None:
-    """Read `spec.rerunOf`, None when there is none."""
+    """Read `spec.rerunOf`, None when there is none. Raises DefinitionError (`InvalidName`)."""
     said = spec.get("rerunOf")
     if said is None:
         return None
-    return RerunSpec(said["name"], said.get("uid") or "", said.get("steps", "FromFailure") == "FromFailure")
+    name, uid = check_field("spec.rerunOf", said), check_field("spec.rerunOf", said, "uid", UID, "")
+    return RerunSpec(name, uid, said.get("steps", "FromFailure") == "FromFailure")
 
 
 def check_parent(rerun: RerunSpec, parent: Object | None, own_uid: str = "") -> Object:
@@ -149,13 +151,13 @@ def _take_over(graph: Graph, selected: Sequence[str], rerun: RerunSpec, parent: 
 def _stored_by(parent: Object) -> dict[str, str]:
     """Return the uid by name of each Job, but for the parent itself, that stored a value which the parent's status has.
 
-    They are those whose values the parent took, as it is a rerun itself.
+    They are those whose values the parent took, as it is a rerun itself. Raises DefinitionError (`InvalidName`).
     """
     found: dict[str, str] = {}
     for step in ((parent.get("status") or {}).get("steps") or {}).values():
         for item in (step.get("stored") or {}).values():
             if "key" in item:
-                _, name, uid, *_ = item["key"].split("/")
+                name, uid = origin_of(item["key"], parent["metadata"]["namespace"])
                 found[name] = uid
     return {name: uid for name, uid in found.items() if uid != parent["metadata"]["uid"]}
 
@@ -179,7 +181,7 @@ def _check_stored(
             raise _refused(
                 "OtherStorage", f"{what} is stored at {_place(theirs)}, but {here}; give it the same spec.storage"
             )
-        _, origin, uid, *_ = item["key"].split("/")
+        origin, uid = origin_of(item["key"], parent["metadata"]["namespace"])
         if uid in gone and not (theirs is not None and theirs.keep):
             raise _refused(
                 "ValueDeleted",

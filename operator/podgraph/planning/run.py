@@ -26,6 +26,7 @@ from podgraph.planning.manifests import JobRef, Manifest
 from podgraph.planning.mixed import Mixed
 from podgraph.planning.observe import is_alive, observe
 from podgraph.planning.pods import Pod
+from podgraph.planning.references import check_stored
 from podgraph.planning.rerun import Rerun, json_values, read_rerun
 from podgraph.planning.resolving import Resolver
 from podgraph.planning.retention import pods_to_delete
@@ -69,7 +70,7 @@ class Run:
         self._packed: str = status.get("graph") or ""
         self._told = ""
         self._records = {k: _as_loaded(StepRecord.from_status(v)) for k, v in (status.get("steps") or {}).items()}
-        self.storage = Storage.from_status(status["storage"]) if status.get("storage") else None
+        self.storage: Storage | None = None
         self._maker = PodMaker(self.ref, settings, None)
         self._resolver = Resolver(self._maker, self.conditions, ExecutionSpec())
         self._pods = status.get("pods") or {}
@@ -77,8 +78,22 @@ class Run:
         self._checked: set[str] = set()
         self._told_generation = True
         self.waits_for_exit = False
+        self._rerun: Rerun | None = None
+        self._wrong: DefinitionError | None = None  # with the object itself; the Job is refused for it
+        try:
+            self._read_object(job)
+        except DefinitionError as error:
+            self._wrong = error
+
+    def _read_object(self, job: Object) -> None:
+        """Read what of the object names others, which the schema of an older CRD may have let through."""
+        status = job.get("status") or {}
+        check_stored(status.get("steps") or {}, self.ref.namespace)
+        if status.get("storage"):
+            self.storage = Storage.from_status(status["storage"])
         again = read_rerun(job["spec"])
-        self._rerun = Rerun(again, self.ref.uid) if again and not self.conditions.holds("Accepted", "True") else None
+        if again and not self.conditions.holds("Accepted", "True"):
+            self._rerun = Rerun(again, self.ref.uid)
 
     @property
     def finished(self) -> bool:
@@ -337,6 +352,8 @@ class Run:
     # --- from the spec to steps
 
     def _prepare(self, pods: Mapping[str, Pod], now: float, actions: Actions) -> None:
+        if self._wrong is not None:
+            raise self._wrong
         if self.defined is not None and self.defined.frozen is None:
             self._await(self.defined, now, actions)
             return

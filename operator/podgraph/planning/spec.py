@@ -13,6 +13,7 @@ from podgraph.definition.pod_templates import check_pod_template
 from podgraph.definition.retry import Backoff, Jitter, RetryPolicy
 from podgraph.definition.values import NotJsonError, to_json
 from podgraph.planning.execution import ExecutionSpec, one_pod_section, read_execution_spec
+from podgraph.planning.kube_names import CONFIG_KEY, IMAGE, check_field
 
 __all__ = ["CodeSpec", "ContainerSpec", "JobSpec", "graph_of_ops", "read_spec"]
 
@@ -72,7 +73,7 @@ class JobSpec:
 def read_spec(spec: Object, default_image: str) -> JobSpec:
     """Read what the API server has checked against the schema.
 
-    Raises DefinitionError (`InvalidSpec`) for what a schema of another version might have let through.
+    Raises DefinitionError (`InvalidSpec`, `InvalidName`) for what a schema of another version might have let through.
     """
     ops, code = spec.get("ops"), spec.get("code")
     if "definitionRef" in spec:
@@ -111,10 +112,11 @@ def _code(code: Object, default_image: str) -> CodeSpec:
     ref = code.get("configMapRef")
     if [bool(code.get("source")), bool(ref), bool(code.get("module"))].count(True) != 1:
         raise DefinitionError("InvalidSpec", "exactly one of source, configMapRef and module must be set in spec.code")
+    where = "spec.code.configMapRef"
     return CodeSpec(
-        image=code.get("image") or default_image,
+        image=check_field("spec.code", code, "image", IMAGE, default_image),
         source=code.get("source", ""),
-        config_map=(ref["name"], ref["key"]) if ref else None,
+        config_map=(check_field(where, ref), check_field(where, ref, "key", CONFIG_KEY)) if ref else None,
         module=code.get("module", ""),
         job=code.get("job", ""),
     )
@@ -184,7 +186,7 @@ def _container(item: Object) -> ContainerSpec:
             )
         seen[name.upper()] = name
     return ContainerSpec(
-        image=item["image"],
+        image=check_field(f"op {item['name']!r}", item, "image", IMAGE),
         script=item.get("script", ""),
         command=tuple(item.get("command", ())),
         args=tuple(item.get("args", ())),

@@ -14,6 +14,7 @@ from typing import Any
 
 from podgraph.definition.errors import DefinitionError
 from podgraph.planning import manifests, names
+from podgraph.planning.kube_names import check_field
 from podgraph.planning.manifests import JobRef, Manifest
 from podgraph.planning.spec import CodeSpec
 from podgraph.planning.templates import JOB_TEMPLATE, lay_over
@@ -41,7 +42,8 @@ SHOW_SECONDS = 120
 """How long a pod that prints stored logs may take."""
 
 _HARMLESS = ("Pending", "Succeeded", "Skipped", "UpstreamFailed")
-_URL = re.compile(r"([a-z][a-z0-9+.-]*)://(\S+)")
+_URL = re.compile(r"([a-z][a-z0-9+.-]*)://([^\s\x00-\x1f\x7f]+)")
+_MOST_URL = 1_024
 _SCHEMES = ("file", "s3", "gs", "az")
 _TAKEN = ("/podgraph", "/dev", "/proc", "/sys")
 _WHOLE = ("", "/bin", "/etc", "/lib", "/lib64", "/opt", "/root", "/sbin", "/tmp", "/usr", "/var")  # not to be hidden
@@ -77,31 +79,32 @@ class Storage:
 
     @classmethod
     def from_status(cls, data: Mapping[str, Any]) -> Storage:
-        """Read :meth:`to_status`."""
-        keep = data.get("retain") == "Keep"
-        return cls(data["url"], data.get("secret", ""), data.get("claim", ""), keep, data.get("logs", False))
+        """Read :meth:`to_status`. Raises DefinitionError, as others may have written it."""
+        where = "status.storage"
+        _split_url(where, data.get("url", ""))
+        secret, claim = (check_field(where, data, key, absent="") for key in ("secret", "claim"))
+        return cls(data["url"], secret, claim, data.get("retain") == "Keep", data.get("logs") is True)
 
 
 def read_storage(spec: Mapping[str, Any], where: str = "spec.storage") -> Storage:
-    """Read `spec.storage`. Raises DefinitionError (`InvalidStorage`)."""
-    claim = (spec.get("claimRef") or {}).get("name", "")
-    secret = (spec.get("secretRef") or {}).get("name", "")
+    """Read `spec.storage`. Raises DefinitionError (`InvalidStorage`, `InvalidName`)."""
+    claim = check_field(f"{where}.claimRef", spec["claimRef"]) if spec.get("claimRef") else ""
+    secret = check_field(f"{where}.secretRef", spec["secretRef"]) if spec.get("secretRef") else ""
     url = spec.get("url") or (f"file://{MOUNT_PATH}" if claim else "")
-    match = _URL.fullmatch(url)
-    if match is None or match[1] not in _SCHEMES:
-        allowed = ", ".join(f"{scheme}://" for scheme in _SCHEMES)
+    scheme, rest = _split_url(where, url)
+    path = rest.rstrip("/")
+    if scheme not in _SCHEMES:
+        allowed = ", ".join(f"{known}://" for known in _SCHEMES)
         raise DefinitionError(
             "InvalidStorage", f"{where}.url is {url[:100]!r}; it must be a URL that begins with one of {allowed}"
         )
-    scheme, path = match[1], match[2].rstrip("/")
     if scheme == "file":
         if not claim:
             raise DefinitionError(
                 "InvalidStorage",
                 f"{where}.url is {url[:100]!r} without claimRef: each pod would have a folder of its own",
             )
-        parts = path.split("/")
-        if not match[2].startswith("/") or ".." in parts or ":" in path:
+        if not rest.startswith("/") or ":" in path:
             raise DefinitionError(
                 "InvalidStorage", f"{where}.url is {url[:100]!r}; it must be file:// and an absolute path to mount at"
             )
@@ -113,6 +116,18 @@ def read_storage(spec: Mapping[str, Any], where: str = "spec.storage") -> Storag
     elif claim:
         raise DefinitionError("InvalidStorage", f"{where} has a claimRef, but its url {url[:100]!r} is no file:// URL")
     return Storage(f"{scheme}://{path}", secret, claim, spec.get("retain") == "Keep", spec.get("logs") is True)
+
+
+def _split_url(where: str, url: str) -> tuple[str, str]:
+    """Return the scheme of a URL and what stands behind `://`. Raises DefinitionError (`InvalidStorage`)."""
+    match = _URL.fullmatch(url) if isinstance(url, str) and len(url) <= _MOST_URL else None
+    if match is None or not {".", ".."}.isdisjoint(match[2].split("/")):
+        raise DefinitionError(
+            "InvalidStorage",
+            f"{where}.url is {str(url)[:100]!r}; it must be a URL of at most {_MOST_URL:,} characters that begins with "
+            "s3://, gs://, az:// or file://, without white space and without '.' or '..' between its slashes",
+        )
+    return match[1], match[2]
 
 
 def default_storage(text: str) -> Storage | None:

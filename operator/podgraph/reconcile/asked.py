@@ -12,6 +12,7 @@ from typing import Any
 from podgraph.cluster.client import ApiError
 from podgraph.cluster.launching import Launching
 from podgraph.definition.errors import DefinitionError
+from podgraph.planning.kube_names import check_name
 from podgraph.planning.manifests import JobRef
 from podgraph.planning.spec import CodeSpec
 from podgraph.planning.status import seconds_of
@@ -201,6 +202,7 @@ class Asking:
         cursor = Cursor.from_status(maker.status.get("cursor") or {})
         blocks = {}
         for name in cursor.blocks:
+            check_name("a ConfigMap in status.cursor.blocks", name)
             block = await self._launching.client.config_map(maker.namespace, name, maker.uid)
             if block is None:
                 raise DefinitionError(

@@ -292,13 +292,13 @@ class Controller:
     async def _copy_code(self, job: JobState, run: AnyRun) -> None:
         source, config_map = run.code_source()
         if config_map is not None:
-            found = await self.client.config_map_key(run.ref.namespace, *config_map)
-            if found is None:
-                name, key = config_map
-                error = DefinitionError(
-                    "ConfigMapNotFound",
-                    f"there is no ConfigMap {name!r} with the key {key!r} in the {run.ref.noun}'s namespace",
-                )
+            name, key = config_map
+            try:
+                found = await self.client.config_map_key(run.ref.namespace, name, key)
+                if found is None:
+                    text = f"there is no ConfigMap {name!r} with the key {key!r} in the {run.ref.noun}'s namespace"
+                    raise DefinitionError("ConfigMapNotFound", text)
+            except DefinitionError as error:
                 self._remember(job, run.refuse(error, self._clock()))
                 return
             source = found

@@ -91,7 +91,11 @@ class Storing:
 
     async def _clean(self, ref: JobRef, job: Object) -> str:
         """Delete the Job's pods and then what they stored; return why that could not be done, or ""."""
-        storage, name = await self._storage_of(ref, job), names.clean_pod(ref.name, ref.uid)
+        try:
+            storage = await self._storage_of(ref, job)
+        except DefinitionError as error:  # of a status that others have written
+            return error.message
+        name = names.clean_pod(ref.name, ref.uid)
         pods = await self._pods(ref)
         finished = any(c["type"] == "Finished" and c["status"] == "True" for c in _conditions(job))
         if storage is None or (not needs_cleaning(job.get("status") or {}) and (finished or not pods)):

@@ -10,6 +10,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from podgraph.definition.errors import DefinitionError
+from podgraph.planning.kube_names import check_field
 from podgraph.planning.names import DEFINITION_LABEL, GROUP, label_value
 from podgraph.run_config.binding import merge
 from podgraph.scheduling.templates import render
@@ -119,7 +120,7 @@ def made_job(
     kind = owner["kind"]
     labels[_LABELS[kind]] = label_value(meta["name"])
     if "definitionRef" in spec:
-        labels[DEFINITION_LABEL] = label_value(spec["definitionRef"]["name"])
+        labels[DEFINITION_LABEL] = label_value(check_field(f"{where}.spec.definitionRef", spec["definitionRef"]))
     return {
         "apiVersion": f"{GROUP}/v1alpha1",
         "kind": "Job",

@@ -84,7 +84,7 @@ def read_schedule(schedule: Object) -> ScheduleSpec:
         max_catch_up=spec.get("maxCatchUp", 10),
         kept_succeeded=spec.get("successfulJobsHistoryLimit", 3),
         kept_failed=spec.get("failedJobsHistoryLimit", 1),
-        function=read_function(spec["python"]) if "python" in spec else None,
+        function=read_function(spec["python"], "spec.python") if "python" in spec else None,
     )
 
 

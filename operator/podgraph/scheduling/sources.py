@@ -2,10 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from podgraph.definition.errors import DefinitionError
+from podgraph.planning.kube_names import (
+    API_VERSION,
+    CONFIG_KEY,
+    IMAGE,
+    RESOURCE,
+    check_field,
+    check_labels,
+)
 from podgraph.planning.status import seconds_of
 from podgraph.planning.storage import Storage, read_storage
 from podgraph.scheduling.paths import Path, read_path, text_at
@@ -18,6 +28,9 @@ __all__ = [
 MOST_OBJECTS = 1_000
 _ASKED_SECONDS = 30
 _EVALUATION_SECONDS = 60
+_HEADER = re.compile(r"[A-Za-z0-9-]+")
+_URL = re.compile(r"https?://[^\s\x00-\x1f\x7f]+")
+_MOST_URL = 2_048
 
 Object = Mapping[str, Any]
 
@@ -156,26 +169,27 @@ def default_interval(source: Source) -> int:
 def read_source(source: Object) -> Source:
     """Read `spec.source`. Raises DefinitionError."""
     if "job" in source:
-        job = source["job"]
-        return JobSource(job.get("name", ""), _match_labels(job), job.get("outcome", "Succeeded"))
+        job, where = source["job"], "spec.source.job"
+        return JobSource(check_field(where, job, absent=""), _match_labels(where, job), job.get("outcome", "Succeeded"))
     if "http" in source:
         http = source["http"]
-        refs = [(h["name"], h["secretKeyRef"]["name"], h["secretKeyRef"]["key"]) for h in http.get("headers") or ()]
         path = read_path(http["path"]) if "path" in http else ()
-        return HttpSource(http["url"], tuple(refs), path, http.get("path", ""), http.get("equals"))
+        refs = tuple(_header(item) for item in http.get("headers") or ())
+        return HttpSource(_url(http["url"]), refs, path, http.get("path", ""), http.get("equals"))
     if "objectStore" in source:
         store = source["objectStore"]
         storage = read_storage(store, "spec.source.objectStore")
-        return StoreSource(storage, store.get("pattern", ""), store.get("image", ""))
+        image = check_field("spec.source.objectStore", store, "image", IMAGE, "")
+        return StoreSource(storage, store.get("pattern", ""), image)
     if "python" in source:
-        return PythonSource(read_function(source["python"]))
-    wanted = source["kubernetes"]
+        return PythonSource(read_function(source["python"], "spec.source.python"))
+    wanted, where = source["kubernetes"], "spec.source.kubernetes"
     condition, of_field = wanted.get("condition"), wanted.get("field")
     return KubernetesSource(
-        wanted["apiVersion"],
-        wanted["resource"],
-        wanted.get("name", ""),
-        _match_labels(wanted),
+        check_field(where, wanted, "apiVersion", API_VERSION),
+        check_field(where, wanted, "resource", RESOURCE),
+        check_field(where, wanted, absent=""),
+        _match_labels(where, wanted),
         None if condition is None else (condition["type"], condition.get("status", "True")),
         read_path(of_field["path"]) if of_field else (),
         of_field["path"] if of_field else "",
@@ -183,14 +197,36 @@ def read_source(source: Object) -> Source:
     )
 
 
-def read_function(python: Object) -> FunctionRef:
-    """Read where a function is."""
+def read_function(python: Object, where: str) -> FunctionRef:
+    """Read where a function is. Raises DefinitionError (`InvalidName`)."""
     seconds = python.get("timeoutSeconds", _EVALUATION_SECONDS)
-    return FunctionRef(python["definitionRef"]["name"], python.get("function", ""), seconds)
+    definition = check_field(f"{where}.definitionRef", python["definitionRef"])
+    return FunctionRef(definition, python.get("function", ""), seconds)
 
 
-def _match_labels(item: Object) -> Mapping[str, str]:
-    return dict((item.get("selector") or {}).get("matchLabels") or {})
+def _match_labels(where: str, item: Object) -> Mapping[str, str]:
+    return check_labels(f"{where}.selector.matchLabels", (item.get("selector") or {}).get("matchLabels") or {})
+
+
+def _header(item: Object) -> tuple[str, str, str]:
+    where, name, ref = "spec.source.http.headers", item["name"], item["secretKeyRef"]
+    if not (len(name) <= 128 and _HEADER.fullmatch(name)):
+        raise DefinitionError(
+            "InvalidName",
+            f"{where}.name: {name[:60]!r} is not allowed; a header has at most 128 letters, digits and '-'",
+        )
+    where = f"{where}.secretKeyRef"
+    return name, check_field(where, ref), check_field(where, ref, "key", CONFIG_KEY)
+
+
+def _url(url: str) -> str:
+    if len(url) > _MOST_URL or not _URL.fullmatch(url):
+        raise DefinitionError(
+            "InvalidUrl",
+            f"spec.source.http.url is {url[:100]!r}; it must be an http:// or https:// URL of at most {_MOST_URL:,} "
+            "characters without white space",
+        )
+    return url
 
 
 def _valid_time(text: Any) -> str:

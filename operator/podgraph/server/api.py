@@ -19,7 +19,7 @@ from podgraph.selection import split_clauses
 from podgraph.server import launchpad, yaml_text
 from podgraph.server.graphs import graph_view
 from podgraph.server.logs import attempts_of
-from podgraph.server.models import Check, Launch, Made, Name, Namespace, Problems, Rerun, SourceRef
+from podgraph.server.models import Check, Launch, Made, Name, Namespace, Problems, Rerun, SourceRef, Uid
 from podgraph.server.streams import ALIVE, BEAT_SECONDS, TOGETHER_SECONDS, event, stream
 from podgraph.server.summaries import JobItem, definition_summary, order_of, run_summary
 from podgraph.server.views import (
@@ -168,9 +168,7 @@ async def cancel(request: Request, namespace: Namespace, name: Name) -> Object:
 
 
 @api.delete("/runs/{namespace}/{name}", status_code=202)
-async def delete(
-    request: Request, namespace: Namespace, name: Name, uid: Annotated[str, Query(max_length=64)]
-) -> Object:
+async def delete(request: Request, namespace: Namespace, name: Name, uid: Annotated[Uid, Query()]) -> Object:
     """Delete the Job with this uid, and with it its pods."""
     await visitor_of(request).client.delete_job(namespace, name, uid)
     return {}

@@ -69,6 +69,8 @@ def create_app(state: State, hosts: Collection[str] = LOCAL_HOSTS, static: Path 
         if ends(request, error):
             return _told(401, "SignedOut", "the cluster does not take the token any more; sign in again")
         status = error.status if error.status in (403, 404, 409, 413, 422, 503) else 502
+        if error.reason == "InvalidName":  # of cluster/paths.py: nothing was asked
+            status = 400
         return _told(status, error.reason, error.message)
 
     @app.exception_handler(HTTPException)

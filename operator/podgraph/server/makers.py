@@ -20,7 +20,7 @@ from podgraph.scheduling.schedule import read_schedule
 from podgraph.scheduling.sensor import job_of_seen
 from podgraph.scheduling.sources import Seen
 from podgraph.server import yaml_text
-from podgraph.server.models import Made, Name, Namespace, Problems
+from podgraph.server.models import Made, Name, Namespace, Problems, Uid
 from podgraph.server.trying import tried
 from podgraph.server.visitors import Visitor, visitor_of
 
@@ -98,7 +98,7 @@ class _Strict(BaseModel):
 class Suspend(_Strict):
     """Whether it makes no Jobs from now on; `uid` is of the object that is meant."""
 
-    uid: Annotated[str, Field(max_length=64)]
+    uid: Uid
     suspend: bool
 
 

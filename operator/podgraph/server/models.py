@@ -5,17 +5,33 @@ from __future__ import annotations
 from typing import Annotated, Literal
 
 from fastapi import Path
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
+from pydantic_core import PydanticCustomError
 from typing_extensions import TypedDict
 
+from podgraph.planning.kube_names import LABEL, SUBDOMAIN, UID, Rule, problem
 from podgraph.server.yaml_text import MOST_TEXT
 
-__all__ = ["Check", "Launch", "Made", "Name", "Named", "Namespace", "Problems", "Rerun", "SourceRef"]
+__all__ = ["Check", "Launch", "Made", "Name", "Named", "Namespace", "Problems", "Rerun", "SourceRef", "Uid"]
 
-Namespace = Annotated[str, Path(max_length=63, pattern=r"^[a-z0-9]([a-z0-9-]*[a-z0-9])?$")]
-Name = Annotated[str, Path(max_length=253, pattern=r"^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$")]
 
-Named = Annotated[str, StringConstraints(min_length=1, max_length=253, pattern=r"^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$")]
+def _named(rule: Rule) -> AfterValidator:
+    """Return what refuses a text that is no name by a rule, in the words of that rule."""
+
+    def check(text: str) -> str:
+        if wrong := problem(rule, text):
+            raise PydanticCustomError("name", "{wrong}", {"wrong": wrong})
+        return text
+
+    return AfterValidator(check)
+
+
+Namespace = Annotated[str, Path(max_length=63), _named(LABEL)]
+Name = Annotated[str, Path(max_length=253), _named(SUBDOMAIN)]
+
+InNamespace = Annotated[str, StringConstraints(max_length=63), _named(LABEL)]
+Named = Annotated[str, StringConstraints(max_length=253), _named(SUBDOMAIN)]
+Uid = Annotated[str, StringConstraints(max_length=64), _named(UID)]
 Text = Annotated[str, StringConstraints(max_length=MOST_TEXT)]
 Short = Annotated[str, StringConstraints(max_length=1024)]
 _MOST_SOURCE = 524_288
@@ -39,7 +55,7 @@ class SourceRef(_Strict):
 class Check(_Strict):
     """A selection (clauses separated by commas) and run config (YAML) to be checked, and which example is wanted."""
 
-    namespace: Named
+    namespace: InNamespace
     source: SourceRef
     selection: Annotated[str, StringConstraints(max_length=_MOST_SELECTION)] = ""
     config: Text = ""
@@ -49,7 +65,7 @@ class Check(_Strict):
 class Launch(_Strict):
     """A Job to be made; `maxConcurrent` is as the source has it when absent, 0 for no limit."""
 
-    namespace: Named
+    namespace: InNamespace
     source: SourceRef
     selection: Annotated[str, StringConstraints(max_length=_MOST_SELECTION)] = ""
     config: Text = ""
