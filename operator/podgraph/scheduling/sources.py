@@ -170,7 +170,7 @@ def read_source(source: Object) -> Source:
     """Read `spec.source`. Raises DefinitionError."""
     if "job" in source:
         job, where = source["job"], "spec.source.job"
-        return JobSource(check_field(where, job, absent=""), _match_labels(where, job), job.get("outcome", "Succeeded"))
+        return JobSource(*_which(where, job), job.get("outcome", "Succeeded"))
     if "http" in source:
         http = source["http"]
         path = read_path(http["path"]) if "path" in http else ()
@@ -188,8 +188,7 @@ def read_source(source: Object) -> Source:
     return KubernetesSource(
         check_field(where, wanted, "apiVersion", API_VERSION),
         check_field(where, wanted, "resource", RESOURCE),
-        check_field(where, wanted, absent=""),
-        _match_labels(where, wanted),
+        *_which(where, wanted),
         None if condition is None else (condition["type"], condition.get("status", "True")),
         read_path(of_field["path"]) if of_field else (),
         of_field["path"] if of_field else "",
@@ -204,8 +203,13 @@ def read_function(python: Object, where: str) -> FunctionRef:
     return FunctionRef(definition, python.get("function", ""), seconds)
 
 
-def _match_labels(where: str, item: Object) -> Mapping[str, str]:
-    return check_labels(f"{where}.selector.matchLabels", (item.get("selector") or {}).get("matchLabels") or {})
+def _which(where: str, item: Object) -> tuple[str, Mapping[str, str]]:
+    """Return the name or the labels of what is looked at; without either it would be all there is."""
+    name = check_field(where, item) if "name" in item else ""
+    labels = check_labels(f"{where}.selector.matchLabels", (item.get("selector") or {}).get("matchLabels") or {})
+    if bool(name) == bool(labels):
+        raise DefinitionError("InvalidSpec", f"exactly one of name and selector must be set in {where}")
+    return name, labels
 
 
 def _header(item: Object) -> tuple[str, str, str]:
