@@ -7,10 +7,11 @@ from.
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from api.fake import Request
 from crd_fields import ANY, Field, fields
 from podgraph.planning.names import STORAGE_FINALIZER
 from podgraph.scheduling.making import RUN_KEY_ANNOTATION, TICK_ANNOTATION, TRY_ANNOTATION
@@ -184,3 +185,43 @@ _MAPPINGS = ("tags", "labels", "annotations", "matchLabels", "steps", "pods", "o
 
 def _is_list(path: tuple[str, ...], at: int) -> bool:
     return path[at] not in _MAPPINGS or (path[at] == "outputs" and path[0] == "spec")
+
+
+_PLURALS = {
+    "pods", "configmaps", "secrets", "persistentvolumeclaims", "events", "jobs", "jobdefinitions", "jobschedules",
+    "jobsensors",
+}  # fmt: skip
+_EVERYWHERE = {
+    "/api/v1/pods",
+    *(f"/apis/podgraph.dev/v1alpha1/{plural}" for plural in ("jobs", "jobdefinitions", "jobschedules", "jobsensors")),
+}
+_QUERY = {
+    "labelSelector", "fieldSelector", "limit", "continue", "watch", "allowWatchBookmarks", "resourceVersion",
+    "timeoutSeconds", "dryRun", "fieldValidation", "container", "timestamps", "follow", "sinceTime", "tailLines",
+    "limitBytes",
+}  # fmt: skip
+
+
+def wrong(request: Request, namespaces: Collection[str]) -> str:
+    """What is wrong with a request that was made for objects of these namespaces, "" when nothing is."""
+    if set(request.query) - _QUERY:
+        return "its query is not ours"
+    if request.method == "GET" and request.path in _EVERYWHERE:
+        return ""
+    base, _, rest = request.path.partition("/namespaces/")
+    parts = rest.split("/")
+    if base not in ("/api/v1", "/apis/podgraph.dev/v1alpha1") or not 2 <= len(parts) <= 4 or "" in parts:
+        return "its path is not one of ours"
+    if parts[0] not in namespaces or parts[1] not in _PLURALS or not {".", ".."}.isdisjoint(parts):
+        return "it leaves the namespace"
+    if len(parts) > 3 and parts[3] not in ("status", "log"):
+        return "it asks for a subresource that is not ours"
+    if len(parts) == 2 and request.method != "POST" and not {"labelSelector", "fieldSelector"} & set(request.query):
+        return "it is about all objects of a kind"
+    if any(MARK in part or VICTIM in part or "%" in part for part in parts[1:]):
+        return "it has a part of a hostile text"
+    return ""
+
+
+def found(requests: Iterable[Request], namespaces: Collection[str]) -> list[str]:
+    return [f"{why}: {r.method} {r.path} {r.query}" for r in requests if (why := wrong(r, namespaces))]
