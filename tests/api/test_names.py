@@ -71,15 +71,18 @@ class World:
                     self.errors.append(f"{item}: {error!r}")
 
     async def settled(self) -> None:
-        """Wait until nothing is to be done and nothing was asked of the cluster for a while.
+        """Wait until nothing is to be done and nothing new was asked of the cluster for a while.
 
         The while is counted in looks, as a busy machine may let none of us work for a second.
         """
         queues = [self.controller.queue, self.evaluators.queue, self.schedules.queue, self.sensors.queue]
-        end, count, quiet = asyncio.get_running_loop().time() + _MOST_SECONDS, -1, 0
+        end, quiet, at = asyncio.get_running_loop().time() + _MOST_SECONDS, 0, 0
+        asked: set[tuple[str, str]] = set()
         while asyncio.get_running_loop().time() < end and quiet < _QUIET_LOOKS:
-            busy = count != (count := len(self.fake.requests)) or any(map(len, queues))
-            quiet = 0 if busy else quiet + 1
+            before = len(asked)
+            asked.update((request.method, request.path) for request in self.fake.requests[at:])
+            at = len(self.fake.requests)
+            quiet = 0 if len(asked) > before or any(map(len, queues)) else quiet + 1
             await asyncio.sleep(0.05)
 
 
