@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from collections.abc import AsyncIterator, Collection, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping
 from typing import Any
 from urllib.parse import quote
 
@@ -13,9 +13,10 @@ import aiohttp
 import msgspec
 from multidict import CIMultiDict
 
+from podgraph.cluster.ownership import KINDS, difference
 from podgraph.cluster.window import Window
-from podgraph.planning.names import CONTAINER, GROUP, JOB_UID_LABEL
-from podgraph.planning.pods import Pod
+from podgraph.planning.names import CONTAINER, GROUP, JOB_UID_LABEL, MANAGED_BY, MANAGED_BY_LABEL
+from podgraph.planning.pods import Meta, Owner, Pod, doubt
 
 __all__ = ["ApiError", "Client"]
 
@@ -48,19 +49,22 @@ class _Status(msgspec.Struct):
     message: str = ""
 
 
-class _Owner(msgspec.Struct):
-    uid: str = ""
-
-
 class _OwnedMeta(msgspec.Struct, rename="camel"):
     uid: str = ""
     resource_version: str = ""
-    owner_references: list[_Owner] = []
     finalizers: list[str] = []
 
 
 class _Owned(msgspec.Struct):
     metadata: _OwnedMeta
+
+
+class _HasMeta(msgspec.Struct):
+    metadata: Meta
+
+
+class _PodPage(msgspec.Struct):
+    items: list[Pod]
 
 
 class _PageMeta(msgspec.Struct):
@@ -76,6 +80,8 @@ class Client:
 
     final: Collection[int] = ()
     """More statuses that are not asked about again."""
+    ignored: Callable[[str, str], None] = staticmethod(lambda kind, reason: None)
+    """Counts what has the name of an object of ours but is not ours, by kind and reason."""
 
     def __init__(self, session: aiohttp.ClientSession, headers: Iterable[tuple[str, str]] = ()) -> None:
         self.session = session
@@ -93,11 +99,11 @@ class Client:
         async with self._creating.turn(meta["ownerReferences"][0]["uid"]):
             await self._request("POST", path, manifest, window=self._creating)
 
-    async def create(self, plural: str, manifest: dict[str, Any]) -> bytes:
-        """Create a core object and return it as JSON. That it exists already is success when its owner is the same.
+    async def create(self, plural: str, manifest: dict[str, Any], any_content: bool = False) -> bytes:
+        """Create a core object and return it as JSON. That it exists already is success when it is the same.
 
         So a create whose answer was lost can simply be done again. Raises ApiError; `AlreadyExists` means that the
-        name is taken by an object that is not ours.
+        name is taken by an object that is not ours (see :func:`difference`).
         """
         meta = manifest["metadata"]
         path = f"/api/v1/namespaces/{meta['namespace']}/{plural}"
@@ -109,10 +115,12 @@ class Client:
                 if error.reason != "AlreadyExists":
                     raise
                 existing = await self._request("GET", f"{path}/{meta['name']}")
-                theirs = {o.uid for o in msgspec.json.decode(existing, type=_Owned).metadata.owner_references}
-                if ours != theirs:
-                    raise
-                return existing
+                reason = difference(plural, manifest, msgspec.json.decode(existing), any_content)
+                if not reason:
+                    return existing
+                self.ignored(KINDS.get(plural, "Other"), reason)
+                message = f"{error.message}, and it is not what this operator makes ({reason}); delete it"
+                raise ApiError(error.status, error.reason, message) from None
 
     async def exists(self, plural: str, namespace: str, name: str) -> bool:
         """Whether there is a core object of this name."""
@@ -124,10 +132,11 @@ class Client:
             raise
         return True
 
-    async def pod_names(self, namespace: str, selector: str) -> list[str]:
-        """Return the names of the pods with these labels, as the cluster itself has them now."""
-        path = f"/api/v1/namespaces/{namespace}/pods?labelSelector={quote(selector)}"
-        return [item["metadata"]["name"] for item in msgspec.json.decode(await self._request("GET", path))["items"]]
+    async def owned_pods(self, owner: Owner) -> list[Pod]:
+        """Return the pods of a Job as the cluster itself has them now."""
+        path = f"/api/v1/namespaces/{owner.namespace}/pods?labelSelector={quote(f'{JOB_UID_LABEL}={owner.uid}')}"
+        found = msgspec.json.decode(await self._request("GET", path), type=_PodPage).items
+        return [pod for pod in found if not doubt(pod.metadata, owner)]
 
     async def get_pod(self, namespace: str, name: str) -> Pod | None:
         """Return a pod as it is now, or None when there is none."""
@@ -149,7 +158,7 @@ class Client:
 
     async def delete_pod(self, namespace: str, name: str, uid: str) -> None:
         """Delete the pod of this uid; that it is gone already, or another has its name, is success."""
-        body = {"preconditions": {"uid": uid}} if uid else {}
+        body = {"preconditions": {"uid": uid}}
         try:
             await self._request("DELETE", f"/api/v1/namespaces/{namespace}/pods/{name}", body)
         except ApiError as error:
@@ -157,8 +166,12 @@ class Client:
                 raise
 
     async def delete_succeeded_pods(self, namespace: str, job_uid: str) -> None:
-        """Delete all pods of a Job that have succeeded, in a few requests however many there are."""
-        selected = f"labelSelector={JOB_UID_LABEL}%3D{job_uid}&fieldSelector=status.phase%3DSucceeded"
+        """Delete all pods of a Job that have succeeded, in a few requests however many there are.
+
+        It takes all with the labels that the reflector watches, so whether others than ours have them is known there.
+        """
+        labels = quote(f"{MANAGED_BY_LABEL}={MANAGED_BY},{JOB_UID_LABEL}={job_uid}")
+        selected = f"labelSelector={labels}&fieldSelector=status.phase%3DSucceeded"
         path = f"/api/v1/namespaces/{namespace}/pods?{selected}&limit={_DELETED_AT_ONCE}"
         token = ""
         while True:
@@ -226,23 +239,32 @@ class Client:
         value = (msgspec.json.decode(answer).get("data") or {}).get(key)
         return value if isinstance(value, str) else None
 
-    async def config_map(self, namespace: str, name: str, owner: str) -> dict[str, Any] | None:
-        """Return a ConfigMap; None when there is none that belongs to this owner (a uid)."""
+    async def config_map(self, name: str, owner: Owner) -> dict[str, Any] | None:
+        """Return an immutable ConfigMap that this owner controls; None when there is none."""
         try:
-            found = msgspec.json.decode(await self._request("GET", f"/api/v1/namespaces/{namespace}/configmaps/{name}"))
+            answer = await self._request("GET", f"/api/v1/namespaces/{owner.namespace}/configmaps/{name}")
         except ApiError as error:
             if error.status == 404:
                 return None
             raise
-        owners = found["metadata"].get("ownerReferences") or ()
-        return dict(found) if any(item["uid"] == owner for item in owners) else None
+        found = dict(msgspec.json.decode(answer))
+        reason = doubt(msgspec.json.decode(answer, type=_HasMeta).metadata, owner)
+        reason = reason or ("" if found.get("immutable") else "NotImmutable")
+        if reason:
+            self.ignored("ConfigMap", reason)
+        return None if reason else found
 
-    async def delete_config_map(self, namespace: str, name: str) -> None:
-        """Delete a ConfigMap; that it is gone already is success."""
+    async def delete_config_map(self, name: str, owner: Owner) -> None:
+        """Delete a ConfigMap that this owner controls; that there is none is success."""
+        path = f"/api/v1/namespaces/{owner.namespace}/configmaps/{name}"
         try:
-            await self._request("DELETE", f"/api/v1/namespaces/{namespace}/configmaps/{name}", {})
+            found = msgspec.json.decode(await self._request("GET", path, accept=_METADATA), type=_HasMeta).metadata
+            if reason := doubt(found, owner):
+                self.ignored("ConfigMap", reason)
+            else:
+                await self._request("DELETE", path, {"preconditions": {"uid": found.uid}})
         except ApiError as error:
-            if error.status != 404:
+            if error.status not in (404, 409):  # 409: another has its name by now
                 raise
 
     async def serves_jobs(self) -> bool:

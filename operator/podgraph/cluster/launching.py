@@ -10,6 +10,7 @@ from urllib.parse import quote
 import msgspec
 
 from podgraph.cluster.client import ApiError, Client
+from podgraph.cluster.ownership import difference
 from podgraph.planning.names import GROUP
 
 __all__ = ["Launching"]
@@ -48,9 +49,7 @@ class Launching:
             found = await self.client.get_job(meta["namespace"], meta["name"])
             if found is None:  # it went meanwhile, and with it the one of its name
                 raise ApiError(0, "Conflict", f"Job {meta['name']!r} was there and is gone") from None
-            if not {o["uid"] for o in meta["ownerReferences"]} & {
-                o["uid"] for o in found["metadata"].get("ownerReferences", ())
-            }:
+            if difference("jobs", job, found, True):
                 raise
             return found
 

@@ -178,6 +178,12 @@ class Attempts:
             self._fail(step, Outcome({}, reason, text, fault=Fault.LASTING), now, actions)
         return actions
 
+    def uid_of(self, pod_name: str) -> str:
+        """Return the uid of the pod of this name, "" while it is not known."""
+        step = self._step_of.get(pod_name)
+        known = step is not None and self._pod_of[step] == pod_name
+        return (self.steps.records[step].pod_uid or "") if step is not None and known else ""
+
     def confirm_gone(self, pod_name: str) -> None:
         """Say that a pod that `confirm` named is really gone."""
         self._gone.add(pod_name)
@@ -198,7 +204,6 @@ class Attempts:
             self._missing(step, name, now, actions)
             return
         if record.pod_uid and record.pod_uid != pod.metadata.uid:
-            actions.deletes.append(name)
             self._lost(step, "PodDeleted", "its pod was deleted and another was made under its name", now, actions)
             return
         record.pod_uid = pod.metadata.uid

@@ -191,7 +191,6 @@ class SharedPod(ABC):
                 actions.confirm.append(self.pod_name)
             return
         if self.record.uid and self.record.uid != pod.metadata.uid:
-            actions.deletes.append(self.pod_name)
             self._over(lost("PodDeleted", "its pod was deleted and another was made under its name"), now, actions)
             return
         self.created(pod.metadata.uid)

@@ -147,6 +147,10 @@ class Whole:
             self._end(Outcome({}, reason, f"the API server refuses its pod: {message}"), now, actions)
         return actions
 
+    def uid_of(self, pod_name: str) -> str:
+        """Return the pod's uid, "" while it is not known."""
+        return self._uid if pod_name == self._name else ""
+
     def confirm_gone(self, pod_name: str) -> None:
         """Say that the pod is really gone."""
         self._gone = self._gone or pod_name == self._name
@@ -161,7 +165,6 @@ class Whole:
                 actions.confirm.append(self._name)
             return
         if self._uid and self._uid != pod.metadata.uid:
-            actions.deletes.append(self._name)
             text = "its pod was deleted and another was made under its name"
             self._end(Outcome({}, "PodDeleted", text), now, actions)
             return

@@ -201,7 +201,7 @@ class Asking:
         cursor = Cursor.from_status(maker.status.get("cursor") or {})
         blocks = {}
         for name in cursor.blocks:
-            block = await self._launching.client.config_map(maker.namespace, name, maker.uid)
+            block = await self._launching.client.config_map(name, maker.owner)
             if block is None:
                 raise DefinitionError(
                     "MemoryLost",
@@ -222,6 +222,6 @@ class Asking:
         await self._writer.write(maker)
         for name in old:
             try:
-                await self._launching.client.delete_config_map(maker.namespace, name)
+                await self._launching.client.delete_config_map(name, maker.owner)
             except ApiError:
                 pass  # it goes with the sensor

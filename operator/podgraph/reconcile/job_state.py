@@ -8,6 +8,7 @@ from typing import Any
 
 from podgraph.planning.actions import Assign, Event
 from podgraph.planning.definitions import DefinitionRun
+from podgraph.planning.pods import Owner
 from podgraph.planning.run import Run
 
 __all__ = ["WRITE_SECONDS", "AnyRun", "JobState"]
@@ -40,3 +41,9 @@ class JobState:
     write_seconds: float = WRITE_SECONDS
     version: str = ""
     generation: int = 0
+
+    @property
+    def owner(self) -> Owner:
+        """Whose pods are its."""
+        meta, run = self.object["metadata"], self.run or self.next
+        return Owner(meta["namespace"], run.ref.kind if run is not None else "Job", meta["uid"])
