@@ -13,7 +13,7 @@ from api.evaluating import EvaluatingPods
 from api.making import OPS, T0, MakerDriver, making
 from api.strangers import EVIL, forged
 from podgraph.cluster.client import Client
-from podgraph.reconcile import evaluators
+from podgraph.reconcile import seats
 from podgraph.reconcile.evaluators import Evaluators
 from podgraph.reconcile.schedules import Schedules
 from podgraph.reconcile.sensors import Sensors
@@ -595,13 +595,14 @@ async def test_a_pod_of_another_namespace_answers_nothing(drive: MakerDriver, re
 
 
 async def test_one_namespace_cannot_use_up_the_room_of_all(drive: MakerDriver, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(evaluators, "MOST_IN_NAMESPACE", 1)
+    monkeypatch.setattr(seats, "MOST_IN_NAMESPACE", 1)
     pods = EvaluatingPods(drive.fake)
     drive.apply("one", source=STORE, template=SEEN)
     await drive.until(pods.pods, "a pod")
     drive.apply("two", source=STORE, template=SEEN)
     condition = await drive.ready("TooManyPods", "two")
     assert condition["message"] == "1 pods evaluate in this namespace already, which is the most"
-    assert drive.evaluators._full("another") == ""
-    monkeypatch.setattr(evaluators, "MOST_PODS", 1)
-    assert drive.evaluators._full("another") == "1 pods evaluate in the cluster already, which is the most"
+    known = drive.evaluators._known.values()
+    assert seats.no_room(known, "another") == ""
+    monkeypatch.setattr(seats, "MOST_PODS", 1)
+    assert seats.no_room(known, "another") == "1 pods evaluate in the cluster already, which is the most"

@@ -35,6 +35,7 @@ from podgraph.reconcile.links import Links
 from podgraph.reconcile.metrics import Metrics
 from podgraph.reconcile.pod_care import PodCare
 from podgraph.reconcile.queue import KeyedQueue
+from podgraph.reconcile.standstill import Standstill
 from podgraph.reconcile.storing import Storing
 from podgraph.runtime.resolve import MAX_GRAPH, from_log
 
@@ -45,6 +46,7 @@ _LONGEST_WRITE_SECONDS = 15.0
 _WRITE_SHARE = 0.05
 _CREATES_A_PASS = 100
 _WAY_SECONDS, _MOST_GIVEN_WAY = 0.1, 20
+_LATE_SECONDS = 10.0  # how long after a standstill an event of before it may still come
 WORKERS = 16
 
 Object = Mapping[str, Any]
@@ -73,6 +75,7 @@ class Controller:
         self.metrics = Metrics(lambda: len(self._jobs), self._waiting_pods, lambda: links.count)
         self.pods.ignored = client.ignored = self.metrics.ignore
         self._definitions = Definitions(client, self.storing, clock, self.queue.add)
+        self.standstill = Standstill()
         self.more_to_come: Callable[[], bool] = lambda: False
         """Whether other Jobs are just being made: those that are new wait for that, for a moment."""
 
@@ -81,6 +84,7 @@ class Controller:
         try:
             async with asyncio.TaskGroup() as group:
                 group.create_task(self.pods.run())
+                group.create_task(self.standstill.run())
                 await self.pods.synced.wait()
                 for _ in range(WORKERS):
                     group.create_task(self._work())
@@ -113,7 +117,8 @@ class Controller:
                 meta, completed = job["metadata"], job["status"].get("completionTime")
                 self._ended.keep(uid, meta["namespace"], meta["name"], completed, ttl_of(job))
             return
-        self._jobs[uid] = JobState(job, version=job["metadata"]["resourceVersion"], generation=generation)
+        made = self._jobs[uid] = JobState(job, version=job["metadata"]["resourceVersion"], generation=generation)
+        made.current_at = self.standstill.clock() - _LATE_SECONDS
         self.queue.add(uid)
 
     def definition_changed(self, kind: str | None, definition: Object) -> None:
@@ -191,6 +196,10 @@ class Controller:
         if job.run is None:
             job.run = Run(job.object, self.settings)
             job.changed |= set(pods)
+        if isinstance(job.run, Run) and job.current_at < self.standstill.look():
+            await self._make_current(job, job.run)
+            if self._jobs.get(uid) is not job:
+                return  # it is being deleted
         changed, job.changed = job.changed, set()
         if isinstance(job.run, Run):
             self._definitions.look_up(job.run)
@@ -242,6 +251,17 @@ class Controller:
                 return False
             self._remember(job, run.refuse(refusal, self._clock()))
         return True
+
+    async def _make_current(self, job: JobState, run: Run) -> None:
+        """Look at a Job itself after a standstill, before anything of it begins: it may have been canceled meanwhile.
+
+        The watch tells of that too, but perhaps behind the end of a pod.
+        """
+        now = self.standstill.clock()
+        found = await self.client.get_job(run.ref.namespace, run.ref.name)
+        if found is not None and found["metadata"]["uid"] == run.ref.uid:
+            self.job_changed("MODIFIED", found)
+        job.current_at = now
 
     def _waiting_pods(self) -> int:
         return sum(job.run.waiting_pods for job in self._jobs.values() if isinstance(job.run, Run))

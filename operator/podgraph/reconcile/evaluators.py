@@ -25,7 +25,7 @@ from podgraph.planning.outcome import read_record
 from podgraph.planning.pods import Owner, Pod
 from podgraph.reconcile.following import Logs
 from podgraph.reconcile.queue import KeyedQueue
-from podgraph.reconcile.seats import WARM_SECONDS, Evaluated, Seat
+from podgraph.reconcile.seats import MOST_PODS, WARM_SECONDS, Evaluated, Seat, no_room
 from podgraph.reconcile.working import work
 from podgraph.scheduling.evaluators import (
     EVALUATOR_LABEL,
@@ -35,13 +35,9 @@ from podgraph.scheduling.evaluators import (
     requests_that_fit,
 )
 
-__all__ = ["MOST_IN_NAMESPACE", "MOST_PODS", "Evaluators"]
+__all__ = ["Evaluators"]
 
 _LOG = logging.getLogger(__name__)
-MOST_PODS = 80
-"""How many pods may evaluate at once; the log of each holds a connection."""
-MOST_IN_NAMESPACE = 20
-"""How many of them may be of one namespace, so that the others have room."""
 WORKERS = 8
 _ANSWER_GRACE = 30.0
 _MAX_BACKOFF = 300.0
@@ -60,8 +56,11 @@ class Evaluators:
         self, client: Client, watcher: Client, bundle: Bundle, default_image: str,
         clock: Callable[[], float] = time.time, settling: float = _SETTLING_SECONDS,
     ) -> None:  # fmt: skip
+        def owner_of(key: str) -> Owner | None:
+            return self._known[key].spec.ref.owner if key in self._known else None
+
         self.queue = KeyedQueue()
-        self.pods = PodReflector(watcher.session, self._pod_changed, EVALUATOR_LABEL, self._owner_of)
+        self.pods = PodReflector(watcher.session, self._pod_changed, EVALUATOR_LABEL, owner_of)
         self.default_image, self.runtime = default_image, names.runtime_config_map(bundle.digest)
         self._client, self._archive, self._clock = client, bundle.archive, clock
         self._logs = Logs(watcher, MOST_PODS)
@@ -173,15 +172,8 @@ class Evaluators:
 
     # --- the pods
 
-    def _owner_of(self, key: str) -> Owner | None:
-        pod = self._known.get(key)
-        return pod.spec.ref.owner if pod is not None else None
-
     def _pod_changed(self, key: str, name: str) -> None:
-        if key in self._known:
-            self.queue.add(key)
-        else:
-            self.queue.add_after(key, _STRAY_SECONDS)
+        self.queue.add(key) if key in self._known else self.queue.add_after(key, _STRAY_SECONDS)
 
     async def _reconcile(self, key: str) -> None:
         pod, now = self._known.get(key), self._clock()
@@ -192,7 +184,7 @@ class Evaluators:
         alive = [found for found in self.pods.of(key).values() if is_alive(found)]
         let_go = pod.let_go if pod is not None else set()
         current = next((found for found in alive if needed and found.metadata.uid not in let_go), None)
-        # Those of nobody who is known are an earlier operator's: what is their controller is one of our kinds.
+        # Those of nobody who is known are an earlier operator's: their controller is one of our kinds.
         for found in [*self.pods.of(key).values(), *self.pods.unclaimed(key)]:
             if found.gone:
                 self.pods.forget_gone(key, found.metadata.name)
@@ -234,7 +226,7 @@ class Evaluators:
             self.queue.add_after(pod.key, pod.due - now)
             return
         namespace, there = pod.spec.ref.namespace, self.pods.of(pod.key)
-        if full := self._full(namespace):
+        if full := no_room(self._known.values(), namespace):
             pod.tell(("TooManyPods", full))
             self.queue.add_after(pod.key, _TIMED_SECONDS)
             return
@@ -257,15 +249,6 @@ class Evaluators:
         pod.adopt(name, set(requests))
         self.pods.put(pod.key, made)
         self.queue.add(pod.key)
-
-    def _full(self, namespace: str) -> str:
-        """Return why no pod can be made in a namespace now, "" when one can."""
-        evaluating = [other.spec.ref.namespace for other in self._known.values() if other.name]
-        if evaluating.count(namespace) >= MOST_IN_NAMESPACE:
-            return f"{MOST_IN_NAMESPACE} pods evaluate in this namespace already, which is the most"
-        if len(evaluating) >= MOST_PODS:
-            return f"{MOST_PODS} pods evaluate in the cluster already, which is the most"
-        return ""
 
     async def _drive(self, pod: Evaluated, current: Pod, now: float) -> None:
         """Ask the pod what is to be asked, and hear it."""

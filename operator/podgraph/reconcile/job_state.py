@@ -40,6 +40,7 @@ class JobState:
     written_at: float = float("-inf")
     write_seconds: float = WRITE_SECONDS
     version: str = ""
+    current_at: float = float("-inf")  # by the clock of Standstill
     generation: int = 0
 
     @property

@@ -13,8 +13,8 @@ from podgraph.planning.pods import Meta, Owner, OwnerReference, Pod, doubt
 OWNER = Owner("ns", "Job", "u1")
 
 
-def pod(uid: str = "p1", version: int = 1, name: str = "a", namespace: str = "ns", **owner: Any) -> Pod:
-    fields = {"api_version": API_VERSION, "kind": "Job", "name": "j", "uid": "u1", "controller": True, **owner}
+def pod(uid: str = "p1", version: int = 1, name: str = "a", namespace: str = "ns", owner: str = "u1") -> Pod:
+    fields: Any = {"api_version": API_VERSION, "kind": "Job", "name": "j", "uid": owner, "controller": True}
     return Pod(Meta(name, namespace, uid, str(version), {JOB_UID_LABEL: "u1"}, [OwnerReference(**fields)]))
 
 
@@ -80,7 +80,7 @@ def test_what_was_there_before_is_adopted_whatever_else_has_its_name() -> None:
 
 
 def test_after_that_only_what_we_make(watched: Watched) -> None:
-    watched.tell("ADDED", pod("p1"), pod("p2", 2, "b", namespace="evil"), pod("p3", 3, "c", uid="u2"))
+    watched.tell("ADDED", pod("p1"), pod("p2", 2, "b", namespace="evil"), pod("p3", 3, "c", owner="u2"))
     watched.tell("MODIFIED", pod("p1", 4))
     assert (watched.uids(), watched.changes) == ({}, [])
     assert watched.counts == ["NotMade", "OtherNamespace", "OtherController"]
