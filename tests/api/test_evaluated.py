@@ -606,3 +606,13 @@ async def test_one_namespace_cannot_use_up_the_room_of_all(drive: MakerDriver, m
     assert seats.no_room(known, "another") == ""
     monkeypatch.setattr(seats, "MOST_PODS", 1)
     assert seats.no_room(known, "another") == "1 pods evaluate in the cluster already, which is the most"
+
+
+async def test_a_pod_whose_create_was_not_answered_is_found_again(drive: MakerDriver) -> None:
+    pods = EvaluatingPods(drive.fake, CODE)
+    define(drive)
+    drive.fake.fault("POST", "/namespaces/default/pods$", status=500, when="after", times=5)  # the client gives up
+    drive.apply(source=LOOK)
+    await drive.until(lambda: drive.status().get("ticks"), "a tick")
+    assert len(pods.pods()) == 1
+    assert len({request.body["metadata"]["name"] for request in drive.fake.calls("POST", "/pods$")}) == 1

@@ -160,7 +160,9 @@ class PodReflector:
 
     def release(self, job_uid: str) -> None:
         """Work for an owner no more; what is told of its pods from here on is kept apart again."""
-        self._owned.pop(job_uid, None)
+        owned = self._owned.pop(job_uid, None)
+        for pod in filter(None, owned.making.values() if owned is not None else ()):
+            self._keep_apart(job_uid, pod)
 
     def forget_gone(self, job_uid: str, pod_name: str) -> None:
         """Drop a pod that is gone: else pods that nobody looks at any more would pile up."""
@@ -185,9 +187,10 @@ class PodReflector:
             version, token = page.metadata.resource_version, page.metadata.continue_
             if not token:
                 break
-        kept = [owned.pods for owned in self._owned.values()]
-        for pods in [*kept, *self._unclaimed.values()]:
-            for pod in list(pods.values()):
+        owned = self._owned.values()
+        kept = [*(item.pods for item in owned), *(item.making for item in owned), *self._unclaimed.values()]
+        for pods in kept:
+            for pod in filter(None, list(pods.values())):
                 # One that is newer than the list was made after it; the watch will tell of it.
                 if pod.metadata.uid not in seen and _number(pod) <= int(version or 0):
                     self._look(msgspec.structs.replace(pod, gone=True), False)

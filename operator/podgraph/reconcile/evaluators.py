@@ -241,7 +241,8 @@ class Evaluators:
             made = await self._client.create_pod(pod.spec.pod(name, requests))
         except (ApiError, DefinitionError) as error:
             if isinstance(error, ApiError) and not error.lasting:
-                raise  # it may be there, and the next try finds it under its name
+                pod.attempt -= 1  # it may be there, and the next try is to find it under its name
+                raise
             self.pods.not_made(pod.key, name)
             self._failed(pod, now, error.reason, error.message)
             self.queue.add_after(pod.key, pod.due - now)

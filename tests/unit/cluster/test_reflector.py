@@ -161,3 +161,10 @@ def test_of_an_owner_that_is_known_otherwise_strangers_are_not_kept_apart() -> N
     assert (seen, watched.counts) == (["p1"], ["OtherNamespace"])
     watched.tell("DELETED", pod("p1", 3))
     assert not watched.view.knows("u1")
+
+
+def test_what_was_being_made_when_its_owner_was_let_go_is_kept_apart(watched: Watched) -> None:
+    watched.view.making("u1", "a")
+    watched.tell("ADDED", pod("p1", 1))
+    watched.view.release("u1")
+    assert [item.metadata.uid for item in watched.view.unclaimed("u1")] == ["p1"]
