@@ -138,6 +138,7 @@ async def operate(
         schedules = Schedules(controller.client, evaluators)
         controller.more_to_come = lambda: len(schedules.queue) > 0
         sensors = Sensors(controller.client, watcher, policy or HttpPolicy(), evaluators)
+        evaluators.pods.ignored = schedules.jobs.ignored = sensors.jobs.ignored = controller.metrics.ignore
 
         @kopf.on.event(GROUP, "v1alpha1", "jobs", registry=registry)
         async def job_seen(event: Any, **_: Any) -> None:

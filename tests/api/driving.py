@@ -16,7 +16,7 @@ from podgraph.cluster.bundle import bundle
 from podgraph.cluster.client import Client
 from podgraph.definition.errors import DefinitionError
 from podgraph.definition.jobs import JobDefinition
-from podgraph.planning.names import ASSIGNMENT, JOB_UID_LABEL, OP_ANNOTATION
+from podgraph.planning.names import ASSIGNMENT, MANAGED_BY_LABEL, OP_ANNOTATION
 from podgraph.planning.run import Run
 from podgraph.planning.storage import Storage
 from podgraph.reconcile.controller import Controller
@@ -223,7 +223,7 @@ def condition(status: Mapping[str, Any], kind: str) -> Obj:
 
 def op_of(pod: Mapping[str, Any]) -> str:
     """The op a pod is for; "" for a resolve pod."""
-    assert JOB_UID_LABEL in pod["metadata"]["labels"]
+    assert MANAGED_BY_LABEL in pod["metadata"]["labels"]
     return str(pod["metadata"]["annotations"].get(OP_ANNOTATION, ""))
 
 

@@ -270,3 +270,26 @@ async def test_the_resolve_pod_goes_with_the_others(drive: Driver) -> None:
     await drive.fake.until(
         lambda: [op_of(p) for p in drive.fake.objects("pods")] == ["by_policy"] * 2, what="only what failed"
     )
+
+
+@pytest.mark.parametrize("still", [True, False])
+async def test_a_cancel_that_came_while_the_operator_stood_still_holds_before_the_next_step(
+    drive: Driver, still: bool
+) -> None:
+    """It is stopped, the Job is canceled, its first step ends; the pod's end is heard before the cancel is."""
+    assert drive.controller is not None
+    drive.apply(ops=[op("a"), op("b", "a")])
+    pod = await drive.pod_of("a")
+    drive.fake.run_pod("default", pod["metadata"]["name"])
+    await drive.step("a", "Running")
+    with drive.fake.held_events("jobs"):
+        change(drive, cancel=True)
+        if still:
+            drive.controller.standstill._beat -= 60
+        drive.finish("a", "result=1")
+        if not still:  # else the test would show nothing
+            await drive.pod_of("b")
+            return
+        await drive.fake.until(lambda: condition(drive.status(), "Finished").get("status") == "True", what="the end")
+        assert drive.created_ops() == ["a"]
+        assert drive.steps()["b"]["state"] == "Canceled"

@@ -809,7 +809,7 @@ async def test_a_job_deleted_while_it_runs_is_forgotten(drive: Driver) -> None:
     drive.apply("other", ops=[op("x")])
     await drive.pod_of("x")
     assert drive.controller is not None
-    assert job["metadata"]["uid"] not in drive.controller.pods.pods
+    assert not drive.controller.pods.knows(job["metadata"]["uid"])
     assert drive.created_ops() == ["a", "x"]
 
 
@@ -831,7 +831,7 @@ async def test_a_run_whose_job_is_gone_writes_to_no_other(drive: Driver, again: 
         controller = drive.controller
         assert controller is not None
         uid = old["metadata"]["uid"]
-        await drive.fake.until(lambda: uid not in controller.pods.pods, what="the old run's end")
+        await drive.fake.until(lambda: not controller.pods.knows(uid), what="the old run's end")
         assert drive.status() == {}
     drive.fake.collector.paused = False
     if again:
@@ -849,7 +849,7 @@ async def test_events_of_a_job_that_come_after_its_end_start_nothing(drive: Driv
         before = await drive.finished()
         controller, uid = drive.controller, job["metadata"]["uid"]
         assert controller is not None
-        await drive.fake.until(lambda: uid not in controller.pods.pods, what="the run's end")
+        await drive.fake.until(lambda: not controller.pods.knows(uid), what="the run's end")
         drive.fake.requests.clear()
         controller.job_changed("MODIFIED", job)
         drive.apply("other", ops=[op("x")])

@@ -11,7 +11,9 @@ import pytest
 from api.driving import Clock
 from api.evaluating import EvaluatingPods
 from api.making import OPS, T0, MakerDriver, making
+from api.strangers import EVIL, forged
 from podgraph.cluster.client import Client
+from podgraph.reconcile import seats
 from podgraph.reconcile.evaluators import Evaluators
 from podgraph.reconcile.schedules import Schedules
 from podgraph.reconcile.sensors import Sensors
@@ -377,7 +379,7 @@ async def test_pods_that_nobody_knows_are_deleted(drive: MakerDriver) -> None:
     drive.fake.delete("jobsensors", "default", "s")
     await drive.start()
     key = pod["metadata"]["labels"]["podgraph.dev/evaluator"]
-    await drive.until(lambda: drive.evaluators.pods.of(key), "it is seen")
+    await drive.until(lambda: drive.evaluators.pods.unclaimed(key), "it is seen")
     drive.evaluators.queue.add(key)  # as it is by itself, when it is known who needs which
     await drive.until(lambda: not pods.pods(), "no pod")
 
@@ -562,3 +564,55 @@ async def test_a_try_of_a_tick(timed: MakerDriver) -> None:
     await timed.ready("DefinitionNotFound")
     assert await tried(timed, "4") == ([], "there is no JobDefinition 'orders' in its namespace")
     assert timed.created() == []
+
+
+@pytest.mark.parametrize("how", ["", "bare"])
+@pytest.mark.parametrize("restarted", [False, True])
+async def test_a_pod_of_another_namespace_answers_nothing(drive: MakerDriver, restarted: bool, how: str) -> None:
+    """The attack that was shown: such a pod was taken on and asked, and a Job was made of its answer."""
+    drive.fake.collector.paused = True
+    pods = EvaluatingPods(drive.fake, CODE)
+    define(drive)
+    drive.apply(source=LOOK)
+    await drive.until(lambda: drive.status().get("ticks"), "a tick")
+    [real] = pods.pods()
+    if restarted:
+        await drive.stop()
+        drive.fake.delete_pod("default", real["metadata"]["name"])
+    drive.fake.store.listeners.remove(pods._seen)
+    drive.fake.create(forged(real, EVIL, how))
+    drive.fake.run_pod(EVIL, real["metadata"]["name"])
+    drive.fake.store.listeners.append(pods._seen)
+    drive.fake.requests.clear()
+    if restarted:
+        await drive.start()
+    pods.module.todo += ["x"]
+    drive.move(MINUTE)
+    await drive.made(1)
+    assert drive.fake.calls(path=f"/namespaces/{EVIL}/") == []
+    assert [job["metadata"]["namespace"] for job in drive.fake.objects("jobs")] == ["default"]
+    assert drive.fake.find("pods", EVIL, real["metadata"]["name"])
+
+
+async def test_one_namespace_cannot_use_up_the_room_of_all(drive: MakerDriver, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(seats, "MOST_IN_NAMESPACE", 1)
+    pods = EvaluatingPods(drive.fake)
+    drive.apply("one", source=STORE, template=SEEN)
+    await drive.until(pods.pods, "a pod")
+    drive.apply("two", source=STORE, template=SEEN)
+    condition = await drive.ready("TooManyPods", "two")
+    assert condition["message"] == "1 pods evaluate in this namespace already, which is the most"
+    known = drive.evaluators._known.values()
+    assert seats.no_room(known, "another") == ""
+    monkeypatch.setattr(seats, "MOST_PODS", 1)
+    assert seats.no_room(known, "another") == "1 pods evaluate in the cluster already, which is the most"
+
+
+async def test_a_pod_whose_create_was_not_answered_is_found_again(drive: MakerDriver) -> None:
+    pods = EvaluatingPods(drive.fake, CODE)
+    define(drive)
+    drive.fake.fault("POST", "/namespaces/default/pods$", status=500, when="after", times=5)  # the client gives up
+    drive.apply(source=LOOK)
+    await drive.until(lambda: drive.status().get("ticks"), "a tick")
+    assert len(pods.pods()) == 1
+    assert len({request.body["metadata"]["name"] for request in drive.fake.calls("POST", "/pods$")}) == 1

@@ -288,3 +288,35 @@ async def test_a_full_minute(drive: MakerDriver) -> None:
     await drive.fake.until(lambda: all(drive.status(f"s{i}").get("lastJob") for i in range(200)), 20.0, "all statuses")
     writes = [r for r in drive.fake.calls("PATCH", "/status$") if "lastJob" in r.body["status"]]
     assert len(writes) == 200
+
+
+@pytest.mark.parametrize("restarted", [False, True])
+async def test_a_job_of_another_namespace_that_names_it_as_its_controller_is_not_its_own(
+    drive: MakerDriver, restarted: bool
+) -> None:
+    """The attack that was shown: such a Job, kept by a finalizer, stopped a schedule that forbids to run twice."""
+    await ready(drive, failedJobsHistoryLimit=0, successfulJobsHistoryLimit=0)
+    counts: list[tuple[str, str]] = []
+    drive.makers.jobs.ignored = lambda kind, reason: counts.append((kind, reason))
+    schedule = drive.fake.get("jobschedules", "default", "s")["metadata"]
+    if restarted:
+        await drive.stop()
+    owner = {"apiVersion": "podgraph.dev/v1alpha1", "kind": "JobSchedule", "name": "s", "uid": schedule["uid"]}
+    for name in ("block", "done"):
+        meta = {"name": name, "namespace": "evil", "ownerReferences": [{**owner, "controller": True}]}
+        meta |= {"labels": {"podgraph.dev/schedule": "s"}, "finalizers": ["evil.example/stay"]}
+        job = {"apiVersion": "podgraph.dev/v1alpha1", "kind": "Job", "metadata": meta, "spec": {"ops": OPS}}
+        drive.fake.create(job)
+    ended = [{"type": "Finished", "status": "True"}, {"type": "Succeeded", "status": "True"}]
+    drive.fake.patch("jobs", "evil", "done", {"status": {"conditions": ended}}, status=True)
+    if restarted:
+        await drive.start()
+        drive.makers.jobs.ignored = lambda kind, reason: counts.append((kind, reason))
+    drive.fake.requests.clear()
+    drive.move(MINUTE)
+    await drive.until(lambda: drive.status().get("ticks"), "a tick")
+    assert drive.status()["ticks"] == [{"time": "2026-11-24T00:01:00Z", "outcome": "Created", "job": name_at(1)}]
+    drive.move(MINUTE)
+    await drive.until(lambda: len(drive.status()["ticks"]) == 2, "another tick")
+    assert drive.fake.calls(path="/namespaces/evil/") == []
+    assert set(counts) == {("Job", "OtherNamespace")}

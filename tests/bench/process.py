@@ -183,10 +183,10 @@ def place_pods(nodes: Sequence[str]) -> None:
 
     create, turns = Client.create, itertools.cycle(nodes)
 
-    async def placed(self: Client, plural: str, manifest: dict[str, Any]) -> bytes:
+    async def placed(self: Client, plural: str, manifest: dict[str, Any], any_content: bool = False) -> bytes:
         if plural == "pods":
             manifest["spec"].setdefault("nodeName", next(turns))
-        return await create(self, plural, manifest)
+        return await create(self, plural, manifest, any_content)
 
     Client.create = placed  # type: ignore[method-assign]
 
@@ -198,22 +198,22 @@ def note_times(notes: Notes) -> None:
     from podgraph.planning.names import OP_ANNOTATION
     from podgraph.planning.observe import Phase, observe
 
-    create, put = Client.create, PodReflector.put
+    create, look = Client.create, PodReflector._look
 
-    async def create_noted(self: Client, plural: str, manifest: dict[str, Any]) -> bytes:
+    async def create_noted(self: Client, plural: str, manifest: dict[str, Any], any_content: bool = False) -> bytes:
         op = (manifest["metadata"].get("annotations") or {}).get(OP_ANNOTATION)
         if plural == "pods" and op:
             key = f"{manifest['metadata']['ownerReferences'][0]['name']}/{op}"
             notes.posted.setdefault(key, time.monotonic())
             notes.pods.setdefault(key, manifest["metadata"]["name"])
-        return await create(self, plural, manifest)
+        return await create(self, plural, manifest, any_content)
 
-    def put_noted(self: PodReflector, pod: Any) -> None:
+    def look_noted(self: PodReflector, pod: Any, first: bool) -> None:
         if observe(pod).phase is Phase.ENDED:
             notes.ended.setdefault(pod.metadata.name, time.monotonic())
-        put(self, pod)
+        look(self, pod, first)
 
-    Client.create, PodReflector.put = create_noted, put_noted  # type: ignore[method-assign]
+    Client.create, PodReflector._look = create_noted, look_noted  # type: ignore[method-assign]
 
 
 def _kind(url: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from collections.abc import AsyncIterator, Collection, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping
 from typing import Any
 
 import aiohttp
@@ -13,11 +13,12 @@ import msgspec
 from multidict import CIMultiDict
 
 from podgraph.cluster.errors import ApiError
+from podgraph.cluster.ownership import KINDS, difference
 from podgraph.cluster.paths import OURS, ApiPath, Query, core, of_version, ours
 from podgraph.cluster.window import Window
 from podgraph.definition.errors import DefinitionError
-from podgraph.planning.names import CONTAINER, JOB_UID_LABEL
-from podgraph.planning.pods import Pod
+from podgraph.planning.names import CONTAINER, JOB_UID_LABEL, MANAGED_BY, MANAGED_BY_LABEL
+from podgraph.planning.pods import Meta, Owner, Pod, doubt
 
 __all__ = ["ApiError", "Client"]
 
@@ -36,20 +37,22 @@ class _Status(msgspec.Struct):
     message: str = ""
 
 
-class _Owner(msgspec.Struct):
-    uid: str = ""
-
-
 class _OwnedMeta(msgspec.Struct, rename="camel"):
     uid: str = ""
     resource_version: str = ""
-    deletion_timestamp: str = ""
-    owner_references: list[_Owner] = []
     finalizers: list[str] = []
 
 
 class _Owned(msgspec.Struct):
     metadata: _OwnedMeta
+
+
+class _HasMeta(msgspec.Struct):
+    metadata: Meta
+
+
+class _PodPage(msgspec.Struct):
+    items: list[Pod]
 
 
 class _PageMeta(msgspec.Struct):
@@ -65,6 +68,8 @@ class Client:
 
     final: Collection[int] = ()
     """More statuses that are not asked about again."""
+    ignored: Callable[[str, str], None] = staticmethod(lambda kind, reason: None)
+    """Counts what has the name of an object of ours but is not ours, by kind and reason."""
 
     def __init__(self, session: aiohttp.ClientSession, headers: Iterable[tuple[str, str]] = ()) -> None:
         self.session = session
@@ -82,12 +87,12 @@ class Client:
         async with self._creating.turn(meta["ownerReferences"][0]["uid"]):
             await self._request("POST", path, manifest, query=query, window=self._creating)
 
-    async def create(self, plural: str, manifest: dict[str, Any]) -> bytes:
-        """Create a core object and return it as JSON. That it exists already is success when its owner is the same.
+    async def create(self, plural: str, manifest: dict[str, Any], any_content: bool = False) -> bytes:
+        """Create a core object and return it as JSON. That it exists already is success when it is the same.
 
         So a create whose answer was lost can simply be done again. Raises ApiError; `AlreadyExists` means that the
-        name is taken by an object that is not ours. A conflict that passes is not `lasting`: a quota whose count has
-        just changed, or an object of another owner that is being deleted.
+        name is taken by an object that is not ours (see :func:`difference`). A conflict that passes is not `lasting`: a
+        quota whose count has just changed, or an object of another owner that is being deleted.
         """
         meta = manifest["metadata"]
         path = core(meta["namespace"], plural)
@@ -100,20 +105,25 @@ class Client:
                     raise ApiError(0, "Conflict", error.message) from None
                 if error.reason != "AlreadyExists":
                     raise
-                return await self._existing(path / meta["name"], own, error)
+                return await self._existing(plural, manifest, any_content, error)
 
-    async def _existing(self, path: ApiPath, own: Collection[str], refusal: ApiError) -> bytes:
-        """Return the object that stands in the way of one of ours, which has these owners. Raises ApiError."""
+    async def _existing(self, plural: str, manifest: dict[str, Any], any_content: bool, refusal: ApiError) -> bytes:
+        """Return the object that stands in the way of one of ours, if it is that one. Raises ApiError."""
+        meta = manifest["metadata"]
         try:
-            existing = await self._request("GET", path)
+            existing = await self._request("GET", core(meta["namespace"], plural, meta["name"]))
         except ApiError as error:
             if error.status == 404:  # it went meanwhile
                 raise ApiError(0, "Conflict", refusal.message) from None
             raise
-        theirs = msgspec.json.decode(existing, type=_Owned).metadata
-        if {owner.uid for owner in theirs.owner_references} == own:
+        reason = difference(plural, manifest, msgspec.json.decode(existing), any_content)
+        if not reason:
             return existing
-        raise ApiError(0, "Conflict", refusal.message) if theirs.deletion_timestamp else refusal
+        if msgspec.json.decode(existing, type=_HasMeta).metadata.deletion_timestamp:
+            raise ApiError(0, "Conflict", refusal.message)
+        self.ignored(KINDS.get(plural, "Other"), reason)
+        message = f"{refusal.message}, and it is not what this operator makes ({reason}); delete it"
+        raise ApiError(refusal.status, refusal.reason, message)
 
     async def exists(self, plural: str, namespace: str, name: str) -> bool:
         """Whether there is a core object of this name."""
@@ -125,10 +135,11 @@ class Client:
             raise
         return True
 
-    async def pod_names(self, namespace: str, selector: str) -> list[str]:
-        """Return the names of the pods with these labels, as the cluster itself has them now."""
-        answer = await self._request("GET", core(namespace, "pods"), query={"labelSelector": selector})
-        return [item["metadata"]["name"] for item in msgspec.json.decode(answer)["items"]]
+    async def owned_pods(self, owner: Owner) -> list[Pod]:
+        """Return the pods of a Job as the cluster itself has them now."""
+        query = {"labelSelector": f"{JOB_UID_LABEL}={owner.uid}"}
+        answer = await self._request("GET", core(owner.namespace, "pods"), query=query)
+        return [pod for pod in msgspec.json.decode(answer, type=_PodPage).items if not doubt(pod.metadata, owner)]
 
     async def get_pod(self, namespace: str, name: str) -> Pod | None:
         """Return a pod as it is now, or None when there is none."""
@@ -150,7 +161,7 @@ class Client:
 
     async def delete_pod(self, namespace: str, name: str, uid: str) -> None:
         """Delete the pod of this uid; that it is gone already, or another has its name, is success."""
-        body = {"preconditions": {"uid": uid}} if uid else {}
+        body = {"preconditions": {"uid": uid}}
         try:
             await self._request("DELETE", core(namespace, "pods", name), body)
         except ApiError as error:
@@ -158,9 +169,12 @@ class Client:
                 raise
 
     async def delete_succeeded_pods(self, namespace: str, job_uid: str) -> None:
-        """Delete all pods of a Job that have succeeded, in a few requests however many there are."""
+        """Delete all pods of a Job that have succeeded, in a few requests however many there are.
+
+        It takes all with the labels that the reflector watches, so whether others than ours have them is known there.
+        """
         query = {
-            "labelSelector": f"{JOB_UID_LABEL}={job_uid}",
+            "labelSelector": f"{MANAGED_BY_LABEL}={MANAGED_BY},{JOB_UID_LABEL}={job_uid}",
             "fieldSelector": "status.phase=Succeeded",
             "limit": str(_DELETED_AT_ONCE),
         }
@@ -241,23 +255,32 @@ class Client:
         value = (found.get("data") or {}).get(key)
         return value if isinstance(value, str) else None
 
-    async def config_map(self, namespace: str, name: str, owner: str) -> dict[str, Any] | None:
-        """Return a ConfigMap; None when there is none that belongs to this owner (a uid)."""
+    async def config_map(self, name: str, owner: Owner) -> dict[str, Any] | None:
+        """Return an immutable ConfigMap that this owner controls; None when there is none."""
         try:
-            found = msgspec.json.decode(await self._request("GET", core(namespace, "configmaps", name)))
+            answer = await self._request("GET", core(owner.namespace, "configmaps", name))
         except ApiError as error:
             if error.status == 404:
                 return None
             raise
-        owners = found["metadata"].get("ownerReferences") or ()
-        return dict(found) if any(item["uid"] == owner for item in owners) else None
+        found = dict(msgspec.json.decode(answer))
+        reason = doubt(msgspec.json.decode(answer, type=_HasMeta).metadata, owner)
+        reason = reason or ("" if found.get("immutable") else "NotImmutable")
+        if reason:
+            self.ignored("ConfigMap", reason)
+        return None if reason else found
 
-    async def delete_config_map(self, namespace: str, name: str) -> None:
-        """Delete a ConfigMap; that it is gone already is success."""
+    async def delete_config_map(self, name: str, owner: Owner) -> None:
+        """Delete a ConfigMap that this owner controls; that there is none is success."""
+        path = core(owner.namespace, "configmaps", name)
         try:
-            await self._request("DELETE", core(namespace, "configmaps", name), {})
+            found = msgspec.json.decode(await self._request("GET", path, accept=_METADATA), type=_HasMeta).metadata
+            if reason := doubt(found, owner):
+                self.ignored("ConfigMap", reason)
+            else:
+                await self._request("DELETE", path, {"preconditions": {"uid": found.uid}})
         except ApiError as error:
-            if error.status != 404:
+            if error.status not in (404, 409):  # 409: another has its name by now
                 raise
 
     async def serves_jobs(self) -> bool:

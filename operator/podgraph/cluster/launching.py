@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 
 from podgraph.cluster.client import ApiError, Client
+from podgraph.cluster.ownership import difference
 from podgraph.cluster.paths import OURS, core, everywhere, ours
 
 __all__ = ["Launching"]
@@ -46,9 +47,7 @@ class Launching:
             found = await self.client.get_job(meta["namespace"], meta["name"])
             if found is None:  # it went meanwhile, and with it the one of its name
                 raise ApiError(0, "Conflict", f"Job {meta['name']!r} was there and is gone") from None
-            if not {o["uid"] for o in meta["ownerReferences"]} & {
-                o["uid"] for o in found["metadata"].get("ownerReferences", ())
-            }:
+            if difference("jobs", job, found, True):
                 raise
             return found
 

@@ -3,6 +3,10 @@
 kopf could watch them too, but costs a hundred times the CPU an event and never tells of pods that vanished while a
 watch was broken. This one asks the server for our pods only, decodes the few fields we read, and after every break
 lists again and compares.
+
+Labels select pods, but prove nothing: everybody can put them on a pod of any namespace. A pod counts when its uid is
+one that our own create returned, or when it was there before its owner was adopted, in the owner's namespace and with
+the owner as its controller. All else is ignored and counted, and nothing of it is kept.
 """
 
 from __future__ import annotations
@@ -10,7 +14,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import aiohttp
 import msgspec
@@ -18,13 +22,14 @@ import msgspec
 from podgraph.cluster.listwatch import Event, Expired, ListMeta, lines, pause_after, told, watching
 from podgraph.cluster.paths import everywhere
 from podgraph.planning.names import JOB_UID_LABEL, MANAGED_BY, MANAGED_BY_LABEL
-from podgraph.planning.pods import Pod
+from podgraph.planning.pods import Owner, Pod, controller_of, doubt
 
 __all__ = ["PodReflector"]
 
 _LOG = logging.getLogger(__name__)
 _CHUNK = 500
 _PODS = everywhere("v1", "pods")
+_KINDS = ("Job", "JobDefinition", "JobSensor")
 
 
 class _PodList(msgspec.Struct):
@@ -32,21 +37,45 @@ class _PodList(msgspec.Struct):
     items: list[Pod] = []
 
 
-class PodReflector:
-    """Keeps `pods`, by Job uid (or what else their `label` says) and pod name, equal to the cluster's.
+class _Owned:
+    """What is kept for one owner.
 
-    `on_change(job_uid, pod_name)` is called for each pod that came, changed or went; a pod that went stays in `pods`
-    with `gone` set until :meth:`forget`, so that its last state can still be read.
+    `making` holds the names of pods that we are creating, each with the last pod of that name that the watch told of:
+    it may tell of a pod before the answer to our request does.
+    """
+
+    __slots__ = ("making", "owner", "pods", "strangers")
+
+    def __init__(self, owner: Owner) -> None:
+        self.owner = owner
+        self.pods: dict[str, Pod] = {}
+        self.making: dict[str, Pod | None] = {}
+        self.strangers = False
+
+
+class PodReflector:
+    """Keeps what :meth:`of` returns equal to the cluster's pods, by Job uid (or what else their `label` says).
+
+    `on_change(job_uid, pod_name)` is called for each pod that came, changed or went; a pod that went stays with `gone`
+    set until :meth:`forget`, so that its last state can still be read.
+
+    Pods whose owner was not adopted yet are kept apart (:meth:`unclaimed`) and told of by `on_unclaimed`; `owner_of`
+    may know the owner already, by the label. `ignored(kind, reason)` counts what is not ours.
     """
 
     def __init__(
-        self, session: aiohttp.ClientSession, on_change: Callable[[str, str], None], label: str = JOB_UID_LABEL
-    ) -> None:
-        self.pods: dict[str, dict[str, Pod]] = {}
+        self, session: aiohttp.ClientSession, on_change: Callable[[str, str], None], label: str = JOB_UID_LABEL,
+        owner_of: Callable[[str], Owner | None] = lambda _: None,
+    ) -> None:  # fmt: skip
         self.synced = asyncio.Event()
         self.heard_at = time.monotonic()
+        self.ignored: Callable[[str, str], None] = lambda kind, reason: None
+        self.on_unclaimed: Callable[[str, Pod], None] = lambda uid, pod: on_change(uid, pod.metadata.name)
+        self._owned: dict[str, _Owned] = {}
+        self._unclaimed: dict[str, dict[str, Pod]] = {}  # by uid: two may have one name, in two namespaces
         self._session = session
         self._on_change = on_change
+        self._owner_of = owner_of
         self._label = label
         self._query = {"labelSelector": f"{MANAGED_BY_LABEL}={MANAGED_BY},{label}"}
         self._version = ""
@@ -68,36 +97,85 @@ class PodReflector:
                 _LOG.warning("the watch of pods broke (%s); listing again in %.1f s", told(error), pause)
                 await asyncio.sleep(pause)
 
-    def of(self, job_uid: str) -> dict[str, Pod]:
-        """Return the Job's pods by name."""
-        return self.pods.get(job_uid, {})
+    # --- whose pods they are
 
-    def put(self, pod: Pod) -> None:
-        """Take in one pod's state, unless a later one is known: what a request answered may come behind the watch."""
-        job = pod.metadata.labels.get(self._label, "")
-        known = self.pods.setdefault(job, {})
-        old = known.get(pod.metadata.name)
-        if old is not None:
-            same = old.metadata.resource_version == pod.metadata.resource_version
-            if (same and old.gone == pod.gone) or _number(old) > _number(pod):
-                return
-        known[pod.metadata.name] = pod
-        self._on_change(job, pod.metadata.name)
+    def adopt(self, job_uid: str, owner: Owner) -> None:
+        """Begin to work for an owner: what is there of it by now is taken over, from here on only what we make."""
+        if job_uid in self._owned:
+            return
+        owned = self._owned[job_uid] = _Owned(owner)
+        for pod in self._unclaimed.pop(job_uid, {}).values():
+            if reason := doubt(pod.metadata, owner):
+                self._ignore(owned, reason)
+            else:
+                owned.pods[pod.metadata.name] = pod
+
+    def making(self, job_uid: str, pod_name: str) -> None:
+        """Say that a pod is about to be created; :meth:`put` or :meth:`not_made` is to follow."""
+        if job_uid in self._owned:
+            self._owned[job_uid].making.setdefault(pod_name, None)
+
+    def not_made(self, job_uid: str, pod_name: str) -> None:
+        """Say that a pod will not be created after all."""
+        if job_uid in self._owned:
+            self._owned[job_uid].making.pop(pod_name, None)
+
+    def put(self, job_uid: str, pod: Pod) -> None:
+        """Take in a Job's pod that is ours, as a request of ours answered: it may come behind the watch."""
+        owned, name = self._owned.get(job_uid), pod.metadata.name
+        if owned is None:  # it was forgotten meanwhile
+            self._keep_apart(job_uid, pod)
+            return
+        seen = owned.making.pop(name, None)
+        if seen is not None and _number(seen) > _number(pod):
+            # One namespace has one pod of a name at a time, so a later one of another uid tells that ours has gone.
+            same = seen.metadata.uid == pod.metadata.uid
+            if not same:
+                self._ignore(owned, "NotMade")
+            pod = seen if same else msgspec.structs.replace(pod, gone=True)
+        self._take_over(owned, job_uid, pod)
+
+    # --- what there is
+
+    def of(self, job_uid: str) -> dict[str, Pod]:
+        """Return the pods of an adopted Job by name."""
+        owned = self._owned.get(job_uid)
+        return owned.pods if owned is not None else {}
+
+    def unclaimed(self, job_uid: str, owner: Owner | None = None) -> list[Pod]:
+        """Return the pods of one that was not adopted, if it is this one's: others may bear its label too."""
+        found = self._unclaimed.get(job_uid, {}).values()
+        return [pod for pod in found if owner is None or not doubt(pod.metadata, owner)]
+
+    def has_strangers(self, job_uid: str) -> bool:
+        """Whether pods that are not ours were seen with the label of an adopted Job."""
+        return job_uid in self._owned and self._owned[job_uid].strangers
+
+    def knows(self, job_uid: str) -> bool:
+        """Whether anything is kept for a Job."""
+        return job_uid in self._owned or job_uid in self._unclaimed
 
     def forget(self, job_uid: str) -> None:
-        """Drop what is kept of a Job's pods."""
-        self.pods.pop(job_uid, None)
+        """Drop what is kept of a Job and of its pods."""
+        self._owned.pop(job_uid, None)
+        self._unclaimed.pop(job_uid, None)
+
+    def release(self, job_uid: str) -> None:
+        """Work for an owner no more; what is told of its pods from here on is kept apart again."""
+        owned = self._owned.pop(job_uid, None)
+        for pod in filter(None, owned.making.values() if owned is not None else ()):
+            self._keep_apart(job_uid, pod)
 
     def forget_gone(self, job_uid: str, pod_name: str) -> None:
-        """Drop a pod that is gone, of a Job that nobody works on: else pods of long ended Jobs would pile up."""
-        known = self.pods.get(job_uid, {})
+        """Drop a pod that is gone: else pods that nobody looks at any more would pile up."""
+        known = self.of(job_uid)
         if pod_name in known and known[pod_name].gone:
             del known[pod_name]
-            if not known:
-                del self.pods[job_uid]
+
+    # --- what the cluster says
 
     async def _list(self) -> None:
-        seen: dict[tuple[str, str], str] = {}
+        seen: set[str] = set()
         params = {**self._query, "limit": str(_CHUNK)}
         version, token = "", ""
         while True:
@@ -106,16 +184,19 @@ class PodReflector:
                 answer.raise_for_status()
                 page = msgspec.json.decode(await answer.read(), type=_PodList)
             for pod in page.items:
-                seen[pod.metadata.labels.get(self._label, ""), pod.metadata.name] = pod.metadata.uid
-                self.put(pod)
+                seen.add(pod.metadata.uid)
+                self._look(pod, True)
             version, token = page.metadata.resource_version, page.metadata.continue_
             if not token:
                 break
-        for job, pods in list(self.pods.items()):
-            for name, pod in list(pods.items()):
+        owned = self._owned.values()
+        kept: list[Mapping[str, Pod | None]] = [item.pods for item in owned]
+        kept += [item.making for item in owned]
+        for pods in (*kept, *self._unclaimed.values()):
+            for pod in filter(None, list(pods.values())):
                 # One that is newer than the list was made after it; the watch will tell of it.
-                if seen.get((job, name)) != pod.metadata.uid and _number(pod) <= int(version or 0):
-                    self._went(pod)
+                if pod.metadata.uid not in seen and _number(pod) <= int(version or 0):
+                    self._look(msgspec.structs.replace(pod, gone=True), False)
         self._version = version
         self.heard_at = time.monotonic()
         self.synced.set()
@@ -135,12 +216,62 @@ class PodReflector:
         pod = msgspec.json.decode(event.object, type=Pod)
         self._version = pod.metadata.resource_version or self._version
         if event.type == "DELETED":
-            self._went(pod)
+            self._look(msgspec.structs.replace(pod, gone=True), False)
         elif event.type != "BOOKMARK":
-            self.put(pod)
+            self._look(pod, event.type == "ADDED")
 
-    def _went(self, pod: Pod) -> None:
-        self.put(msgspec.structs.replace(pod, gone=True))
+    def _look(self, pod: Pod, first: bool) -> None:
+        """Take in a pod with our label if it is ours; one that is not is counted when it is seen the `first` time."""
+        label, name = pod.metadata.labels.get(self._label, ""), pod.metadata.name
+        owned = self._owned.get(label)
+        if owned is None:
+            self._keep_apart(label, pod, first)
+            return
+        known = owned.pods.get(name)
+        if known is not None and known.metadata.uid == pod.metadata.uid:
+            self._take_over(owned, label, pod)
+            return
+        reason = doubt(pod.metadata, owned.owner)
+        if not reason and name in owned.making:
+            seen = owned.making[name]
+            if seen is None or _number(seen) <= _number(pod):
+                owned.making[name] = pod
+        elif first:
+            self._ignore(owned, reason or "NotMade")
+
+    def _keep_apart(self, label: str, pod: Pod, first: bool = False) -> None:
+        """Keep a pod for its owner, who may be adopted yet; Kubernetes deletes those whose owner does not exist."""
+        owner, controller = self._owner_of(label), controller_of(pod.metadata)
+        if owner is not None:
+            reason = doubt(pod.metadata, owner)
+        elif controller is None or controller.kind not in _KINDS:
+            reason = "NoController"
+        else:
+            reason = "OtherController" if self._label == JOB_UID_LABEL and controller.uid != label else ""
+        uid, kept = pod.metadata.uid, self._unclaimed.get(label, {})
+        if reason or pod.gone:
+            if reason and first:
+                self.ignored("Pod", reason)
+            if kept.pop(uid, None) is not None and not kept:
+                del self._unclaimed[label]
+            return
+        if uid not in kept or _number(kept[uid]) <= _number(pod):
+            self._unclaimed.setdefault(label, kept)[uid] = pod
+            self.on_unclaimed(label, pod)
+
+    def _take_over(self, owned: _Owned, label: str, pod: Pod) -> None:
+        """Take in the state of a pod of ours, unless a later one is known."""
+        old = owned.pods.get(pod.metadata.name)
+        if old is not None and old.metadata.uid == pod.metadata.uid:
+            same = old.metadata.resource_version == pod.metadata.resource_version
+            if (same and old.gone == pod.gone) or _number(old) > _number(pod):
+                return
+        owned.pods[pod.metadata.name] = pod
+        self._on_change(label, pod.metadata.name)
+
+    def _ignore(self, owned: _Owned, reason: str) -> None:
+        owned.strangers = True
+        self.ignored("Pod", reason)
 
 
 def _number(pod: Pod) -> int:

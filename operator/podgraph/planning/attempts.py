@@ -186,6 +186,12 @@ class Attempts:
             self._fail(step, Outcome({}, reason, text, fault=Fault.LASTING), now, actions)
         return actions
 
+    def uid_of(self, pod_name: str) -> str:
+        """Return the uid of the pod of this name, "" while it is not known."""
+        step = self._step_of.get(pod_name)
+        known = step is not None and self._pod_of[step] == pod_name
+        return (self.steps.records[step].pod_uid or "") if step is not None and known else ""
+
     def confirm_gone(self, pod_name: str) -> None:
         """Say that a pod that `confirm` named is really gone."""
         step = self._step_of.get(pod_name)

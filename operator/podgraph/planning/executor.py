@@ -80,5 +80,8 @@ class StepExecutor(Protocol):
     def not_created(self, pod_name: str, reason: str, message: str, now: float) -> Actions:
         """Take in that the API server refuses a pod for good."""
 
+    def uid_of(self, pod_name: str) -> str:
+        """Return the uid of the pod of this name, empty while it is not known."""
+
     def confirm_gone(self, pod_name: str) -> None:
         """Take in that a pod which `confirm` named does not exist."""

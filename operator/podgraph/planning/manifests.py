@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from podgraph.planning import names, scripts
+from podgraph.planning.pods import Owner
 from podgraph.planning.spec import CodeSpec, ContainerSpec
 from podgraph.runtime.protocol import MOUNT, TERMINATION_FILE, Assignment
 
@@ -37,6 +38,11 @@ class JobRef:
     def key(self) -> str:
         """What the names of its objects follow from: another for each generation of a definition."""
         return f"{self.uid}/{self.generation}" if self.generation else self.uid
+
+    @property
+    def owner(self) -> Owner:
+        """Whose its pods and ConfigMaps are."""
+        return Owner(self.namespace, self.kind, self.uid)
 
     @property
     def noun(self) -> str:
@@ -179,7 +185,7 @@ def _labels(job: JobRef) -> dict[str, str]:
 
 def _owner(job: JobRef) -> Manifest:
     return {
-        "apiVersion": f"{names.GROUP}/v1alpha1",
+        "apiVersion": names.API_VERSION,
         "kind": job.kind,
         "name": job.name,
         "uid": job.uid,

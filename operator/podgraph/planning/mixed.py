@@ -120,6 +120,13 @@ class Mixed(Attempts):
             return super().not_created(pod_name, reason, message, now)
         return pod.not_created(reason, message, now) if pod.pod_name == pod_name else Actions()
 
+    def uid_of(self, pod_name: str) -> str:
+        """Return the uid of the pod of this name, "" while it is not known."""
+        pod = self._pod_called.get(pod_name)
+        if pod is None:
+            return super().uid_of(pod_name)
+        return pod.record.uid if pod.pod_name == pod_name else ""
+
     def confirm_gone(self, pod_name: str) -> None:
         """Say that a pod that `confirm` named is really gone."""
         pod = self._pod_called.get(pod_name)

@@ -8,6 +8,7 @@ import re
 
 __all__ = [
     "AHEAD_LABEL",
+    "API_VERSION",
     "ASSIGNED",
     "ASSIGNMENT",
     "CONTAINER",
@@ -44,6 +45,7 @@ __all__ = [
 ]
 
 GROUP = "podgraph.dev"
+API_VERSION = f"{GROUP}/v1alpha1"
 MANAGED_BY_LABEL, MANAGED_BY = "app.kubernetes.io/managed-by", "podgraph"
 JOB_LABEL, JOB_UID_LABEL, OP_LABEL = f"{GROUP}/job", f"{GROUP}/job-uid", f"{GROUP}/op"
 DEFINITION_LABEL = f"{GROUP}/definition"

@@ -87,7 +87,6 @@ class PodLifecycle:
         if pod is None or seen is None:
             return self._missing(stopping, actions)
         if self.uid and self.uid != pod.metadata.uid:
-            actions.deletes.append(self.name)
             return self._lost("PodDeleted", f"{self._noun} was deleted and another was made under its name", seen)
         self.uid = pod.metadata.uid
         if seen.phase is Phase.GONE:

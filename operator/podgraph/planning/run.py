@@ -225,6 +225,10 @@ class Run:
             raise DefinitionError(reason, f"the API server refuses the resolve pod: {message}")
         return self._executor.not_created(pod_name, reason, message, now)
 
+    def uid_of(self, pod_name: str) -> str:
+        """Return the uid that the status tells of the pod of this name, "" where none is known."""
+        return self._executor.uid_of(pod_name) if self._executor is not None else ""
+
     def confirm_gone(self, pod_name: str) -> None:
         """Say that a pod that `confirm` named is really gone."""
         if self._executor is not None:

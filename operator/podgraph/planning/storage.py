@@ -212,6 +212,7 @@ def clean_pod(
         pod = lay_over(pod, JOB_TEMPLATE, template)
     equip(pod, storage)
     del pod["metadata"]["ownerReferences"]
+    del pod["metadata"]["labels"][names.JOB_UID_LABEL]  # it is no pod for the operator to look at as one of the Job's
     pod["spec"]["activeDeadlineSeconds"] = CLEAN_SECONDS
     return pod
 

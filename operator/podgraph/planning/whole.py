@@ -151,6 +151,10 @@ class Whole:
             self._end(Outcome({}, reason, f"the API server refuses its pod: {message}"), now, actions)
         return actions
 
+    def uid_of(self, pod_name: str) -> str:
+        """Return the pod's uid, "" while it is not known."""
+        return self._life.uid if pod_name == self._life.name else ""
+
     def confirm_gone(self, pod_name: str) -> None:
         """Say that the pod is really gone."""
         if pod_name == self._life.name:

@@ -203,7 +203,7 @@ class Asking:
         blocks = {}
         for name in cursor.blocks:
             check_name("a ConfigMap in status.cursor.blocks", name)
-            block = await self._launching.client.config_map(maker.namespace, name, maker.uid)
+            block = await self._launching.client.config_map(name, maker.owner)
             if block is None:
                 raise DefinitionError(
                     "MemoryLost",
@@ -224,6 +224,6 @@ class Asking:
         await self._writer.write(maker)
         for name in old:
             try:
-                await self._launching.client.delete_config_map(maker.namespace, name)
+                await self._launching.client.delete_config_map(name, maker.owner)
             except ApiError:
                 pass  # it goes with the sensor

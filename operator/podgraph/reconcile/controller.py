@@ -24,7 +24,7 @@ from podgraph.planning import manifests, names
 from podgraph.planning.actions import Actions, Settings
 from podgraph.planning.defined import ttl_of
 from podgraph.planning.definitions import DefinitionRun
-from podgraph.planning.pods import Pod
+from podgraph.planning.pods import Owner, Pod
 from podgraph.planning.run import Run
 from podgraph.planning.storage import Storage
 from podgraph.reconcile.checking import refusal_of
@@ -35,6 +35,7 @@ from podgraph.reconcile.links import Links
 from podgraph.reconcile.metrics import Metrics
 from podgraph.reconcile.pod_care import PodCare
 from podgraph.reconcile.queue import KeyedQueue
+from podgraph.reconcile.standstill import Standstill
 from podgraph.reconcile.storing import Storing
 from podgraph.runtime.resolve import MAX_GRAPH, from_log
 
@@ -45,6 +46,7 @@ _LONGEST_WRITE_SECONDS = 15.0
 _WRITE_SHARE = 0.05
 _CREATES_A_PASS = 100
 _WAY_SECONDS, _MOST_GIVEN_WAY = 0.1, 20
+_LATE_SECONDS = 10.0  # how long after a standstill an event of before it may still come
 WORKERS = 16
 
 Object = Mapping[str, Any]
@@ -63,14 +65,17 @@ class Controller:
         self.bundle = bundle
         self.settings = Settings(default_image, names.runtime_config_map(bundle.digest), storage, links.invitation)
         self.storing = Storing(client, self.settings, bundle.archive, clock)
-        self.pods = PodReflector(client.session, self.pod_changed)
         self.queue = KeyedQueue()
         self._clock = clock
         self._jobs: dict[str, JobState] = {}
-        self._ended = EndedJobs(client, self.pods, self.queue, clock)
+        self._ended = EndedJobs(client, self.queue, clock)
+        self.pods = PodReflector(client.session, self.pod_changed, owner_of=self._owner_of)
+        self.pods.on_unclaimed = self._unclaimed_pod
         self._care = PodCare(client, self.pods, self.queue, self.pod_changed, links)
         self.metrics = Metrics(lambda: len(self._jobs), self._waiting_pods, lambda: links.count)
+        self.pods.ignored = client.ignored = self.metrics.ignore
         self._definitions = Definitions(client, self.storing, clock, self.queue.add)
+        self.standstill = Standstill()
         self.more_to_come: Callable[[], bool] = lambda: False
         """Whether other Jobs are just being made: those that are new wait for that, for a moment."""
 
@@ -79,6 +84,7 @@ class Controller:
         try:
             async with asyncio.TaskGroup() as group:
                 group.create_task(self.pods.run())
+                group.create_task(self.standstill.run())
                 await self.pods.synced.wait()
                 for _ in range(WORKERS):
                     group.create_task(self._work())
@@ -105,12 +111,14 @@ class Controller:
                 self.queue.add(uid)
             return
         finished = _is_finished(job)
-        if uid in self._ended or (finished and not self.pods.of(uid)):
+        owner = Owner(job["metadata"]["namespace"], "Job", uid)
+        if uid in self._ended or (finished and not self.pods.unclaimed(uid, owner)):
             if finished:  # else it is an event from before its end that comes late
                 meta, completed = job["metadata"], job["status"].get("completionTime")
                 self._ended.keep(uid, meta["namespace"], meta["name"], completed, ttl_of(job))
             return
-        self._jobs[uid] = JobState(job, version=job["metadata"]["resourceVersion"], generation=generation)
+        made = self._jobs[uid] = JobState(job, version=job["metadata"]["resourceVersion"], generation=generation)
+        made.current_at = self.standstill.clock() - _LATE_SECONDS
         self.queue.add(uid)
 
     def definition_changed(self, kind: str | None, definition: Object) -> None:
@@ -136,12 +144,18 @@ class Controller:
     def pod_changed(self, job_uid: str, pod_name: str) -> None:
         """Take in that a Job's pod came, changed or went."""
         job = self._jobs.get(job_uid)
-        if job is None:
-            self._ended.pod_changed(job_uid, pod_name)
-            self.pods.forget_gone(job_uid, pod_name)
-            return
-        job.changed.add(pod_name)
-        self.queue.add(job_uid)
+        if job is not None:
+            job.changed.add(pod_name)
+            self.queue.add(job_uid)
+
+    def _unclaimed_pod(self, job_uid: str, pod: Pod) -> None:
+        """Take in a pod of a Job that nobody works on (any more, or yet: then it looks at all that there are)."""
+        if job_uid not in self._jobs:
+            self._ended.pod_changed(job_uid, pod)
+
+    def _owner_of(self, uid: str) -> Owner | None:
+        job = self._jobs.get(uid)
+        return job.owner if job is not None else self._ended.owner(uid)
 
     def _said(self, job_uid: str, pod_name: str, lines: list[str]) -> None:
         """Take in what a pod says by its link."""
@@ -171,6 +185,7 @@ class Controller:
         if job is None:
             await self._ended.tidy(uid)
             return
+        self.pods.adopt(uid, job.owner)
         pods = self.pods.of(uid)
         if job.run is None and job.next is None and job.gave_way < _MOST_GIVEN_WAY and self.more_to_come():
             job.gave_way += 1
@@ -181,6 +196,10 @@ class Controller:
         if job.run is None:
             job.run = Run(job.object, self.settings)
             job.changed |= set(pods)
+        if isinstance(job.run, Run) and job.current_at < self.standstill.look():
+            await self._make_current(job, job.run)
+            if self._jobs.get(uid) is not job:
+                return  # it is being deleted
         changed, job.changed = job.changed, set()
         if isinstance(job.run, Run):
             self._definitions.look_up(job.run)
@@ -233,6 +252,17 @@ class Controller:
             self._remember(job, run.refuse(refusal, self._clock()))
         return True
 
+    async def _make_current(self, job: JobState, run: Run) -> None:
+        """Look at a Job itself after a standstill, before anything of it begins: it may have been canceled meanwhile.
+
+        The watch tells of that too, but perhaps behind the end of a pod.
+        """
+        now = self.standstill.clock()
+        found = await self.client.get_job(run.ref.namespace, run.ref.name)
+        if found is not None and found["metadata"]["uid"] == run.ref.uid:
+            self.job_changed("MODIFIED", found)
+        job.current_at = now
+
     def _waiting_pods(self) -> int:
         return sum(job.run.waiting_pods for job in self._jobs.values() if isinstance(job.run, Run))
 
@@ -258,7 +288,7 @@ class Controller:
     async def _begin(self, job: JobState, run: DefinitionRun) -> None:
         """Begin with another generation of a definition; what the one before was about to do is not done."""
         for name in list(job.old_maps):
-            await self.client.delete_config_map(run.ref.namespace, name)
+            await self.client.delete_config_map(name, run.ref.owner)
             job.old_maps.discard(name)
         job.run = run
         if job.next is run:  # else it was changed again meanwhile
@@ -303,7 +333,7 @@ class Controller:
                 return
             source = found
         try:
-            made = await self.client.create("configmaps", run.code_map(source))
+            made = await self.client.create("configmaps", run.code_map(source), any_content=config_map is not None)
         except ApiError as error:
             if not error.lasting:
                 raise
@@ -354,14 +384,17 @@ class Controller:
         # No more than some in a pass: what happens meanwhile is to be taken in as well.
         names_ = list(itertools.islice(job.to_create, _CREATES_A_PASS))
         pods = [job.to_create[name] for name in names_]
+        for name in names_:
+            self.pods.making(run.ref.uid, name)
         results = await asyncio.gather(*(self.client.create_pod(pod) for pod in pods), return_exceptions=True)
         trouble: BaseException | None = None
         for name, result in zip(names_, results, strict=True):
             if isinstance(result, Pod):
                 run.created(name, result.metadata.uid)
-                self.pods.put(result)  # so that we miss it even if it goes before the watch tells that it came
+                self.pods.put(run.ref.uid, result)  # so that we miss it even if it goes before the watch told of it
             elif isinstance(result, ApiError) and result.lasting and result.reason != "Conflict":
                 # "Conflict" is the quota's count changing while the pod was held against it, which passes.
+                self.pods.not_made(run.ref.uid, name)
                 self._refused(job, run, name, result)
             else:
                 trouble = result

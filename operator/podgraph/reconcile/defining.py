@@ -79,7 +79,7 @@ class Definitions:
         defined, ref, version = job.defined, job.ref, ""
         assert defined is not None
         if defined.recorded or not defined.is_ready or not await self._is_there(defined):
-            found = await self._client.config_map(ref.namespace, names.code_config_map(ref.name, ref.key), ref.uid)
+            found = await self._client.config_map(names.code_config_map(ref.name, ref.key), ref.owner)
             if found is None:
                 defined.no_copy(self._names(ref.namespace), not defined.overdue or await self._exists(ref, defined))
                 return ""
@@ -89,7 +89,8 @@ class Definitions:
             storage = storage_of(frozen.spec, job.settings.storage)
             if storage is not None:
                 version = await self._storing.ensure(ref, storage)
-            found = msgspec.json.decode(await self._client.create("configmaps", frozen.config_map(ref)))
+            made = await self._client.create("configmaps", frozen.config_map(ref), any_content=True)
+            found = msgspec.json.decode(made)
         job.freeze(Frozen.from_config_map(found))
         self.forget(job)
         return version
@@ -118,7 +119,8 @@ class Definitions:
         if definition.source is None:
             ref = definition.ref
             name = names.code_config_map(ref.name, ref.key)
-            definition.source = await self._client.config_map_key(ref.namespace, name, CODE_FILE)
+            copy = await self._client.config_map(name, ref.owner)
+            definition.source = (copy.get("data") or {}).get(CODE_FILE) if copy is not None else None
             if definition.source is None:
                 raise DefinitionError(
                     "CopyDeleted",

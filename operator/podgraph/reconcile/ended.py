@@ -6,8 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from podgraph.cluster.client import Client
-from podgraph.cluster.reflector import PodReflector
 from podgraph.planning.observe import is_alive
+from podgraph.planning.pods import Owner, Pod
 from podgraph.planning.status import seconds_of
 from podgraph.reconcile.queue import KeyedQueue
 
@@ -22,14 +22,14 @@ class _Ended:
     name: str
     completed: str | None
     ttl: int | None
-    strays: set[str] = field(default_factory=set)
+    strays: dict[str, str] = field(default_factory=dict)  # uids by name
 
 
 class EndedJobs:
     """The ended Jobs by uid. Their keys go through the controller's queue; :meth:`tidy` does what is due for one."""
 
-    def __init__(self, client: Client, pods: PodReflector, queue: KeyedQueue, clock: Callable[[], float]) -> None:
-        self._client, self._pods, self._queue, self._clock = client, pods, queue, clock
+    def __init__(self, client: Client, queue: KeyedQueue, clock: Callable[[], float]) -> None:
+        self._client, self._queue, self._clock = client, queue, clock
         self._jobs: dict[str, _Ended] = {}
 
     def __contains__(self, uid: str) -> bool:
@@ -37,7 +37,7 @@ class EndedJobs:
 
     def keep(self, uid: str, namespace: str, name: str, completed: str | None, ttl: int | None) -> None:
         """Take in a Job that is at its end, or what has changed of one."""
-        strays = self._jobs[uid].strays if uid in self._jobs else set()
+        strays = self._jobs[uid].strays if uid in self._jobs else {}
         self._jobs[uid] = _Ended(namespace, name, completed, ttl, strays)
         if ttl is not None:
             self._queue.add(uid)
@@ -46,11 +46,16 @@ class EndedJobs:
         """Take in that a Job is gone."""
         self._jobs.pop(uid, None)
 
-    def pod_changed(self, uid: str, pod_name: str) -> None:
-        """Look at a pod: one that has not ended was made by a request from before the Job's end."""
-        ended, pod = self._jobs.get(uid), self._pods.of(uid).get(pod_name)
-        if ended is not None and pod is not None and is_alive(pod):
-            ended.strays.add(pod_name)
+    def owner(self, uid: str) -> Owner | None:
+        """Return whose pods are an ended Job's, None where there is no such Job."""
+        ended = self._jobs.get(uid)
+        return Owner(ended.namespace, "Job", uid) if ended is not None else None
+
+    def pod_changed(self, uid: str, pod: Pod) -> None:
+        """Look at a pod of a Job: one that has not ended was made by a request from before the Job's end."""
+        ended = self._jobs.get(uid)
+        if ended is not None and is_alive(pod):
+            ended.strays[pod.metadata.name] = pod.metadata.uid
             self._queue.add(uid)
 
     async def tidy(self, uid: str) -> None:
@@ -58,10 +63,10 @@ class EndedJobs:
         ended = self._jobs.get(uid)
         if ended is None:
             return
-        for name in list(ended.strays):
-            pod = self._pods.of(uid).get(name)
-            await self._client.delete_pod(ended.namespace, name, pod.metadata.uid if pod is not None else "")
-            ended.strays.discard(name)
+        for name, pod_uid in list(ended.strays.items()):
+            await self._client.delete_pod(ended.namespace, name, pod_uid)
+            if ended.strays.get(name) == pod_uid:
+                del ended.strays[name]
         if ended.ttl is None or ended.completed is None:
             return
         wait = seconds_of(ended.completed) + ended.ttl - self._clock()

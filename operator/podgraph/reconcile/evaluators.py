@@ -22,10 +22,10 @@ from podgraph.definition.errors import DefinitionError
 from podgraph.planning import manifests, names
 from podgraph.planning.observe import Phase, Seen, is_alive, observe
 from podgraph.planning.outcome import read_record
-from podgraph.planning.pods import Pod
+from podgraph.planning.pods import Owner, Pod
 from podgraph.reconcile.following import Logs
 from podgraph.reconcile.queue import KeyedQueue
-from podgraph.reconcile.seats import WARM_SECONDS, Evaluated, Seat
+from podgraph.reconcile.seats import MOST_PODS, WARM_SECONDS, Evaluated, Seat, no_room
 from podgraph.reconcile.working import work
 from podgraph.scheduling.evaluators import (
     EVALUATOR_LABEL,
@@ -35,11 +35,9 @@ from podgraph.scheduling.evaluators import (
     requests_that_fit,
 )
 
-__all__ = ["MOST_PODS", "Evaluators"]
+__all__ = ["Evaluators"]
 
 _LOG = logging.getLogger(__name__)
-MOST_PODS = 80
-"""How many pods may evaluate at once; the log of each holds a connection."""
 WORKERS = 8
 _ANSWER_GRACE = 30.0
 _MAX_BACKOFF = 300.0
@@ -58,8 +56,11 @@ class Evaluators:
         self, client: Client, watcher: Client, bundle: Bundle, default_image: str,
         clock: Callable[[], float] = time.time, settling: float = _SETTLING_SECONDS,
     ) -> None:  # fmt: skip
+        def owner_of(key: str) -> Owner | None:
+            return self._known[key].spec.ref.owner if key in self._known else None
+
         self.queue = KeyedQueue()
-        self.pods = PodReflector(watcher.session, self._pod_changed, EVALUATOR_LABEL)
+        self.pods = PodReflector(watcher.session, self._pod_changed, EVALUATOR_LABEL, owner_of)
         self.default_image, self.runtime = default_image, names.runtime_config_map(bundle.digest)
         self._client, self._archive, self._clock = client, bundle.archive, clock
         self._logs = Logs(watcher, MOST_PODS)
@@ -172,22 +173,19 @@ class Evaluators:
     # --- the pods
 
     def _pod_changed(self, key: str, name: str) -> None:
-        if key in self._known:
-            self.queue.add(key)
-        elif self.pods.of(key)[name].gone:
-            self.pods.forget_gone(key, name)
-        else:
-            self.queue.add_after(key, _STRAY_SECONDS)
+        self.queue.add(key) if key in self._known else self.queue.add_after(key, _STRAY_SECONDS)
 
     async def _reconcile(self, key: str) -> None:
         pod, now = self._known.get(key), self._clock()
         if pod is not None:
+            self.pods.adopt(key, pod.spec.ref.owner)
             self._take_ends(pod, now)
         needed = pod is not None and pod.is_needed(now)
         alive = [found for found in self.pods.of(key).values() if is_alive(found)]
         let_go = pod.let_go if pod is not None else set()
         current = next((found for found in alive if needed and found.metadata.uid not in let_go), None)
-        for found in list(self.pods.of(key).values()):
+        # Those of nobody who is known are an earlier operator's: their controller is one of our kinds.
+        for found in [*self.pods.of(key).values(), *self.pods.unclaimed(key)]:
             if found.gone:
                 self.pods.forget_gone(key, found.metadata.name)
             elif found is not current and not found.metadata.deletion_timestamp:
@@ -195,6 +193,8 @@ class Evaluators:
                 let_go.add(found.metadata.uid)
                 await self._client.delete_pod(found.metadata.namespace, found.metadata.name, found.metadata.uid)
         if pod is None:
+            if not self.pods.of(key):
+                self.pods.release(key)
             return
         if not needed:
             pod.name = ""
@@ -225,27 +225,30 @@ class Evaluators:
         if now < pod.due:
             self.queue.add_after(pod.key, pod.due - now)
             return
-        if sum(bool(other.name) for other in self._known.values()) >= MOST_PODS:
-            pod.tell(("TooManyPods", f"{MOST_PODS} pods evaluate already, which is the most"))
+        namespace, there = pod.spec.ref.namespace, self.pods.of(pod.key)
+        if full := no_room(self._known.values(), namespace):
+            pod.tell(("TooManyPods", full))
             self.queue.add_after(pod.key, _TIMED_SECONDS)
             return
-        namespace, there = pod.spec.ref.namespace, self.pods.of(pod.key)
         pod.attempt += 1
         while (name := pod.spec.pod_name(pod.attempt)) in there:
             pod.attempt += 1
         requests = requests_that_fit(pod.requests)
+        self.pods.making(pod.key, name)
         try:
             runtime = manifests.runtime_config_map(namespace, self.runtime, self._archive)
             await self._client.create("configmaps", runtime)
             made = await self._client.create_pod(pod.spec.pod(name, requests))
         except (ApiError, DefinitionError) as error:
             if isinstance(error, ApiError) and not error.lasting:
+                pod.attempt -= 1  # it may be there, and the next try is to find it under its name
                 raise
+            self.pods.not_made(pod.key, name)
             self._failed(pod, now, error.reason, error.message)
             self.queue.add_after(pod.key, pod.due - now)
             return
         pod.adopt(name, set(requests))
-        self.pods.put(made)
+        self.pods.put(pod.key, made)
         self.queue.add(pod.key)
 
     async def _drive(self, pod: Evaluated, current: Pod, now: float) -> None:
@@ -256,7 +259,7 @@ class Evaluators:
         requests = requests_that_fit(pod.requests)
         if pod.told is None or not set(requests) <= pod.told:  # what is answered may stand there until then
             told = pod.spec.annotations(meta.name, requests)
-            self.pods.put(await self._client.assign_pod(meta.namespace, meta.name, meta.uid, told, {}))
+            self.pods.put(pod.key, await self._client.assign_pod(meta.namespace, meta.name, meta.uid, told, {}))
             pod.told = set(requests)
         seen = observe(current)
         if seen.phase is not Phase.RUNNING:

@@ -8,6 +8,7 @@ from typing import Any
 
 from podgraph.planning.actions import Assign, Event
 from podgraph.planning.definitions import DefinitionRun
+from podgraph.planning.pods import Owner
 from podgraph.planning.run import Run
 
 __all__ = ["WRITE_SECONDS", "AnyRun", "JobState"]
@@ -39,4 +40,11 @@ class JobState:
     written_at: float = float("-inf")
     write_seconds: float = WRITE_SECONDS
     version: str = ""
+    current_at: float = float("-inf")  # by the clock of Standstill
     generation: int = 0
+
+    @property
+    def owner(self) -> Owner:
+        """Whose pods are its."""
+        meta, run = self.object["metadata"], self.run or self.next
+        return Owner(meta["namespace"], run.ref.kind if run is not None else "Job", meta["uid"])

@@ -10,6 +10,8 @@ from typing import Any
 
 from podgraph.cluster.client import ApiError
 from podgraph.cluster.launching import Launching
+from podgraph.planning.names import API_VERSION
+from podgraph.planning.pods import Owner
 from podgraph.planning.status import seconds_of
 from podgraph.scheduling.making import TICK_ANNOTATION
 
@@ -36,12 +38,18 @@ class Launched:
 class LaunchedJobs:
     """The Jobs whose controller is of `kind` (JobSchedule or JobSensor); `wake(uid)` says that one of a maker's ended.
 
-    `label` is what all such Jobs have.
+    `label` is what all such Jobs have. `owner_of` returns a maker, None while it is not known: Jobs are listed before
+    their makers. Everybody can name a maker of another namespace as a Job's controller, and such a Job does not count.
     """
 
-    def __init__(self, launching: Launching, kind: str, label: str, wake: Callable[[str], None]) -> None:
+    def __init__(
+        self, launching: Launching, kind: str, label: str, wake: Callable[[str], None],
+        owner_of: Callable[[str], Owner | None],
+    ) -> None:  # fmt: skip
         self._launching, self._kind, self._label, self._wake = launching, kind, label, wake
+        self._owner_of = owner_of
         self._jobs: dict[str, dict[str, Launched]] = {}
+        self.ignored: Callable[[str, str], None] = lambda kind, reason: None
 
     async def find(self) -> None:
         """Take in all that there are; the API server's troubles are waited for."""
@@ -59,6 +67,11 @@ class LaunchedJobs:
         maker = self._maker(job)
         if not maker:
             return
+        owner = self._owner_of(maker)
+        if owner is not None and owner.namespace != job["metadata"]["namespace"]:
+            if kind in (None, "ADDED"):
+                self.ignored("Job", "OtherNamespace")
+            return
         jobs, uid = self._jobs.setdefault(maker, {}), job["metadata"]["uid"]
         old = jobs.get(uid)
         if kind == "DELETED":
@@ -72,7 +85,7 @@ class LaunchedJobs:
 
     def active(self, maker: str) -> list[Launched]:
         """Return the maker's Jobs that are not finished."""
-        return [job for job in self._jobs.get(maker, {}).values() if not job.completed]
+        return [job for job in self._of(maker) if not job.completed]
 
     async def confirmed_active(self, maker: str) -> list[Launched]:
         """The same, after a look at the cluster itself: kopf tells of no deletion while its watch is broken."""
@@ -88,7 +101,7 @@ class LaunchedJobs:
         """Return the finished Jobs that are more than these numbers, the oldest of each."""
         found: list[Launched] = []
         for good, most in ((True, succeeded), (False, failed)):
-            ended = [job for job in self._jobs.get(maker, {}).values() if job.completed and job.succeeded is good]
+            ended = [job for job in self._of(maker) if job.completed and job.succeeded is good]
             ended.sort(key=lambda job: job.completed)
             found += ended[: max(0, len(ended) - most)]
         return found
@@ -103,9 +116,19 @@ class LaunchedJobs:
         """Take in that a maker is gone."""
         self._jobs.pop(maker, None)
 
+    def _of(self, maker: str) -> list[Launched]:
+        """Return the maker's Jobs, and forget those that only seemed to be until it was known where the maker is."""
+        jobs, owner = self._jobs.get(maker, {}), self._owner_of(maker)
+        for job in [job for job in jobs.values() if owner is not None and job.namespace != owner.namespace]:
+            del jobs[job.uid]
+            self.ignored("Job", "OtherNamespace")
+        return list(jobs.values())
+
     def _maker(self, job: Object) -> str:
-        owners = job["metadata"].get("ownerReferences") or ()
-        return next((o["uid"] for o in owners if o.get("controller") and o["kind"] == self._kind), "")
+        controller = next((o for o in job["metadata"].get("ownerReferences") or () if o.get("controller")), None)
+        if controller is None or (controller["apiVersion"], controller["kind"]) != (API_VERSION, self._kind):
+            return ""
+        return str(controller["uid"])
 
 
 def is_finished(job: Object) -> bool:

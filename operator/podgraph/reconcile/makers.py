@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 from podgraph.cluster.client import ApiError
 from podgraph.cluster.launching import Launching
 from podgraph.definition.errors import DefinitionError
+from podgraph.planning.pods import Owner
 from podgraph.planning.status import condition, seconds_of, set_condition
 from podgraph.reconcile.queue import KeyedQueue
 from podgraph.reconcile.working import work
@@ -31,10 +32,11 @@ Object = Mapping[str, Any]
 class Maker:
     """A JobSchedule or JobSensor, and its status as it is or is about to be written."""
 
-    def __init__(self, found: Object) -> None:
+    def __init__(self, found: Object, kind: str) -> None:
         self.object = found
         self.uid = str(found["metadata"]["uid"])
         self.namespace, self.name = str(found["metadata"]["namespace"]), str(found["metadata"]["name"])
+        self.owner = Owner(self.namespace, kind, self.uid)
         self.generation = int(found["metadata"].get("generation", 1))
         self.version = str(found["metadata"]["resourceVersion"])
         self.status: dict[str, Any] = dict(found.get("status") or {})
@@ -69,21 +71,27 @@ class Maker:
 
 
 class Makers:
-    """The JobSchedules, or the JobSensors, that there are.
+    """The JobSchedules, or the JobSensors, that there are: those of one `kind`.
 
     `begin(uid)` is called for one that came or has another spec, `forget(uid)` for one that is gone, and `attempt(uid)`
     for one of which somebody wants to know what it would make.
     """
 
     def __init__(
-        self, begin: Callable[[str], None], forget: Callable[[str], None], attempt: Callable[[str], None]
+        self, kind: str, begin: Callable[[str], None], forget: Callable[[str], None], attempt: Callable[[str], None]
     ) -> None:
+        self._kind = kind
         self._begin, self._forget, self._attempt = begin, forget, attempt
         self._known: dict[str, Maker] = {}
 
     def get(self, uid: str) -> Maker | None:
         """Return one, None when it is gone."""
         return self._known.get(uid)
+
+    def owner(self, uid: str) -> Owner | None:
+        """Return whose Jobs are one's, None where it is not known."""
+        maker = self._known.get(uid)
+        return maker.owner if maker is not None else None
 
     def changed(self, kind: str | None, found: Object) -> None:
         """Take in an event of one."""
@@ -94,7 +102,7 @@ class Makers:
             return
         maker = self._known.get(uid)
         if maker is None:
-            self._known[uid] = Maker(found)
+            self._known[uid] = Maker(found, self._kind)
         else:
             if maker.try_wanted(found):
                 self._attempt(uid)

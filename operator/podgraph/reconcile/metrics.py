@@ -34,6 +34,13 @@ class Metrics:
             ["outcome"],
             registry=self.registry,
         )
+        self._ignored = Counter(
+            "podgraph_ignored_objects",
+            "Objects with our labels or names that are not ours and were not used, by kind and reason; after a break "
+            "of the watch they are counted again",
+            ["kind", "reason"],
+            registry=self.registry,
+        )
         self.passes = Histogram(
             "podgraph_reconcile_seconds",
             "How long one pass over a Job takes, the requests that it makes included",
@@ -46,6 +53,10 @@ class Metrics:
         for item in held:
             self._held.labels(item.outcome).inc(max(0.0, item.seconds))
             self._ended.labels(item.outcome).inc()
+
+    def ignore(self, kind: str, reason: str) -> None:
+        """Count an object that is not ours."""
+        self._ignored.labels(kind, reason).inc()
 
     def text(self) -> bytes:
         """Return all of it in Prometheus' text format."""

@@ -10,6 +10,7 @@ from podgraph.cluster.client import ApiError, Client
 from podgraph.cluster.reflector import PodReflector
 from podgraph.planning.actions import Actions, Assign
 from podgraph.planning.names import ASSIGNMENT
+from podgraph.planning.pods import Pod, doubt
 from podgraph.planning.run import Run
 from podgraph.reconcile.following import Logs
 from podgraph.reconcile.job_state import AnyRun, JobState
@@ -89,7 +90,7 @@ class PodCare:
                     raise
                 job.to_confirm.add(item.pod)  # it has gone: how its step goes on is decided when that is sure
             else:
-                self._pods.put(pod)
+                self._pods.put(run.ref.uid, pod)
                 if ASSIGNMENT in item.annotations:
                     self._links.tell(run.ref.uid, item.pod, item.annotations[ASSIGNMENT])
             job.to_assign.pop(item.pod, None)
@@ -100,19 +101,33 @@ class PodCare:
 
     async def _confirm(self, run: Run, name: str) -> None:
         """Look at the cluster itself before a pod that is missing from our view is taken for lost."""
-        pod = await self._client.get_pod(run.ref.namespace, name)
-        if pod is None:
+        pod = await self._find(run, name)
+        if pod is None or run.uid_of(name) not in ("", pod.metadata.uid):
             run.confirm_gone(name)
             self._changed(run.ref.uid, name)
         else:
-            self._pods.put(pod)
+            self._pods.put(run.ref.uid, pod)
+
+    async def _find(self, run: AnyRun, name: str) -> Pod | None:
+        """Return the pod of this name that the cluster has, if it is this Job's."""
+        pod = await self._client.get_pod(run.ref.namespace, name)
+        if pod is None:
+            return None
+        known = self._pods.of(run.ref.uid).get(name)
+        if known is not None:
+            return pod if known.metadata.uid == pod.metadata.uid else None
+        return None if doubt(pod.metadata, run.ref.owner) else pod
 
     async def delete(self, job: JobState, run: AnyRun) -> None:
         """Delete the pods that are to go. Raises ApiError."""
 
         async def delete(name: str) -> None:
-            pod = self._pods.of(run.ref.uid).get(name)
-            await self._client.delete_pod(run.ref.namespace, name, pod.metadata.uid if pod is not None else "")
+            # Without a known uid its create may have been lost on the way, and it is there all the same.
+            pod = self._pods.of(run.ref.uid).get(name) or await self._find(run, name)
+            if pod is not None:
+                await self._client.delete_pod(run.ref.namespace, name, pod.metadata.uid)
+            if name not in job.to_create:
+                self._pods.not_made(run.ref.uid, name)
             job.to_delete.discard(name)
 
         if len(job.to_delete) > _FEW_DELETES and run.finished:
@@ -124,7 +139,12 @@ class PodCare:
                     raise trouble
 
     async def _delete_succeeded(self, job: JobState, run: AnyRun) -> None:
-        """Delete the pods that succeeded all at once, if all that did are to go."""
+        """Delete the pods that succeeded all at once, if all that did are to go.
+
+        The request selects by labels, so it is not sent where pods with them were seen that are not ours.
+        """
+        if self._pods.has_strangers(run.ref.uid):
+            return
         pods = self._pods.of(run.ref.uid)
         succeeded = {name for name, pod in pods.items() if pod.status.phase == "Succeeded" and not pod.gone}
         if all(name in job.to_delete or pods[name].metadata.deletion_timestamp for name in succeeded):

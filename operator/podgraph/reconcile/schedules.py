@@ -39,10 +39,10 @@ class Schedules:
     def __init__(self, client: Client, evaluators: Evaluators, clock: Callable[[], float] = time.time) -> None:
         self.queue = KeyedQueue()
         self._launching = Launching(client, "jobschedules")
-        self.jobs = LaunchedJobs(self._launching, "JobSchedule", SCHEDULE_LABEL, self.queue.add)
         self._writer = StatusWriter(self._launching, self.queue)
         self._clock = clock
-        self._makers = Makers(self._begin, self._forget, self.queue.add)
+        self._makers = Makers("JobSchedule", self._begin, self._forget, self.queue.add)
+        self.jobs = LaunchedJobs(self._launching, "JobSchedule", SCHEDULE_LABEL, self.queue.add, self._makers.owner)
         self._specs: dict[str, ScheduleSpec] = {}
         self._functions = TickFunctions(evaluators, self.queue.add)
 

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Protocol
 
 from podgraph.runtime.answers import Answer, Answers
 from podgraph.scheduling.evaluators import EvaluatorSpec, PodOf
 
-__all__ = ["WARM_SECONDS", "Evaluated", "Seat"]
+__all__ = ["MOST_IN_NAMESPACE", "MOST_PODS", "WARM_SECONDS", "Evaluated", "Seat", "no_room"]
+
+MOST_PODS = 80
+"""How many pods may evaluate at once; the log of each holds a connection."""
+MOST_IN_NAMESPACE = 20
+"""How many of them may be of one namespace, so that the others have room."""
 
 WARM_SECONDS = 60.0
 """How long before it is needed a pod is made."""
@@ -163,3 +168,13 @@ class Evaluated:
             self.trouble = trouble
             for seat in list(self.seats):
                 seat.woken()
+
+
+def no_room(pods: Iterable[Evaluated], namespace: str) -> str:
+    """Return why no other pod can be made in a namespace now, "" when one can."""
+    there = [pod.spec.ref.namespace for pod in pods if pod.name]
+    if there.count(namespace) >= MOST_IN_NAMESPACE:
+        return f"{MOST_IN_NAMESPACE} pods evaluate in this namespace already, which is the most"
+    if len(there) >= MOST_PODS:
+        return f"{MOST_PODS} pods evaluate in the cluster already, which is the most"
+    return ""

@@ -50,11 +50,11 @@ class Sensors:
         self._launching = Launching(client, "jobsensors")
         self._watcher, self._policy, self._clock = watcher, policy, clock
         self._fetcher = Fetcher(policy)
-        self.jobs = LaunchedJobs(self._launching, "JobSensor", SENSOR_LABEL, self.queue.add)
         self._finished = FinishedJobs()
         self._writer = StatusWriter(self._launching, self.queue)
         self._asking = Asking(self._launching, evaluators, self._writer, self._make)
-        self._makers = Makers(self._begin, self._forget, self.queue.add)
+        self._makers = Makers("JobSensor", self._begin, self._forget, self.queue.add)
+        self.jobs = LaunchedJobs(self._launching, "JobSensor", SENSOR_LABEL, self.queue.add, self._makers.owner)
         self._specs: dict[str, SensorSpec] = {}
         self._sources: dict[str, Source] = {}
         self._looked: dict[str, float] = {}

@@ -96,12 +96,12 @@ class Storing:
         except DefinitionError as error:  # of a status that others have written
             return error.message
         name = names.clean_pod(ref.name, ref.uid)
-        pods = await self._pods(ref)
+        pods = await self.client.owned_pods(ref.owner)
         finished = any(c["type"] == "Finished" and c["status"] == "True" for c in _conditions(job))
         if storage is None or (not needs_cleaning(job.get("status") or {}) and (finished or not pods)):
             return ""
         for pod in pods:  # a step that still runs would store on
-            await self.client.delete_pod(ref.namespace, pod, "")
+            await self.client.delete_pod(ref.namespace, pod.metadata.name, pod.metadata.uid)
         if not await self._within(_GONE_SECONDS, lambda: self._are_gone(ref)):
             return f"its pods did not end within {_GONE_SECONDS:.0f} s"
         try:
@@ -109,7 +109,7 @@ class Storing:
             await self.client.create("configmaps", runtime)
             template = job["spec"].get("podTemplate")
             cleaner = clean_pod(ref, self._image_of(job), storage, self.settings.runtime, template)
-            await self.client.create_pod(cleaner)
+            uid = (await self.client.create_pod(cleaner)).metadata.uid
         except DefinitionError as error:  # of a Job from before this operator's rules
             return error.message
         except ApiError as error:
@@ -117,22 +117,17 @@ class Storing:
                 raise
             return error.message  # a namespace that is being deleted takes no pod
         trouble: list[str] = []
-        if not await self._within(CLEAN_SECONDS, lambda: self._has_ended(ref, name, trouble)):
+        if not await self._within(CLEAN_SECONDS, lambda: self._has_ended(ref, name, uid, trouble)):
             trouble.append(f"the pod {name} did not end within {CLEAN_SECONDS} s")
-        await self.client.delete_pod(ref.namespace, name, "")
+        await self.client.delete_pod(ref.namespace, name, uid)
         return trouble[0] if trouble else ""
 
-    async def _pods(self, ref: JobRef) -> list[str]:
-        """Return the Job's pods as the cluster has them now, but for the one that cleans."""
-        found = await self.client.pod_names(ref.namespace, f"{names.JOB_UID_LABEL}={ref.uid}")
-        return [name for name in found if name != names.clean_pod(ref.name, ref.uid)]
-
     async def _are_gone(self, ref: JobRef) -> bool:
-        return not await self._pods(ref)
+        return not await self.client.owned_pods(ref.owner)
 
-    async def _has_ended(self, ref: JobRef, name: str, trouble: list[str]) -> bool:
+    async def _has_ended(self, ref: JobRef, name: str, uid: str, trouble: list[str]) -> bool:
         pod = await self.client.get_pod(ref.namespace, name)
-        if pod is None:
+        if pod is None or pod.metadata.uid != uid:
             trouble.append(f"the pod {name} was deleted before it ended")
             return True
         seen = observe(pod)
@@ -160,7 +155,7 @@ class Storing:
         asked = job["spec"].get("storage")
         if not asked and "definitionRef" in job["spec"]:  # it may be its definition's
             name = names.code_config_map(ref.name, ref.key)
-            copy = await self.client.config_map(ref.namespace, name, ref.uid)
+            copy = await self.client.config_map(name, ref.owner)
             asked = Frozen.from_config_map(copy).spec.get("storage") if copy is not None else None
         try:
             return read_storage(asked) if asked else self.settings.storage

@@ -36,10 +36,11 @@ async def kept_log(
     how = reading(job, [step], runtime.archive, runtime.digest)
     name, namespace = job["metadata"]["name"], job["metadata"]["namespace"]
     _READERS.add(how.name)
+    uid = ""
     try:
         await client.put_config_map(how.config_map)
-        await client.create_pod(how.pod)
-        if trouble := await _wait(client, namespace, how, left):
+        uid = (await client.create_pod(how.pod)).metadata.uid
+        if trouble := await _wait(client, namespace, how, uid, left):
             raise how.failure(name, trouble)
         found = False
         words = own_words(client.log_bytes(namespace, how.name, False, tail))
@@ -51,16 +52,19 @@ async def kept_log(
     finally:
         _READERS.discard(how.name)
         # In a task of its own: whoever asked may have left, and then nothing more can be awaited here.
-        task = asyncio.create_task(_delete(client, namespace, how.name))
-        _DELETING.add(task)
-        task.add_done_callback(_DELETING.discard)
+        if uid:
+            task = asyncio.create_task(_delete(client, namespace, how.name, uid))
+            _DELETING.add(task)
+            task.add_done_callback(_DELETING.discard)
 
 
-async def _wait(client: PageClient, namespace: str, how: Reading, left: Callable[[], Awaitable[bool]]) -> str:
+async def _wait(client: PageClient, namespace: str, how: Reading, uid: str, left: Callable[[], Awaitable[bool]]) -> str:
     """Wait for the pod's end and return what kept it from its work, or ""."""
     end = asyncio.get_running_loop().time() + SHOW_SECONDS
     while True:
         pod = await client.pod(namespace, how.name)
+        if pod["metadata"]["uid"] != uid:
+            return "the pod that reads them was deleted"
         trouble = ended(pod)
         if trouble is not None:
             return trouble
@@ -87,8 +91,8 @@ async def _without_head(parts: AsyncIterator[bytes], nonce: bytes) -> AsyncItera
         yield head
 
 
-async def _delete(client: PageClient, namespace: str, name: str) -> None:
+async def _delete(client: PageClient, namespace: str, name: str, uid: str) -> None:
     try:
-        await client.delete_pod(namespace, name, "")
+        await client.delete_pod(namespace, name, uid)
     except ApiError:
         pass  # it ends by itself after SHOW_SECONDS, and goes with its Job

@@ -30,3 +30,13 @@ def test_two_controllers_count_by_themselves() -> None:
     one, other = (Metrics(lambda: 0, lambda: 0, lambda: 0) for _ in range(2))
     one.take([Held("used", 1)])
     assert b'{outcome="used"}' not in other.text()
+
+
+def test_what_is_ignored_is_counted_by_kind_and_reason() -> None:
+    metrics = Metrics(lambda: 0, lambda: 0, lambda: 0)
+    metrics.ignore("Pod", "OtherNamespace")
+    metrics.ignore("Pod", "OtherNamespace")
+    metrics.ignore("Job", "OtherNamespace")
+    lines = metrics.text().decode().splitlines()
+    assert 'podgraph_ignored_objects_total{kind="Pod",reason="OtherNamespace"} 2.0' in lines
+    assert 'podgraph_ignored_objects_total{kind="Job",reason="OtherNamespace"} 1.0' in lines

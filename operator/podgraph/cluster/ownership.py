@@ -1,0 +1,49 @@
+"""Whether an object that has the name of one that we were about to create is that one, made by us before."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from podgraph.planning.names import AHEAD_LABEL, GROUP, MANAGED_BY_LABEL, OP_LABEL
+
+__all__ = ["KINDS", "difference"]
+
+KINDS = {"pods": "Pod", "configmaps": "ConfigMap", "persistentvolumeclaims": "PersistentVolumeClaim"}
+_LATER = (AHEAD_LABEL, OP_LABEL)  # they change when a pod is told what to do
+_CONTENT = ("data", "binaryData", "immutable")
+
+Object = Mapping[str, Any]
+
+
+def difference(plural: str, wanted: Object, found: Object, any_content: bool) -> str:
+    """Return why `found` is not what creating `wanted` would have made, "" when it is.
+
+    A ConfigMap of ours does not change once it is made. `any_content` says that what was copied into it may have been
+    another thing by then.
+    """
+    if _controller(wanted) != _controller(found):
+        return "OtherController" if _controller(found) else "NoController"
+    if plural in ("pods", "configmaps") and not _labels(wanted).items() <= _labels(found).items():
+        return "OtherLabels"
+    if plural == "configmaps":
+        if bool(wanted.get("immutable")) and not found.get("immutable"):
+            return "NotImmutable"
+        if not any_content and any((wanted.get(key) or None) != (found.get(key) or None) for key in _CONTENT):
+            return "OtherContent"
+    return ""
+
+
+def _controller(found: Object) -> tuple[Any, ...]:
+    """Return who controls an object; an owner that does not control it counts as another one."""
+    owners = found["metadata"].get("ownerReferences") or ()
+    controller = next((owner for owner in owners if owner.get("controller")), None)
+    if controller is None:
+        return tuple(owner["uid"] for owner in owners)
+    return controller["apiVersion"], controller["kind"], controller["uid"]
+
+
+def _labels(found: Object) -> dict[str, str]:
+    labels = found["metadata"].get("labels") or {}
+    ours = {key: value for key, value in labels.items() if key.startswith(f"{GROUP}/") or key == MANAGED_BY_LABEL}
+    return {key: value for key, value in ours.items() if key not in _LATER}
