@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from collections.abc import AsyncIterator, Collection, Iterable, Mapping
+from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
 from typing import Any
 from urllib.parse import quote
 
@@ -72,13 +72,18 @@ class _Page(msgspec.Struct):
 
 
 class Client:
-    """Calls for one API server; `session` is made by cluster.connection, `headers` are sent with each request."""
+    """Calls for one API server; `session` is made by cluster.connection, `headers` are sent with each request.
+
+    `namespaces` are those that are listed and watched, the whole cluster when there are none.
+    """
 
     final: Collection[int] = ()
     """More statuses that are not asked about again."""
 
-    def __init__(self, session: aiohttp.ClientSession, headers: Iterable[tuple[str, str]] = ()) -> None:
-        self.session = session
+    def __init__(
+        self, session: aiohttp.ClientSession, headers: Iterable[tuple[str, str]] = (), namespaces: Sequence[str] = ()
+    ) -> None:
+        self.session, self.namespaces = session, tuple(namespaces)
         self.headers = CIMultiDict(headers)
         self._creating = Window()
 
@@ -108,6 +113,8 @@ class Client:
             except ApiError as error:
                 if error.reason != "AlreadyExists":
                     raise
+                if plural == "events":  # its name tells what it says
+                    return b""
                 existing = await self._request("GET", f"{path}/{meta['name']}")
                 theirs = {o.uid for o in msgspec.json.decode(existing, type=_Owned).metadata.owner_references}
                 if ours != theirs:
@@ -237,12 +244,16 @@ class Client:
         owners = found["metadata"].get("ownerReferences") or ()
         return dict(found) if any(item["uid"] == owner for item in owners) else None
 
-    async def delete_config_map(self, namespace: str, name: str) -> None:
-        """Delete a ConfigMap; that it is gone already is success."""
+    async def delete_config_map(self, namespace: str, name: str, owner: str) -> None:
+        """Delete a ConfigMap if it belongs to this owner (a uid); that it is gone or another's is success."""
+        found = await self.config_map(namespace, name, owner)
+        if found is None:
+            return
+        body = {"preconditions": {key: found["metadata"][key] for key in ("uid", "resourceVersion")}}
         try:
-            await self._request("DELETE", f"/api/v1/namespaces/{namespace}/configmaps/{name}", {})
+            await self._request("DELETE", f"/api/v1/namespaces/{namespace}/configmaps/{name}", body)
         except ApiError as error:
-            if error.status != 404:
+            if error.status not in (404, 409):
                 raise
 
     async def serves_jobs(self) -> bool:

@@ -64,11 +64,24 @@ class Launching:
                 raise
 
     async def labelled_jobs(self, selector: str) -> AsyncIterator[Object]:
-        """Yield the Jobs of all namespaces with these labels as they are now."""
+        """Yield the Jobs of all watched namespaces with these labels as they are now.
+
+        A namespace of the chart's watchNamespaces that does not exist yet has none: its schedules and sensors are seen
+        only behind its Jobs.
+        """
+        for path in [_jobs(namespace) for namespace in self.client.namespaces] or [f"{_API}/jobs"]:
+            try:
+                async for job in self._pages(path, f"labelSelector={quote(selector)}&limit={_CHUNK}"):
+                    yield job
+            except ApiError as error:
+                if not self.client.namespaces or error.status not in (403, 404):
+                    raise
+
+    async def _pages(self, path: str, query: str) -> AsyncIterator[Object]:
         token = ""
         while True:
-            query = f"labelSelector={quote(selector)}&limit={_CHUNK}" + (f"&continue={quote(token)}" if token else "")
-            page = msgspec.json.decode(await self.client.call("GET", f"{_API}/jobs?{query}"))
+            more = f"&continue={quote(token)}" if token else ""
+            page = msgspec.json.decode(await self.client.call("GET", f"{path}?{query}{more}"))
             for job in page["items"]:
                 yield job
             token = page["metadata"].get("continue") or ""

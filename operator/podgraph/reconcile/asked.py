@@ -222,6 +222,6 @@ class Asking:
         await self._writer.write(maker)
         for name in old:
             try:
-                await self._launching.client.delete_config_map(maker.namespace, name)
+                await self._launching.client.delete_config_map(maker.namespace, name, maker.uid)
             except ApiError:
                 pass  # it goes with the sensor

@@ -63,7 +63,7 @@ class Controller:
         self.bundle = bundle
         self.settings = Settings(default_image, names.runtime_config_map(bundle.digest), storage, links.invitation)
         self.storing = Storing(client, self.settings, bundle.archive, clock)
-        self.pods = PodReflector(client.session, self.pod_changed)
+        self.pods = PodReflector(client.session, self.pod_changed, namespaces=client.namespaces)
         self.queue = KeyedQueue()
         self._clock = clock
         self._jobs: dict[str, JobState] = {}
@@ -258,7 +258,7 @@ class Controller:
     async def _begin(self, job: JobState, run: DefinitionRun) -> None:
         """Begin with another generation of a definition; what the one before was about to do is not done."""
         for name in list(job.old_maps):
-            await self.client.delete_config_map(run.ref.namespace, name)
+            await self.client.delete_config_map(run.ref.namespace, name, run.ref.uid)
             job.old_maps.discard(name)
         job.run = run
         if job.next is run:  # else it was changed again meanwhile

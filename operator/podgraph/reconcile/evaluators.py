@@ -59,7 +59,7 @@ class Evaluators:
         clock: Callable[[], float] = time.time, settling: float = _SETTLING_SECONDS,
     ) -> None:  # fmt: skip
         self.queue = KeyedQueue()
-        self.pods = PodReflector(watcher.session, self._pod_changed, EVALUATOR_LABEL)
+        self.pods = PodReflector(watcher.session, self._pod_changed, EVALUATOR_LABEL, watcher.namespaces)
         self.default_image, self.runtime = default_image, names.runtime_config_map(bundle.digest)
         self._client, self._archive, self._clock = client, bundle.archive, clock
         self._logs = Logs(watcher, MOST_PODS)
