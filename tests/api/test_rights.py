@@ -153,7 +153,7 @@ async def test_all_that_it_does_is_granted_by_the_chart(namespaces: list[str], t
             )  # fmt: skip
             _make(fake, "JobSchedule", "s", {"schedule": "* * * * *", "jobTemplate": VALUE})
             await conditioned(fake, "jobschedules", "s")
-            watched = {"apiVersion": "v1", "resource": "configmaps", "name": "code", "field": "data"}
+            watched = {"apiVersion": "v1", "resource": "configmaps", "name": "code", "field": {"path": "metadata.uid"}}
             _make(fake, "JobSensor", "n", {"source": {"kubernetes": watched}, "jobTemplate": VALUE})
             await conditioned(fake, "jobsensors", "n")
             _make(fake, "JobSensor", "m", {"source": {"job": {"name": "late"}}, "jobTemplate": VALUE})
