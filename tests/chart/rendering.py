@@ -46,20 +46,20 @@ def helm(*arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run([program, *arguments], capture_output=True, text=True, timeout=60, check=False)
 
 
-def template(*values: str, namespace: str = "here") -> subprocess.CompletedProcess[str]:
+def template(*values: str, namespace: str = "here", release: str = "podgraph") -> subprocess.CompletedProcess[str]:
     """Run helm template with values, each as KEY=JSON."""
     sets = [argument for value in values for argument in ("--set-json", value)]
-    return helm("template", "podgraph", str(CHART), "--namespace", namespace, "--kube-version", "1.35.0", *sets)
+    return helm("template", release, str(CHART), "--namespace", namespace, "--kube-version", "1.35.0", *sets)
 
 
-def render(*values: str, namespace: str = "here") -> list[dict[str, Any]]:
+def render(*values: str, namespace: str = "here", release: str = "podgraph") -> list[dict[str, Any]]:
     """Return the objects that the chart makes of values."""
-    return [document for document in yaml.load_all(_rendered(values, namespace), yaml.CSafeLoader) if document]
+    return [document for document in yaml.load_all(_rendered(values, namespace, release), yaml.CSafeLoader) if document]
 
 
 @functools.cache
-def _rendered(values: tuple[str, ...], namespace: str) -> str:
-    done = template(*values, namespace=namespace)
+def _rendered(values: tuple[str, ...], namespace: str, release: str) -> str:
+    done = template(*values, namespace=namespace, release=release)
     assert done.returncode == 0, done.stderr
     return done.stdout
 
