@@ -1,4 +1,4 @@
-"""The operator's ServiceAccount as the chart makes it: the tests on a cluster run the operator with these rights alone."""
+"""The ServiceAccount of the chart: the tests on a cluster run the operator with its rights alone."""
 
 from __future__ import annotations
 

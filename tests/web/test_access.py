@@ -19,6 +19,7 @@ from podgraph.server import visitors
 from podgraph.server.proxies import SECRET_HEADER, Proxy, ProxyRules
 from podgraph.server.sessions import COOKIE, SECURE_COOKIE, Sessions
 from podgraph.server.settings import auth_of
+from podgraph.server.visitors import Own
 from web.serving import Served, browser_of, serving, sign_in
 
 Obj = dict[str, Any]
@@ -263,6 +264,61 @@ async def test_a_proxy_says_who_asks() -> None:
             assert answer.status == 403
 
 
+async def test_only_users_who_are_listed_come_through_the_proxy() -> None:
+    async with serving(auth=proxy(users=["jane"])) as served, browser_of(served) as http:
+        served.fake.people.open = {"jane": {""}, "max": {""}}
+        for user, expected in (("jane", 200), ("max", 403), ("Jane", 403), ("jane ", 200), ("jane,max", 403)):
+            headers = {SECRET_HEADER: SECRET, "X-User": user}  # spaces around a header's value are not of it
+            assert await status(http, "/api/runs", headers=headers) == expected, user
+        assert {user for user, _ in served.fake.people.seen} <= {"jane", ""}
+
+
+async def test_no_header_of_the_browsers_gives_rights(served: Served) -> None:
+    """Neither who signs in, nor whom a proxy lets in, adds to what the API server is asked with."""
+    spoofed = {"Impersonate-User": "root", "Impersonate-Group": "system:masters", "Authorization": "Bearer t-root"}
+    async with signed_in(served, "t-jane") as http:
+        assert await status(http, "/api/runs/team-b/theirs", headers=spoofed) == 403
+    async with browser_of(served) as http:
+        assert await status(http, "/api/runs", headers={**spoofed, "X-Forwarded-User": "root"}) == 401
+    async with serving(auth=proxy(users=["jane"])) as behind, browser_of(behind) as http:
+        behind.fake.people.open = {"jane": {"team-a"}, "system:masters": {""}, "root": {""}}
+        behind.job("theirs", namespace="team-b")
+        known = {SECRET_HEADER: SECRET, "X-User": "jane", **spoofed}
+        assert await status(http, "/api/runs/team-b/theirs", headers=known) == 403
+        assert ("jane", ()) in behind.fake.people.seen
+
+
+async def test_a_page_that_only_shows() -> None:
+    async with serving(auth=lambda _: Own(read_only=True)) as served, browser_of(served) as http:
+        job = served.job("j", steps={"one": {}})
+        await served.fake.until(lambda: served.state.jobs.items)
+        before = len(served.fake.requests)
+        writes = [
+            ("POST", "/api/runs", {"namespace": "default", "source": {"run": "j"}}),
+            ("POST", "/api/runs/default/j/cancel", None),
+            ("POST", "/api/runs/default/j/rerun", {}),
+            ("DELETE", f"/api/runs/default/j?uid={job['metadata']['uid']}", None),
+            ("POST", "/api/makers/schedules/default/s/suspend", {"suspend": True}),
+            ("POST", "/api/makers/schedules/default/s/tick", {}),
+            ("POST", "/api/makers/sensors/default/s/try", {}),
+        ]
+        for method, path, body in writes:
+            async with http.request(method, path, json=body) as answer:
+                assert (answer.status, "ui.readOnly" in await answer.text()) == (403, True), path
+        assert len(served.fake.requests) == before
+        for path in ("/api/runs", "/api/runs/default/j", "/api/session", "/api/definitions", "/api/makers/schedules"):
+            assert await status(http, path) == 200, path
+        checked = {"namespace": "default", "source": {"run": "j"}}
+        assert await status(http, "/api/source", "POST", json=checked) == 200
+        stored = {"storage": {"url": "file:///x", "claim": "c", "logs": True}}
+        served.fake.patch("jobs", "default", "j", {"status": stored}, status=True)
+        async with http.get("/api/runs/default/j/log?step=one") as answer:
+            assert (answer.status, "ui.readOnly" in await answer.text()) == (403, True)
+        assert {r.method for r in served.fake.requests} <= {"GET", "POST"}
+        assert not [r for r in served.fake.requests if r.method == "POST" and "selfsubject" not in r.path]
+        assert auth_of({"PODGRAPH_UI_READ_ONLY": "true"}, None).read_only  # type: ignore[arg-type,attr-defined]
+
+
 async def test_a_proxy_is_known_by_its_address() -> None:
     elsewhere = [ipaddress.ip_network("10.1.0.0/16")]
     async with serving(auth=proxy(networks=elsewhere, secret="")) as served, browser_of(served) as http:
@@ -297,6 +353,13 @@ async def test_a_proxy_is_known_by_its_address() -> None:
                 "PODGRAPH_UI_PROXY_GROUPS": "data,system:masters",
             },
             "the group 'system:masters'",
+        ),
+        (
+            {
+                "PODGRAPH_UI_AUTH": "proxy", "PODGRAPH_UI_PROXY_SECRET": SECRET,
+                "PODGRAPH_UI_PROXY_USERS": "jane,system:admin",
+            },
+            "the user 'system:admin'",
         ),
     ],
 )  # fmt: skip
