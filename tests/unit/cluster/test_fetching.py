@@ -137,7 +137,7 @@ async def test_a_name_is_asked_at_the_address_that_was_checked(site: Site, monke
 
 
 async def test_each_connection_goes_to_an_address_that_was_checked(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Rebinding between two requests, by a redirect of a server to itself; and an answer with addresses of both kinds."""
+    """Rebinding between two requests, by a redirect of a server to itself; and an answer with both kinds."""
     answers = [["127.0.0.1"], ["169.254.169.254"], ["10.0.0.1", "127.0.0.1"]]
     connected: list[str] = []
 
