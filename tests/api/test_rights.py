@@ -14,7 +14,8 @@ import pytest
 from api.driving import IMAGE, PythonPods, adding, condition
 from api.fake import AutoKubelet, FakeCluster
 from chart.rendering import allowed, render, rights_of
-from podgraph.operator import operate
+from podgraph.definition.errors import DefinitionError
+from podgraph.operator import operate, read_namespaces
 from podgraph.planning.storage import Storage, default_storage
 
 Obj = dict[str, Any]
@@ -228,6 +229,12 @@ async def test_what_vanished_while_the_watch_was_broken_is_forgotten() -> None:
                 in ("DefinitionNotFound", "Waiting", "DefinitionMissing"),
                 40, f"the Job waits: {fake.get('jobs', TEAM, 'j')}",
             )  # fmt: skip
+
+
+@pytest.mark.parametrize("text", ["a,*", "kube_system", "../x", "A", "a" * 64])
+def test_a_wrong_namespace_is_refused_by_name(text: str) -> None:
+    with pytest.raises(DefinitionError, match="correct the chart's watchNamespaces"):
+        read_namespaces(text)
 
 
 async def test_jobs_of_other_namespaces_are_left_alone() -> None:

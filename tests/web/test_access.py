@@ -15,6 +15,7 @@ import pytest
 
 from podgraph.cluster.acting import Acting
 from podgraph.definition.errors import DefinitionError
+from podgraph.planning.names import JOB_UID_LABEL, MANAGED_BY, MANAGED_BY_LABEL, OP_ANNOTATION
 from podgraph.server import visitors
 from podgraph.server.proxies import SECRET_HEADER, Proxy, ProxyRules
 from podgraph.server.sessions import COOKIE, SECURE_COOKIE, Sessions
@@ -286,6 +287,42 @@ async def test_no_header_of_the_browsers_gives_rights(served: Served) -> None:
         known = {SECRET_HEADER: SECRET, "X-User": "jane", **spoofed}
         assert await status(http, "/api/runs/team-b/theirs", headers=known) == 403
         assert ("jane", ()) in behind.fake.people.seen
+
+
+VIEW = {
+    ("podgraph.dev", resource): {"get", "list", "watch"}
+    for resource in ("jobs", "jobdefinitions", "jobschedules", "jobsensors")
+} | {("", "pods"): {"get", "list", "watch"}, ("", "events"): {"list"}}
+
+
+async def test_who_may_only_view_gets_no_more_from_the_page(served: Served) -> None:
+    """Not a log that they may not read, nor one that a pod would read from the storage for them, nor a run."""
+    job = served.job("done", namespace="team-a")
+    stored = {"storage": {"url": "file:///x", "claim": "c", "logs": True}}
+    served.fake.patch("jobs", "team-a", "done", {"status": stored}, status=True)
+    served.fake.create(
+        {
+            "apiVersion": "v1", "kind": "Pod",
+            "metadata": {
+                "name": "p", "namespace": "team-a", "annotations": {OP_ANNOTATION: "two"},
+                "labels": {MANAGED_BY_LABEL: MANAGED_BY, JOB_UID_LABEL: job["metadata"]["uid"]},
+            },
+            "spec": {"containers": [{"name": "step", "image": "i"}]},
+        }
+    )  # fmt: skip
+    served.fake.server.may = lambda verb, group, resource, *_: verb in VIEW.get((group, resource), ())
+    async with signed_in(served, "t-jane") as http:
+        assert await status(http, "/api/runs/team-a/done") == 200
+        for step in ("one", "two"):  # of which the first is in the storage, and the second has its pod
+            async with http.get(f"/api/runs/team-a/done/log?step={step}") as answer:
+                assert (answer.status, "forbidden" in await answer.text()) == (403, True), step
+        run = {"namespace": "team-a", "source": {"run": "done"}, "config": "ops: {one: {config: {n: 1}}}"}
+        assert await status(http, "/api/runs", "POST", json=run) == 403
+        assert await status(http, f"/api/runs/team-a/done?uid={job['metadata']['uid']}", "DELETE") == 403
+    assert {"get pods/log", "create configmaps", "create jobs", "delete jobs"} <= {
+        " ".join(denied.split()[:2]) for denied in served.fake.server.denied
+    }
+    assert len(served.fake.objects("pods")) == 1
 
 
 async def test_a_page_that_only_shows() -> None:
