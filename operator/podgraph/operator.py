@@ -16,14 +16,11 @@ import logging
 import os
 import platform
 import re
-import time
 from collections.abc import AsyncIterator, Coroutine, Sequence
 from typing import Any, cast
 
 import kopf
 import uvloop
-from aiohttp import web
-from prometheus_client import CONTENT_TYPE_LATEST
 
 from podgraph.cluster.bundle import bundle
 from podgraph.cluster.client import ApiError, Client
@@ -34,6 +31,7 @@ from podgraph.planning.names import GROUP
 from podgraph.planning.storage import Storage, default_storage
 from podgraph.reconcile.controller import Controller
 from podgraph.reconcile.evaluators import Evaluators
+from podgraph.reconcile.health import serving
 from podgraph.reconcile.links import Links, read_link
 from podgraph.reconcile.schedules import Schedules
 from podgraph.reconcile.sensors import Sensors
@@ -43,7 +41,6 @@ __all__ = ["main", "operate", "read_namespaces"]
 
 _LOG = logging.getLogger(__name__)
 DEFAULT_STEP_IMAGE = "python:3.13-slim"
-_DEAF_SECONDS = 150.0
 _NAMESPACE = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 
 
@@ -158,7 +155,7 @@ async def operate(
         async with contextlib.AsyncExitStack() as running:
             for part in work:
                 await running.enter_async_context(_running(part, stop))
-            await running.enter_async_context(_serving(controller, port))
+            await running.enter_async_context(serving(controller, port))
             _LOG.info("podgraph runs; steps without an image use %s", image)
             gc.collect()
             gc.freeze()
@@ -232,36 +229,6 @@ async def _jobs_served(client: Client, stop: asyncio.Event) -> bool:
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(stop.wait(), 1.0)
             return False
-
-
-@contextlib.asynccontextmanager
-async def _serving(controller: Controller, port: int | None) -> AsyncIterator[None]:
-    if port is None:
-        yield
-        return
-
-    async def healthz(_: web.Request) -> web.Response:
-        silence = time.monotonic() - controller.pods.heard_at
-        if silence > _DEAF_SECONDS:
-            return web.Response(status=500, text=f"nothing was heard of pods for {silence:.0f} s\n")
-        return web.Response(text="ok\n")
-
-    async def readyz(_: web.Request) -> web.Response:
-        ready = controller.pods.synced.is_set()
-        return web.Response(status=200 if ready else 503, text="ok\n" if ready else "listing pods\n")
-
-    async def metrics(_: web.Request) -> web.Response:
-        return web.Response(body=controller.metrics.text(), headers={"Content-Type": CONTENT_TYPE_LATEST})
-
-    app = web.Application()
-    app.add_routes([web.get("/healthz", healthz), web.get("/readyz", readyz), web.get("/metrics", metrics)])
-    runner = web.AppRunner(app, access_log=None)
-    await runner.setup()
-    try:
-        await web.TCPSite(runner, port=port).start()
-        yield
-    finally:
-        await runner.cleanup()
 
 
 def read_namespaces(text: str) -> list[str]:
