@@ -12,7 +12,10 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 TARGET = ROOT / "charts" / "podgraph" / "templates" / "crds.yaml"
-HEAD = "{{- /* Made from crds/ by `make chart`; change it there. Kept on uninstall, since with it go all Jobs. */ -}}\n"
+HEAD = (
+    "{{- /* Made from crds/ by `make chart`; change it there. Kept on uninstall, since with it go all Jobs. */ -}}\n"
+    "{{- if .Values.crds.install }}\n"
+)
 
 CRDS = ROOT / "crds"
 DEFINITION = CRDS / "jobdefinitions.podgraph.dev.yaml"
@@ -53,7 +56,7 @@ def rendered() -> str:
         text = (definition() if path == DEFINITION else path.read_text()).replace("{{", '{{ "{{" }}')
         text = "\n".join(line for line in text.splitlines() if not line.startswith("#"))
         parts.append(text.replace("metadata:\n", "metadata:\n  annotations:\n    helm.sh/resource-policy: keep\n", 1))
-    return HEAD + "---\n".join(f"{part}\n" for part in parts)
+    return HEAD + "---\n".join(f"{part}\n" for part in parts) + "{{- end }}\n"
 
 
 def main() -> int:

@@ -3,7 +3,8 @@
 kopf gives the shell (login, the watches of our resources, signals, shutdown); the work is done in reconcile/. The image
 for Python ops without one of their own comes from `PODGRAPH_STEP_IMAGE`, the storage of Jobs without one from
 `PODGRAPH_STORAGE`, what http sensors may ask from `PODGRAPH_SENSORS_HTTP`, and from `PODGRAPH_LINK` where pods reach it
-directly ("HOST:PORT"; without it they are heard by their logs alone).
+directly ("HOST:PORT"; without it they are heard by their logs alone). `PODGRAPH_WATCH_NAMESPACES` lists the namespaces
+it works in, separated by commas; without it that is the whole cluster.
 """
 
 from __future__ import annotations
@@ -14,33 +15,33 @@ import gc
 import logging
 import os
 import platform
-import time
-from collections.abc import AsyncIterator, Coroutine
+import re
+from collections.abc import AsyncIterator, Coroutine, Sequence
 from typing import Any, cast
 
 import kopf
 import uvloop
-from aiohttp import web
-from prometheus_client import CONTENT_TYPE_LATEST
 
 from podgraph.cluster.bundle import bundle
 from podgraph.cluster.client import ApiError, Client
 from podgraph.cluster.connection import connect, login
+from podgraph.cluster.namespaced import Tell, watch_namespace
 from podgraph.definition.errors import DefinitionError
 from podgraph.planning.names import GROUP
 from podgraph.planning.storage import Storage, default_storage
 from podgraph.reconcile.controller import Controller
 from podgraph.reconcile.evaluators import Evaluators
+from podgraph.reconcile.health import serving
 from podgraph.reconcile.links import Links, read_link
 from podgraph.reconcile.schedules import Schedules
 from podgraph.reconcile.sensors import Sensors
 from podgraph.scheduling.http_policy import HttpPolicy, read_policy
 
-__all__ = ["main", "operate"]
+__all__ = ["main", "operate", "read_namespaces"]
 
 _LOG = logging.getLogger(__name__)
 DEFAULT_STEP_IMAGE = "python:3.13-slim"
-_DEAF_SECONDS = 150.0
+_NAMESPACE = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 
 
 class _NoDiff(kopf.DiffBaseStorage):
@@ -95,12 +96,14 @@ def lean_settings() -> kopf.OperatorSettings:
 
 @contextlib.asynccontextmanager
 async def controlling(
-    info: kopf.ConnectionInfo, image: str, stop: asyncio.Event, storage: Storage | None = None, link: str = ""
-) -> AsyncIterator[Controller]:
+    info: kopf.ConnectionInfo, image: str, stop: asyncio.Event, storage: Storage | None = None, link: str = "",
+    namespaces: Sequence[str] = (),
+) -> AsyncIterator[Controller]:  # fmt: skip
     """Run a controller for as long as the block runs. Should it end by itself, `stop` is set and its error raised."""
     links = Links()
     async with connect(info) as session, links.serving(link) if link else contextlib.nullcontext():
-        controller = Controller(Client(session), bundle(), image, storage=storage, links=links)
+        client = Client(session, namespaces=namespaces)
+        controller = Controller(client, bundle(), image, storage=storage, links=links)
         async with _running(controller.run(), stop):
             yield controller
 
@@ -120,64 +123,92 @@ async def _running(work: Coroutine[Any, Any, None], stop: asyncio.Event) -> Asyn
 async def operate(
     stop: asyncio.Event, image: str, info: kopf.ConnectionInfo | None = None, port: int | None = None,
     storage: Storage | None = None, policy: HttpPolicy | None = None, link: str = "",
+    namespaces: Sequence[str] = (),
 ) -> None:  # fmt: skip
     """Run the operator until `stop` is set.
 
     `port` serves /healthz, /readyz and /metrics; `policy` is for http sensors; `link` is "HOST:PORT" as pods reach it.
+    With `namespaces` it works in these alone and asks for nothing that a Role in each does not grant.
     """
-    registry = kopf.OperatorRegistry()
     found = info or login()
-
-    @kopf.on.login(registry=registry)
-    async def log_in(**_: Any) -> kopf.ConnectionInfo:
-        return info or login()
-
-    async with controlling(found, image, stop, storage, link) as controller, connect(found) as watching:
-        watcher = Client(watching)
+    async with controlling(found, image, stop, storage, link, namespaces) as controller, connect(found) as watching:
+        watcher = Client(watching, namespaces=namespaces)
         evaluators = Evaluators(controller.client, watcher, controller.bundle, image)
         schedules = Schedules(controller.client, evaluators)
         controller.more_to_come = lambda: len(schedules.queue) > 0
         sensors = Sensors(controller.client, watcher, policy or HttpPolicy(), evaluators)
         evaluators.pods.ignored = schedules.jobs.ignored = sensors.jobs.ignored = controller.metrics.ignore
 
-        @kopf.on.event(GROUP, "v1alpha1", "jobs", registry=registry)
-        async def job_seen(event: Any, **_: Any) -> None:
-            controller.job_changed(event["type"], event["object"])
-            schedules.jobs.job_changed(event["type"], event["object"])
-            sensors.job_changed(event["type"], event["object"])
+        def job_seen(kind: str | None, job: Any) -> None:
+            controller.job_changed(kind, job)
+            schedules.jobs.job_changed(kind, job)
+            sensors.job_changed(kind, job)
 
-        @kopf.on.event(GROUP, "v1alpha1", "jobdefinitions", registry=registry)
-        async def definition_seen(event: Any, **_: Any) -> None:
-            controller.definition_changed(event["type"], event["object"])
-            evaluators.definition_changed(event["type"], event["object"])
+        def definition_seen(kind: str | None, definition: Any) -> None:
+            controller.definition_changed(kind, definition)
+            evaluators.definition_changed(kind, definition)
 
-        @kopf.on.event(GROUP, "v1alpha1", "jobschedules", registry=registry)
-        async def schedule_seen(event: Any, **_: Any) -> None:
-            schedules.changed(event["type"], event["object"])
-
-        @kopf.on.event(GROUP, "v1alpha1", "jobsensors", registry=registry)
-        async def sensor_seen(event: Any, **_: Any) -> None:
-            sensors.changed(event["type"], event["object"])
-
+        kinds: list[tuple[str, Tell]] = [
+            ("jobs", job_seen), ("jobdefinitions", definition_seen),
+            ("jobschedules", schedules.changed), ("jobsensors", sensors.changed),
+        ]  # fmt: skip
         work = [evaluators.run(), schedules.run(), sensors.run()]
         async with contextlib.AsyncExitStack() as running:
             for part in work:
                 await running.enter_async_context(_running(part, stop))
-            await running.enter_async_context(_serving(controller, port))
+            await running.enter_async_context(serving(controller, port))
             _LOG.info("podgraph runs; steps without an image use %s", image)
             gc.collect()
             gc.freeze()
             gc.set_threshold(100_000, 20, 50)
             if not await _jobs_served(controller.client, stop):
                 return
-            await kopf.operator(
-                registry=registry,
-                settings=lean_settings(),
-                clusterwide=True,
-                standalone=True,
-                stop_flag=stop,
-                identity=cast(Any, platform.node()),  # kopf would ask for a user name, which a bare uid has not
-            )
+            if namespaces:
+                await _watch_namespaces(controller, watcher, kinds, stop)
+            else:
+                await _watch_cluster(info, kinds, stop)
+
+
+async def _watch_namespaces(
+    controller: Controller, watcher: Client, kinds: Sequence[tuple[str, Tell]], stop: asyncio.Event
+) -> None:
+    """Tell of our objects in each watched namespace, once its pods are known, until `stop` is set."""
+
+    async def watch(namespace: str) -> None:
+        await controller.pods.listed(namespace)
+        await watch_namespace(watcher.session, namespace, kinds)
+
+    async with contextlib.AsyncExitStack() as running:
+        for namespace in watcher.namespaces:
+            await running.enter_async_context(_running(watch(namespace), stop))
+        await stop.wait()
+
+
+async def _watch_cluster(
+    info: kopf.ConnectionInfo | None, kinds: Sequence[tuple[str, Tell]], stop: asyncio.Event
+) -> None:
+    """Tell of our objects in all namespaces until `stop` is set."""
+    registry = kopf.OperatorRegistry()
+
+    @kopf.on.login(registry=registry)
+    async def log_in(**_: Any) -> kopf.ConnectionInfo:
+        return info or login()
+
+    def follow(plural: str, tell: Tell) -> None:
+        @kopf.on.event(GROUP, "v1alpha1", plural, registry=registry)
+        async def seen(event: Any, **_: Any) -> None:
+            tell(event["type"], event["object"])
+
+    for plural, tell in kinds:
+        follow(plural, tell)
+    await kopf.operator(
+        registry=registry,
+        settings=lean_settings(),
+        clusterwide=True,
+        standalone=True,
+        stop_flag=stop,
+        identity=cast(Any, platform.node()),  # kopf would ask for a user name, which a bare uid has not
+    )
 
 
 async def _jobs_served(client: Client, stop: asyncio.Event) -> bool:
@@ -201,34 +232,20 @@ async def _jobs_served(client: Client, stop: asyncio.Event) -> bool:
             return False
 
 
-@contextlib.asynccontextmanager
-async def _serving(controller: Controller, port: int | None) -> AsyncIterator[None]:
-    if port is None:
-        yield
-        return
+def read_namespaces(text: str) -> list[str]:
+    """Return the namespaces of `PODGRAPH_WATCH_NAMESPACES`, none for the whole cluster. Raises DefinitionError.
 
-    async def healthz(_: web.Request) -> web.Response:
-        silence = time.monotonic() - controller.pods.heard_at
-        if silence > _DEAF_SECONDS:
-            return web.Response(status=500, text=f"nothing was heard of pods for {silence:.0f} s\n")
-        return web.Response(text="ok\n")
-
-    async def readyz(_: web.Request) -> web.Response:
-        ready = controller.pods.synced.is_set()
-        return web.Response(status=200 if ready else 503, text="ok\n" if ready else "listing pods\n")
-
-    async def metrics(_: web.Request) -> web.Response:
-        return web.Response(body=controller.metrics.text(), headers={"Content-Type": CONTENT_TYPE_LATEST})
-
-    app = web.Application()
-    app.add_routes([web.get("/healthz", healthz), web.get("/readyz", readyz), web.get("/metrics", metrics)])
-    runner = web.AppRunner(app, access_log=None)
-    await runner.setup()
-    try:
-        await web.TCPSite(runner, port=port).start()
-        yield
-    finally:
-        await runner.cleanup()
+    >>> read_namespaces("team-b, team-a,")
+    ['team-a', 'team-b']
+    """
+    found = sorted({part.strip() for part in text.split(",")} - {""})
+    for name in found:
+        if not _NAMESPACE.fullmatch(name):
+            raise DefinitionError(
+                "InvalidNamespace",
+                f"PODGRAPH_WATCH_NAMESPACES: {name!r} is not a namespace's name; correct the chart's watchNamespaces",
+            )
+    return found
 
 
 def main() -> None:
@@ -241,7 +258,9 @@ def main() -> None:
         storage = default_storage(os.environ.get("PODGRAPH_STORAGE", ""))
         policy = read_policy(os.environ.get("PODGRAPH_SENSORS_HTTP", ""))
         link = read_link(os.environ.get("PODGRAPH_LINK", ""))
-        uvloop.run(operate(asyncio.Event(), image, port=port, storage=storage, policy=policy, link=link))
+        namespaces = read_namespaces(os.environ.get("PODGRAPH_WATCH_NAMESPACES", ""))
+        work = operate(asyncio.Event(), image, None, port, storage, policy, link, namespaces)
+        uvloop.run(work)
     except DefinitionError as error:
         raise SystemExit(f"error: {error}") from None
     except kopf.LoginError as error:

@@ -4,37 +4,20 @@ from __future__ import annotations
 
 import ipaddress
 import json
-import shutil
 import subprocess
 import sys
-from pathlib import Path
 from typing import Any, cast
 
 import pytest
 import yaml
 
+from chart.rendering import CHART, ROOT, helm, render, template
 from podgraph.cluster.acting import Acting
 from podgraph.planning.storage import default_storage
 from podgraph.reconcile.links import read_link
 from podgraph.scheduling.http_policy import read_policy
 from podgraph.server.proxies import Proxy, ProxyRules
 from podgraph.server.settings import auth_of
-
-ROOT = Path(__file__).parents[2]
-CHART = ROOT / "charts" / "podgraph"
-
-
-def helm(*arguments: str) -> subprocess.CompletedProcess[str]:
-    program = shutil.which("helm", path=str(ROOT / ".cluster" / "bin")) or shutil.which("helm")
-    assert program, "there is no helm: run `make up`, which builds it"
-    return subprocess.run([program, *arguments], capture_output=True, text=True, timeout=60, check=False)
-
-
-def render(*values: str) -> list[dict[str, Any]]:
-    sets = [argument for value in values for argument in ("--set-json", value)]
-    done = helm("template", "podgraph", str(CHART), "--namespace", "here", "--kube-version", "1.35.0", *sets)
-    assert done.returncode == 0, done.stderr
-    return [document for document in yaml.safe_load_all(done.stdout) if document]
 
 
 def only(documents: list[dict[str, Any]], kind: str) -> dict[str, Any]:
@@ -157,8 +140,7 @@ def test_storage() -> None:
 
 
 def test_storage_in_two_places_is_refused() -> None:
-    values = ["--set-json", "storage.createClaim.enabled=true", "--set-json", 'storage.url="s3://b"']
-    done = helm("template", "podgraph", str(CHART), "--kube-version", "1.35.0", *values)
+    done = template("storage.createClaim.enabled=true", 'storage.url="s3://b"')
     assert "storage.url and storage.createClaim.enabled are both set" in done.stderr
 
 
@@ -182,6 +164,15 @@ def test_no_value_is_left_untested() -> None:
         'ui.auth="password"',
         'ui.proxy.userHeader="a b"',
         'ui.proxy.groups=["system:masters"]',
+        'ui.proxy.users=["system:admin"]',
+        'ui.proxy.users=["a,b"]',
+        'ui.namespace="A b"',
+        'watchNamespaces=["*"]',
+        'watchNamespaces=["kube_system"]',
+        'watchNamespaces="team"',
+        'rbac.aggregate="no"',
+        'crds.install="no"',
+        'networkPolicy.metricsFrom=["all"]',
         'ui.proxy.addresses=["proxy.example.com"]',
         'storage.createClaim={"accessMode":"Often"}',
         'sensors.watch=[{"apiGroups":["*"],"resources":["pods"]}]',
@@ -192,27 +183,9 @@ def test_no_value_is_left_untested() -> None:
     ],
 )
 def test_a_wrong_value_is_refused_by_name(value: str) -> None:
-    done = helm("template", "podgraph", str(CHART), "--kube-version", "1.35.0", "--set-json", value)
+    done = template(value)
     assert done.returncode != 0
     assert value.split("=")[0].split(".")[-1] in done.stderr
-
-
-def test_the_operator_may_do_what_it_needs_and_no_more() -> None:
-    (role,) = [d for d in render() if d["kind"] == "ClusterRole" and d["metadata"]["name"] == "podgraph"]
-    granted = {(r, v) for rule in role["rules"] for r in rule["resources"] for v in rule["verbs"]}
-    assert granted == {
-        *(("jobs", verb) for verb in ("get", "list", "watch", "create", "patch", "delete")),
-        *((kind, verb) for kind in ("jobschedules", "jobsensors") for verb in ("get", "list", "watch")),
-        ("jobschedules/status", "patch"),
-        ("jobsensors/status", "patch"),
-        *(("persistentvolumeclaims", verb) for verb in ("get", "create")),
-        *(("jobdefinitions", verb) for verb in ("get", "list", "watch")),
-        *((f"{plural}/status", "patch") for plural in ("jobs", "jobdefinitions")),
-        *(("pods", verb) for verb in ("get", "list", "watch", "create", "patch", "delete", "deletecollection")),
-        ("pods/log", "get"),
-        *(("configmaps", verb) for verb in ("get", "create", "delete")),
-        *(("events", verb) for verb in ("get", "create")),
-    }
 
 
 def test_what_sensors_may_look_at() -> None:
@@ -280,20 +253,13 @@ def test_the_page_has_a_deployment_and_rights_of_its_own() -> None:
     env = {item["name"]: item.get("value") for item in container["env"]}
     assert env == {
         "PODGRAPH_STEP_IMAGE": "steps:1", "PODGRAPH_NAMESPACE": "", "PODGRAPH_UI_HOSTS": "jobs.example.org",
-        "PODGRAPH_UI_AUTH": "none",
+        "PODGRAPH_UI_AUTH": "none", "PODGRAPH_UI_READ_ONLY": "true",
     }  # fmt: skip
     assert container["image"] == only_operator(documents)["image"]
     assert container["securityContext"] == only_operator(documents)["securityContext"]
     service = of_ui(documents, "Service")["spec"]
     labels = of_ui(documents, "Deployment")["spec"]["template"]["metadata"]["labels"]
     assert (service["ports"][0]["port"], service["selector"].items() <= labels.items()) == (3000, True)
-    assert granted_to(of_ui(documents, "ClusterRole")) == {
-        *(("jobs", verb) for verb in ("get", "list", "watch", "create", "patch", "delete")),
-        *(("jobdefinitions", verb) for verb in ("get", "list", "watch")),
-        *((kind, verb) for kind in ("jobschedules", "jobsensors") for verb in ("get", "list", "patch")),
-        *(("pods", verb) for verb in ("get", "list", "create", "delete")),
-        ("pods/log", "get"), ("events", "list"), ("configmaps", "create"),
-    }  # fmt: skip
     assert not [d for d in documents if d["metadata"]["name"] == "podgraph-ui-proxy"]
 
 
@@ -313,7 +279,8 @@ def test_where_people_sign_in_the_page_itself_may_only_list() -> None:
 
 
 PROXY = (
-    "ui.enabled=true", 'ui.auth="proxy"', 'ui.proxy.groups=["data","ops"]', 'ui.proxy.addresses=["10.1.0.0/16"]',
+    "ui.enabled=true", 'ui.auth="proxy"', 'ui.proxy.users=["jane","max"]',
+    'ui.proxy.groups=["data","ops"]', 'ui.proxy.addresses=["10.1.0.0/16"]',
     'ui.proxy.secretName="shared"', 'ui.proxy.userHeader="X-User"', 'ui.proxy.groupsHeader="X-Groups"',
 )  # fmt: skip
 
@@ -323,7 +290,7 @@ def test_behind_a_proxy_the_page_acts_as_users_and_named_groups() -> None:
     assert granted_to(of_ui(documents, "Role")) == LISTS
     role, binding = (d for d in documents if d["metadata"]["name"] == "podgraph-ui-proxy")
     assert role["rules"] == [
-        {"apiGroups": [""], "resources": ["users"], "verbs": ["impersonate"]},
+        {"apiGroups": [""], "resources": ["users"], "resourceNames": ["jane", "max"], "verbs": ["impersonate"]},
         {"apiGroups": [""], "resources": ["groups"], "resourceNames": ["data", "ops"], "verbs": ["impersonate"]},
     ]
     assert binding["subjects"] == [{"kind": "ServiceAccount", "name": "podgraph-ui", "namespace": "here"}]
@@ -334,15 +301,27 @@ def test_behind_a_proxy_the_page_acts_as_users_and_named_groups() -> None:
     auth = auth_of(settings, cast(Acting, None))
     assert isinstance(auth, Proxy)
     assert auth.rules == ProxyRules(
-        "X-User", "X-Groups", ["data", "ops"], [ipaddress.ip_network("10.1.0.0/16")], "0123456789abcdef"
-    )
+        "X-User",
+        "X-Groups",
+        ["data", "ops"],
+        [ipaddress.ip_network("10.1.0.0/16")],
+        "0123456789abcdef",
+        ["jane", "max"],
+    )  # fmt: skip
     without = [d for d in render(*PROXY, "ui.proxy.groups=[]") if d["metadata"]["name"] == "podgraph-ui-proxy"]
     assert [rule["resources"] for rule in without[0]["rules"]] == [["users"]]
 
 
+def test_who_may_come_through_the_proxy_has_to_be_chosen() -> None:
+    done = template(*PROXY, "ui.proxy.users=[]")
+    assert "list the users, or set ui.proxy.anyUser: true" in done.stderr
+    documents = render(*PROXY, "ui.proxy.users=[]", "ui.proxy.anyUser=true")
+    role = next(d for d in documents if d["metadata"]["name"] == "podgraph-ui-proxy")
+    assert role["rules"][0] == {"apiGroups": [""], "resources": ["users"], "verbs": ["impersonate"]}
+
+
 def test_a_proxy_that_is_not_named_is_refused() -> None:
-    values = ["--set-json", "ui.enabled=true", "--set-json", 'ui.auth="proxy"']
-    done = helm("template", "podgraph", str(CHART), "--kube-version", "1.35.0", *values)
+    done = template("ui.enabled=true", 'ui.auth="proxy"')
     assert "neither ui.proxy.addresses nor ui.proxy.secretName says which proxy" in done.stderr
 
 

@@ -18,6 +18,7 @@ from pathlib import Path
 import pytest
 
 from cluster import s3
+from cluster.account import granted
 from cluster.kube import CHECKOUT, Kube, KubeError, find_kube, new_namespace, no_other_operator, step_image
 
 _READY_SECONDS = 60
@@ -26,10 +27,10 @@ _running: list[OperatorProcess] = []
 
 
 class OperatorProcess:
-    """The operator as a local process that a test may kill and start again."""
+    """The operator as a local process that a test may kill and start again; it has the rights of `kubeconfig`."""
 
-    def __init__(self, kube: Kube, image: str, log: Path) -> None:
-        self.kube, self.image, self.log = kube, image, log
+    def __init__(self, kube: Kube, image: str, log: Path, kubeconfig: str) -> None:
+        self.kube, self.image, self.log, self.kubeconfig = kube, image, log, kubeconfig
         self.process: subprocess.Popen[bytes] | None = None
         self.url = ""
         self.settings: dict[str, str] = {}  # more of its environment, for the next start
@@ -42,7 +43,7 @@ class OperatorProcess:
         self.url = f"http://127.0.0.1:{port}"
         env = {
             **os.environ,
-            "KUBECONFIG": self.kube.kubeconfig,
+            "KUBECONFIG": self.kubeconfig,
             "PYTHONPATH": str(CHECKOUT / "operator"),
             "PYTHONDONTWRITEBYTECODE": "1",
             "PODGRAPH_STEP_IMAGE": self.image,
@@ -135,13 +136,13 @@ def s3_server(step_image: str) -> Iterator[s3.S3]:
 
 @pytest.fixture(scope="session")
 def operator(kube: Kube, step_image: str) -> Iterator[OperatorProcess]:
-    """The operator of this checkout, and no other one."""
-    with no_other_operator(kube), tempfile.TemporaryDirectory() as folder:
+    """The operator of this checkout, and no other one, with what the chart grants to its ServiceAccount."""
+    with no_other_operator(kube), tempfile.TemporaryDirectory() as folder, granted(kube, Path(folder)) as kubeconfig:
         # Only when other runs of tests have ended: theirs may be of a checkout with another CRD.
         kube.run("apply", "--server-side", "--force-conflicts", "-f", str(CHECKOUT / "crds"))
         ours = [f"crd/{path.stem}" for path in (CHECKOUT / "crds").glob("*.yaml")]
         kube.run("wait", "--for=condition=Established", *ours, "--timeout=30s")
-        process = OperatorProcess(kube, step_image, Path(folder) / "operator.log")
+        process = OperatorProcess(kube, step_image, Path(folder) / "operator.log", kubeconfig)
         process.start()
         _running.append(process)
         try:

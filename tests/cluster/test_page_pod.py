@@ -72,7 +72,7 @@ def quiet_job(kube: Kube, name: str, image: str) -> None:
 def test_with_the_pages_own_rights(browser: Browser, operator: Any, namespace: Kube, step_image: str) -> None:
     with (
         node_claim(namespace, "values"),
-        installed_page(namespace, step_image, namespace=namespace.namespace) as service,
+        installed_page(namespace, step_image, namespace=namespace.namespace, readOnly=False) as service,
         forwarded(namespace, service) as url,
     ):
         assert ask(f"{url}openapi.json")[1]["info"]["title"] == "podgraph"
@@ -162,7 +162,7 @@ def test_behind_a_proxy_one_is_whom_it_names(operator: Any, namespace: Kube, ste
         user_of_one(own, {"kind": "User", "name": "jane@example.org"})
         user_of_one(other, {"kind": "Group", "name": "data"})
         namespace.run("create", "secret", "generic", "proxy", f"--from-literal=secret={SECRET}")
-        proxy = {"secretName": "proxy", "groups": ["data"]}
+        proxy = {"secretName": "proxy", "users": ["jane@example.org"], "groups": ["data"]}
         service = stack.enter_context(installed_page(namespace, step_image, auth="proxy", proxy=proxy))
         url = stack.enter_context(forwarded(namespace, service))
         known = {"X_Podgraph_Proxy_Secret": SECRET, "X_Forwarded_User": "jane@example.org"}

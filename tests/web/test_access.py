@@ -15,10 +15,12 @@ import pytest
 
 from podgraph.cluster.acting import Acting
 from podgraph.definition.errors import DefinitionError
+from podgraph.planning.names import JOB_UID_LABEL, MANAGED_BY, MANAGED_BY_LABEL, OP_ANNOTATION
 from podgraph.server import visitors
 from podgraph.server.proxies import SECRET_HEADER, Proxy, ProxyRules
 from podgraph.server.sessions import COOKIE, SECURE_COOKIE, Sessions
 from podgraph.server.settings import auth_of
+from podgraph.server.visitors import Own
 from web.serving import Served, browser_of, serving, sign_in
 
 Obj = dict[str, Any]
@@ -263,6 +265,97 @@ async def test_a_proxy_says_who_asks() -> None:
             assert answer.status == 403
 
 
+async def test_only_users_who_are_listed_come_through_the_proxy() -> None:
+    async with serving(auth=proxy(users=["jane"])) as served, browser_of(served) as http:
+        served.fake.people.open = {"jane": {""}, "max": {""}}
+        for user, expected in (("jane", 200), ("max", 403), ("Jane", 403), ("jane ", 200), ("jane,max", 403)):
+            headers = {SECRET_HEADER: SECRET, "X-User": user}  # spaces around a header's value are not of it
+            assert await status(http, "/api/runs", headers=headers) == expected, user
+        assert {user for user, _ in served.fake.people.seen} <= {"jane", ""}
+
+
+async def test_no_header_of_the_browsers_gives_rights(served: Served) -> None:
+    """Neither who signs in, nor whom a proxy lets in, adds to what the API server is asked with."""
+    spoofed = {"Impersonate-User": "root", "Impersonate-Group": "system:masters", "Authorization": "Bearer t-root"}
+    async with signed_in(served, "t-jane") as http:
+        assert await status(http, "/api/runs/team-b/theirs", headers=spoofed) == 403
+    async with browser_of(served) as http:
+        assert await status(http, "/api/runs", headers={**spoofed, "X-Forwarded-User": "root"}) == 401
+    async with serving(auth=proxy(users=["jane"])) as behind, browser_of(behind) as http:
+        behind.fake.people.open = {"jane": {"team-a"}, "system:masters": {""}, "root": {""}}
+        behind.job("theirs", namespace="team-b")
+        known = {SECRET_HEADER: SECRET, "X-User": "jane", **spoofed}
+        assert await status(http, "/api/runs/team-b/theirs", headers=known) == 403
+        assert ("jane", ()) in behind.fake.people.seen
+
+
+VIEW = {
+    ("podgraph.dev", resource): {"get", "list", "watch"}
+    for resource in ("jobs", "jobdefinitions", "jobschedules", "jobsensors")
+} | {("", "pods"): {"get", "list", "watch"}, ("", "events"): {"list"}}
+
+
+async def test_who_may_only_view_gets_no_more_from_the_page(served: Served) -> None:
+    """Not a log that they may not read, nor one that a pod would read from the storage for them, nor a run."""
+    job = served.job("done", namespace="team-a")
+    stored = {"storage": {"url": "file:///x", "claim": "c", "logs": True}}
+    served.fake.patch("jobs", "team-a", "done", {"status": stored}, status=True)
+    served.fake.create(
+        {
+            "apiVersion": "v1", "kind": "Pod",
+            "metadata": {
+                "name": "p", "namespace": "team-a", "annotations": {OP_ANNOTATION: "two"},
+                "labels": {MANAGED_BY_LABEL: MANAGED_BY, JOB_UID_LABEL: job["metadata"]["uid"]},
+            },
+            "spec": {"containers": [{"name": "step", "image": "i"}]},
+        }
+    )  # fmt: skip
+    served.fake.server.may = lambda verb, group, resource, *_: verb in VIEW.get((group, resource), ())
+    async with signed_in(served, "t-jane") as http:
+        assert await status(http, "/api/runs/team-a/done") == 200
+        for step in ("one", "two"):  # of which the first is in the storage, and the second has its pod
+            async with http.get(f"/api/runs/team-a/done/log?step={step}") as answer:
+                assert (answer.status, "forbidden" in await answer.text()) == (403, True), step
+        run = {"namespace": "team-a", "source": {"run": "done"}, "config": "ops: {one: {config: {n: 1}}}"}
+        assert await status(http, "/api/runs", "POST", json=run) == 403
+        assert await status(http, f"/api/runs/team-a/done?uid={job['metadata']['uid']}", "DELETE") == 403
+    assert {"get pods/log", "create configmaps", "create jobs", "delete jobs"} <= {
+        " ".join(denied.split()[:2]) for denied in served.fake.server.denied
+    }
+    assert len(served.fake.objects("pods")) == 1
+
+
+async def test_a_page_that_only_shows() -> None:
+    async with serving(auth=lambda _: Own(read_only=True)) as served, browser_of(served) as http:
+        job = served.job("j", steps={"one": {}})
+        await served.fake.until(lambda: served.state.jobs.items)
+        before = len(served.fake.requests)
+        writes = [
+            ("POST", "/api/runs", {"namespace": "default", "source": {"run": "j"}}),
+            ("POST", "/api/runs/default/j/cancel", None),
+            ("POST", "/api/runs/default/j/rerun", {}),
+            ("DELETE", f"/api/runs/default/j?uid={job['metadata']['uid']}", None),
+            ("POST", "/api/makers/schedules/default/s/suspend", {"suspend": True}),
+            ("POST", "/api/makers/schedules/default/s/tick", {}),
+            ("POST", "/api/makers/sensors/default/s/try", {}),
+        ]
+        for method, path, body in writes:
+            async with http.request(method, path, json=body) as answer:
+                assert (answer.status, "ui.readOnly" in await answer.text()) == (403, True), path
+        assert len(served.fake.requests) == before
+        for path in ("/api/runs", "/api/runs/default/j", "/api/session", "/api/definitions", "/api/makers/schedules"):
+            assert await status(http, path) == 200, path
+        checked = {"namespace": "default", "source": {"run": "j"}}
+        assert await status(http, "/api/source", "POST", json=checked) == 200
+        stored = {"storage": {"url": "file:///x", "claim": "c", "logs": True}}
+        served.fake.patch("jobs", "default", "j", {"status": stored}, status=True)
+        async with http.get("/api/runs/default/j/log?step=one") as answer:
+            assert (answer.status, "ui.readOnly" in await answer.text()) == (403, True)
+        assert {r.method for r in served.fake.requests} <= {"GET", "POST"}
+        assert not [r for r in served.fake.requests if r.method == "POST" and "selfsubject" not in r.path]
+        assert auth_of({"PODGRAPH_UI_READ_ONLY": "true"}, None).read_only  # type: ignore[arg-type,attr-defined]
+
+
 async def test_a_proxy_is_known_by_its_address() -> None:
     elsewhere = [ipaddress.ip_network("10.1.0.0/16")]
     async with serving(auth=proxy(networks=elsewhere, secret="")) as served, browser_of(served) as http:
@@ -297,6 +390,13 @@ async def test_a_proxy_is_known_by_its_address() -> None:
                 "PODGRAPH_UI_PROXY_GROUPS": "data,system:masters",
             },
             "the group 'system:masters'",
+        ),
+        (
+            {
+                "PODGRAPH_UI_AUTH": "proxy", "PODGRAPH_UI_PROXY_SECRET": SECRET,
+                "PODGRAPH_UI_PROXY_USERS": "jane,system:admin",
+            },
+            "the user 'system:admin'",
         ),
     ],
 )  # fmt: skip

@@ -44,3 +44,36 @@ helm.sh/chart: {{ .Chart.Name }}-{{ .Chart.Version }}
 {{- toJson (merge (dict "claimRef" (dict "name" "podgraph-storage") "retain" $storage.retain "logs" $storage.logs) $claim) -}}
 {{- end -}}
 {{- end }}
+
+{{- /* What the operator may do: in all namespaces, or in each of watchNamespaces. */ -}}
+{{- define "podgraph.rules" -}}
+- {apiGroups: [podgraph.dev], resources: [jobs], verbs: [get, list, watch, create, patch, delete]}
+- {apiGroups: [podgraph.dev], resources: [jobdefinitions, jobschedules, jobsensors], verbs: [get, list, watch]}
+- {apiGroups: [podgraph.dev], resources: [jobs/status, jobdefinitions/status, jobschedules/status, jobsensors/status], verbs: [patch]}
+- {apiGroups: [""], resources: [pods], verbs: [get, list, watch, create, patch, delete, deletecollection]}
+# Steps tell their results in their logs first; the graph of large code stands in its resolve pod's.
+- {apiGroups: [""], resources: [pods/log], verbs: [get]}
+# A Job's code may be in a ConfigMap, and goes into one with the step runtime. Garbage collection deletes them with their
+# owner; deleted before are the code of a definition that was changed and the memory of a sensor that was written anew.
+- {apiGroups: [""], resources: [configmaps], verbs: [get, create, delete]}
+# Whether the claim of a Job's storage is there; and the one that storage.createClaim asks for.
+- {apiGroups: [""], resources: [persistentvolumeclaims], verbs: [{{ if .Values.storage.createClaim.enabled }}get, create{{ else }}get{{ end }}]}
+- {apiGroups: [""], resources: [events], verbs: [create]}
+{{- range .Values.sensors.watch }}
+- {apiGroups: {{ toJson .apiGroups }}, resources: {{ toJson .resources }}, verbs: [list, watch]}
+{{- end }}
+{{- if .Values.sensors.http.readSecrets }}
+- {apiGroups: [""], resources: [secrets], verbs: [get]}
+{{- end }}
+{{- end }}
+
+{{- /* The one namespace of the page, empty for all. */ -}}
+{{- define "podgraph.uiNamespace" -}}
+{{- $watched := .Values.watchNamespaces -}}
+{{- if and $watched .Values.ui.namespace (not (has .Values.ui.namespace $watched)) -}}
+{{- fail (printf "ui.namespace is %s, which is not in watchNamespaces; the operator would run none of its Jobs" .Values.ui.namespace) -}}
+{{- else if and (gt (len $watched) 1) (not .Values.ui.namespace) -}}
+{{- fail "ui.enabled with several watchNamespaces needs ui.namespace: the page shows one namespace, or the whole cluster" -}}
+{{- end -}}
+{{- .Values.ui.namespace | default (join "" $watched) -}}
+{{- end }}

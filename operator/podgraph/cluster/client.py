@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 import aiohttp
@@ -64,15 +64,20 @@ class _Page(msgspec.Struct):
 
 
 class Client:
-    """Calls for one API server; `session` is made by cluster.connection, `headers` are sent with each request."""
+    """Calls for one API server; `session` is made by cluster.connection, `headers` are sent with each request.
+
+    `namespaces` are those that are listed and watched, the whole cluster when there are none.
+    """
 
     final: Collection[int] = ()
     """More statuses that are not asked about again."""
     ignored: Callable[[str, str], None] = staticmethod(lambda kind, reason: None)
     """Counts what has the name of an object of ours but is not ours, by kind and reason."""
 
-    def __init__(self, session: aiohttp.ClientSession, headers: Iterable[tuple[str, str]] = ()) -> None:
-        self.session = session
+    def __init__(
+        self, session: aiohttp.ClientSession, headers: Iterable[tuple[str, str]] = (), namespaces: Sequence[str] = ()
+    ) -> None:
+        self.session, self.namespaces = session, tuple(namespaces)
         self.headers = CIMultiDict(headers)
         self._creating = Window()
 
@@ -105,6 +110,8 @@ class Client:
                     raise ApiError(0, "Conflict", error.message) from None
                 if error.reason != "AlreadyExists":
                     raise
+                if plural == "events":  # its name tells what it says
+                    return b""
                 return await self._existing(plural, manifest, any_content, error)
 
     async def _existing(self, plural: str, manifest: dict[str, Any], any_content: bool, refusal: ApiError) -> bytes:

@@ -10,7 +10,7 @@ import msgspec
 
 from podgraph.cluster.client import ApiError, Client
 from podgraph.cluster.ownership import difference
-from podgraph.cluster.paths import OURS, core, everywhere, ours
+from podgraph.cluster.paths import OURS, ApiPath, core, everywhere, ours
 
 __all__ = ["Launching"]
 
@@ -61,11 +61,24 @@ class Launching:
                 raise
 
     async def labelled_jobs(self, selector: str) -> AsyncIterator[Object]:
-        """Yield the Jobs of all namespaces with these labels as they are now."""
+        """Yield the Jobs of all watched namespaces with these labels as they are now.
+
+        A namespace of the chart's watchNamespaces that does not exist yet has none: its schedules and sensors are seen
+        only behind its Jobs.
+        """
+        for path in [ours(namespace, "jobs") for namespace in self.client.namespaces] or [everywhere(OURS, "jobs")]:
+            try:
+                async for job in self._pages(path, selector):
+                    yield job
+            except ApiError as error:
+                if not self.client.namespaces or error.status not in (403, 404):
+                    raise
+
+    async def _pages(self, path: ApiPath, selector: str) -> AsyncIterator[Object]:
         token = ""
         while True:
             query = {"labelSelector": selector, "limit": str(_CHUNK)} | ({"continue": token} if token else {})
-            page = msgspec.json.decode(await self.client.call("GET", everywhere(OURS, "jobs"), query=query))
+            page = msgspec.json.decode(await self.client.call("GET", path, query=query))
             for job in page["items"]:
                 yield job
             token = page["metadata"].get("continue") or ""

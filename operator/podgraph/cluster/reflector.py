@@ -14,13 +14,13 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 import aiohttp
 import msgspec
 
 from podgraph.cluster.listwatch import Event, Expired, ListMeta, lines, pause_after, told, watching
-from podgraph.cluster.paths import everywhere
+from podgraph.cluster.paths import core, everywhere
 from podgraph.planning.names import JOB_UID_LABEL, MANAGED_BY, MANAGED_BY_LABEL
 from podgraph.planning.pods import Owner, Pod, controller_of, doubt
 
@@ -28,13 +28,26 @@ __all__ = ["PodReflector"]
 
 _LOG = logging.getLogger(__name__)
 _CHUNK = 500
-_PODS = everywhere("v1", "pods")
 _KINDS = ("Job", "JobDefinition", "JobSensor")
+_REFUSED_SECONDS = 5.0  # a namespace and the rights in it come while we wait
 
 
 class _PodList(msgspec.Struct):
     metadata: ListMeta
     items: list[Pod] = []
+
+
+class _Place:
+    """Where pods are watched: one namespace, or with "" the whole cluster. Each has a resource version of its own."""
+
+    def __init__(self, namespace: str) -> None:
+        self.namespace = namespace
+        self.path = core(namespace, "pods") if namespace else everywhere("v1", "pods")
+        self.version = ""
+        self.failures = 0
+        self.heard_at = time.monotonic()
+        self.listed = asyncio.Event()
+        self.asked = False
 
 
 class _Owned:
@@ -56,6 +69,9 @@ class _Owned:
 class PodReflector:
     """Keeps what :meth:`of` returns equal to the cluster's pods, by Job uid (or what else their `label` says).
 
+    With `namespaces` only these are watched, each by itself. One that does not exist, or in which the operator has no
+    rights, has no pods until that changes.
+
     `on_change(job_uid, pod_name)` is called for each pod that came, changed or went; a pod that went stays with `gone`
     set until :meth:`forget`, so that its last state can still be read.
 
@@ -65,12 +81,12 @@ class PodReflector:
 
     def __init__(
         self, session: aiohttp.ClientSession, on_change: Callable[[str, str], None], label: str = JOB_UID_LABEL,
-        owner_of: Callable[[str], Owner | None] = lambda _: None,
+        owner_of: Callable[[str], Owner | None] = lambda _: None, namespaces: Sequence[str] = (),
     ) -> None:  # fmt: skip
         self.synced = asyncio.Event()
-        self.heard_at = time.monotonic()
         self.ignored: Callable[[str, str], None] = lambda kind, reason: None
         self.on_unclaimed: Callable[[str, Pod], None] = lambda uid, pod: on_change(uid, pod.metadata.name)
+        self._places = [_Place(namespace) for namespace in namespaces or ("",)]
         self._owned: dict[str, _Owned] = {}
         self._unclaimed: dict[str, dict[str, Pod]] = {}  # by uid: two may have one name, in two namespaces
         self._session = session
@@ -78,24 +94,53 @@ class PodReflector:
         self._owner_of = owner_of
         self._label = label
         self._query = {"labelSelector": f"{MANAGED_BY_LABEL}={MANAGED_BY},{label}"}
-        self._version = ""
-        self._failures = 0
+
+    @property
+    def heard_at(self) -> float:
+        """Since when at least one of the watches has been silent."""
+        return min(place.heard_at for place in self._places)
 
     async def run(self) -> None:
         """List and watch until cancelled; no fault of the server or the network ends this."""
+        async with asyncio.TaskGroup() as group:
+            for place in self._places:
+                group.create_task(self._follow(place))
+
+    async def listed(self, namespace: str) -> None:
+        """Wait until the pods of a watched namespace are known."""
+        await next(place for place in self._places if place.namespace in ("", namespace)).listed.wait()
+
+    async def _follow(self, place: _Place) -> None:
         while True:
             try:
-                if not self._version:
-                    await self._list()
-                await self._watch()
+                if not place.version:
+                    await self._list(place)
+                await self._watch(place)
             except Expired:
-                self._version = ""
+                place.version = ""
             except (aiohttp.ClientError, TimeoutError, msgspec.MsgspecError, OSError) as error:
-                self._version = ""
-                self._failures += 1
-                pause = pause_after(self._failures)
-                _LOG.warning("the watch of pods broke (%s); listing again in %.1f s", told(error), pause)
-                await asyncio.sleep(pause)
+                place.version = ""
+                place.failures += 1
+                await asyncio.sleep(self._pause(place, error))
+
+    def _pause(self, place: _Place, error: Exception) -> float:
+        """Log what went wrong, and return the seconds until the next try."""
+        pause = pause_after(place.failures)
+        if not place.namespace:
+            _LOG.warning("the watch of pods broke (%s); listing again in %.1f s", told(error), pause)
+            return pause
+        if getattr(error, "status", 0) in (403, 404):  # the others go on, and the server is heard
+            place.heard_at = time.monotonic()
+            self._asked(place)
+            pause = min(pause, _REFUSED_SECONDS)
+        text = "the watch of pods in namespace %s broke (%s); listing again in %.1f s"
+        _LOG.warning(text, place.namespace, told(error), pause)
+        return pause
+
+    def _asked(self, place: _Place) -> None:
+        place.asked = True
+        if all(other.asked for other in self._places):
+            self.synced.set()
 
     # --- whose pods they are
 
@@ -174,13 +219,13 @@ class PodReflector:
 
     # --- what the cluster says
 
-    async def _list(self) -> None:
+    async def _list(self, place: _Place) -> None:
         seen: set[str] = set()
         params = {**self._query, "limit": str(_CHUNK)}
         version, token = "", ""
         while True:
             query = {**params, **({"continue": token} if token else {})}
-            async with self._session.get(_PODS.url, params=query) as answer:
+            async with self._session.get(place.path.url, params=query) as answer:
                 answer.raise_for_status()
                 page = msgspec.json.decode(await answer.read(), type=_PodList)
             for pod in page.items:
@@ -194,27 +239,30 @@ class PodReflector:
         kept += [item.making for item in owned]
         for pods in (*kept, *self._unclaimed.values()):
             for pod in filter(None, list(pods.values())):
+                if place.namespace not in ("", pod.metadata.namespace):
+                    continue
                 # One that is newer than the list was made after it; the watch will tell of it.
                 if pod.metadata.uid not in seen and _number(pod) <= int(version or 0):
                     self._look(msgspec.structs.replace(pod, gone=True), False)
-        self._version = version
-        self.heard_at = time.monotonic()
-        self.synced.set()
+        place.version = version
+        place.heard_at = time.monotonic()
+        place.listed.set()
+        self._asked(place)
 
-    async def _watch(self) -> None:
-        async with watching(self._session, _PODS, self._query, self._version) as answer:
+    async def _watch(self, place: _Place) -> None:
+        async with watching(self._session, place.path, self._query, place.version) as answer:
             answer.raise_for_status()
             async for line in lines(answer.content):
-                self._take(msgspec.json.decode(line, type=Event))
+                self._take(place, msgspec.json.decode(line, type=Event))
 
-    def _take(self, event: Event) -> None:
-        self.heard_at = time.monotonic()
-        self._failures = 0  # the line works; if it breaks again, that is a new trouble
+    def _take(self, place: _Place, event: Event) -> None:
+        place.heard_at = time.monotonic()
+        place.failures = 0  # the line works; if it breaks again, that is a new trouble
         if event.type == "ERROR":
             _LOG.info("the watch of pods ended: %s", bytes(event.object)[:300].decode(errors="replace"))
             raise Expired
         pod = msgspec.json.decode(event.object, type=Pod)
-        self._version = pod.metadata.resource_version or self._version
+        place.version = pod.metadata.resource_version or place.version
         if event.type == "DELETED":
             self._look(msgspec.structs.replace(pod, gone=True), False)
         elif event.type != "BOOKMARK":

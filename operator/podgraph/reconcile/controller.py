@@ -69,7 +69,9 @@ class Controller:
         self._clock = clock
         self._jobs: dict[str, JobState] = {}
         self._ended = EndedJobs(client, self.queue, clock)
-        self.pods = PodReflector(client.session, self.pod_changed, owner_of=self._owner_of)
+        self.pods = PodReflector(
+            client.session, self.pod_changed, owner_of=self._owner_of, namespaces=client.namespaces
+        )
         self.pods.on_unclaimed = self._unclaimed_pod
         self._care = PodCare(client, self.pods, self.queue, self.pod_changed, links)
         self.metrics = Metrics(lambda: len(self._jobs), self._waiting_pods, lambda: links.count)

@@ -60,7 +60,7 @@ class Evaluators:
             return self._known[key].spec.ref.owner if key in self._known else None
 
         self.queue = KeyedQueue()
-        self.pods = PodReflector(watcher.session, self._pod_changed, EVALUATOR_LABEL, owner_of)
+        self.pods = PodReflector(watcher.session, self._pod_changed, EVALUATOR_LABEL, owner_of, watcher.namespaces)
         self.default_image, self.runtime = default_image, names.runtime_config_map(bundle.digest)
         self._client, self._archive, self._clock = client, bundle.archive, clock
         self._logs = Logs(watcher, MOST_PODS)

@@ -19,6 +19,7 @@ from podgraph.cluster.client import ApiError
 from podgraph.definition.errors import DefinitionError
 from podgraph.server.api import api
 from podgraph.server.assets import Assets
+from podgraph.server.connections import Connection
 from podgraph.server.family import family
 from podgraph.server.log_api import log_api
 from podgraph.server.makers import makers
@@ -109,7 +110,9 @@ async def admit(request: Request) -> None:
 
 def served_with(app: FastAPI, **more: Any) -> uvicorn.Config:
     """Return how uvicorn serves the application: it logs no request, and believes nobody about who is asking."""
-    options: dict[str, Any] = {"log_level": "warning", "access_log": False, "proxy_headers": False, **more}
+    options: dict[str, Any] = {
+        "log_level": "warning", "access_log": False, "proxy_headers": False, "http": Connection, "ws": "none", **more
+    }  # fmt: skip
     return uvicorn.Config(app, server_header=False, **options)
 
 

@@ -16,7 +16,7 @@ from podgraph.planning.kept_logs import has_run
 from podgraph.server.kept import kept_log
 from podgraph.server.logs import attempts_of, own_words, why_none
 from podgraph.server.models import Name, Namespace, Problems
-from podgraph.server.visitors import SignedOut, visitor_of
+from podgraph.server.visitors import READ_ONLY, SignedOut, only_shows, visitor_of
 
 __all__ = ["log_api"]
 
@@ -57,6 +57,9 @@ async def run_log(
         storage = (job.get("status") or {}).get("storage") or {}
         if pod or record.get("takenFrom") or not (storage.get("logs") and record and has_run(record)):
             raise ApiError(404, "NoLog", why_none(job, step))
+        if only_shows(request):
+            text = f"the pod of step {step!r} is gone; its log in the Job's storage is read by a pod, and {READ_ONLY}"
+            raise ApiError(403, "ReadOnly", text)
         parts = kept_log(visitor.client, job, step, tail, request.is_disconnected)
         begin, source = "" if download else _FROM_STORAGE, "storage"
         first = await anext(parts, b"")

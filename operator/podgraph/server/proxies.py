@@ -30,13 +30,17 @@ _LEAST_SECRET = 16
 
 @dataclass(frozen=True)
 class ProxyRules:
-    """Which proxy is believed, and what. Of the groups that it names only those in `groups` count."""
+    """Which proxy is believed, and what. Of the groups that it names only those in `groups` count.
+
+    `users` are those who may come through it, anybody when it is empty; never a user of Kubernetes itself (`system:`).
+    """
 
     user_header: str
     groups_header: str = ""
     groups: Collection[str] = ()
     networks: Sequence[ipaddress.IPv4Network | ipaddress.IPv6Network] = ()
     secret: str = ""
+    users: Collection[str] = ()
 
     def __post_init__(self) -> None:
         """Raise DefinitionError for rules that would believe anybody."""
@@ -56,6 +60,8 @@ class ProxyRules:
             raise DefinitionError("InvalidProxy", f"the proxy's secret has less than {_LEAST_SECRET} characters")
         if wrong := [group for group in self.groups if group.startswith("system:")]:
             raise DefinitionError("InvalidProxy", f"the group {wrong[0]!r} is Kubernetes' own; a proxy cannot give it")
+        if wrong := [user for user in self.users if user.startswith("system:")]:
+            raise DefinitionError("InvalidProxy", f"the user {wrong[0]!r} is Kubernetes' own; a proxy cannot be it")
 
 
 class Proxy:
@@ -105,6 +111,8 @@ class Proxy:
         # A header that is there twice was there before the proxy put its own: whoever asked has made it up.
         if len(users) > 1 or not _USER.fullmatch(users[0]) or users[0].startswith("system:"):
             raise HTTPException(403, f"the header {rules.user_header} names no user who may come through a proxy")
+        if rules.users and users[0] not in rules.users:
+            raise HTTPException(403, f"user {users[0]!r} is not in ui.proxy.users, so may not come through the proxy")
         named = request.headers.getlist(rules.groups_header) if rules.groups_header else []
         if len(named) > 1:
             raise HTTPException(403, f"the header {rules.groups_header} is there more than once")

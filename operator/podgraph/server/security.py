@@ -7,6 +7,7 @@ with a host that we know.
 
 from __future__ import annotations
 
+import asyncio
 import re
 import secrets
 from collections.abc import Collection
@@ -22,6 +23,8 @@ LOCAL_HOSTS = ("localhost", "127.0.0.1", "[::1]")
 MOST_BODY = 2 * 1024 * 1024
 """Most bytes of a request's body: a Job with its code fits."""
 
+_BODY_SECONDS = 30.0
+_TOO_SLOW = f"the request's body did not come within {_BODY_SECONDS:.0f} s"
 _TOO_LARGE = f"the request is too large; at most {MOST_BODY:,} bytes are taken"
 _HOST = re.compile(r"(\[[0-9a-fA-F:]+\]|[A-Za-z0-9.-]+)(:\d+)?")
 _POLICY = (
@@ -39,7 +42,7 @@ _HEADERS = {
 
 
 class Guard:
-    """Refuses unknown hosts, requests from other sites and large bodies, and adds the security headers to each answer.
+    """Refuses unknown hosts, requests from other sites, large and slow bodies; adds the security headers.
 
     `hosts` are the names by which the server may be spoken to; the port does not matter. `/healthz` takes any.
     """
@@ -54,11 +57,17 @@ class Guard:
             await self._app(scope, receive, send)
             return
         nonce = scope.setdefault("state", {})["nonce"] = secrets.token_urlsafe(16)
-        headers, read = Headers(scope=scope), 0
+        headers, read, whole = Headers(scope=scope), 0, False
+        until = asyncio.get_running_loop().time() + _BODY_SECONDS
 
         async def bounded() -> Message:
-            nonlocal read
-            message = await receive()
+            nonlocal read, whole
+            try:
+                async with asyncio.timeout_at(None if whole else until):
+                    message = await receive()
+            except TimeoutError:
+                raise HTTPException(408, _TOO_SLOW, {"Connection": "close"}) from None
+            whole = not message.get("more_body", False)
             read += len(message.get("body", b""))
             if read > MOST_BODY:
                 raise HTTPException(413, _TOO_LARGE)

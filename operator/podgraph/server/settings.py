@@ -20,7 +20,7 @@ def auth_of(settings: Mapping[str, str], acting: Acting) -> Auth:
     """Return what `PODGRAPH_UI_AUTH` and, for a proxy, `PODGRAPH_UI_PROXY_*` say. Raises DefinitionError."""
     mode = settings.get("PODGRAPH_UI_AUTH") or "none"
     if mode == "none":
-        return Own()
+        return Own(read_only=settings.get("PODGRAPH_UI_READ_ONLY") == "true")
     if mode == "token":
         return Sessions(acting)
     if mode != "proxy":
@@ -34,7 +34,7 @@ def auth_of(settings: Mapping[str, str], acting: Acting) -> Auth:
             raise DefinitionError("InvalidProxy", f"the proxy's address {text!r} is none: {error}") from None
     rules = ProxyRules(
         told["USER_HEADER"], told["GROUPS_HEADER"], words(settings.get("PODGRAPH_UI_PROXY_GROUPS", "")), networks,
-        told["SECRET"].strip(),
+        told["SECRET"].strip(), words(settings.get("PODGRAPH_UI_PROXY_USERS", "")),
     )  # fmt: skip
     return Proxy(acting, rules)
 

@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
-from fastapi import Request
+from fastapi import HTTPException, Request
 
 from podgraph.cluster.client import ApiError
 from podgraph.cluster.page import PageClient
@@ -16,10 +16,13 @@ from podgraph.cluster.resources import Key, ResourceReflector
 if TYPE_CHECKING:
     from podgraph.server.state import State
 
-__all__ = ["Auth", "Own", "SignedOut", "Visitor", "ends", "visitor_of"]
+__all__ = ["Auth", "Own", "READ_ONLY", "SignedOut", "Visitor", "ends", "only_shows", "visitor_of"]
 
 _YES_HOLDS_SECONDS, _NO_HOLDS_SECONDS = 20.0, 60.0
 _ASKED_AT_ONCE = 10
+
+READ_ONLY = "this page only shows; with the chart's value ui.readOnly: false it can also launch, cancel and delete"
+_READS = ("/api/source", "/api/check")  # which are posted, as what they ask about is long
 
 T = TypeVar("T", bound=Any)
 
@@ -98,17 +101,28 @@ class Auth(Protocol):
 
 
 class Own:
-    """All visitors have the rights of whoever started the server."""
+    """All visitors have the rights of whoever started the server; with `read_only` they only look."""
 
     mode = "none"
 
-    def visitor(self, _: Request, state: State) -> Visitor:
-        """Return that one."""
+    def __init__(self, read_only: bool = False) -> None:
+        self.read_only = read_only
+
+    def visitor(self, request: Request, state: State) -> Visitor:
+        """Return that one. Raises HTTPException for a write where people only look."""
+        if self.read_only and request.method not in ("GET", "HEAD") and request.url.path not in _READS:
+            raise HTTPException(403, READ_ONLY)
         return state.own
 
     def refused(self, _: Request) -> bool:
         """Return False: the credentials are the server's own."""
         return False
+
+
+def only_shows(request: Request) -> bool:
+    """Whether nothing may be made for whom a request is from, not even a pod that reads."""
+    auth = request.app.state.podgraph.auth
+    return isinstance(auth, Own) and auth.read_only
 
 
 def ends(request: Request, error: ApiError) -> bool:

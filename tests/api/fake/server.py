@@ -57,7 +57,8 @@ class Target(NamedTuple):
 class ApiServer:
     """Handles requests. With `watch_gone`, a too old watch gets HTTP 410 instead of an ERROR event.
 
-    `refuse_pod` is an admission policy: it answers why a pod is forbidden, or nothing.
+    `refuse_pod` is an admission policy: it answers why a pod is forbidden, or nothing. `may` is RBAC: it answers
+    whether a verb is allowed on (group, resource, namespace, name); what it denies is also kept in `denied`.
     """
 
     def __init__(self, registry: Registry, watches: Watches, faults: Faults, logs: Logs) -> None:
@@ -67,6 +68,8 @@ class ApiServer:
         self.requests: list[Request] = []
         self.watch_gone = False
         self.refuse_pod: Callable[[Obj], str] | None = None
+        self.may: Callable[[str, str, str, str, str], bool] | None = None
+        self.denied: list[str] = []
         self._resources = {(r.prefix, r.plural): r for r in self.store.tables}
 
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
@@ -131,6 +134,7 @@ class ApiServer:
         target = self.target(request.path)
         if target is not None:
             self.people.check(request, request.method.lower(), target.resource.qualified, target.namespace)
+            self._authorize(request, target, watch)
         if target is None:
             document = discover(list(self.store.tables), request.path)
             if document is None or request.method != "GET":
@@ -149,6 +153,19 @@ class ApiServer:
             self._version(request)
             return self._json(view(entry))
         return self._write(request, record, target)
+
+    def _authorize(self, request: web.BaseRequest, target: Target, watch: bool) -> None:
+        if self.may is None:
+            return
+        verbs = {"POST": "create", "PUT": "update", "PATCH": "patch", "GET": "get", "DELETE": "delete"}
+        verb = verbs[request.method]
+        if not target.name:
+            verb = {"get": "watch" if watch else "list", "delete": "deletecollection"}.get(verb, verb)
+        plural = f"{target.resource.plural}/{target.subresource}" if target.subresource else target.resource.plural
+        if not self.may(verb, target.resource.group, plural, target.namespace, target.name):
+            where = f'in the namespace "{target.namespace}"' if target.namespace else "at the cluster scope"
+            self.denied.append(f"{verb} {plural} {where}")
+            raise ApiError(403, f'{plural} is forbidden: cannot {verb} resource "{plural}" {where}')
 
     def _same(self, target: Target, before: Entry) -> Obj | None:
         now = self.store.get(target.resource, target.key)

@@ -136,6 +136,33 @@ async def test_a_name_is_asked_at_the_address_that_was_checked(site: Site, monke
     assert message.startswith("rebound.example is 127.0.0.1, which is no public address")
 
 
+async def test_each_connection_goes_to_an_address_that_was_checked(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Rebinding between two requests, by a redirect of a server to itself; and an answer with both kinds."""
+    answers = [["127.0.0.1"], ["169.254.169.254"], ["10.0.0.1", "127.0.0.1"]]
+    connected: list[str] = []
+
+    async def resolve(self: Any, host: str, port: int = 0, family: Any = None) -> list[dict[str, Any]]:
+        found = answers.pop(0)
+        return [{"hostname": host, "host": item, "port": port, "family": 2, "proto": 0, "flags": 4} for item in found]
+
+    begin = asyncio.get_running_loop().sock_connect
+
+    async def connect(socket: Any, address: Any) -> None:
+        connected.append(address[0])
+        await begin(socket, address)
+
+    monkeypatch.setattr("aiohttp.ThreadedResolver.resolve", resolve)
+    monkeypatch.setattr(asyncio.get_running_loop(), "sock_connect", connect)
+    monkeypatch.setattr("aiohttp.connector._DNSCacheTable.expired", lambda *_: True)  # as after its ten seconds
+    url = site.url("to/?where=/y", "rebound.example")
+    reason, message = await refused(policy(url), url)
+    assert (reason, "rebound.example is 169.254.169.254" in message) == ("NotAllowed", True)
+    async with Fetcher(policy(url)) as fetcher:
+        assert (await fetcher.fetch(site.url("y", "rebound.example"), {})).body == b"this is y"
+    assert set(connected) == {"127.0.0.1"}
+    assert len(connected) == 2
+
+
 async def test_a_proxy_of_the_environment_is_not_used(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
     async with Fetcher(policy(site.url())) as fetcher:
