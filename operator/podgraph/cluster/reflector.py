@@ -187,16 +187,20 @@ class PodReflector:
             version, token = page.metadata.resource_version, page.metadata.continue_
             if not token:
                 break
-        owned = self._owned.values()
-        kept = [*(item.pods for item in owned), *(item.making for item in owned), *self._unclaimed.values()]
-        for pods in kept:
-            for pod in filter(None, list(pods.values())):
-                # One that is newer than the list was made after it; the watch will tell of it.
-                if pod.metadata.uid not in seen and _number(pod) <= int(version or 0):
-                    self._look(msgspec.structs.replace(pod, gone=True), False)
+        for pod in self._all():
+            # One that is newer than the list was made after it; the watch will tell of it.
+            if pod.metadata.uid not in seen and _number(pod) <= int(version or 0):
+                self._look(msgspec.structs.replace(pod, gone=True), False)
         self._version = version
         self.heard_at = time.monotonic()
         self.synced.set()
+
+    def _all(self) -> list[Pod]:
+        found = [pod for pods in self._unclaimed.values() for pod in pods.values()]
+        for owned in self._owned.values():
+            found += owned.pods.values()
+            found += filter(None, owned.making.values())
+        return found
 
     async def _watch(self) -> None:
         async with watching(self._session, "/api/v1/pods", self._query, self._version) as answer:
