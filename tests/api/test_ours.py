@@ -211,7 +211,7 @@ async def test_of_pods_deleted_together_strangers_are_left(drive: Driver) -> Non
 
 
 async def test_a_canceled_job_deletes_only_what_it_made(drive: Driver) -> None:
-    """The create's answer is lost, so its uid is not known; somebody has taken the name of another step's pod."""
+    """Its resolve pod went while the operator was away, and a pod of somebody else has the name."""
     drive.fake.collector.paused = True
     drive.apply(code={"source": PLAIN})
     pod = await drive.pod_of("")

@@ -10,6 +10,7 @@ import pytest
 
 from api.driving import IMAGE, Driver, PythonPods, assignment_of, condition, driving, op_of
 from api.fake import AutoKubelet
+from api.strangers import claimed
 from podgraph.planning.names import STORAGE_FINALIZER, clean_pod
 from podgraph.planning.storage import Storage
 
@@ -160,6 +161,22 @@ async def test_a_job_deleted_while_a_step_runs_leaves_nothing(drive: Driver, tmp
     async with AutoKubelet(drive.fake, play):
         await deleted(drive)
     assert files(tmp_path) == []
+
+
+async def test_to_delete_what_a_job_stored_no_pod_of_others_is_deleted(drive: Driver, tmp_path: Path) -> None:
+    play = PythonPods(drive.fake, CODE)
+    make_claim(drive)
+    job = drive.apply(code={"source": CODE}, storage=on_claim(tmp_path))
+    async with AutoKubelet(drive.fake, play, select=lambda pod: pod["metadata"]["name"] != "stranger"):
+        await drive.step("make", "Succeeded")
+        drive.fake.create(claimed(job["metadata"]["uid"], "stranger", op="make"))
+        drive.fake.run_pod("default", "stranger")
+        await deleted(drive)
+    assert files(tmp_path) == []
+    assert [pod["metadata"]["name"] for pod in drive.fake.objects("pods")] == ["stranger"]
+    deletes = drive.fake.calls("DELETE", "/pods/")
+    assert deletes
+    assert all(request.body["preconditions"]["uid"] for request in deletes)
 
 
 @pytest.mark.parametrize("when", ["running", "deleting"])

@@ -14,7 +14,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 
 import aiohttp
 import msgspec
@@ -234,20 +234,23 @@ class PodReflector:
             version, token = page.metadata.resource_version, page.metadata.continue_
             if not token:
                 break
-        owned = self._owned.values()
-        kept: list[Mapping[str, Pod | None]] = [item.pods for item in owned]
-        kept += [item.making for item in owned]
-        for pods in (*kept, *self._unclaimed.values()):
-            for pod in filter(None, list(pods.values())):
-                if place.namespace not in ("", pod.metadata.namespace):
-                    continue
-                # One that is newer than the list was made after it; the watch will tell of it.
-                if pod.metadata.uid not in seen and _number(pod) <= int(version or 0):
-                    self._look(msgspec.structs.replace(pod, gone=True), False)
+        for pod in self._all():
+            if place.namespace not in ("", pod.metadata.namespace):
+                continue
+            # One that is newer than the list was made after it; the watch will tell of it.
+            if pod.metadata.uid not in seen and _number(pod) <= int(version or 0):
+                self._look(msgspec.structs.replace(pod, gone=True), False)
         place.version = version
         place.heard_at = time.monotonic()
         place.listed.set()
         self._asked(place)
+
+    def _all(self) -> list[Pod]:
+        found = [pod for pods in self._unclaimed.values() for pod in pods.values()]
+        for owned in self._owned.values():
+            found += owned.pods.values()
+            found += filter(None, owned.making.values())
+        return found
 
     async def _watch(self, place: _Place) -> None:
         async with watching(self._session, place.path, self._query, place.version) as answer:

@@ -29,7 +29,7 @@ class Watched:
 
     def tell(self, kind: str, *pods: Pod) -> None:
         for item in pods:
-            self.view._take(Event(kind, msgspec.Raw(msgspec.json.encode(item))))
+            self.view._take(self.view._places[0], Event(kind, msgspec.Raw(msgspec.json.encode(item))))
 
     def uids(self) -> dict[str, str]:
         return {name: item.metadata.uid for name, item in self.view.of("u1").items()}

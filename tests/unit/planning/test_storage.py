@@ -8,6 +8,7 @@ import pytest
 
 from podgraph.definition.errors import DefinitionError
 from podgraph.planning.manifests import JobRef
+from podgraph.planning.names import JOB_UID_LABEL
 from podgraph.planning.storage import Storage, clean_pod, default_storage, needs_cleaning, read_storage
 from podgraph.runtime.protocol import Assignment
 
@@ -41,6 +42,7 @@ def test_the_operators_own_setting() -> None:
 
 def test_the_pod_that_cleans_outlives_the_collector_and_holds_no_code() -> None:
     pod = clean_pod(JOB, "mine:1", Storage("file:///x", claim="c"), "runtime")
+    assert JOB_UID_LABEL not in pod["metadata"]["labels"]  # else it would be one of the Job's that has no owner
     assert "ownerReferences" not in pod["metadata"]
     assert pod["spec"]["activeDeadlineSeconds"] == 300
     [text] = pod["metadata"]["annotations"].values()

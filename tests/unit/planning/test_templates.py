@@ -109,7 +109,7 @@ def test_all_that_people_need() -> None:
         for key in wish["spec"].keys() - {"containers", "volumes", "securityContext"}:
             assert spec[key] == wish["spec"][key]
         assert pod["metadata"]["labels"]["team"] == "data"
-        assert pod["metadata"]["labels"][names.JOB_UID_LABEL] == "u1"
+        assert pod["metadata"]["labels"][names.JOB_LABEL] == JOB.name
         assert pod["metadata"]["annotations"]["a/b"] == "c"
         assert [v["name"] for v in spec["volumes"]] == ["podgraph", "scratch", "storage"]
         [container] = spec["containers"]
