@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Optional
+from typing import Any
 
 from podgraph.run_config.patterns import InvalidPattern, Search, compiled
 
@@ -51,7 +51,7 @@ class Budget:
         self.hints -= 1
         return self.hints >= 0
 
-    def search(self, pattern: str, text: str) -> Optional[bool]:
+    def search(self, pattern: str, text: str) -> bool | None:
         """Return whether a pattern is found in a text, None when nobody can say that here. Raises InvalidPattern."""
         found = self._searches.get(pattern)
         if found is None:

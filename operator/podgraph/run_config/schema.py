@@ -14,8 +14,8 @@ from typing import Any
 from podgraph.definition.errors import DefinitionError
 from podgraph.definition.graph import Graph, Input, Op
 from podgraph.flow import is_connected
-from podgraph.run_config.execution import EXECUTION_SCHEMA
 from podgraph.run_config.budget import Budget, is_deeper
+from podgraph.run_config.execution import EXECUTION_SCHEMA
 from podgraph.run_config.pods import POD_SCHEMA
 from podgraph.run_config.validate import problems
 
