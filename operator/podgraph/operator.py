@@ -14,6 +14,7 @@ import gc
 import logging
 import os
 import platform
+import sys
 import time
 from collections.abc import AsyncIterator, Coroutine
 from typing import Any, cast
@@ -41,6 +42,10 @@ __all__ = ["main", "operate"]
 _LOG = logging.getLogger(__name__)
 DEFAULT_STEP_IMAGE = "python:3.13-slim"
 _DEAF_SECONDS = 150.0
+
+
+_LEVELS = 30_000
+"""The API server takes objects of up to 10,000 levels, and one that kopf could not read would end the operator."""
 
 
 class _NoDiff(kopf.DiffBaseStorage):
@@ -125,6 +130,7 @@ async def operate(
 
     `port` serves /healthz, /readyz and /metrics; `policy` is for http sensors; `link` is "HOST:PORT" as pods reach it.
     """
+    sys.setrecursionlimit(max(sys.getrecursionlimit(), _LEVELS))
     registry = kopf.OperatorRegistry()
     found = info or login()
 
