@@ -70,3 +70,12 @@ def test_a_bomb_is_inflated_no_further_than_its_bound() -> None:
     packed = base64.b64encode(zlib.compress(b"0" * (MAX_GRAPH + 1), 9)).decode()
     with bounded(), pytest.raises(DefinitionError, match="unpacks to more than"):
         inflate(packed)
+
+
+@pytest.mark.parametrize("count", [20_000, 300_000])
+def test_a_graph_of_very_many_parts_is_refused_fast(count: int) -> None:
+    ops = ",".join(f'{{"name":"o{at}"}}' for at in range(count))
+    source = ",".join(['["o0","result"]'] * count)
+    for text in (ops, f'{{"name":"o0"}},{{"name":"a","inputs":[{{"name":"x","fan_in":true,"sources":[{source}]}}]}}'):
+        with bounded(DefinitionError):
+            unpack(deflate(f'{{"name":"j","ops":[{text}]}}'))
