@@ -1,4 +1,4 @@
-.PHONY: help setup web types screenshots pictures up down images chart install demo lint test-fast test bench
+.PHONY: help setup web types screenshots pictures up down images chart install demo lint test-fast test fuzz bench
 .DEFAULT_GOAL := help
 SHELL := /bin/bash
 NODE := PYTHONPATH=tests PYTHONDONTWRITEBYTECODE=1 python3 -m cluster.node
@@ -75,6 +75,9 @@ test: lint $(if $(OWN),demo) ## The demo and all tests, on a real cluster (its o
 	@$(WITHOUT_CLUSTER)
 	@$(BIN)/pytest -m "browser and not cluster" tests
 	@$(BIN)/pytest -m cluster tests
+
+fuzz: setup ## Try many made-up inputs, other ones each time (PODGRAPH_FUZZ=10000: examples of each test)
+	@PODGRAPH_FUZZ=$${PODGRAPH_FUZZ:-10000} $(BIN)/pytest -q -n auto --dist worksteal tests/fuzz
 
 # All parts of the bench but `local` and `page` need a cluster.
 bench: setup $(if $(and $(OWN),$(filter-out local page,$(or $(ONLY),all))),up images) ## Measure beside peers, write .bench/ (BENCH=quick: 5 minutes; ONLY="gap jobs")

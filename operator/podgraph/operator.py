@@ -16,6 +16,7 @@ import logging
 import os
 import platform
 import re
+import sys
 from collections.abc import AsyncIterator, Coroutine, Sequence
 from typing import Any, cast
 
@@ -42,6 +43,10 @@ __all__ = ["main", "operate", "read_namespaces"]
 _LOG = logging.getLogger(__name__)
 DEFAULT_STEP_IMAGE = "python:3.13-slim"
 _NAMESPACE = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
+
+
+_LEVELS = 30_000
+"""The API server takes objects of up to 10,000 levels, and one that kopf could not read would end the operator."""
 
 
 class _NoDiff(kopf.DiffBaseStorage):
@@ -130,6 +135,7 @@ async def operate(
     `port` serves /healthz, /readyz and /metrics; `policy` is for http sensors; `link` is "HOST:PORT" as pods reach it.
     With `namespaces` it works in these alone and asks for nothing that a Role in each does not grant.
     """
+    sys.setrecursionlimit(max(sys.getrecursionlimit(), _LEVELS))
     found = info or login()
     async with controlling(found, image, stop, storage, link, namespaces) as controller, connect(found) as watching:
         watcher = Client(watching, namespaces=namespaces)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 import aiohttp
@@ -89,7 +89,7 @@ class Client:
         """Let the API server do all that creating a pod takes but for the creation. Unknown fields are errors too."""
         meta = manifest["metadata"]
         path, query = core(meta["namespace"], "pods"), {"dryRun": "All", "fieldValidation": "Strict"}
-        async with self._creating.turn(meta["ownerReferences"][0]["uid"]):
+        async with self._creating.turn(meta["ownerReferences"][0]["uid"], meta["namespace"]):
             await self._request("POST", path, manifest, query=query, window=self._creating)
 
     async def create(self, plural: str, manifest: dict[str, Any], any_content: bool = False) -> bytes:
@@ -102,7 +102,7 @@ class Client:
         meta = manifest["metadata"]
         path = core(meta["namespace"], plural)
         own = {owner["uid"] for owner in meta.get("ownerReferences", ())}
-        async with self._creating.turn(next(iter(own), "")):
+        async with self._creating.turn(next(iter(own), ""), meta["namespace"]):
             try:
                 return await self._request("POST", path, manifest, window=self._creating)
             except ApiError as error:
@@ -209,14 +209,16 @@ class Client:
         return answer.decode(errors="replace").splitlines()
 
     async def step_log(
-        self, namespace: str, name: str, mark: str, follow: bool = False, since: str = "", tail: int = 0
-    ) -> AsyncIterator[list[str]]:
+        self, namespace: str, name: str, mark: str, follow: bool = False, since: str = "", tail: int = 0,
+        pace: Callable[[int, int], Awaitable[None]] | None = None,
+    ) -> AsyncIterator[list[str]]:  # fmt: skip
         """Yield the lines with `mark` of a pod's step, as they come, each behind its time; raises ApiError.
 
         `name` is that of the pod, or `pod/container` where the step's container is not the usual one.
         With `follow` it goes on until the container has ended. `since` is the time of a line from which to begin,
         `tail` how many of those that are there count, 0 for all. Not more than a part of a line is ever held, however
-        much there is to read.
+        much there is to read. `pace` is waited for with each part: it is told the bytes of it and of its lines with
+        `mark`, and may hold back who writes faster than is good for others.
         """
         pod, _, container = name.partition("/")
         path = core(namespace, "pods", pod, "log")
@@ -232,8 +234,11 @@ class Client:
                     raise _error(answer.status, await answer.read())
                 async for part in answer.content.iter_any():
                     *lines, rest = (rest + part).split(b"\n")
-                    if found := [line.decode(errors="replace") for line in lines if wanted in line]:
-                        yield found
+                    marked = [line for line in lines if wanted in line]
+                    if marked:
+                        yield [line.decode(errors="replace") for line in marked]
+                    if pace is not None:
+                        await pace(len(part), sum(map(len, marked)))
                     if len(rest) > _LOG_LINE:  # a report at the end of such a line is then found by its mark alone
                         rest = rest[-_LOG_LINE // 2 :]
                 if wanted in rest:

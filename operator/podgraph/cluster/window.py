@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections import deque
 from collections.abc import AsyncIterator
+
+from podgraph.cluster.turns import Turns
 
 __all__ = ["MOST", "Window"]
 
@@ -16,25 +17,26 @@ _FIRST, MOST = 30.0, 60
 class Window:
     """A bound that grows by one for each round of requests that went well and is halved when the server is busy.
 
-    Who waits is let in by turns of the keys, so that one Job with thousands of pods to make holds up no other. While
-    the server asks for a pause nobody is let in.
+    Who waits is let in by turns, first of the namespaces and then of the Jobs in each, so that neither a Job with
+    thousands of pods to make nor a namespace with thousands of Jobs holds up another. While the server asks for a pause
+    nobody is let in.
     """
 
     def __init__(self, first: float = _FIRST, most: float = MOST) -> None:
         self.size = first
         self._most = most
         self._under_way = 0
-        self._waiting: dict[str, deque[asyncio.Future[None]]] = {}
+        self._waiting = Turns[asyncio.Future[None]]()
         self._open_at = 0.0
         self._lowered_at = float("-inf")
 
     @contextlib.asynccontextmanager
-    async def turn(self, key: str) -> AsyncIterator[None]:
-        """Wait for a turn and have it for as long as the block runs."""
+    async def turn(self, key: str, namespace: str = "") -> AsyncIterator[None]:
+        """Wait for a turn of the Job `key` and have it for as long as the block runs."""
         loop = asyncio.get_running_loop()
         if self._waiting or not self._has_room():
             future: asyncio.Future[None] = loop.create_future()
-            self._waiting.setdefault(key, deque()).append(future)
+            self._waiting.add(namespace, key, future)
             try:
                 await future
             except asyncio.CancelledError:
@@ -79,11 +81,7 @@ class Window:
 
     def _let_in(self) -> None:
         while self._waiting and self._has_room():
-            key = next(iter(self._waiting))
-            line = self._waiting.pop(key)
-            future = line.popleft()
-            if line:
-                self._waiting[key] = line  # behind all others
+            future = self._waiting.pop()
             if not future.done():
                 self._under_way += 1
                 future.set_result(None)

@@ -25,6 +25,7 @@ __all__ = ["Graph", "Input", "Op", "Output", "OutputRef", "check_name", "check_n
 _OP_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*(\.[A-Za-z_][A-Za-z0-9_-]*)*")
 _NODE_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*")
 _VALUE_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_MOST_PARTS = 200_000
 _POD_NAME = re.compile(r"[A-Za-z0-9_-]+")
 _MAX_OP_NAME, _MAX_VALUE_NAME = 128, 63
 
@@ -244,6 +245,7 @@ class Graph:
         """
         try:
             data = json.loads(text)
+            _check_size(_is(list, data["ops"]))
             name, ops = _is(str, data["name"]), [_op_from_dict(item) for item in _is(list, data["ops"])]
             resources, tags = _texts(data.get("resources", {})), _texts(data.get("tags", {}))
             run_config = _is(str, data.get("run_config", ""))
@@ -351,6 +353,19 @@ def _is_unicode(text: str) -> bool:
     except UnicodeEncodeError:
         return False
     return True
+
+
+def _check_size(ops: list[Any]) -> None:
+    """Refuse what would take long to read: a text of any size comes from a pod that runs code of users."""
+    parts = len(ops)
+    for op in ops[:_MOST_PARTS]:
+        inputs = op.get("inputs", ())
+        parts += sum(len(op.get(key, ())) for key in ("inputs", "outputs", "after", "resources", "tags"))
+        parts += sum(len(item.get("sources", ())) for item in inputs)
+    if parts > _MOST_PARTS:
+        raise DefinitionError(
+            "TooManyOps", f"the graph has {parts:,} ops, inputs, outputs and sources; at most {_MOST_PARTS:,} fit"
+        )
 
 
 def _shown(name: str) -> str:

@@ -16,6 +16,7 @@ from podgraph.planning.admission import Admission
 from podgraph.planning.execution import ExecutionSpec
 from podgraph.planning.executor import Pods
 from podgraph.planning.gates import GATED
+from podgraph.planning.lines import KeptLines, script_lines
 from podgraph.planning.making import PodMaker
 from podgraph.planning.observe import Phase, Seen, is_alive, lingers, observe
 from podgraph.planning.outcome import Outcome, container_outcome, if_room, micro, python_outcome
@@ -64,7 +65,7 @@ class Attempts:
         self._followed: set[str] = set()
         self._told: dict[str, str] = {}  # results by pod that came by its link or log
         self.exits: dict[str, float] = {}  # pods that have told their result, and until when they may exit
-        self._lines: dict[str, list[str]] = {}  # of script ops, until all are there
+        self._lines: dict[str, KeptLines] = {}  # of script ops, until all are there
         self._warned: set[str] = set()
         self._waiting = WaitingPods(steps, maker, spec)
         self._waiting.find(pods or {})
@@ -134,18 +135,20 @@ class Attempts:
         """Start no pods ahead for a while, as there is no room for those that would run; return whether any waits."""
         return self._waiting.pause(now)
 
-    def take_lines(self, pod_name: str, lines: Iterable[str], whole: bool = False) -> None:
-        """Take in lines of the log of a step's pod, `whole` or not: its record may be among them."""
+    def take_lines(self, pod_name: str, lines: Iterable[str], whole: bool = False) -> bool:
+        """Take in lines of the log of a step's pod, `whole` or not; return whether its record is among them."""
+        text = None
         step = self._step_of.get(pod_name)
         if step is not None and self._pod_of[step] == pod_name:
             nonce = self._maker.nonce_of(step, self.steps.records[step].attempt)
             if step in self._maker.containers:
-                self._lines.setdefault(pod_name, []).extend(lines)
-                text = ended_in(self._lines[pod_name], nonce)
+                kept = self._lines.setdefault(pod_name, script_lines(nonce))
+                text = ended_in(kept.lines, nonce) if kept.take(lines) else None
             else:
                 text = record_text_in(lines, nonce)
             if text is not None:
                 self._told[pod_name] = text
+        return text is not None
 
     def stop(self, stop: Stop, pods: Pods, now: float, actions: Actions) -> None:
         """End all that is not at its end: steps without a pod at once, the others when their pod has gone."""

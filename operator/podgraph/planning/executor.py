@@ -71,8 +71,11 @@ class StepExecutor(Protocol):
     def pause_ahead(self, now: float) -> bool:
         """Prestart no pods for a while; return whether any waits and has to go."""
 
-    def take_lines(self, pod_name: str, lines: Iterable[str], whole: bool = False) -> None:
-        """Take in lines of a log; `whole` says that the pod has ended and no others come."""
+    def take_lines(self, pod_name: str, lines: Iterable[str], whole: bool = False) -> bool:
+        """Take in lines of a log and return whether they are news.
+
+        `whole` says that the pod has ended and no others come.
+        """
 
     def created(self, pod_name: str, uid: str) -> None:
         """Take in that a pod exists."""

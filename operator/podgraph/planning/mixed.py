@@ -57,15 +57,16 @@ class Mixed(Attempts):
         """Whether no step can change any more, and all shared pods have ended."""
         return super().done and not any(pod.under_way for pod in self._pods.values())
 
-    def take_lines(self, pod_name: str, lines: Iterable[str], whole: bool = False) -> None:
+    def take_lines(self, pod_name: str, lines: Iterable[str], whole: bool = False) -> bool:
         """Take in lines of the log of `pod` or `pod/container`; `whole`: there are no others, as the pod has ended."""
         called, _, container = pod_name.partition("/")
         pod = self._pod_called.get(called)
         if pod is None:
-            super().take_lines(pod_name, lines, whole)
-        elif pod.pod_name == called:
-            pod.take_lines(container, lines, whole)
-            self._with_news[pod.name] = pod
+            return super().take_lines(pod_name, lines, whole)
+        if pod.pod_name != called or not pod.take_lines(container, lines, whole):
+            return False
+        self._with_news[pod.name] = pod
+        return True
 
     def take_in(self, changed: Iterable[str], pods: Pods, now: float, actions: Actions) -> None:
         """Look at the pods that changed or said something, and at all whose time has come."""

@@ -11,6 +11,7 @@ from podgraph.definition.errors import DefinitionError
 from podgraph.planning.actions import Actions, Event
 from podgraph.planning.execution import ExecutionSpec
 from podgraph.planning.first_pod import STAY_SECONDS, end_resolve_pod, is_staying
+from podgraph.planning.lines import KeptLines, graph_lines
 from podgraph.planning.making import PodMaker
 from podgraph.planning.names import OP_LABEL
 from podgraph.planning.observe import Phase, Seen, lingers, observe
@@ -48,7 +49,7 @@ class Resolver:
         self.copied = False
         self._stay = STAY_SECONDS if stays else 0
         self._told: Record | None = None  # by the pod's log, or its link
-        self._lines: list[str] = []
+        self._lines: KeptLines | None = None
         self._followed = self._unheard = False
         self._maker = maker
         self._conditions = conditions
@@ -98,19 +99,23 @@ class Resolver:
         pod = pods.get(self.pod_name)
         return self._told or (self._record(observe(pod)) if pod is not None else None)
 
-    def take_lines(self, lines: Iterable[str]) -> None:
-        """Take in lines of the pod's log: the graph may be among them.
+    def take_lines(self, lines: Iterable[str]) -> bool:
+        """Take in lines of the pod's log; return whether the graph is among them.
 
         What went wrong is read when the pod has ended.
         """
         lines = list(lines)
-        self._lines += lines
-        text = record_text_in(lines, self._maker.nonce_of("", max(self._attempt, 1)))
+        nonce = self._maker.nonce_of("", max(self._attempt, 1))
+        self._lines = self._lines or graph_lines(nonce)
+        self._lines.take(lines)
+        text = record_text_in(lines, nonce)
         if text is not None and (record := Record.from_text(text)).outcome == "Succeeded":
             if not record.graph:
                 with contextlib.suppress(DefinitionError):  # only the last lines of a log are followed
-                    record = replace(record, graph=from_log(record, self._lines))
-            self._told, self._lines = record, []
+                    record = replace(record, graph=from_log(record, self._lines.lines))
+            self._told, self._lines = record, None
+            return True
+        return False
 
     def not_heard(self) -> None:
         """Say that the pod's log cannot be followed: it is not to wait, as its status tells the graph at its end."""
@@ -159,7 +164,7 @@ class Resolver:
         chance = chance_of(self._maker.ref.uid, "", self._attempt)
         self._due = now + seconds_after_loss(self._attempt - 1, chance)
         self._attempt += 1
-        self._told, self._lines = None, []
+        self._told, self._lines = None, None
         self._leave(actions)
         self._life = self._new_life()
         actions.look_again(self._due)

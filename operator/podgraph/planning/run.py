@@ -186,12 +186,14 @@ class Run:
         """Give the packed graph that `read_log` asked for."""
         self._told = packed
 
-    def take_lines(self, pod_name: str, lines: Iterable[str], whole: bool = False) -> None:
-        """Give lines of a log that was asked for; `whole` says that the pod has ended and there are no others."""
+    def take_lines(self, pod_name: str, lines: Iterable[str], whole: bool = False) -> bool:
+        """Give lines of a log that was asked for, `whole` when the pod has ended and there are no others.
+
+        Returns whether they are news, so that another pass is worth it.
+        """
         if self._executor is not None:
-            self._executor.take_lines(pod_name, lines, whole)
-        elif pod_name == self._resolver.pod_name:
-            self._resolver.take_lines(lines)
+            return self._executor.take_lines(pod_name, lines, whole)
+        return pod_name == self._resolver.pod_name and self._resolver.take_lines(lines)
 
     def not_heard(self, pod_name: str) -> None:
         """Say that a log that was to be followed is not: there are too many, or it cannot be read."""

@@ -87,7 +87,7 @@ class SharedPod(ABC):
         """Begin these steps, as all that they wait for is there, if the pod is; return whether any are left."""
 
     @abstractmethod
-    def take_lines(self, container: str, lines: Iterable[str], whole: bool) -> None:
+    def take_lines(self, container: str, lines: Iterable[str], whole: bool) -> bool:
         """Take in lines of a log, "" for that of the only container; `whole`: the pod has ended and no others come."""
 
     @abstractmethod

@@ -15,6 +15,7 @@ from podgraph.flow import TERMINAL
 from podgraph.planning.actions import Actions, Assign
 from podgraph.planning.executor import Pods
 from podgraph.planning.joining import inputs_key
+from podgraph.planning.lines import KeptLines, script_lines
 from podgraph.planning.manifests import Manifest
 from podgraph.planning.names import step_container
 from podgraph.planning.observe import Phase, Seen, observe, observe_all
@@ -43,7 +44,7 @@ class SharedContainers(SharedPod):
         self._turns: set[str] = set()  # steps that may begin
         self._told: dict[str, str] = {}  # what this attempt's containers are told
         self._sent: dict[str, str] = {}  # and of that what they were told already
-        self._lines: dict[str, list[str]] = {}
+        self._lines: dict[str, KeptLines] = {}
         self._followed: set[str] = set()
         self._ended: dict[str, str] = {}  # results that came by a log
         for step in self.todo:  # tried again in an attempt that is there already
@@ -64,15 +65,17 @@ class SharedContainers(SharedPod):
                 self.look(pod, now, actions)
         return bool(self._turns)
 
-    def take_lines(self, container: str, lines: Iterable[str], whole: bool) -> None:
-        """Take in lines of the log of one container: the result of its op may be among them."""
+    def take_lines(self, container: str, lines: Iterable[str], whole: bool) -> bool:
+        """Take in lines of the log of one container; return whether the result of its op is among them."""
         step = next((step for step, name in self._containers.items() if name == container), None)
         if step is None or not self._is_here(step):
-            return
-        self._lines.setdefault(step, []).extend(lines)
-        text = ended_in(self._lines[step], self._maker.nonce_of(step, self.steps.records[step].attempt))
+            return False
+        nonce = self._maker.nonce_of(step, self.steps.records[step].attempt)
+        kept = self._lines.setdefault(step, script_lines(nonce))
+        text = ended_in(kept.lines, nonce) if kept.take(lines) else None
         if text is not None:
             self._ended[step] = text
+        return text is not None
 
     def _make(self, attempt: int) -> Manifest:
         self._told, self._sent, self._lines, self._ended = {}, {}, {}, {}

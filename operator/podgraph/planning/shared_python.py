@@ -10,6 +10,7 @@ from typing import Any
 
 from podgraph.planning.actions import Actions
 from podgraph.planning.executor import Pods
+from podgraph.planning.lines import KeptReports
 from podgraph.planning.manifests import Manifest
 from podgraph.planning.observe import Phase, Seen, observe
 from podgraph.planning.outcome import Outcome, micro, read_record
@@ -20,7 +21,7 @@ from podgraph.planning.shared_reports import SharedReports
 from podgraph.planning.shared_work import steps_to_repeat, work_of
 from podgraph.planning.sharing import SharingSteps
 from podgraph.planning.status import seconds_of
-from podgraph.runtime.reports import INTERRUPTED, STEPS_FAILED, StepReport, reports_in, unpack_states
+from podgraph.runtime.reports import INTERRUPTED, STEPS_FAILED, reports_in, unpack_states
 
 __all__ = ["MAX_ASSIGNMENT", "SharedPythonPod"]
 
@@ -39,17 +40,18 @@ class SharedPythonPod(SharedPod):
         super().__init__(name, steps, *rest)
         self._said = SharedReports(name, steps, self._maker, self._output_budget)
         self._log_read = False
-        self._reports: list[StepReport] = []
+        self._reports = KeptReports(self.members)
 
     def start_turns(self, steps: Iterable[str], pods: Pods, now: float, actions: Actions) -> bool:
         """Begin none: the pod begins its steps by itself."""
         return False
 
-    def take_lines(self, container: str, lines: Iterable[str], whole: bool) -> None:
-        """Take in lines of the pod's log; `whole` says that there are no others, as the pod has ended."""
-        if self.under_way:
-            self._reports += reports_in(lines, self._nonce)
-            self._log_read = self._log_read or whole
+    def take_lines(self, container: str, lines: Iterable[str], whole: bool) -> bool:
+        """Take in lines of the pod's log, `whole` when it has ended and no others come; return whether it is news."""
+        if not self.under_way:
+            return False
+        self._log_read = self._log_read or whole
+        return self._reports.take(reports_in(lines, self._nonce)) or whole
 
     def _make(self, attempt: int) -> Manifest:
         assignment = self._maker.shared_assignment(self.name, attempt, work_of(self.steps, self.name))
@@ -66,8 +68,7 @@ class SharedPythonPod(SharedPod):
         return observe(pod)
 
     def _take_news(self, now: float, actions: Actions) -> None:
-        reports, self._reports = self._reports, []
-        for report in reports:
+        for report in self._reports.pop():
             self._said.take(report, self.record.attempt, self.record.uid, actions)
 
     def _go_on(self, pod: Pod, seen: Seen, now: float, actions: Actions) -> None:

@@ -17,6 +17,7 @@ from podgraph.flow import FAILED, TERMINAL
 from podgraph.planning.actions import Actions, Event
 from podgraph.planning.execution import ExecutionSpec
 from podgraph.planning.executor import Pods
+from podgraph.planning.lines import KeptReports
 from podgraph.planning.making import PodMaker
 from podgraph.planning.observe import Seen, is_alive, observe
 from podgraph.planning.outcome import Outcome, micro, read_record
@@ -64,7 +65,7 @@ class Whole:
         self._life = PodLifecycle(maker.run_name, spec.pending_seconds, uid)
         self._asked = False  # for the pod's creation
         self._log_read = self._over = False
-        self._reports: list[StepReport] = []
+        self._reports = KeptReports(steps.records)
         self.waiting = ""
         self.exits: dict[str, float] = {}
 
@@ -99,15 +100,14 @@ class Whole:
         """Start no pods ahead; here none ever is."""
         return False
 
-    def take_lines(self, pod_name: str, lines: Iterable[str], whole: bool = False) -> None:
-        """Take in lines of the pod's log; `whole` says that there are no others, as the pod has ended."""
-        self._reports += reports_in(lines, self._maker.run_nonce)
+    def take_lines(self, pod_name: str, lines: Iterable[str], whole: bool = False) -> bool:
+        """Take in lines of the pod's log, `whole` when it has ended and no others come; return whether it is news."""
         self._log_read = self._log_read or whole
+        return self._reports.take(reports_in(lines, self._maker.run_nonce)) or whole
 
     def take_in(self, changed: Iterable[str], pods: Pods, now: float, actions: Actions) -> None:
         """Look at the pod and at what was read of its log."""
-        reports, self._reports = self._reports, []
-        for report in reports:
+        for report in self._reports.pop():
             self._take(report, actions)
         self.timers.clear(_POD)
         if not self._over:

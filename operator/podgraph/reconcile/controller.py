@@ -65,7 +65,7 @@ class Controller:
         self.bundle = bundle
         self.settings = Settings(default_image, names.runtime_config_map(bundle.digest), storage, links.invitation)
         self.storing = Storing(client, self.settings, bundle.archive, clock)
-        self.queue = KeyedQueue()
+        self.queue = KeyedQueue(namespace_of=self._namespace_of, most=WORKERS * 3 // 4)
         self._clock = clock
         self._jobs: dict[str, JobState] = {}
         self._ended = EndedJobs(client, self.queue, clock)
@@ -159,11 +159,15 @@ class Controller:
         job = self._jobs.get(uid)
         return job.owner if job is not None else self._ended.owner(uid)
 
+    def _namespace_of(self, uid: str) -> str:
+        """Return the namespace of a Job or JobDefinition, "" when it has ended."""
+        job = self._jobs.get(uid)
+        return job.object["metadata"]["namespace"] if job is not None else ""
+
     def _said(self, job_uid: str, pod_name: str, lines: list[str]) -> None:
         """Take in what a pod says by its link."""
         job = self._jobs.get(job_uid)
-        if job is not None and isinstance(job.run, Run):
-            job.run.take_lines(pod_name, lines)
+        if job is not None and isinstance(job.run, Run) and job.run.take_lines(pod_name, lines):
             self.queue.add(job_uid)
 
     async def _work(self) -> None:

@@ -84,6 +84,11 @@ class Makers:
         self._begin, self._forget, self._attempt = begin, forget, attempt
         self._known: dict[str, Maker] = {}
 
+    def namespace_of(self, uid: str) -> str:
+        """Return a maker's namespace, "" when it is not known."""
+        maker = self._known.get(uid)
+        return maker.namespace if maker is not None else ""
+
     def get(self, uid: str) -> Maker | None:
         """Return one, None when it is gone."""
         return self._known.get(uid)
@@ -179,7 +184,7 @@ class StatusWriter:
 
     def __init__(self, launching: Launching, ahead: KeyedQueue) -> None:
         self._launching, self._ahead = launching, ahead
-        self._queue = KeyedQueue()
+        self._queue = KeyedQueue(namespace_of=lambda uid: self._waiting[uid].namespace if uid in self._waiting else "")
         self._waiting: dict[str, Maker] = {}
 
     async def run(self) -> None:

@@ -48,7 +48,8 @@ class PodCare:
         await self._assign(job, run)
         self._look_into_logs(run, actions)
         for pod in dict.fromkeys(filter(None, (actions.read_reports, *actions.read_logs))):
-            run.take_lines(pod, await self._logs.read(run.ref.uid, run.ref.namespace, pod), whole=True)
+            await self._logs.read(run.ref.uid, run.ref.namespace, pod, partial(run.take_lines, pod))
+            run.take_lines(pod, (), whole=True)
             self._logs.leave(run.ref.uid, pod)
             self._queue.add(run.ref.uid)
         for name in list(job.to_confirm):
@@ -71,8 +72,8 @@ class PodCare:
         self._links.hear(uid, pod, follow, partial(self._logs.leave, uid, pod))
 
     def _lines_came(self, run: Run, pod: str, lines: list[str]) -> None:
-        run.take_lines(pod, lines)
-        self._queue.add(run.ref.uid)
+        if run.take_lines(pod, lines):
+            self._queue.add(run.ref.uid)
 
     def _log_lost(self, run: Run, pod: str) -> None:
         run.not_heard(pod)

@@ -6,8 +6,10 @@ import asyncio
 import heapq
 import itertools
 import random
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable
+
+from podgraph.cluster.turns import Turns
 
 __all__ = ["KeyedQueue"]
 
@@ -15,15 +17,22 @@ _FIRST_BACKOFF, _MAX_BACKOFF = 0.2, 60.0
 
 
 class KeyedQueue:
-    """Keys to work on, first come first served.
+    """Keys to work on, first come first served; where they are of several namespaces, by turns of those.
 
-    A key that is added while it waits is one key; added while it is worked on, it comes again afterwards. `clock` is
-    the loop's time, replaceable in tests.
+    A key that is added while it waits is one key; added while it is worked on, it comes again afterwards.
+    `namespace_of` returns a key's namespace, and keys of one are not worked on by more than `most` workers at once, so
+    that some are always free for the others. `clock` is the loop's time, replaceable in tests.
     """
 
-    def __init__(self, clock: Callable[[], float] | None = None) -> None:
+    def __init__(
+        self, clock: Callable[[], float] | None = None, namespace_of: Callable[[str], str] = lambda key: "",
+        most: int | None = None,
+    ) -> None:  # fmt: skip
         self._clock = clock or asyncio.get_running_loop().time
-        self._ready: deque[str] = deque()
+        self._namespace_of, self._most = namespace_of, most
+        self._ready = Turns[str]()
+        self._working_of: dict[str, str] = {}  # the namespaces of the keys that are worked on
+        self._busy = Counter[str]()
         self._dirty: set[str] = set()
         self._working: set[str] = set()
         self._failures: dict[str, int] = {}
@@ -42,8 +51,7 @@ class KeyedQueue:
         if key not in self._dirty:
             self._dirty.add(key)
             if key not in self._working:
-                self._ready.append(key)
-                self._wake_one()
+                self._put(key)
 
     def add_after(self, key: str, seconds: float) -> None:
         """Ask for `key` to be worked on in `seconds`; an earlier such wish stays, a later one is replaced."""
@@ -68,10 +76,13 @@ class KeyedQueue:
         """Wait for a key and take it; :meth:`done` must follow."""
         while True:
             self._move_due()
-            if self._ready:
-                key = self._ready.popleft()
+            namespace = self._next_namespace()
+            if namespace is not None:
+                key = self._ready.pop(namespace)
                 self._dirty.discard(key)
                 self._working.add(key)
+                self._working_of[key] = namespace
+                self._busy[namespace] += 1
                 return key
             sleeper = asyncio.get_running_loop().create_future()
             self._sleepers.append(sleeper)
@@ -85,9 +96,26 @@ class KeyedQueue:
     def done(self, key: str) -> None:
         """Say that the work on `key` has ended; if it was added meanwhile, it comes again."""
         self._working.discard(key)
+        namespace = self._working_of.pop(key, None)
+        was_full = namespace is not None and self._most is not None and self._busy[namespace] >= self._most
+        if namespace is not None:
+            self._busy[namespace] -= 1
+            if not self._busy[namespace]:
+                del self._busy[namespace]
         if key in self._dirty:
-            self._ready.append(key)
+            self._put(key)
+        elif was_full and len(self._ready):  # what waited for its own namespace alone
             self._wake_one()
+
+    def _put(self, key: str) -> None:
+        self._ready.add(self._namespace_of(key), "", key)
+        self._wake_one()
+
+    def _next_namespace(self) -> str | None:
+        """Return the namespace whose turn it is and that does not have all its workers, None when there is none."""
+        if self._most is None:
+            return next(iter(self._ready.groups()), None)
+        return next((group for group in self._ready.groups() if self._busy[group] < self._most), None)
 
     def _wake_one(self) -> None:
         """Wake one worker for one key: to wake them all for each costs more than most keys do."""

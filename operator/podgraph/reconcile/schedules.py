@@ -37,7 +37,7 @@ class Schedules:
     """All JobSchedules of the cluster. `clock` gives seconds since the epoch."""
 
     def __init__(self, client: Client, evaluators: Evaluators, clock: Callable[[], float] = time.time) -> None:
-        self.queue = KeyedQueue()
+        self.queue = KeyedQueue(namespace_of=lambda uid: self._makers.namespace_of(uid), most=WORKERS * 3 // 4)
         self._launching = Launching(client, "jobschedules")
         self._writer = StatusWriter(self._launching, self.queue)
         self._clock = clock

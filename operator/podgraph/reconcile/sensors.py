@@ -46,7 +46,7 @@ class Sensors:
         self, client: Client, watcher: Client, policy: HttpPolicy, evaluators: Evaluators,
         clock: Callable[[], float] = time.time,
     ) -> None:  # fmt: skip
-        self.queue = KeyedQueue()
+        self.queue = KeyedQueue(namespace_of=lambda uid: self._makers.namespace_of(uid), most=WORKERS * 3 // 4)
         self._launching = Launching(client, "jobsensors")
         self._watcher, self._policy, self._clock = watcher, policy, clock
         self._fetcher = Fetcher(policy)

@@ -11,6 +11,7 @@ from typing import Any
 from podgraph.definition.errors import DefinitionError
 from podgraph.definition.graph import Graph, Input, Op
 from podgraph.definition.values import NotJsonError, to_json
+from podgraph.run_config.budget import is_deeper
 from podgraph.run_config.schema import SECTIONS, needed_resources, op_path, run_config_schema, takes_config
 from podgraph.run_config.validate import Problem, problems
 
@@ -19,6 +20,9 @@ __all__ = ["Bound", "RunConfigError", "Values", "bind", "merge"]
 Values = dict[str, dict[str, str]]
 
 _MOST_TOLD = 50  # problems in one message; a job may have thousands of ops
+_LONGEST = 1_000  # characters of one problem in a message
+_LONGEST_EXAMPLE = 10_000
+_DEEPEST = 100  # levels of run config
 _CHOICES = (".execution.config", ".execution.config.multiprocess.start_method")
 
 
@@ -27,13 +31,15 @@ class RunConfigError(DefinitionError):
 
     def __init__(self, found: Iterable[Problem]) -> None:
         self.problems = tuple(found)
-        texts = [problem.message for problem in self.problems]
-        head = "run config: " if len(texts) == 1 else f"run config has {len(texts)} problems: "
-        if len(texts) > 1:
-            texts = [f"{number}) {text}" for number, text in enumerate(texts[:_MOST_TOLD], 1)]
-        if len(self.problems) > _MOST_TOLD:
-            texts.append(f"and {len(self.problems) - _MOST_TOLD} more")
-        tail = f"; for example: {json.dumps(self.example, ensure_ascii=False)}" if self.example else ""
+        texts = [_cut(problem.message) for problem in self.problems[:_MOST_TOLD]]
+        count = len(self.problems)
+        head = "run config: " if count == 1 else f"run config has {count} problems: "
+        if count > 1:
+            texts = [f"{number}) {text}" for number, text in enumerate(texts, 1)]
+        if count > _MOST_TOLD:
+            texts.append(f"and {count - _MOST_TOLD} more")
+        example = json.dumps(self.example, ensure_ascii=False) if self.example else ""
+        tail = f"; for example: {example}" if 0 < len(example) <= _LONGEST_EXAMPLE else ""
         super().__init__("InvalidRunConfig", head + "; ".join(texts) + tail)
 
     @cached_property
@@ -82,6 +88,8 @@ def bind(
     Raises RunConfigError with all problems at once, and DefinitionError (`PartialFanIn`) when only some of a fan-in's
     ops are selected (Dagster would run on what is there and give another result without a word).
     """
+    if is_deeper(run_config, _DEEPEST):
+        raise RunConfigError([Problem("", f"it is nested deeper than {_DEEPEST} levels")])
     chosen = dict.fromkeys(selected)
     giving = {*chosen, *taken}
     _check_fan_ins(graph, chosen, giving)
@@ -248,6 +256,10 @@ def _bind_inputs(
         bound.inputs[op.name] = values
     if configured:
         bound.from_config[op.name] = tuple(configured)
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= _LONGEST else text[: _LONGEST - 3] + "..."
 
 
 def _bare(inputs: Any) -> Any:

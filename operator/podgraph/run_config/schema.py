@@ -11,8 +11,10 @@ import json
 from collections.abc import Collection, Iterable
 from typing import Any
 
+from podgraph.definition.errors import DefinitionError
 from podgraph.definition.graph import Graph, Input, Op
 from podgraph.flow import is_connected
+from podgraph.run_config.budget import Budget, is_deeper
 from podgraph.run_config.execution import EXECUTION_SCHEMA
 from podgraph.run_config.pods import POD_SCHEMA
 from podgraph.run_config.validate import problems
@@ -23,6 +25,7 @@ SECTIONS = ("ops", "inputs", "resources", "execution")
 
 Schema = dict[str, Any]
 
+_DEEPEST = 100  # levels of a schema
 _NOTHING: tuple[Any, ...] = ({}, None)  # config that is left out is read as one of these
 
 
@@ -72,6 +75,7 @@ class _Maker:
         self.chosen = dict.fromkeys(graph.ops if selected is None else selected)
         self.giving = {*self.chosen, *taken}
         self.defs: Schema = {}
+        self.budget = Budget({"$defs": self.defs})
 
     def whole(self, sections: Collection[str]) -> Schema:
         made = {
@@ -130,8 +134,7 @@ class _Maker:
         _require(entry)
         if text:
             schema = entry["properties"]["config"] = self.hoisted(text, place)
-            root = {"$defs": self.defs}
-            if "default" not in schema and all(problems(schema, value, "", root) for value in _NOTHING):
+            if "default" not in schema and all(problems(schema, value, "", self.budget) for value in _NOTHING):
                 entry.setdefault("required", []).append("config")
         return entry
 
@@ -176,7 +179,12 @@ class _Maker:
 
     def hoisted(self, text: str, place: str) -> Schema:
         """Read a schema and move its own definitions to the whole schema's, where its references can find them."""
-        schema: Schema = json.loads(text) if text else {}
+        try:
+            schema: Schema = json.loads(text) if text else {}
+        except RecursionError:
+            schema = {"": None}
+        if is_deeper(schema, _DEEPEST) or schema == {"": None}:
+            raise DefinitionError("InvalidGraph", f"the schema of {place} is nested deeper than {_DEEPEST} levels")
         if "$defs" not in schema:
             return schema
         own = schema.pop("$defs")

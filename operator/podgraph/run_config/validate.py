@@ -5,18 +5,22 @@ from __future__ import annotations
 import copy
 import math
 import operator
-import re
-from collections.abc import Hashable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Callable
 
 from podgraph.definition.config_types import key_path
 from podgraph.definition.errors import nearest
 from podgraph.definition.typecheck import got, shown
+from podgraph.run_config.budget import MOST_STEPS, PROBLEM_STEPS, Budget, TooMuch
+from podgraph.run_config.patterns import InvalidPattern
 
 __all__ = ["Problem", "example", "problems"]
 
 _DEEPEST = 300  # levels; a schema's choices count too
+_MOST_WORDS = 16  # kinds of values that a message names
+_MOST_EXAMPLES = 50  # of what is missing
+_LONGEST = 300  # characters of a path or a description in a message
 _MOST = 1000  # items or characters that an example has at most
 _KINDS = {dict: "object", list: "array", tuple: "array", str: "string", bool: "boolean", type(None): "null"}
 _ENDLESS = object()  # what an example is that never ends
@@ -68,15 +72,20 @@ class Problem:
 def problems(schema: Any, value: Any, path: str, root: Any = None) -> list[Problem]:
     """Return all that is wrong with `value`, each with its path below `path`; `$ref` is looked up in `root`.
 
+    `root` may also be a Budget, which several checks then share. Whatever the schema and the value are, it takes a
+    bounded number of steps.
+
     >>> schema = {"type": "object", "properties": {"n": {"type": "integer"}}, "additionalProperties": False}
     >>> [problem.message for problem in problems(schema, {"n": "x", "m": 1}, "ops.add.config")]
     ["ops.add.config.n must be integer, not 'x' (str)", 'ops.add.config.m is unknown; there are: n']
     """
     found: list[Problem] = []
     try:
-        _check(schema, value, path, schema if root is None else root, found, 0)
+        _check(schema, value, path, _budget(schema, root), found, 0)
     except RecursionError:
         found.append(_problem(path, "is nested too deep or holds itself"))
+    except TooMuch:
+        found.append(_problem(path, f"is too much to check: its schema and it ask for more than {MOST_STEPS:,} steps"))
     return list({(problem.path, problem.message): problem for problem in found}.values())
 
 
@@ -88,15 +97,20 @@ def example(schema: Any, root: Any = None, everything: bool = False) -> Any:
     {'n': 1}
     """
     try:
-        made = _example(schema, schema if root is None else root, everything, ())
-    except RecursionError:
+        made = _example(schema, _budget(schema, root), everything, ())
+    except (RecursionError, TooMuch, ArithmeticError):
         made = _ENDLESS
     return None if made is _ENDLESS else made
 
 
-def _check(schema: Any, value: Any, path: str, root: Any, found: list[Problem], depth: int) -> None:
+def _budget(schema: Any, root: Any) -> Budget:
+    return root if isinstance(root, Budget) else Budget(schema if root is None else root)
+
+
+def _check(schema: Any, value: Any, path: str, root: Budget, found: list[Problem], depth: int) -> None:
     if depth > _DEEPEST:
         raise RecursionError
+    root.spend(1 + len(path) // 256)
     if schema is False:
         found.append(_problem(path, "must be left out", extra=True))
     if not isinstance(schema, Mapping):
@@ -104,9 +118,10 @@ def _check(schema: Any, value: Any, path: str, root: Any, found: list[Problem], 
     schema, kind = _resolved(schema, root), _kind(value)
     kinds = _of(schema, "type", (str, list))
     if kinds and not _is_any(kind, [kinds] if isinstance(kinds, str) else kinds):
+        root.spend(PROBLEM_STEPS)
         found.append(_must_be(schema, value, path, root))
         return
-    found += [_problem(path, text) for text in _wrong(schema, value, kind)]
+    found += [_problem(path, text) for text in _wrong(schema, value, kind, root)]
     if kind == "object":
         _check_object(schema, value, path, root, found, depth + 1)
     elif kind == "array":
@@ -120,10 +135,12 @@ def _check(schema: Any, value: Any, path: str, root: Any, found: list[Problem], 
             _check_branches(schema, branches, word == "oneOf", value, path, root, found, depth + 1)
 
 
-def _wrong(schema: Mapping[str, Any], value: Any, kind: str) -> Iterable[str]:
+def _wrong(schema: Mapping[str, Any], value: Any, kind: str, root: Budget) -> Iterable[str]:
     allowed = _choices(schema)
-    if allowed and _frozen(value) not in map(_frozen, allowed):
-        texts = [item for item in allowed if isinstance(item, str)] if isinstance(value, str) else []
+    if allowed and not root.one_of(allowed, value):
+        root.spend(PROBLEM_STEPS)
+        wants_hint = isinstance(value, str) and root.wants_hint()
+        texts = [item for item in allowed if isinstance(item, str)] if wants_hint else []
         hint = nearest(value[:128], texts) if texts else ""
         choice = ", ".join(map(shown, allowed[:8])) + (f" and {len(allowed) - 8} more" if len(allowed) > 8 else "")
         yield (
@@ -135,16 +152,20 @@ def _wrong(schema: Mapping[str, Any], value: Any, kind: str) -> Iterable[str]:
             size = value if about == "number" else len(value)
             if not is_right(size, limit):
                 yield f"must {text.format(limit).rstrip('s' if limit == 1 else '')}, not {size}"
-    if kind == "string" and isinstance(pattern := schema.get("pattern"), str) and not _matches(pattern, value):
-        yield f"must {_MEANT.get(str(schema.get('format'))) or f'match {pattern!r}'}, not {got(value)}"
-    if kind == "array" and schema.get("uniqueItems") is True and len(set(map(_frozen, value))) < len(value):
+    if kind == "string" and isinstance(pattern := schema.get("pattern"), str):
+        try:
+            if root.search(pattern, value) is False:
+                yield f"must {_MEANT.get(str(schema.get('format'))) or f'match {shown(pattern)}'}, not {got(value)}"
+        except InvalidPattern as error:
+            yield f"has the pattern {shown(pattern)} in its schema, which is not a valid regular expression: {error}"
+    if kind == "array" and schema.get("uniqueItems") is True and len(set(map(root.frozen, value))) < len(value):
         yield "must not hold the same item twice"
     if kind == "object":
         yield from (f"has the key {shown(key)}, which is no text" for key in value if not isinstance(key, str))
 
 
 def _check_object(
-    schema: Mapping[str, Any], value: Any, path: str, root: Any, found: list[Problem], depth: int
+    schema: Mapping[str, Any], value: Any, path: str, root: Budget, found: list[Problem], depth: int
 ) -> None:
     known, others = _of(schema, "properties", (Mapping,)) or {}, schema.get("additionalProperties", True)
     patterns = _of(schema, "patternProperties", (Mapping,)) or {}
@@ -155,27 +176,31 @@ def _check_object(
         if not isinstance(key, str):
             continue
         rules = [known[key]] if key in known else []
-        rules += [rule for pattern, rule in patterns.items() if _matches(pattern, key)]
+        rules += [rule for pattern, rule in patterns.items() if _matches(pattern, key, path, root, found)]
         if not rules and others is False:
-            found.append(_problem(_join(path, key), f"is unknown{nearest(key[:128], known)}", extra=True))
+            root.spend(PROBLEM_STEPS)
+            hint = nearest(key[:128], known) if root.wants_hint() else ""
+            found.append(_problem(_join(path, key), f"is unknown{hint}", extra=True))
         for rule in rules or [others] * (others is not False):
             _check(rule, item, _join(path, key), root, found, depth)
 
 
-def _miss(schema: Any, path: str, root: Any, found: list[Problem], within: tuple[Any, ...] = ()) -> None:
+def _miss(schema: Any, path: str, root: Budget, found: list[Problem], within: tuple[Any, ...] = ()) -> None:
     """Say that something is missing: in a mapping, each thing that it must hold."""
+    root.spend(PROBLEM_STEPS + len(path) // 256)
     inner, ref = _resolved(schema, root), schema.get("$ref") if isinstance(schema, Mapping) else None
     if inner.get("type") == "object" and _required(inner) and (ref is None or ref not in within):
         known = _of(inner, "properties", (Mapping,)) or {}
         for key in _required(inner):
             _miss(known.get(key, True), _join(path, key), root, found, (*within, ref))
         return
-    hint = f": {inner['description']}" if isinstance(inner.get("description"), str) else ""
-    found.append(Problem(path, f"{path} is missing{hint}", True, example(schema, root)))
+    hint = f": {_cut(inner['description'])}" if isinstance(inner.get("description"), str) else ""
+    made = example(schema, root.part()) if len(found) < _MOST_EXAMPLES else None
+    found.append(Problem(path, f"{_cut(path)} is missing{hint}", True, made))
 
 
 def _check_branches(
-    schema: Mapping[str, Any], branches: list[Any], only_one: bool, value: Any, path: str, root: Any,
+    schema: Mapping[str, Any], branches: list[Any], only_one: bool, value: Any, path: str, root: Budget,
     found: list[Problem], depth: int,
 ) -> None:  # fmt: skip
     results: list[tuple[Any, list[Problem]]] = []
@@ -192,7 +217,7 @@ def _check_branches(
         return
     kind = _kind(value)
     alike = [(branch, wrong) for branch, wrong in results if _is_any(kind, _kinds_of(branch, root))]
-    tagged = [(branch, wrong) for branch, wrong in alike if _has_tags(branch, value)] if len(alike) > 1 else []
+    tagged = [(branch, wrong) for branch, wrong in alike if _has_tags(branch, value, root)] if len(alike) > 1 else []
     alike = tagged or alike
     if len(alike) == 1 or (alike and len(_word_list({"anyOf": [branch for branch, _ in alike]}, root)) == 1):
         fewest = min((wrong for _, wrong in alike), key=len)
@@ -201,33 +226,37 @@ def _check_branches(
         found.append(_must_be(schema, value, path, root))
 
 
-def _has_tags(branch: Any, value: Any) -> bool:
+def _has_tags(branch: Any, value: Any, root: Budget) -> bool:
     """Return whether a mapping has the constants that a branch asks for, as `kind: cat` tells a cat from a dog."""
     if not isinstance(value, Mapping):
         return False
     rules = _of(branch, "properties", (Mapping,)) or {}
+    root.spend(1 + len(rules))
     tags = [(value[key], _choices(rule)) for key, rule in rules.items() if key in value and _choices(rule)]
-    return bool(tags) and all(_frozen(tag) in map(_frozen, allowed) for tag, allowed in tags)
+    return bool(tags) and all(root.one_of(allowed, tag) for tag, allowed in tags)
 
 
-def _must_be(schema: Any, value: Any, path: str, root: Any) -> Problem:
+def _must_be(schema: Any, value: Any, path: str, root: Budget) -> Problem:
     return _problem(path, f"must be {_words(schema, root)}, not {got(value)}")
 
 
-def _words(schema: Any, root: Any) -> str:
-    return " or ".join(_word_list(schema, root))
+def _words(schema: Any, root: Budget) -> str:
+    words = _word_list(schema, root)
+    more = ["..."] if len(words) > _MOST_WORDS else []
+    return " or ".join([*words[:_MOST_WORDS], *more])
 
 
-def _word_list(schema: Any, root: Any) -> list[str]:
+def _word_list(schema: Any, root: Budget) -> list[str]:
     words = [shown(item) for item in _choices(_resolved(schema, root))[:8]] or _kinds_of(schema, root, _word_list)
     return list(dict.fromkeys(words)) or ["another value"]
 
 
-def _kinds_of(schema: Any, root: Any, of_branch: Callable[[Any, Any], list[str]] | None = None) -> list[str]:
+def _kinds_of(schema: Any, root: Budget, of_branch: Callable[[Any, Any], list[str]] | None = None) -> list[str]:
     """Return the JSON types a schema allows at its top, none for all."""
+    root.spend()
     schema = _resolved(schema, root)
     if kinds := _of(schema, "type", (str, list)):
-        return [kinds] if isinstance(kinds, str) else [str(kind) for kind in kinds]
+        return [kinds] if isinstance(kinds, str) else [str(kind)[:_LONGEST] for kind in kinds[:_MOST_WORDS]]
     if choices := _choices(schema):
         return [_kind(item) for item in choices]
     branches = _of(schema, "anyOf", (list,)) or _of(schema, "oneOf", (list,)) or []
@@ -240,8 +269,9 @@ def _choices(schema: Any) -> list[Any]:
     return _of(schema, "enum", (list,)) or []
 
 
-def _example(schema: Any, root: Any, everything: bool, within: tuple[Any, ...]) -> Any:
+def _example(schema: Any, root: Budget, everything: bool, within: tuple[Any, ...]) -> Any:
     """Make an example; `within` are the references it is part of, since one to itself has to be left out."""
+    root.spend()
     if not isinstance(schema, Mapping):
         return _ENDLESS if schema is False else "..."
     if isinstance(ref := schema.get("$ref"), str):
@@ -283,7 +313,7 @@ def _joined(one: dict[str, Any], two: Mapping[str, Any]) -> dict[str, Any]:
     return {**two, **one, **({"properties": known} if known else {}), **({"required": required} if required else {})}
 
 
-def _object_example(schema: Any, root: Any, everything: bool, within: tuple[Any, ...]) -> Any:
+def _object_example(schema: Any, root: Budget, everything: bool, within: tuple[Any, ...]) -> Any:
     known, others = _of(schema, "properties", (Mapping,)) or {}, schema.get("additionalProperties", True)
     required, least = _required(schema), min(_of(schema, "minProperties", (int,)) or 0, _MOST)
     most = _of(schema, "maxProperties", (int,))
@@ -303,7 +333,7 @@ def _object_example(schema: Any, root: Any, everything: bool, within: tuple[Any,
     return _ENDLESS if _ENDLESS in made.values() else made
 
 
-def _array_example(schema: Any, root: Any, everything: bool, within: tuple[Any, ...]) -> Any:
+def _array_example(schema: Any, root: Budget, everything: bool, within: tuple[Any, ...]) -> Any:
     first, rest = _of(schema, "prefixItems", (list,)) or [], schema.get("items", True)
     made: list[Any] = []
     for at in range(min(_of(schema, "minItems", (int,)) or 0, _MOST)):
@@ -311,10 +341,12 @@ def _array_example(schema: Any, root: Any, everything: bool, within: tuple[Any, 
         item = _example(rule, root, everything, within)
         if item is _ENDLESS:
             return _ENDLESS
-        if schema.get("uniqueItems") is True and _frozen(item) in map(_frozen, made):
+        if schema.get("uniqueItems") is True and root.frozen(item) in map(root.frozen, made):
             more = [*_choices(_resolved(rule, root)), f"{item}{at}", True]
             more += [item + at, item - at] if isinstance(item, (int, float)) else []
-            item = _first_right(rule, root, [other for other in more if _frozen(other) not in map(_frozen, made)], item)
+            item = _first_right(
+                rule, root, [other for other in more if root.frozen(other) not in map(root.frozen, made)], item
+            )
         made.append(item)
     return made
 
@@ -331,23 +363,25 @@ def _numbers(schema: Mapping[str, Any], kind: str) -> Iterable[Any]:
     return [float(number) if abs(number) < 1e15 else number for number in near]
 
 
-def _first_right(schema: Any, root: Any, values: Iterable[Any], other: Any) -> Any:
+def _first_right(schema: Any, root: Budget, values: Iterable[Any], other: Any) -> Any:
     return next((value for value in values if not problems(schema, value, "", root)), other)
 
 
-def _resolved(schema: Any, root: Any) -> Mapping[str, Any]:
+def _resolved(schema: Any, root: Budget) -> Mapping[str, Any]:
     """Return a schema with what it refers to in place of its reference."""
     for _ in range(50):
         if not isinstance(schema, Mapping) or not isinstance(ref := schema.get("$ref"), str):
             break
+        root.spend(1 + (len(ref) + len(schema)) // 32)
         schema = {**_target(ref, root), **{key: rule for key, rule in schema.items() if key != "$ref"}}
     return schema if isinstance(schema, Mapping) else {}
 
 
-def _target(ref: str, root: Any) -> Mapping[str, Any]:
+def _target(ref: str, root: Budget) -> Mapping[str, Any]:
+    found = root.schema
     for part in ref.split("/")[1:]:
-        root = root.get(part.replace("~1", "/").replace("~0", "~")) if isinstance(root, Mapping) else None
-    return root if isinstance(root, Mapping) else {}
+        found = found.get(part.replace("~1", "/").replace("~0", "~")) if isinstance(found, Mapping) else None
+    return found if isinstance(found, Mapping) else {}
 
 
 def _of(schema: Any, word: str, kinds: tuple[Any, ...]) -> Any:
@@ -377,24 +411,21 @@ def _is_any(kind: str, kinds: Iterable[str]) -> bool:
     return kind in kinds or (kind == "integer" and "number" in kinds)
 
 
-def _frozen(value: Any) -> Any:
-    """Return what is equal, and equally hashed, for values that JSON calls equal."""
-    if isinstance(value, Mapping):
-        return frozenset((key, _frozen(item)) for key, item in value.items())
-    if isinstance(value, (list, tuple)):
-        return tuple(map(_frozen, value))
-    return (bool, value) if isinstance(value, bool) else value if isinstance(value, Hashable) else repr(value)
-
-
-def _matches(pattern: Any, text: str) -> bool:
+def _matches(pattern: Any, key: str, path: str, root: Budget, found: list[Problem]) -> bool:
     try:
-        return re.search(pattern, text) is not None
-    except (re.error, TypeError):  # of another dialect
+        return isinstance(pattern, str) and root.search(pattern, key) is not False
+    except InvalidPattern as error:
+        text = f"has the pattern {shown(pattern)} in its schema, which is not a valid regular expression: {error}"
+        found.append(_problem(path, text))
         return True
 
 
 def _problem(path: str, text: str, extra: bool = False) -> Problem:
-    return Problem(path, f"{path} {text}" if path else f"it {text}", extra=extra)
+    return Problem(path, f"{_cut(path)} {text}" if path else f"it {text}", extra=extra)
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= _LONGEST else text[: _LONGEST - 3] + "..."
 
 
 def _join(path: str, key: Any) -> str:

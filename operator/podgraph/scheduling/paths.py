@@ -13,6 +13,8 @@ __all__ = ["read_path", "text_at"]
 
 _PART = re.compile(r"\.?([A-Za-z0-9_$@/-]+)|\[(\d{1,6})\]|\['([^']*)'\]|\[\"([^\"]*)\"\]")
 
+_SHOWN = 100  # characters in a message
+
 Path = tuple[str | int, ...]
 
 
@@ -29,7 +31,8 @@ def read_path(text: str) -> Path:
         if found is None or (found[1] is not None and (at > 0) != text[at].startswith(".")):
             raise DefinitionError(
                 "InvalidPath",
-                f"{text!r} is no path at {text[at:]!r}; for example: status.phase, items[0].name, data['a.b']",
+                f"{text[:_SHOWN]!r} is not a path at {text[at : at + _SHOWN]!r}; "
+                "for example: status.phase, items[0].name, data['a.b']",
             )
         name, number, single, double = found.groups()
         parts.append(int(number) if number is not None else next(x for x in (name, single, double) if x is not None))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -26,6 +27,7 @@ __all__ = [
 ]  # fmt: skip
 
 MOST_OBJECTS = 1_000
+_MOST_VALUE = 4_096  # characters that are kept of what an object says
 _ASKED_SECONDS = 30
 _EVALUATION_SECONDS = 60
 _HEADER = re.compile(r"[A-Za-z0-9-]+")
@@ -91,15 +93,17 @@ class KubernetesSource:
         meta = found["metadata"]
         if self.condition is not None:
             kind, status = self.condition
-            for item in (found.get("status") or {}).get("conditions") or ():
-                if item.get("type") == kind and item.get("status") == status:
+            said = found.get("status")
+            conditions = said.get("conditions") if isinstance(said, Mapping) else None
+            for item in conditions if isinstance(conditions, list) else ():  # an object of any kind has any shape
+                if isinstance(item, Mapping) and item.get("type") == kind and item.get("status") == status:
                     time = _valid_time(item.get("lastTransitionTime"))
                     return Seen(f"{meta['uid']}/{kind}/{status}/{time}", meta["name"], status, time)
             return None
         value = text_at(found, self.path)
         if value is None or (self.equals is not None and value != self.equals):
             return None
-        return Seen(f"{meta['uid']}/{self.path_text}/{value}", meta["name"], value)
+        return Seen(f"{meta['uid']}/{self.path_text}/{_short(value)}", meta["name"], value[:_MOST_VALUE])
 
 
 @dataclass(frozen=True)
@@ -159,6 +163,11 @@ class PythonSource:
 
 
 Source = JobSource | KubernetesSource | HttpSource | StoreSource | PythonSource
+
+
+def _short(value: str) -> str:
+    """Return what stands for a value, however long that is: one is kept of each object."""
+    return value if len(value) <= _MOST_VALUE else hashlib.sha256(value.encode(errors="replace")).hexdigest()
 
 
 def default_interval(source: Source) -> int:
@@ -236,7 +245,7 @@ def _url(url: str) -> str:
 def _valid_time(text: Any) -> str:
     try:
         seconds_of(text)
-    except (ValueError, AttributeError, OverflowError):
+    except (ValueError, TypeError, AttributeError, OverflowError):
         return ""
     return str(text)
 

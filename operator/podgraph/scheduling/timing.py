@@ -25,6 +25,7 @@ _ALIASES = {
     "@hourly": "0 * * * *",
 }
 _FIRST_SPAN = 60.0
+_SHOWN = 100  # characters of a user's text in a message
 
 
 class Timing(Protocol):
@@ -111,22 +112,23 @@ def read_cron(expressions: tuple[str, ...], zone: str) -> Cron:
 def _check(text: str) -> None:
     if text.startswith("@"):
         if text not in _ALIASES:
-            hint = nearest(text, _ALIASES)
-            raise DefinitionError("InvalidSchedule", f"{text!r} is no cron expression{hint}")
+            hint = nearest(text[:_SHOWN], _ALIASES)
+            raise DefinitionError("InvalidSchedule", f"{text[:_SHOWN]!r} is not a valid cron expression{hint}")
         return
     if len(text.split()) != 5:
         raise DefinitionError(
             "InvalidSchedule",
-            f"{text!r} is no cron expression: it must have five fields (minute, hour, day of month, month, day of "
-            f"week), not {len(text.split())}",
+            f"{text[:_SHOWN]!r} is not a valid cron expression: it must have five fields (minute, hour, "
+            f"day of month, month, day of week), not {len(text.split())}",
         )
     try:
         never = _next(text, UTC, 0.0) is None
     except CronSimError as error:
         what = re.sub("^Bad ", "its ", str(error))
-        raise DefinitionError("InvalidSchedule", f"{text!r} is no cron expression: {what} is wrong") from None
+        message = f"{text[:_SHOWN]!r} is not a valid cron expression: {what} is wrong"
+        raise DefinitionError("InvalidSchedule", message) from None
     if never:
-        raise DefinitionError("InvalidSchedule", f"{text!r} names a time that never comes")
+        raise DefinitionError("InvalidSchedule", f"{text[:_SHOWN]!r} names a time that never comes")
 
 
 def read_zone(name: str) -> ZoneInfo:
@@ -134,8 +136,8 @@ def read_zone(name: str) -> ZoneInfo:
     try:
         return ZoneInfo(name)
     except (ZoneInfoNotFoundError, ValueError, OSError):
-        hint = nearest(name, available_timezones())
-        raise DefinitionError("UnknownTimeZone", f"there is no time zone {name!r}{hint}") from None
+        hint = nearest(name[:_SHOWN], available_timezones())
+        raise DefinitionError("UnknownTimeZone", f"there is no time zone {name[:_SHOWN]!r}{hint}") from None
 
 
 def due_ticks(timing: Timing, after: float, now: float, most: int) -> tuple[list[float], bool]:

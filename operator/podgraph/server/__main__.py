@@ -26,6 +26,7 @@ from podgraph.server.state import State
 __all__ = ["main"]
 
 PORT = 3000
+LEVELS = 30_000  # the API server takes objects of up to 10,000 levels: one of them is not to hide all others
 
 
 async def serve() -> None:
@@ -43,6 +44,7 @@ async def serve() -> None:
 
 def main() -> int:
     """Run it; 2 when its settings are wrong."""
+    sys.setrecursionlimit(LEVELS)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     try:
         asyncio.run(serve())

@@ -103,3 +103,21 @@ async def test_nobody_is_let_in_while_the_server_asks_for_a_pause() -> None:
     async with asyncio.timeout(5):
         while not visitors.came:
             await asyncio.sleep(0.01)
+
+
+async def test_namespaces_take_turns_however_many_jobs_one_has() -> None:
+    window, came = Window(first=1), list[str]()
+    leave = asyncio.Event()
+
+    async def visit(key: str, namespace: str) -> None:
+        async with window.turn(key, namespace):
+            came.append(namespace)
+            await leave.wait()
+
+    tasks = [asyncio.create_task(visit(f"j{at}", "large")) for at in range(100)]
+    await settle()
+    tasks += [asyncio.create_task(visit("mine", "small")) for _ in range(2)]
+    await settle()
+    leave.set()
+    await asyncio.gather(*tasks)
+    assert came[:5] == ["large", "large", "small", "large", "small"]

@@ -52,4 +52,4 @@ def test_many_long_names_that_are_alike_are_compared_fast(filler: str, miss: str
     known = [filler + f"{i:05}" for i in range(5_000)]
     start = time.process_time()
     assert nearest(miss or filler + "00x42", known)
-    assert time.process_time() - start < 10  # of this process alone; all of them with difflib: half a minute
+    assert time.process_time() - start < 1  # of this process alone; all of them with difflib: half a minute

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+import tracemalloc
 from typing import Any
 
 import pytest
@@ -201,3 +203,26 @@ def test_success_comes_before_a_cancel_that_is_seen_with_it() -> None:
     actions = look(run, ended(name("a")))
     assert states(run) == {"a": "Succeeded"}
     assert next(c for c in actions.status["conditions"] if c["type"] == "Succeeded")["status"] == "True"
+
+
+@pytest.mark.parametrize("nonce", ["x", "the right one"])
+def test_a_script_op_that_prints_marked_lines_without_end_costs_a_bounded_amount(nonce: str) -> None:
+    run = make(op("a", script="yes"))
+    look(run)
+    look(run, running("a"))
+    nonce = names.nonce("u1", "a", 1) if nonce == "the right one" else nonce
+    lines = [f"2026-11-29T21:00:00Z ::podgraph-output {nonce}::{'y' * 1_000}"] * 1_000
+
+    def feed(rounds: int) -> float:
+        start = time.process_time()
+        for _ in range(rounds):
+            assert not run.take_lines(name("a"), lines)
+        return time.process_time() - start
+
+    few = feed(10)
+    tracemalloc.start()
+    many = feed(100)  # 100 MiB
+    kept = tracemalloc.get_traced_memory()[0]
+    tracemalloc.stop()
+    assert kept < 100_000
+    assert many < 10 * few * 10 + 2  # to read all again with each chunk took 100 times as long

@@ -184,3 +184,27 @@ async def test_the_pause_after_failures_doubles_up_to_a_minute(queue: KeyedQueue
     queue.add_failed("a")
     assert pause(queue, clock) <= 0.4
     queue.succeeded("never failed")
+
+
+async def test_namespaces_take_turns(clock: Clock) -> None:
+    queue = KeyedQueue(clock, lambda key: key[0])
+    for key in ("a1", "a2", "a3", "b1", "b2"):
+        queue.add(key)
+    assert await taken(queue) == ["a1", "b1", "a2", "b2", "a3"]
+
+
+async def test_one_namespace_never_has_all_workers(clock: Clock) -> None:
+    queue = KeyedQueue(clock, lambda key: key[0], most=2)
+    for at in range(10):
+        queue.add(f"a{at}")
+    assert [await queue.get(), await queue.get()] == ["a0", "a1"]
+    waiting = asyncio.create_task(queue.get())
+    await asyncio.sleep(0)
+    assert not waiting.done()
+    queue.add("b0")
+    assert await asyncio.wait_for(waiting, 1) == "b0"
+    waiting = asyncio.create_task(queue.get())
+    await asyncio.sleep(0)
+    assert not waiting.done()
+    queue.done("a1")
+    assert await asyncio.wait_for(waiting, 1) == "a2"

@@ -61,7 +61,7 @@ def test_a_field() -> None:
     assert kubernetes(field={"path": "data.version", "equals": "2"}).see(found) is not None
     assert kubernetes(field={"path": "data.version", "equals": "3"}).see(found) is None
     assert kubernetes(field={"path": "data.other"}).see(found) is None
-    with pytest.raises(DefinitionError, match="is no path"):
+    with pytest.raises(DefinitionError, match="is not a path"):
         kubernetes(field={"path": "a..b"})
 
 
@@ -92,3 +92,32 @@ def test_a_function() -> None:
     assert (read.source.text, read.interval) == ("sensor f of JobDefinition d", 30)
     alone = read_sensor(sensor({"python": {"definitionRef": {"name": "d"}}}, minimumIntervalSeconds=7))
     assert (alone.source.text, alone.interval) == ("sensor of JobDefinition d", 7)
+
+
+@pytest.mark.parametrize(
+    "status",
+    ["x", 1, ["x"], {"conditions": "x"}, {"conditions": {"a": 1}}, {"conditions": ["x", 1, None, [], {}]},
+     {"conditions": [{"type": ["Ready"], "status": {}}] * 10_000}],
+)  # fmt: skip
+def test_an_object_of_any_shape_has_no_condition(status: Any) -> None:
+    source = kubernetes(condition={"type": "Ready", "status": "True"})
+    assert source.see({"metadata": {"name": "t", "uid": "u"}, "status": status}) is None
+
+
+@pytest.mark.parametrize("time", [None, 1, ["x"], {}, "x" * 100_000])
+def test_a_condition_of_no_valid_time(time: Any) -> None:
+    source = kubernetes(condition={"type": "Ready", "status": "True"})
+    item = {"type": "Ready", "status": "True", "lastTransitionTime": time}
+    seen = source.see({"metadata": {"name": "t", "uid": "u"}, "status": {"conditions": [item]}})
+    assert seen is not None
+    assert seen.time == ""
+
+
+def test_of_a_long_value_little_is_kept() -> None:
+    source = kubernetes(field={"path": "data"})
+    one = source.see({"metadata": {"name": "t", "uid": "u"}, "data": ["x"] * 200_000})
+    two = source.see({"metadata": {"name": "t", "uid": "u"}, "data": ["x"] * 200_001})
+    assert one is not None
+    assert two is not None
+    assert one.key != two.key
+    assert len(one.key) + len(one.value) < 5_000

@@ -1,0 +1,17 @@
+"""What a connection to the operator says before it is known."""
+
+from __future__ import annotations
+
+from hypothesis import given
+
+from fuzz.bounds import bounded, fuzzed, long_texts, texts
+from podgraph.planning.invitation import Invitation
+
+OURS = Invitation("10.0.0.1:7443", "f00d", b"secret")
+
+
+@fuzzed
+@given(texts | long_texts())
+def test_any_words(text: str) -> None:
+    with bounded():
+        assert OURS.guest(text) is None
