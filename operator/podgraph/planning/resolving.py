@@ -111,11 +111,11 @@ class Resolver:
         """
         lines = list(lines)
         self._lines += lines
-        text = record_text_in(lines, self._maker.nonce_of("", max(self._attempt, 1)))
+        text = record_text_in(lines, self._maker.signer_of("", max(self._attempt, 1)))
         if text is not None and (record := Record.from_text(text)).outcome == "Succeeded":
             if not record.graph:
                 with contextlib.suppress(DefinitionError):  # only the last lines of a log are followed
-                    record = replace(record, graph=from_log(record, self._lines))
+                    record = replace(record, graph=from_log(record, self._lines, self._maker.pod_key))
             self._told, self._lines = record, []
 
     def not_heard(self) -> None:
@@ -145,7 +145,7 @@ class Resolver:
         return self._told is not None and (bool(self._told.graph) or seen.phase is Phase.RUNNING)
 
     def _record(self, seen: Seen) -> Record | None:
-        return read_record(seen, self._maker.nonce_of("", self._attempt))
+        return read_record(seen, self._maker.signer_of("", self._attempt))
 
     def _make(self, suspended: bool, now: float, actions: Actions) -> None:
         if suspended:

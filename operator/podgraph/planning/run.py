@@ -80,7 +80,8 @@ class Run:
         self._told_generation = True
         self.waits_for_exit = False
         again = read_rerun(job["spec"])
-        self._rerun = Rerun(again, self.ref.uid) if again and not self.conditions.holds("Accepted", "True") else None
+        begins = again is not None and not self.conditions.holds("Accepted", "True")
+        self._rerun = Rerun(again, self.ref.uid, settings.keys) if again and begins else None
 
     @property
     def finished(self) -> bool:
@@ -143,6 +144,10 @@ class Run:
     def code_map(self, source: str) -> Manifest:
         """Return the ConfigMap with the Job's own copy of its code."""
         return manifests.code_config_map(self.ref, self._maker.code_map, source)
+
+    def key_secret(self) -> Manifest | None:
+        """Return the Secret with what the Job's pods sign with, None when they sign nothing."""
+        return self._maker.key_secret()
 
     @property
     def job_spec(self) -> Object:

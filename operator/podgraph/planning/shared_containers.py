@@ -69,7 +69,7 @@ class SharedContainers(SharedPod):
         if step is None or not self._is_here(step):
             return
         self._lines.setdefault(step, []).extend(lines)
-        text = ended_in(self._lines[step], self._maker.nonce_of(step, self.steps.records[step].attempt))
+        text = ended_in(self._lines[step], self._maker.token_of(step, self.steps.records[step].attempt))
         if text is not None:
             self._ended[step] = text
 

@@ -20,6 +20,7 @@ from podgraph.planning.shared_work import steps_to_repeat, work_of
 from podgraph.planning.sharing import SharingSteps
 from podgraph.planning.status import seconds_of
 from podgraph.runtime.reports import INTERRUPTED, STEPS_FAILED, StepReport, reports_in, unpack_states
+from podgraph.runtime.signing import Signer
 
 __all__ = ["MAX_ASSIGNMENT", "SharedPythonPod"]
 
@@ -47,7 +48,7 @@ class SharedPythonPod(SharedPod):
     def take_lines(self, container: str, lines: Iterable[str], whole: bool) -> None:
         """Take in lines of the pod's log; `whole` says that there are no others, as the pod has ended."""
         if self.under_way:
-            self._reports += reports_in(lines, self._nonce)
+            self._reports += reports_in(lines, self._signer)
             self._log_read = self._log_read or whole
 
     def _make(self, attempt: int) -> Manifest:
@@ -96,7 +97,7 @@ class SharedPythonPod(SharedPod):
             self.wants_log = True
             actions.read_logs.append(self.pod_name)
             return
-        record = read_record(seen, self._nonce)
+        record = read_record(seen, self._signer)
         ended = micro(seen.finished_at)
         if record is None or record.reason == INTERRUPTED:
             tail = f": {seen.text.strip()[-_MAX_TAIL:]}" if record is None and seen.text.strip() else ""
@@ -134,5 +135,5 @@ class SharedPythonPod(SharedPod):
                 self.steps.changed.add(step)
 
     @property
-    def _nonce(self) -> str:
-        return self._maker.shared_nonce(self.name, self.record.attempt)
+    def _signer(self) -> Signer:
+        return self._maker.shared_signer(self.name, self.record.attempt)

@@ -96,7 +96,7 @@ class Whole:
 
     def take_lines(self, pod_name: str, lines: Iterable[str], whole: bool = False) -> None:
         """Take in lines of the pod's log; `whole` says that there are no others, as the pod has ended."""
-        self._reports += reports_in(lines, self._maker.run_nonce)
+        self._reports += reports_in(lines, self._maker.run_signer)
         self._log_read = self._log_read or whole
 
     def take_in(self, changed: Iterable[str], pods: Pods, now: float, actions: Actions) -> None:
@@ -211,7 +211,7 @@ class Whole:
 
     def _conclude(self, seen: Seen, now: float, actions: Actions) -> None:
         """Take in the pod's end, when all is read that it said."""
-        record = read_record(seen, self._maker.run_nonce)
+        record = read_record(seen, self._maker.run_signer)
         ended = micro(seen.finished_at)
         if record is None or record.reason == INTERRUPTED:
             tail = f": {seen.text.strip()[-_MAX_MESSAGE:]}" if record is None and seen.text.strip() else ""

@@ -20,13 +20,16 @@ from podgraph.cluster.client import ApiError, Client
 from podgraph.cluster.reflector import PodReflector
 from podgraph.definition.errors import DefinitionError
 from podgraph.planning import manifests, names
+from podgraph.planning.keys import Keys, key_secret
 from podgraph.planning.observe import Phase, Seen, is_alive, observe
 from podgraph.planning.outcome import read_record
 from podgraph.planning.pods import Pod
 from podgraph.reconcile.following import Logs
+from podgraph.reconcile.master_key import random_keys
 from podgraph.reconcile.queue import KeyedQueue
 from podgraph.reconcile.seats import WARM_SECONDS, Evaluated, Seat
 from podgraph.reconcile.working import work
+from podgraph.runtime.signing import Signer
 from podgraph.scheduling.evaluators import (
     EVALUATOR_LABEL,
     EvaluatorSpec,
@@ -56,12 +59,13 @@ class Evaluators:
 
     def __init__(
         self, client: Client, watcher: Client, bundle: Bundle, default_image: str,
-        clock: Callable[[], float] = time.time, settling: float = _SETTLING_SECONDS,
+        clock: Callable[[], float] = time.time, settling: float = _SETTLING_SECONDS, keys: Keys | None = None,
     ) -> None:  # fmt: skip
         self.queue = KeyedQueue()
         self.pods = PodReflector(watcher.session, self._pod_changed, EVALUATOR_LABEL)
         self.default_image, self.runtime = default_image, names.runtime_config_map(bundle.digest)
         self._client, self._archive, self._clock = client, bundle.archive, clock
+        self._keys = keys or random_keys()
         self._logs = Logs(watcher, MOST_PODS)
         self._known: dict[str, Evaluated] = {}
         self._definitions: dict[tuple[str, str], tuple[str, PodOf]] = {}
@@ -139,7 +143,7 @@ class Evaluators:
 
     def join(self, spec: EvaluatorSpec, seat: Seat) -> Evaluated:
         """Take in one who asks."""
-        found = self._known.setdefault(spec.key, Evaluated(spec))
+        found = self._known.setdefault(spec.key, Evaluated(spec, self._keys.of(spec.ref.uid).pod))
         found.seats.append(seat)
         self.queue.add(spec.key)
         return found
@@ -211,7 +215,7 @@ class Evaluators:
             return
         reason, message = "PodDeleted", "its pod was deleted"
         if found is not None:
-            reason, message = _end(observe(found), pod.spec.nonce(pod.name))
+            reason, message = _end(observe(found), pod.signer)
         self._failed(pod, now, reason, message)
 
     def _failed(self, pod: Evaluated, now: float, reason: str, message: str) -> None:
@@ -236,8 +240,10 @@ class Evaluators:
         requests = requests_that_fit(pod.requests)
         try:
             runtime = manifests.runtime_config_map(namespace, self.runtime, self._archive)
+            secret = key_secret(pod.spec.ref, self._keys.of(pod.spec.ref.uid), python=True)
             await self._client.create("configmaps", runtime)
-            made = await self._client.create_pod(pod.spec.pod(name, requests))
+            await self._client.create_secret(secret)
+            made = await self._client.create_pod(pod.spec.pod(name, requests, secret["metadata"]["name"]))
         except (ApiError, DefinitionError) as error:
             if isinstance(error, ApiError) and not error.lasting:
                 raise
@@ -288,9 +294,9 @@ class Evaluators:
             seat.answered(answer)
 
 
-def _end(seen: Seen, nonce: str) -> tuple[str, str]:
+def _end(seen: Seen, signer: Signer) -> tuple[str, str]:
     """Return why a pod has ended that should not."""
-    record = read_record(seen, nonce)
+    record = read_record(seen, signer)
     if record is not None and record.reason:
         return record.reason, record.message
     tail = f": {seen.text.strip()[-300:]}" if seen.text.strip() else ""

@@ -15,6 +15,7 @@ from podgraph.planning.storage import needs_cleaning
 from podgraph.runtime.protocol import Assignment, Record
 from podgraph.runtime.reports import StepReport, pack_states
 from podgraph.runtime.resolve import pack
+from podgraph.runtime.signing import Signer
 from podgraph.runtime.step import utc
 from unit.planning.test_run import NOW, make, states
 
@@ -67,7 +68,7 @@ def well(*ends: str, attempt: int = 1) -> Pod:
 
 
 def says(run: Run, step: str, state: str, number: int = 1, attempt: int = 1, **more: Any) -> None:
-    line = StepReport(step, state, number, TIME, **more).to_line(names.shared_nonce("u1", "p", attempt))
+    line = StepReport(step, state, number, TIME, **more).to_line(Signer(names.shared_nonce("u1", "p", attempt)))
     run.take_lines(name(attempt), [line])
 
 
@@ -116,7 +117,7 @@ def test_reports_come_in_any_number_and_from_this_attempt_alone() -> None:
         says(run, "a", "UpForRetry", reason="OpFailed", message="no", retry_time=TIME)
         says(run, "a", "Running", 2)
         says(run, "b", "Succeeded", attempt=2, outputs={"result": "1"})
-        run.take_lines(name(), [StepReport("b", "Succeeded", 1).to_line("made up")])
+        run.take_lines(name(), [StepReport("b", "Succeeded", 1).to_line(Signer("made up"))])
         events = look(run, runs()).events
         assert states(run) == {"a": "Running", "b": "Pending", "c": "Pending", "d": "Pending"}
     assert events == []

@@ -14,6 +14,7 @@ from podgraph.planning.run import Run
 from podgraph.runtime.protocol import Assignment, Record
 from podgraph.runtime.reports import StepReport, pack_states
 from podgraph.runtime.resolve import pack
+from podgraph.runtime.signing import Signer
 from podgraph.runtime.step import utc
 from unit.planning.test_run import NOW, make, states
 
@@ -61,7 +62,7 @@ def well(*ends: str) -> Pod:
 
 
 def says(run: Run, *reports: StepReport, whole: bool = False) -> None:
-    run.take_lines(NAME, [report.to_line(NONCE) for report in reports], whole)
+    run.take_lines(NAME, [report.to_line(Signer(NONCE)) for report in reports], whole)
 
 
 def step(name: str, state: str, attempt: int = 1, **more: Any) -> StepReport:

@@ -25,6 +25,7 @@ from podgraph.reconcile.links import Links
 from podgraph.runtime.protocol import RECORD_MARK, Assignment, Record, record_text_in
 from podgraph.runtime.reports import reports_in, unpack_states
 from podgraph.runtime.resolve import from_log, unpack
+from podgraph.runtime.signing import Signer
 
 PARTS = ("__init__.py", "definition", "flow.py", "run_config", "selection.py", "runtime")
 
@@ -288,7 +289,7 @@ def told(process: subprocess.Popen[str]) -> tuple[Record, list[str]]:
     """Read what a pod prints up to its record of the graph."""
     assert process.stdout is not None
     lines: list[str] = []
-    while (text := record_text_in(lines[-1:], "nonce")) is None:
+    while (text := record_text_in(lines[-1:], Signer("nonce"))) is None:
         lines.append(process.stdout.readline())
         assert lines[-1], "it ended"
     return Record.from_text(text), lines
@@ -307,7 +308,7 @@ def test_the_pod_that_told_the_graph_goes_on_with_a_step(pod: Pod) -> None:
         pod.put("add_two", "n2", inputs={"i": 1})
         end = ended(pod, process)
     assert (end.code, end.record.nonce, end.record.outputs) == (0, "n2", {"result": 3})
-    assert record_text_in(end.out.splitlines(), "n2") == end.text
+    assert record_text_in(end.out.splitlines(), Signer("n2")) == end.text
     assert "no line end" not in end.out  # the code was not imported again
 
 
@@ -318,7 +319,7 @@ def test_a_step_that_fails_in_it_tells_it_as_its_own(pod: Pod, op: str, reason: 
         pod.put(op, "n2")
         end = ended(pod, process)
     assert (end.code, end.record.nonce, end.record.outcome, end.record.reason) == (1, "n2", "Failed", reason)
-    assert record_text_in(end.out.splitlines(), "n2") == end.text
+    assert record_text_in(end.out.splitlines(), Signer("n2")) == end.text
 
 
 def test_it_ends_with_the_graph_when_it_is_told_so_or_has_waited_long_enough(pod: Pod) -> None:
@@ -326,7 +327,7 @@ def test_it_ends_with_the_graph_when_it_is_told_so_or_has_waited_long_enough(pod
         record, _ = told(process)
         pod.put("")
         end = ended(pod, process)
-    assert (end.code, end.record, record_text_in(end.out.splitlines(), "nonce")) == (0, record, None)
+    assert (end.code, end.record, record_text_in(end.out.splitlines(), Signer("nonce"))) == (0, record, None)
     end = pod.run(ahead=1)
     assert (end.code, end.record) == (0, record)
 
@@ -391,7 +392,7 @@ def test_all_steps(pod: Pod, executor: dict[str, Any]) -> None:
     ended = pod.run(group={"execution": {"config": executor}, "selection": ["split", "fail", "*add_two"]})
     assert (ended.code, ended.record.outcome, ended.record.reason) == (1, "Failed", "StepsFailed"), ended.out
     assert unpack_states(ended.record.summary) == ["Succeeded", "Succeeded", "Succeeded", "Failed"]
-    last = {report.step: report for report in reports_in(ended.out.splitlines(), "nonce")}
+    last = {report.step: report for report in reports_in(ended.out.splitlines(), Signer("nonce"))}
     assert last["add_two"].outputs == {"result": "3"}
     assert last["split"].outputs == {"a": "3"}
     assert last["fail"].message.startswith("ZeroDivisionError: division by zero (job.py line")
@@ -403,7 +404,7 @@ def test_reports_do_not_need_the_stream_that_ops_have(pod: Pod) -> None:
     execution = {"config": {"in_process": {}}}
     inputs = {"ops": {"leave": {"inputs": {"how": "close"}}}}
     ended = pod.run(job="leaves", group={"execution": execution, "runConfig": inputs})
-    assert [r.state for r in reports_in(ended.out.splitlines(), "nonce")] == ["Running", "Succeeded"]
+    assert [r.state for r in reports_in(ended.out.splitlines(), Signer("nonce"))] == ["Running", "Succeeded"]
     assert ended.record.outcome == "Succeeded"
 
 
@@ -532,7 +533,7 @@ def test_what_a_pod_is_told_by_its_link_needs_no_file(pod: Pod) -> None:
         end = pod.run(ahead=60, link=where, **kept)
     assert (end.code, end.record.outcome, end.record.nonce) == (0, "Succeeded", "own")
     assert [line.split("::")[1].split()[0] for line in said] == ["podgraph-record"] * 2, "the graph, and the end"
-    assert record_text_in(said, "own") == end.text
+    assert record_text_in(said, Signer("own")) == end.text
     [log] = (pod.folder / "store").rglob("log.txt")
     assert log.relative_to(pod.folder / "store").as_posix() == "of/speak/log.txt"
     assert log.read_text() == "no line endto stdout\nto stderr\nof a child\n"
