@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Generic, TypeVar
 
-__all__ = ["MOST", "Strangers"]
+__all__ = ["MOST", "MOST_OF_ONE", "Strangers"]
 
 MOST = 512
 MOST_OF_ONE = 64

@@ -15,7 +15,9 @@ from podgraph.planning.observe import Phase, Seen
 from podgraph.planning.outcome import Outcome, container_outcome, micro, read_record
 from podgraph.planning.retry import Fault
 from podgraph.runtime.protocol import RECORD_MARK, Record
+from podgraph.runtime.signing import Signer
 
+SIGNER = Signer("n")
 steady = settings(deadline=None, derandomize=True, max_examples=150)
 
 START, END = "2026-11-23T09:00:00Z", "2026-11-23T09:00:03Z"
@@ -103,7 +105,7 @@ def test_a_python_op_that_fails(seen: Seen, reason: str, message: str, times: tu
 
 
 def test_a_record_without_times_takes_the_containers() -> None:
-    assert python_outcome(OP, good(Record("n", "Succeeded", outputs={"a": 1}).to_line()), SIGNER) == Outcome(
+    assert python_outcome(OP, good(Record("n", "Succeeded", outputs={"a": 1}).to_line())) == Outcome(
         {"a": "1"}, "", "", *TIMES
     )
 

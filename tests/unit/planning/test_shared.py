@@ -56,7 +56,7 @@ def runs(attempt: int = 1, **more: Any) -> Pod:
 
 
 def ended(record: Record | None = None, code: int = 0, attempt: int = 1, reason: str = "") -> Pod:
-    text = record.to_text() if record else ""
+    text = record.to_line() if record else ""
     return pod(ContainerState(terminated=Terminated(code, 0, reason, text, TIME, TIME)), attempt)
 
 
@@ -130,12 +130,12 @@ def test_reports_come_in_any_number_and_from_this_attempt_alone() -> None:
     ("outputs", "stored", "reason"),
     [
         ({"result": "1"}, {}, ""),
-        ({}, {"result": {"format": "pickle", "data": "AAAA"}}, ""),
-        ({}, {"result": {"format": "json", "size": 5, "sha256": "0" * 64}}, ""),
+        ({}, {"result": {"format": "pickle", "data": "AAAA", "mac": "0" * 32}}, ""),
+        ({}, {"result": {"format": "json", "size": 5, "sha256": "0" * 64, "mac": "0" * 32}}, ""),
         ({}, {}, "WrongOutputs"),
         ({"result": "no json"}, {}, "WrongOutputs"),
         ({"result": "1", "other": "2"}, {}, "WrongOutputs"),
-        ({}, {"result": {"format": "pickle", "data": "AAAA", "key": "elsewhere"}}, "WrongOutputs"),
+        ({}, {"result": {"format": "pickle", "data": "AAAA", "mac": "0" * 32, "key": "elsewhere"}}, "WrongOutputs"),
         ({"result": '"' + "x" * 4_000 + '"'}, {}, "OutputTooLarge"),
     ],
 )

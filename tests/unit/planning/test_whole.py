@@ -51,7 +51,7 @@ def runs(**more: Any) -> Pod:
 
 
 def ended(record: Record | None = None, code: int = 0, reason: str = "", text: str = "", **more: Any) -> Pod:
-    text = record.to_text() if record else text
+    text = record.to_line() if record else text
     return pod(ContainerState(terminated=Terminated(code, 0, reason, text, TIME, TIME)), **more)
 
 

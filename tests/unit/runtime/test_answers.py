@@ -33,14 +33,14 @@ def test_lines_may_come_in_turns_and_more_than_once() -> None:
     [
         Answer("a", skip="x").to_lines(Signer("other"))[0],
         Answer("a", skip="x").to_lines(SIGNER)[0][:-9],
-        "::podgraph-answer n::a/0/0::",
-        "::podgraph-answer n::a/1/1::",
-        "::podgraph-answer n::a/x/1::",
-        "::podgraph-answer n::a/0/99999999::",
-        "::podgraph-answer n::a/0/1::!!",
+        SIGNER.line("::podgraph-answer ", "a/0/0::"),
+        SIGNER.line("::podgraph-answer ", "a/1/1::"),
+        SIGNER.line("::podgraph-answer ", "a/x/1::"),
+        SIGNER.line("::podgraph-answer ", "a/0/99999999::"),
+        SIGNER.line("::podgraph-answer ", "a/0/1::!!"),
         Answer("a", [1]).to_lines(SIGNER)[0],  # type: ignore[list-item]
         Answer("a", keys={"k": 1}).to_lines(SIGNER)[0],  # type: ignore[dict-item]
-        Answer("a", skip="x").to_lines(SIGNER)[0].replace("::a/", "::b/"),
+        Answer("a", skip="x").to_lines(SIGNER)[0].replace(" a/", " b/"),
     ],
 )
 def test_what_is_made_up_is_passed_over(line: str) -> None:

@@ -165,7 +165,8 @@ def test_a_changed_object_is_not_read(storage: Storage, tmp_path: Path) -> None:
     reference = stored_one(storage, b"x" * 10_000)
     file = tmp_path / "store" / "p" / "out"
     assert reference == {
-        "key": "p/out", "format": "pickle", "size": file.stat().st_size, "sha256": reference["sha256"]
+        "key": "p/out", "format": "pickle", "size": file.stat().st_size, "sha256": reference["sha256"],
+        "mac": reference["mac"],
     }  # fmt: skip
     whole = file.read_bytes()
     file.write_bytes(whole[:-1])
@@ -215,11 +216,12 @@ def test_not_a_number_passes() -> None:
 
 
 def test_what_no_runtime_writes_is_refused() -> None:
-    good = {"format": "json", "size": 1, "sha256": "0" * 64}
+    good = {"format": "json", "size": 1, "sha256": "0" * 64, "mac": "0" * 32}
     assert json.loads(read_stored("f", {"a": good}, "p")["a"]) == {**good, "key": "p/a"}
     for bad in (
         1, {}, {**good, "key": "other/job"}, {**good, "size": -1}, {**good, "size": True}, {**good, "format": "x"},
-        {**good, "sha256": "A" * 64}, {"format": "pickle", "data": "!"}, {"format": "pickle", "data": 1},
+        {**good, "sha256": "A" * 64}, {"format": "pickle", "data": "!", "mac": "0" * 32}, {"format": "pickle", "data": 1, "mac": "0" * 32},
+        {"format": "pickle", "data": "AAAA"}, {**good, "mac": "X" * 32}, {**good, "mac": 1},
     ):  # fmt: skip
         with pytest.raises(StepError, match="output 'a' of op 'f' came as a reference that cannot be read"):
             read_stored("f", {"a": bad}, "p")
