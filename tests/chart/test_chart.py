@@ -123,7 +123,7 @@ def test_where_pods_reach_the_operator(values: tuple[str, ...], port: int) -> No
 
 def test_they_need_not_reach_it() -> None:
     container = pod_spec("directLink.enabled=false")["containers"][0]
-    assert [item["name"] for item in container["env"]] == ["PODGRAPH_STEP_IMAGE"]
+    assert [item["name"] for item in container["env"]] == ["PODGRAPH_STEP_IMAGE", "PODGRAPH_NAMESPACE"]
     assert [port["name"] for port in container["ports"]] == ["health"]
 
 
