@@ -16,6 +16,7 @@ import yaml
 from podgraph.cluster.acting import Acting
 from podgraph.planning.storage import default_storage
 from podgraph.reconcile.links import read_link
+from podgraph.reconcile.master_key import MASTER_SECRET
 from podgraph.scheduling.http_policy import read_policy
 from podgraph.server.proxies import Proxy, ProxyRules
 from podgraph.server.settings import auth_of
@@ -212,7 +213,28 @@ def test_the_operator_may_do_what_it_needs_and_no_more() -> None:
         ("pods/log", "get"),
         *(("configmaps", verb) for verb in ("get", "create", "delete")),
         *(("events", verb) for verb in ("get", "create")),
+        ("secrets", "create"),
     }
+
+
+def test_of_secrets_it_reads_its_own_alone() -> None:
+    """It makes those of Jobs under names that nobody can guess, and never reads one."""
+    documents = render()
+    roles = [d for d in documents if d["kind"] in ("Role", "ClusterRole")]
+    about = [
+        (d["kind"], d["metadata"].get("namespace"), rule)
+        for d in roles
+        for rule in d["rules"]
+        if "secrets" in rule["resources"]
+    ]
+    own: dict[str, Any] = {"apiGroups": [""], "resources": ["secrets"]}
+    assert about == [
+        ("ClusterRole", None, {**own, "verbs": ["create"]}),
+        ("Role", "here", {**own, "verbs": ["create"]}),
+        ("Role", "here", {**own, "verbs": ["get"], "resourceNames": [MASTER_SECRET]}),
+    ]
+    env = {item["name"]: item for item in pod_spec()["containers"][0]["env"]}
+    assert env["PODGRAPH_NAMESPACE"]["valueFrom"] == {"fieldRef": {"fieldPath": "metadata.namespace"}}
 
 
 def test_what_sensors_may_look_at() -> None:

@@ -241,8 +241,7 @@ class Evaluators:
         try:
             runtime = manifests.runtime_config_map(namespace, self.runtime, self._archive)
             secret = key_secret(pod.spec.ref, self._keys.of(pod.spec.ref.uid), python=True)
-            await self._client.create("configmaps", runtime)
-            await self._client.create_secret(secret)
+            await asyncio.gather(self._client.create("configmaps", runtime), self._client.create_secret(secret))
             made = await self._client.create_pod(pod.spec.pod(name, requests, secret["metadata"]["name"]))
         except (ApiError, DefinitionError) as error:
             if isinstance(error, ApiError) and not error.lasting:
