@@ -12,9 +12,13 @@ from api.driving import Clock
 from api.evaluating import EvaluatingPods
 from api.making import OPS, T0, MakerDriver, making
 from podgraph.cluster.client import Client
+from podgraph.planning.names import ASSIGNMENT
 from podgraph.reconcile.evaluators import Evaluators
 from podgraph.reconcile.schedules import Schedules
 from podgraph.reconcile.sensors import Sensors
+from podgraph.runtime.answers import Answer
+from podgraph.runtime.protocol import Assignment
+from podgraph.runtime.signing import Signer
 from podgraph.scheduling import memory
 from podgraph.scheduling.http_policy import HttpPolicy
 
@@ -562,3 +566,28 @@ async def test_a_try_of_a_tick(timed: MakerDriver) -> None:
     await timed.ready("DefinitionNotFound")
     assert await tried(timed, "4") == ([], "there is no JobDefinition 'orders' in its namespace")
     assert timed.created() == []
+
+
+# --- who answers
+
+
+async def test_who_reads_all_but_secrets_cannot_answer(drive: MakerDriver) -> None:
+    pods = EvaluatingPods(drive.fake, CODE)
+    pods.mute = True
+    pods.module.todo += ["true"]
+    define(drive)
+    drive.apply(source=LOOK)
+    await drive.until(lambda: pods.pods() and pods.pods()[0]["status"].get("phase") == "Running", "its pod")
+    [pod] = pods.pods()
+    [secret] = drive.fake.objects("secrets")
+    assert [owner["kind"] for owner in secret["metadata"]["ownerReferences"]] == ["JobDefinition"]
+    work = Assignment.from_text(pod["metadata"]["annotations"][ASSIGNMENT])
+    [name] = work.evaluate["requests"]
+    forged = Answer(name, requests=[{"run_key": "forged"}])
+    for key in (b"", work.nonce.encode(), pod["metadata"]["uid"].encode(), secret["metadata"]["name"].encode()):
+        lines = forged.to_lines(Signer(work.nonce, key))
+        drive.fake.append_log("default", pod["metadata"]["name"], "".join(f"{line}\n" for line in lines))
+    pods.mute = False
+    pods.ask_again()
+    await drive.made(1)
+    assert "forged" not in json.dumps(drive.fake.objects("jobs"))
