@@ -4,7 +4,8 @@ kopf gives the shell (login, the watches of our resources, signals, shutdown); t
 for Python ops without one of their own comes from `PODGRAPH_STEP_IMAGE`, the storage of Jobs without one from
 `PODGRAPH_STORAGE`, what http sensors may ask from `PODGRAPH_SENSORS_HTTP`, and from `PODGRAPH_LINK` where pods reach it
 directly ("HOST:PORT"; without it they are heard by their logs alone). `PODGRAPH_WATCH_NAMESPACES` lists the namespaces
-it works in, separated by commas; without it that is the whole cluster.
+it works in, separated by commas; without it that is the whole cluster. The key of all Jobs' keys is in a Secret in the
+namespace that `PODGRAPH_NAMESPACE` names.
 """
 
 from __future__ import annotations
@@ -28,12 +29,14 @@ from podgraph.cluster.client import ApiError, Client
 from podgraph.cluster.connection import connect, login
 from podgraph.cluster.namespaced import Tell, watch_namespace
 from podgraph.definition.errors import DefinitionError
+from podgraph.planning.keys import Keys
 from podgraph.planning.names import GROUP
 from podgraph.planning.storage import Storage, default_storage
 from podgraph.reconcile.controller import Controller
 from podgraph.reconcile.evaluators import Evaluators
 from podgraph.reconcile.health import serving
 from podgraph.reconcile.links import Links, read_link
+from podgraph.reconcile.master_key import MASTER_SECRET, master_keys, own_namespace, random_keys
 from podgraph.reconcile.schedules import Schedules
 from podgraph.reconcile.sensors import Sensors
 from podgraph.scheduling.http_policy import HttpPolicy, read_policy
@@ -102,15 +105,28 @@ def lean_settings() -> kopf.OperatorSettings:
 @contextlib.asynccontextmanager
 async def controlling(
     info: kopf.ConnectionInfo, image: str, stop: asyncio.Event, storage: Storage | None = None, link: str = "",
-    namespaces: Sequence[str] = (),
+    namespaces: Sequence[str] = (), namespace: str = "",
 ) -> AsyncIterator[Controller]:  # fmt: skip
     """Run a controller for as long as the block runs. Should it end by itself, `stop` is set and its error raised."""
     links = Links()
     async with connect(info) as session, links.serving(link) if link else contextlib.nullcontext():
         client = Client(session, namespaces=namespaces)
-        controller = Controller(client, bundle(), image, storage=storage, links=links)
+        keys = await _keys(client, namespace, stop)
+        controller = Controller(client, bundle(), image, storage=storage, links=links, keys=keys)
         async with _running(controller.run(), stop):
             yield controller
+
+
+async def _keys(client: Client, namespace: str, stop: asyncio.Event) -> Keys:
+    """Return the keys of Jobs, as soon as the API server gives them, or others when told to stop before."""
+    while not stop.is_set():
+        try:
+            return await master_keys(client, namespace)
+        except ApiError as error:
+            _LOG.warning("waiting for the Secret %s in namespace %s: %s", MASTER_SECRET, namespace, error)
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(stop.wait(), 1.0)
+    return random_keys()
 
 
 @contextlib.asynccontextmanager
@@ -128,18 +144,20 @@ async def _running(work: Coroutine[Any, Any, None], stop: asyncio.Event) -> Asyn
 async def operate(
     stop: asyncio.Event, image: str, info: kopf.ConnectionInfo | None = None, port: int | None = None,
     storage: Storage | None = None, policy: HttpPolicy | None = None, link: str = "",
-    namespaces: Sequence[str] = (),
+    namespaces: Sequence[str] = (), namespace: str = "",
 ) -> None:  # fmt: skip
     """Run the operator until `stop` is set.
 
     `port` serves /healthz, /readyz and /metrics; `policy` is for http sensors; `link` is "HOST:PORT" as pods reach it.
-    With `namespaces` it works in these alone and asks for nothing that a Role in each does not grant.
+    With `namespaces` it works in these alone and asks for nothing that a Role in each does not grant. `namespace` is
+    the operator's own.
     """
     sys.setrecursionlimit(max(sys.getrecursionlimit(), _LEVELS))
     found = info or login()
-    async with controlling(found, image, stop, storage, link, namespaces) as controller, connect(found) as watching:
+    made = controlling(found, image, stop, storage, link, namespaces, namespace)
+    async with made as controller, connect(found) as watching:
         watcher = Client(watching, namespaces=namespaces)
-        evaluators = Evaluators(controller.client, watcher, controller.bundle, image)
+        evaluators = Evaluators(controller.client, watcher, controller.bundle, image, keys=controller.keys)
         schedules = Schedules(controller.client, evaluators)
         controller.more_to_come = lambda: len(schedules.queue) > 0
         sensors = Sensors(controller.client, watcher, policy or HttpPolicy(), evaluators)
@@ -265,7 +283,7 @@ def main() -> None:
         policy = read_policy(os.environ.get("PODGRAPH_SENSORS_HTTP", ""))
         link = read_link(os.environ.get("PODGRAPH_LINK", ""))
         namespaces = read_namespaces(os.environ.get("PODGRAPH_WATCH_NAMESPACES", ""))
-        work = operate(asyncio.Event(), image, None, port, storage, policy, link, namespaces)
+        work = operate(asyncio.Event(), image, None, port, storage, policy, link, namespaces, own_namespace())
         uvloop.run(work)
     except DefinitionError as error:
         raise SystemExit(f"error: {error}") from None

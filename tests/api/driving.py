@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import contextlib
 import json
+import os
 import time
 import types
 from collections.abc import AsyncIterator, Callable, Mapping
@@ -16,6 +18,7 @@ from podgraph.cluster.bundle import bundle
 from podgraph.cluster.client import Client
 from podgraph.definition.errors import DefinitionError
 from podgraph.definition.jobs import JobDefinition
+from podgraph.planning.keys import Keys
 from podgraph.planning.names import ASSIGNMENT, MANAGED_BY_LABEL, OP_ANNOTATION
 from podgraph.planning.run import Run
 from podgraph.planning.storage import Storage
@@ -26,6 +29,7 @@ from podgraph.runtime.load import CodeRef, find_job
 from podgraph.runtime.protocol import Assignment, Record
 from podgraph.runtime.resolve import resolve
 from podgraph.runtime.shared import run_shared
+from podgraph.runtime.signing import KEY_VARIABLE, pod_key, take_key
 from podgraph.runtime.step import run_step
 from podgraph.runtime.storage import open_storage
 
@@ -56,6 +60,7 @@ class Driver:
     ) -> None:  # fmt: skip
         self.fake = fake
         self.links = links
+        self.keys = Keys(b"the key that all operators of the cluster share")
         self.storage = storage
         self.clock = clock
         self.controller: Controller | None = None
@@ -67,7 +72,7 @@ class Driver:
         self._session = aiohttp.ClientSession(base_url=self.fake.url)
         more = {"clock": self.clock} if self.clock else {}
         self.controller = Controller(
-            Client(self._session), BUNDLE, IMAGE, storage=self.storage, links=self.links, **more
+            Client(self._session), BUNDLE, IMAGE, storage=self.storage, links=self.links, keys=self.keys, **more
         )
         synced = self.controller.pods.synced
         self._tasks = [
@@ -230,7 +235,24 @@ def op_of(pod: Mapping[str, Any]) -> str:
 def env_of(pod: Mapping[str, Any]) -> dict[str, str]:
     """The environment of a pod's container as the container would see it."""
     env = pod["spec"]["containers"][0]["env"]
-    return {item["name"]: item["value"].replace("$$", "$") for item in env}
+    return {item["name"]: item["value"].replace("$$", "$") for item in env if "value" in item}
+
+
+def secret_env(fake: FakeCluster, pod: Mapping[str, Any], container: int = 0) -> dict[str, str]:
+    """What of a container's environment comes from Secrets. Raises KeyError where the kubelet would not start it."""
+    found = {}
+    for item in pod["spec"]["containers"][container]["env"]:
+        if "valueFrom" in item:
+            source = item["valueFrom"]["secretKeyRef"]
+            secret = fake.find("secrets", pod["metadata"]["namespace"], source["name"]) or {"data": {}}
+            if source["key"] in secret["data"] or not source.get("optional"):
+                found[item["name"]] = base64.b64decode(secret["data"][source["key"]]).decode()
+    return found
+
+
+def key_of(fake: FakeCluster, pod: Mapping[str, Any]) -> bytes:
+    """The key that a Python pod signs with; an empty one where it has none."""
+    return secret_env(fake, pod).get(KEY_VARIABLE, "").encode()
 
 
 def inputs_of(pod: Mapping[str, Any]) -> dict[str, str]:
@@ -264,10 +286,12 @@ class PythonPods:
     def __call__(self, pod: Mapping[str, Any]) -> tuple[int, str]:
         """Be the process in the pod."""
         work = assignment_of(pod)
+        os.environ[KEY_VARIABLE] = key_of(self.fake, pod).decode()
+        take_key()
         record, lines = self._work(work)
         text = "".join(f"{line}\n" for line in ["the user's own words", *lines])
         self.fake.set_log("default", pod["metadata"]["name"], text)
-        return (0 if record.outcome == "Succeeded" else 1), record.to_text()
+        return (0 if record.outcome == "Succeeded" else 1), record.to_line(pod_key())
 
     def _work(self, work: Assignment) -> tuple[Record, list[str]]:
         try:
@@ -283,7 +307,7 @@ class PythonPods:
                 return run_shared(job, work, lines.append), lines
             if work.op:
                 return run_step(job, work), []
-            return resolve(job, work)
+            return resolve(job, work, pod_key())
         except DefinitionError as error:
             return Record(work.nonce, "Failed", reason=error.reason, message=error.message), []
 

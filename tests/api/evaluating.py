@@ -7,10 +7,12 @@ import contextlib
 import types
 from typing import Any
 
+from api.driving import key_of
 from podgraph.planning.names import ASSIGNMENT
 from podgraph.runtime.answers import Answer
 from podgraph.runtime.evaluate import evaluate
 from podgraph.runtime.protocol import Assignment, Record
+from podgraph.runtime.signing import Signer
 from podgraph.scheduling.evaluators import EVALUATOR_LABEL
 
 from .fake import FakeCluster
@@ -45,7 +47,7 @@ class EvaluatingPods:
         [pod] = self.pods()
         if record is not None:
             nonce = Assignment.from_text(pod["metadata"]["annotations"][ASSIGNMENT]).nonce
-            message = Record(nonce, "Failed", reason=record[0], message=record[1]).to_text()
+            message = Record(nonce, "Failed", reason=record[0], message=record[1]).to_line(key_of(self.fake, pod))
         self.fake.finish_pod("default", pod["metadata"]["name"], exit_code, message)
 
     def _seen(self, change: Any) -> None:
@@ -75,7 +77,10 @@ class EvaluatingPods:
             self.requests.append(request)
             answer = self._keys(pod, name, request) if request["kind"] == "keys" else self._call(name, request)
             self._answered[name] = answer
-            text = "".join(f"{line}\n" for line in ("the user's own words", *answer.to_lines(work.nonce)))
+            text = "".join(
+                f"{line}\n"
+                for line in ("the user's own words", *answer.to_lines(Signer(work.nonce, key_of(self.fake, pod))))
+            )
             self.fake.append_log("default", pod["metadata"]["name"], text)
 
     def _call(self, name: str, request: Obj) -> Answer:

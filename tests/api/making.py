@@ -11,6 +11,7 @@ from typing import Any, Protocol
 import aiohttp
 
 from podgraph.cluster.client import Client
+from podgraph.planning.keys import Keys
 from podgraph.reconcile.evaluators import Evaluators
 
 from .driving import BUNDLE, IMAGE, Clock, end, watch
@@ -41,6 +42,7 @@ class MakerDriver:
         self.makers: Any = None
         self.evaluators: Any = None
         self.settling = 0.0
+        self.keys = Keys(b"the key that all operators of the cluster share")
         self._tasks: list[asyncio.Task[None]] = []
         self._session: aiohttp.ClientSession | None = None
 
@@ -48,7 +50,7 @@ class MakerDriver:
         """Start it; it knows nothing yet."""
         self._session = aiohttp.ClientSession(base_url=self.fake.url)
         client = Client(self._session)
-        self.evaluators = Evaluators(client, client, BUNDLE, IMAGE, self.clock, self.settling)
+        self.evaluators = Evaluators(client, client, BUNDLE, IMAGE, self.clock, self.settling, self.keys)
         self.makers = self.make(client, self.evaluators, self.clock)
         on_job = getattr(self.makers, "job_changed", self.makers.jobs.job_changed)
         self._tasks = [

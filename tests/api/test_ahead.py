@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from api.driving import Driver, PythonPods, assignment_of, driving, op_of
+from api.driving import Driver, PythonPods, assignment_of, driving, key_of, op_of
 from api.steering import change, events, states
 from podgraph.planning.names import AHEAD_LABEL
 from podgraph.runtime.protocol import Record
@@ -73,10 +73,16 @@ def record_of(pod: Obj, outcome: str = "Succeeded", **more: Any) -> Record:
     return Record(assignment_of(pod).nonce, outcome, *times, **more)
 
 
+def ended_well(drive: Driver, op: str) -> str:
+    """The termination message of an op's first pod that gives 1."""
+    pod = pods(drive, op)[0]
+    return record_of(pod, outputs={"result": 1}).to_line(key_of(drive.fake, pod))
+
+
 def tell(drive: Driver, op: str, outcome: str = "Succeeded", **more: Any) -> None:
     """Let the newest pod of an op print its record, and run on."""
     pod = pods(drive, op)[-1]
-    line = record_of(pod, outcome, **more).to_line()
+    line = record_of(pod, outcome, **more).to_line(key_of(drive.fake, pod))
     drive.fake.append_log("default", pod["metadata"]["name"], f"an open line {line}\n")
 
 
@@ -143,7 +149,7 @@ async def test_pods_that_told_their_results_may_still_exit_when_the_job_is_over(
     assert len(pods(drive, "c")) == 1
     assert not pods(drive, "c")[0]["metadata"].get("deletionTimestamp")
     for op in "abc":
-        drive.finish(op, record_of(pods(drive, op)[0], outputs={"result": 1}).to_text())
+        drive.finish(op, ended_well(drive, op))
     await drive.fake.until(lambda: not drive.fake.objects("pods"), what="no pods")
 
 
@@ -162,9 +168,18 @@ async def test_one_that_fails_after_its_line_has_succeeded_and_is_told_of(drive:
 async def test_only_the_pod_s_own_line_counts(drive: Driver, line: str) -> None:
     await begun(drive)
     pod = pods(drive, "a")[0]
-    text = "::podgraph-record x::{}" if line == "made up" else Record("other", "Succeeded").to_line()
+    text = (
+        "::podgraph-record x::{}"
+        if line == "made up"
+        else Record("other", "Succeeded").to_line(key_of(drive.fake, pod))
+    )
     drive.fake.append_log("default", pod["metadata"]["name"], text + "\n")
-    drive.fake.finish_pod("default", pod["metadata"]["name"], 1, record_of(pod, "Failed", reason="OpFailed").to_text())
+    drive.fake.finish_pod(
+        "default",
+        pod["metadata"]["name"],
+        1,
+        record_of(pod, "Failed", reason="OpFailed").to_line(key_of(drive.fake, pod)),
+    )
     await drive.fake.until(lambda: len(names_made(drive, "a")) == 2, what="another attempt")
 
 
@@ -216,7 +231,7 @@ async def test_one_that_may_not_be_made_fails_nothing(drive: Driver) -> None:
         return any(r.status == 403 for r in drive.fake.calls("POST", "/pods$"))
 
     await drive.fake.until(refused, what="a refusal")
-    drive.finish("a", record_of(pods(drive, "a")[0], outputs={"result": 1}).to_text())
+    drive.finish("a", ended_well(drive, "a"))
     pod = await drive.pod_of("b")
     assert AHEAD_LABEL not in pod["metadata"]["labels"]
     assert assignment_of(pod).inputs == {"x": 1}
@@ -226,7 +241,7 @@ async def test_one_that_has_waited_for_nothing_is_followed_by_another(drive: Dri
     await begun(drive)
     pod = await waiting(drive, "b")
     record = record_of(pod, "Failed", reason="NotAssigned", message="x")
-    drive.fake.finish_pod("default", pod["metadata"]["name"], 1, record.to_text())
+    drive.fake.finish_pod("default", pod["metadata"]["name"], 1, record.to_line(key_of(drive.fake, pod)))
     await drive.fake.until(lambda: len(names_made(drive, "b")) == 2, what="two")
     tell(drive, "a", outputs={"result": 1})
     made = await assigned(drive, "b")
@@ -244,7 +259,7 @@ async def test_a_restart_finds_the_pod_and_makes_no_other(drive: Driver, at: str
         await assigned(drive, "b")
     await drive.stop()
     if at == "waiting":
-        drive.finish("a", record_of(pods(drive, "a")[0], outputs={"result": 1}).to_text())
+        drive.finish("a", ended_well(drive, "a"))
     await drive.start()
     pod = await assigned(drive, "b")
     assert pod["metadata"]["uid"] == first["metadata"]["uid"]

@@ -10,7 +10,7 @@ import pytest
 from api.driving import Driver, condition, driving
 from api.steering import Moving, change, said, states, wake
 from podgraph.planning.joining import inputs_key
-from podgraph.planning.names import POD_LABEL, nonce, shared_pod, step_container
+from podgraph.planning.names import POD_LABEL, shared_pod, step_container
 
 Obj = dict[str, Any]
 END = "exit 0\n"
@@ -58,7 +58,7 @@ def ends(drive: Driver, name: str, code: int = 0, text: str = "", attempt: int =
 
 def says(drive: Driver, name: str, text: str, number: int = 1) -> None:
     """Be the runner that tells the end of a script in the log."""
-    word = nonce(uid_of(drive), name, number)
+    word = drive.keys.of(uid_of(drive)).token(name, number)
     drive.fake.append_log("default", name_of(drive), f"::podgraph-output {word}::{text}\n::podgraph-end {word}::1\n")
 
 

@@ -13,10 +13,14 @@ from api.evaluating import EvaluatingPods
 from api.making import OPS, T0, MakerDriver, making
 from api.strangers import EVIL, forged
 from podgraph.cluster.client import Client
+from podgraph.planning.names import ASSIGNMENT
 from podgraph.reconcile import seats
 from podgraph.reconcile.evaluators import Evaluators
 from podgraph.reconcile.schedules import Schedules
 from podgraph.reconcile.sensors import Sensors
+from podgraph.runtime.answers import Answer
+from podgraph.runtime.protocol import Assignment
+from podgraph.runtime.signing import Signer
 from podgraph.scheduling import memory
 from podgraph.scheduling.http_policy import HttpPolicy
 
@@ -616,3 +620,28 @@ async def test_a_pod_whose_create_was_not_answered_is_found_again(drive: MakerDr
     await drive.until(lambda: drive.status().get("ticks"), "a tick")
     assert len(pods.pods()) == 1
     assert len({request.body["metadata"]["name"] for request in drive.fake.calls("POST", "/pods$")}) == 1
+
+
+# --- who answers
+
+
+async def test_who_reads_all_but_secrets_cannot_answer(drive: MakerDriver) -> None:
+    pods = EvaluatingPods(drive.fake, CODE)
+    pods.mute = True
+    pods.module.todo += ["true"]
+    define(drive)
+    drive.apply(source=LOOK)
+    await drive.until(lambda: pods.pods() and pods.pods()[0]["status"].get("phase") == "Running", "its pod")
+    [pod] = pods.pods()
+    [secret] = drive.fake.objects("secrets")
+    assert [owner["kind"] for owner in secret["metadata"]["ownerReferences"]] == ["JobDefinition"]
+    work = Assignment.from_text(pod["metadata"]["annotations"][ASSIGNMENT])
+    [name] = work.evaluate["requests"]
+    forged = Answer(name, requests=[{"run_key": "forged"}])
+    for key in (b"", work.nonce.encode(), pod["metadata"]["uid"].encode(), secret["metadata"]["name"].encode()):
+        lines = forged.to_lines(Signer(work.nonce, key))
+        drive.fake.append_log("default", pod["metadata"]["name"], "".join(f"{line}\n" for line in lines))
+    pods.mute = False
+    pods.ask_again()
+    await drive.made(1)
+    assert "forged" not in json.dumps(drive.fake.objects("jobs"))

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from api.driving import Driver, PythonPods, assignment_of, condition, driving, op_of
+from api.driving import Driver, PythonPods, assignment_of, condition, driving, key_of, op_of
 from api.steering import change, states
 from podgraph.planning.names import AHEAD_LABEL, OP_ANNOTATION, OP_LABEL
 from podgraph.runtime.protocol import Record
@@ -67,7 +67,7 @@ def say(drive: Driver, pod: Obj, *lines: str) -> None:
 def graph_of(drive: Driver, pod: Obj) -> tuple[Record, list[str]]:
     """What the runtime would tell in this pod."""
     work = assignment_of(pod)
-    return resolve(PythonPods(drive.fake, SOURCE).job(work), work)
+    return resolve(PythonPods(drive.fake, SOURCE).job(work), work, key_of(drive.fake, pod))
 
 
 async def read(drive: Driver, job: str = "two", **spec: Any) -> Obj:
@@ -82,7 +82,7 @@ async def resolved(drive: Driver, job: str = "two", **spec: Any) -> Obj:
     """Bring it to where the pod has told the graph, and waits."""
     pod = await read(drive, job, **spec)
     record, lines = graph_of(drive, pod)
-    say(drive, pod, *lines, record.to_line())
+    say(drive, pod, *lines, record.to_line(key_of(drive.fake, pod)))
     return pod
 
 
@@ -104,15 +104,17 @@ async def told_to_end(drive: Driver) -> Obj:
 
     pod = await drive.fake.until(told, what="it is told to end")
     assert pod["metadata"]["labels"][AHEAD_LABEL] == "assigned"
-    drive.fake.finish_pod("default", pod["metadata"]["name"], 0, graph_of(drive, pod)[0].to_text())
+    drive.fake.finish_pod(
+        "default", pod["metadata"]["name"], 0, graph_of(drive, pod)[0].to_line(key_of(drive.fake, pod))
+    )
     return pod
 
 
 def done(drive: Driver, pod: Obj, **more: Any) -> None:
     """Let a step's pod tell its record, and exit."""
     record = Record(assignment_of(pod).nonce, "Succeeded", outputs={"result": 1}, **more)
-    say(drive, pod, record.to_line())
-    drive.fake.finish_pod("default", pod["metadata"]["name"], 0, record.to_text())
+    say(drive, pod, record.to_line(key_of(drive.fake, pod)))
+    drive.fake.finish_pod("default", pod["metadata"]["name"], 0, record.to_line(key_of(drive.fake, pod)))
 
 
 async def lost(drive: Driver) -> str:
@@ -160,8 +162,8 @@ async def test_steps_are_started_ahead_of_it_as_of_any_other(drive: Driver) -> N
 async def test_a_retry_has_a_pod_of_its_own(drive: Driver) -> None:
     pod = await begun(drive, "one")
     record = Record(assignment_of(pod).nonce, "Failed", reason="OpFailed", message="not yet")
-    say(drive, pod, record.to_line())
-    drive.fake.finish_pod("default", pod["metadata"]["name"], 1, record.to_text())
+    say(drive, pod, record.to_line(key_of(drive.fake, pod)))
+    drive.fake.finish_pod("default", pod["metadata"]["name"], 1, record.to_line(key_of(drive.fake, pod)))
     await drive.fake.until(lambda: len(drive.creates()) == 2, what="another pod")
     [second] = [p for p in drive.fake.objects("pods") if p["metadata"]["uid"] != pod["metadata"]["uid"]]
     assert (op_of(second), assignment_of(second).attempt) == ("a", 2)
@@ -218,7 +220,7 @@ async def test_a_cancel_or_a_suspension_while_it_reads_begins_nothing(drive: Dri
     change(drive, suspend=True)
     await drive.fake.until(lambda: drive.status().get("observedGeneration", 0) >= 1, what="seen")
     record, lines = graph_of(drive, pod)
-    say(drive, pod, *lines, record.to_line())
+    say(drive, pod, *lines, record.to_line(key_of(drive.fake, pod)))
     await told_to_end(drive)
     assert set(states(drive).values()) <= {"Pending"}
     change(drive, suspend=False)
@@ -287,5 +289,7 @@ async def test_one_that_goes_just_then_costs_no_try_of_the_op(drive: Driver) -> 
 async def test_one_that_ended_before_it_heard_of_its_step_costs_no_try_of_the_op(drive: Driver) -> None:
     before = await resolved(drive, "one")
     await drive.step("a", "Running")
-    drive.fake.finish_pod("default", before["metadata"]["name"], 0, graph_of(drive, before)[0].to_text())
+    drive.fake.finish_pod(
+        "default", before["metadata"]["name"], 0, graph_of(drive, before)[0].to_line(key_of(drive.fake, before))
+    )
     assert "NotAssigned: its pod ended before it was told what to do" in await lost(drive)

@@ -14,6 +14,7 @@ from podgraph.planning.names import OP_LABEL, POD_LABEL, shared_nonce, shared_po
 from podgraph.reconcile.following import Logs
 from podgraph.runtime.protocol import Record
 from podgraph.runtime.reports import StepReport, pack_states
+from podgraph.runtime.signing import Signer
 from podgraph.runtime.step import utc
 
 Obj = dict[str, Any]
@@ -74,7 +75,9 @@ def name_of(drive: Driver, attempt: int = 1) -> str:
 def tells(drive: Driver, step: str, state: str, number: int = 1, pod: int = 1, **more: Any) -> None:
     """Be the shared pod that says something of a step."""
     nonce = shared_nonce(uid_of(drive), "prep", pod)
-    line = StepReport(step, state, number, "2026-01-01T00:00:00.000000Z", **more).to_line(nonce)
+    line = StepReport(step, state, number, "2026-01-01T00:00:00.000000Z", **more).to_line(
+        Signer(nonce, drive.keys.of(uid_of(drive)).pod)
+    )
     drive.fake.append_log("default", name_of(drive, pod), f"words of an op\n{line}\n")
 
 
@@ -83,7 +86,7 @@ def comes_to_its_end(drive: Driver, *ends: str, pod: int = 1) -> None:
     record = Record(
         nonce, "Failed" if failed else "Succeeded", reason="StepsFailed" if failed else "", summary=pack_states(ends)
     )
-    drive.fake.finish_pod("default", name_of(drive, pod), int(failed), record.to_text())
+    drive.fake.finish_pod("default", name_of(drive, pod), int(failed), record.to_line(drive.keys.of(uid_of(drive)).pod))
 
 
 def plays(drive: Driver, source: str = SOURCE, shared: bool = False) -> AutoKubelet:
@@ -348,7 +351,7 @@ async def test_a_step_that_runs_for_too_long_ends_the_pod_and_the_others_go_on(r
         tells(drive, "load", "Succeeded")
         now = utc(drive.clock())  # type: ignore[misc]
         nonce = shared_nonce(uid_of(drive), "prep", 1)
-        line = StepReport("size", "Running", 1, now).to_line(nonce)
+        line = StepReport("size", "Running", 1, now).to_line(Signer(nonce, drive.keys.of(uid_of(drive)).pod))
         drive.fake.append_log("default", name_of(drive), f"{line}\n")
         await drive.step("size", "Running")
         drive.clock.now += 31  # type: ignore[union-attr]

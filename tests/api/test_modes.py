@@ -16,6 +16,7 @@ from podgraph.planning.names import run_nonce, run_pod
 from podgraph.reconcile.following import Logs
 from podgraph.runtime.protocol import Record
 from podgraph.runtime.reports import StepReport, pack_states
+from podgraph.runtime.signing import Signer
 
 Obj = dict[str, Any]
 SOURCE = """
@@ -61,9 +62,13 @@ def name_of(drive: Driver) -> str:
     return run_pod("j", uid_of(drive))
 
 
+def signer(drive: Driver) -> Signer:
+    return Signer(run_nonce(uid_of(drive)), drive.keys.of(uid_of(drive)).pod)
+
+
 def tells(drive: Driver, step: str, state: str, attempt: int = 1, **more: Any) -> None:
     """Be the pod that says something of a step."""
-    line = StepReport(step, state, attempt, "2026-01-01T00:00:00.000000Z", **more).to_line(run_nonce(uid_of(drive)))
+    line = StepReport(step, state, attempt, "2026-01-01T00:00:00.000000Z", **more).to_line(signer(drive))
     drive.fake.append_log("default", name_of(drive), f"words of an op\n{line}\n")
 
 
@@ -73,7 +78,7 @@ def comes_to_its_end(drive: Driver, *ends: str) -> None:
         run_nonce(uid_of(drive)), "Failed" if failed else "Succeeded", reason="StepsFailed" if failed else "",
         summary=pack_states(ends),
     )  # fmt: skip
-    drive.fake.finish_pod("default", name_of(drive), int(failed), record.to_text())
+    drive.fake.finish_pod("default", name_of(drive), int(failed), record.to_line(drive.keys.of(uid_of(drive)).pod))
 
 
 async def runs(drive: Driver, **spec: Any) -> None:
@@ -280,12 +285,10 @@ async def test_a_report_behind_a_line_that_has_no_end(drive: Driver) -> None:
     await runs(drive)
     await followed(drive)
     for length in (1_000_000, 70_000):
-        line = StepReport("one", "Running", 1 if length > 70_000 else 2).to_line(run_nonce(uid_of(drive)))
+        line = StepReport("one", "Running", 1 if length > 70_000 else 2).to_line(signer(drive))
         drive.fake.append_log("default", name_of(drive), "x" * length + line + "\n")
     await drive.fake.until(lambda: drive.steps().get("one", {}).get("attempt") == 2, what="both lines")
-    drive.fake.append_log(
-        "default", name_of(drive), StepReport("add", "Succeeded", 1).to_line(run_nonce(uid_of(drive)))
-    )
+    drive.fake.append_log("default", name_of(drive), StepReport("add", "Succeeded", 1).to_line(signer(drive)))
     comes_to_its_end(drive, *["Succeeded"] * 4)  # and the last line has no end at all
     await drive.finished()
     assert "message" not in drive.steps()["add"]

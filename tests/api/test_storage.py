@@ -90,7 +90,7 @@ async def test_large_values_pass_through_the_storage_and_go_with_the_job(drive: 
         assert (made["key"], made["format"]) == (f"{prefix}/make/1/result", "pickle")
         assert made["size"] > 100_000
         assert steps["text"]["stored"]["result"]["format"] == "json"
-        assert steps["small"]["stored"]["result"].keys() == {"format", "data"}
+        assert steps["small"]["stored"]["result"].keys() == {"format", "data", "mac"}
         assert "outputs" not in steps["make"]
         assert files(tmp_path) == [f"{prefix}/make/1/result", f"{prefix}/text/1/result"]
         assert drive.status()["storage"] == {"url": f"file://{tmp_path}", "claim": "mine", "image": IMAGE}

@@ -15,6 +15,7 @@ from chart.rendering import CHART, ROOT, helm, render, template
 from podgraph.cluster.acting import Acting
 from podgraph.planning.storage import default_storage
 from podgraph.reconcile.links import read_link
+from podgraph.reconcile.master_key import MASTER_SECRET
 from podgraph.scheduling.http_policy import read_policy
 from podgraph.server.proxies import Proxy, ProxyRules
 from podgraph.server.settings import auth_of
@@ -106,7 +107,7 @@ def test_where_pods_reach_the_operator(values: tuple[str, ...], port: int) -> No
 
 def test_they_need_not_reach_it() -> None:
     container = pod_spec("directLink.enabled=false")["containers"][0]
-    assert [item["name"] for item in container["env"]] == ["PODGRAPH_STEP_IMAGE"]
+    assert [item["name"] for item in container["env"]] == ["PODGRAPH_STEP_IMAGE", "PODGRAPH_NAMESPACE"]
     assert [port["name"] for port in container["ports"]] == ["health"]
 
 
@@ -186,6 +187,26 @@ def test_a_wrong_value_is_refused_by_name(value: str) -> None:
     done = template(value)
     assert done.returncode != 0
     assert value.split("=")[0].split(".")[-1] in done.stderr
+
+
+def test_of_secrets_it_reads_its_own_alone() -> None:
+    """It makes those of Jobs under names that nobody can guess, and never reads one."""
+    documents = render()
+    roles = [d for d in documents if d["kind"] in ("Role", "ClusterRole")]
+    about = [
+        (d["kind"], d["metadata"].get("namespace"), rule)
+        for d in roles
+        for rule in d["rules"]
+        if "secrets" in rule["resources"]
+    ]
+    own: dict[str, Any] = {"apiGroups": [""], "resources": ["secrets"]}
+    assert about == [
+        ("ClusterRole", None, {**own, "verbs": ["create"]}),
+        ("Role", "here", {**own, "verbs": ["create"]}),
+        ("Role", "here", {**own, "verbs": ["get"], "resourceNames": [MASTER_SECRET]}),
+    ]
+    env = {item["name"]: item for item in pod_spec()["containers"][0]["env"]}
+    assert env["PODGRAPH_NAMESPACE"]["valueFrom"] == {"fieldRef": {"fieldPath": "metadata.namespace"}}
 
 
 def test_what_sensors_may_look_at() -> None:

@@ -59,6 +59,8 @@ helm.sh/chart: {{ .Chart.Name }}-{{ .Chart.Version }}
 # Whether the claim of a Job's storage is there; and the one that storage.createClaim asks for.
 - {apiGroups: [""], resources: [persistentvolumeclaims], verbs: [{{ if .Values.storage.createClaim.enabled }}get, create{{ else }}get{{ end }}]}
 - {apiGroups: [""], resources: [events], verbs: [create]}
+# The key of a Job's pods: its name cannot be guessed, so it is never read.
+- {apiGroups: [""], resources: [secrets], verbs: [create]}
 {{- range .Values.sensors.watch }}
 - {apiGroups: {{ toJson .apiGroups }}, resources: {{ toJson .resources }}, verbs: [list, watch]}
 {{- end }}

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from podgraph.planning.invitation import Invitation
+from podgraph.planning.keys import Keys
 from podgraph.planning.manifests import Manifest
 from podgraph.planning.storage import Storage
 from podgraph.planning.templates import PodCheck
@@ -19,13 +20,15 @@ class Settings:
     """What the operator itself brings.
 
     It is the default image for Python ops, the name of the runtime's ConfigMap, where values of Jobs without
-    `spec.storage` go, and where pods reach it directly.
+    `spec.storage` go, where pods reach it directly, and the keys of Jobs; without those nothing is signed, as it is
+    where only a plan is wanted and no pod runs.
     """
 
     default_image: str
     runtime: str
     storage: Storage | None = None
     invitation: Invitation | None = None
+    keys: Keys | None = None
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ from podgraph.planning.gates import GATED
 from podgraph.planning.lines import KeptLines, script_lines
 from podgraph.planning.making import PodMaker
 from podgraph.planning.observe import Phase, Seen, is_alive, lingers, observe
-from podgraph.planning.outcome import Outcome, container_outcome, if_room, micro, python_outcome
+from podgraph.planning.outcome import Outcome, container_outcome, if_room, micro, python_outcome, read_record
 from podgraph.planning.pod_lifecycle import Look, PodLifecycle, Stage
 from podgraph.planning.pods import Pod
 from podgraph.planning.retry import Fault, chance_of, seconds_until_retry
@@ -30,7 +30,7 @@ from podgraph.planning.stopping import Stop
 from podgraph.planning.timers import Timers
 from podgraph.planning.waiting import WaitingPods, is_waiting, was_ahead
 from podgraph.runtime.errors import ErrorInfo
-from podgraph.runtime.protocol import NOT_ASSIGNED, record_text_in
+from podgraph.runtime.protocol import NOT_ASSIGNED, Record, record_text_in
 from podgraph.runtime.step import utc
 
 __all__ = ["Attempts"]
@@ -107,7 +107,8 @@ class Attempts:
             record = self.steps.records[step]
             if self._pod_of[step] == name and record.state in ("Starting", "Running"):
                 seen = Seen(Phase.ENDED, started_at=record.start_time, finished_at=_second(now), text=text)
-                self._finish(step, seen, now, actions)
+                record_told = None if step in self._maker.containers else Record.from_text(text)
+                self._finish(step, seen, now, actions, record_told)
                 self.exits[name] = now + EXIT_SECONDS
         for name in changed:
             if name in self._step_of:
@@ -140,12 +141,13 @@ class Attempts:
         text = None
         step = self._step_of.get(pod_name)
         if step is not None and self._pod_of[step] == pod_name:
-            nonce = self._maker.nonce_of(step, self.steps.records[step].attempt)
+            attempt = self.steps.records[step].attempt
             if step in self._maker.containers:
-                kept = self._lines.setdefault(pod_name, script_lines(nonce))
-                text = ended_in(kept.lines, nonce) if kept.take(lines) else None
+                token = self._maker.token_of(step, attempt)
+                kept = self._lines.setdefault(pod_name, script_lines(token))
+                text = ended_in(kept.lines, token) if kept.take(lines) else None
             else:
-                text = record_text_in(lines, nonce)
+                text = record_text_in(lines, self._maker.signer_of(step, attempt))
             if text is not None:
                 self._told[pod_name] = text
         return text is not None
@@ -301,7 +303,7 @@ class Attempts:
 
     # --- the end of an attempt
 
-    def _finish(self, step: str, seen: Seen, now: float, actions: Actions) -> None:
+    def _finish(self, step: str, seen: Seen, now: float, actions: Actions, told: Record | None = None) -> None:
         record = self.steps.records[step]
         if record.state == "Stopping":
             self._stopped(step, micro(seen.finished_at), now, actions)
@@ -310,8 +312,8 @@ class Attempts:
         if step in self._maker.containers:
             outcome = container_outcome(op, seen)
         else:
-            nonce, prefix = self._maker.nonce_of(step, record.attempt), self._maker.prefix_of(step, record.attempt)
-            outcome = python_outcome(op, seen, nonce, prefix)
+            found = told or read_record(seen, self._maker.signer_of(step, record.attempt))
+            outcome = python_outcome(op, seen, found, self._maker.prefix_of(step, record.attempt))
         outcome = if_room(step, outcome, self.steps.output_bytes, self._output_budget)
         if outcome.reason:
             self._fail(step, outcome, now, actions)

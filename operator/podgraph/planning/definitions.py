@@ -113,6 +113,10 @@ class DefinitionRun:
         """Return the ConfigMap with this generation's own copy of its code."""
         return manifests.code_config_map(self.ref, self._maker.code_map, source)
 
+    def key_secret(self) -> Manifest | None:
+        """Return the Secret with what the definition's pods sign with."""
+        return self._maker.key_secret()
+
     def code_copied(self) -> None:
         """Say that the copy exists."""
         assert self._resolver is not None

@@ -96,7 +96,7 @@ class FirstPod:
         """Whether it ended before it was told of its step: its record is still that of the graph."""
         if pod.metadata.name != self._name:
             return False
-        return read_record(seen, self._maker.nonce_of("", self._attempt)) is not None
+        return read_record(seen, self._maker.signer_of("", self._attempt)) is not None
 
     def _owner(self, pod: Pod) -> str:
         """Return whose it is: of a step that has it in its record, or that its label names if that was not written."""

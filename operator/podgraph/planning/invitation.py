@@ -1,41 +1,40 @@
-"""How a pod is told where it reaches the operator directly, and by what words it is known there."""
+"""How a pod is told where it reaches the operator directly, and how it is known there."""
 
 from __future__ import annotations
 
-import hashlib
-import hmac
+from collections.abc import Callable
 from dataclasses import dataclass
+
+from podgraph.runtime.link import greeting
+from podgraph.runtime.signing import equal
 
 __all__ = ["Invitation"]
 
 
 @dataclass(frozen=True)
 class Invitation:
-    """Where the operator listens: "HOST:PORT", the SHA-256 of its certificate in hex, and a secret of its own.
+    """Where the operator listens: "HOST:PORT", and the SHA-256 of its certificate in hex.
 
-    Only the pod that was told the words can say them: nothing in them can be found out without the secret.
+    That is no secret, and neither is the rest of what a pod is told. It shows who it is by the key of its Job.
     """
 
     address: str
     fingerprint: str
-    secret: bytes
 
     def to(self, uid: str, pod: str) -> str:
         """Return what runtime.link.Link takes, for this pod of the Job with this uid."""
-        return f"{self.address} {self.fingerprint} {uid} {pod} {self._token(uid, pod)}"
+        return f"{self.address} {self.fingerprint} {uid} {pod}"
 
-    def guest(self, words: str) -> tuple[str, str] | None:
-        """Return the uid and the pod of who says these words; None when they were told to nobody.
+    def guest(self, words: str, key_of: Callable[[str], bytes]) -> tuple[str, str] | None:
+        """Return the uid and the pod of who says these words; None when it has not the key of the Job.
 
-        >>> ours = Invitation("10.0.0.1:7443", "f00d", b"secret")
-        >>> words = ours.to("u1", "add-x1").split(" ", 2)[2]
-        >>> ours.guest(words), ours.guest(words.replace("add", "sub"))
+        `key_of` tells the key of the pods of the Job with a uid.
+
+        >>> words = greeting(b"key", "f00d", "u1", "add-x1")
+        >>> ours = Invitation("10.0.0.1:7443", "f00d")
+        >>> ours.guest(words, lambda uid: b"key"), ours.guest(words, lambda uid: b"other")
         (('u1', 'add-x1'), None)
         """
         uid, _, rest = words.partition(" ")
-        pod, _, token = rest.partition(" ")
-        right = hmac.compare_digest(token.encode(errors="replace"), self._token(uid, pod).encode())
-        return (uid, pod) if right else None
-
-    def _token(self, uid: str, pod: str) -> str:
-        return hmac.new(self.secret, f"{uid} {pod}".encode(errors="replace"), hashlib.sha256).hexdigest()[:32]
+        pod, _, _ = rest.partition(" ")
+        return (uid, pod) if equal(words, greeting(key_of(uid), self.fingerprint, uid, pod)) else None

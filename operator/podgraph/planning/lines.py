@@ -7,7 +7,8 @@ from collections.abc import Iterable
 from podgraph.planning.scripts import END_MARK, MAX_TOLD
 from podgraph.runtime.protocol import LINE_MARK
 from podgraph.runtime.reports import LAST_RANK, RANKS, StepReport
-from podgraph.runtime.resolve import MAX_GRAPH
+from podgraph.runtime.resolve import GRAPH_MARK, MAX_GRAPH
+from podgraph.runtime.signing import Signer
 
 __all__ = ["KeptLines", "KeptReports", "graph_lines", "script_lines"]
 
@@ -16,16 +17,16 @@ _MOST_REPORTS = 40  # of one step between two passes
 
 
 class KeptLines:
-    """The lines with a nonce, from the mark in front of it on; at most `most` bytes of them.
+    """The lines with a token, from the mark in front of it on; at most `most` bytes of them.
 
     A line costs its length once, and is forgotten if it has no part in the result. When there is more than fits, or
     a line with `end` came, nothing more is kept.
     """
 
-    def __init__(self, nonce: str, most: int, end: str = "") -> None:
+    def __init__(self, token: str, most: int, end: str = "") -> None:
         self.lines: list[str] = []
         self.is_full = False
-        self._mark, self._end = f"{nonce}::", end
+        self._mark, self._end = f"{token}::", end
         self._room = most
 
     def take(self, lines: Iterable[str]) -> bool:
@@ -33,14 +34,10 @@ class KeptLines:
         for line in lines:
             if self.is_full:
                 return False
-            at = line.find(self._mark)
-            if at < 0:
+            kept, size = self._part(line)
+            if not kept:
                 continue
-            begin = line.rfind(LINE_MARK, 0, at)
-            if begin < 0:
-                continue
-            kept = line[begin:]
-            self._room -= len(kept.encode()) - min(at - begin, _WORD) - len(self._mark) + 1
+            self._room -= size
             if self._end and self._end in kept:
                 self.is_full = True
                 self.lines.append(kept)
@@ -52,15 +49,36 @@ class KeptLines:
             self.lines.append(kept)
         return False
 
+    def _part(self, line: str) -> tuple[str, int]:
+        """Return what is kept of a line, empty for nothing, and the bytes of it that count."""
+        at = line.find(self._mark)
+        begin = line.rfind(LINE_MARK, 0, at) if at >= 0 else -1
+        if begin < 0:
+            return "", 0
+        kept = line[begin:]
+        return kept, len(kept.encode()) - min(at - begin, _WORD) - len(self._mark) + 1
 
-def script_lines(nonce: str) -> KeptLines:
-    """Return what keeps the lines by which a script op tells its outputs."""
-    return KeptLines(nonce, MAX_TOLD + 64, END_MARK)
+
+class _SignedLines(KeptLines):
+    """The lines of a graph that were signed by the pod."""
+
+    def __init__(self, signer: Signer, most: int) -> None:
+        super().__init__("", most)
+        self._signer = signer
+
+    def _part(self, line: str) -> tuple[str, int]:
+        signed = self._signer.read(GRAPH_MARK, line) is not None
+        return (line, len(line.encode())) if signed else ("", 0)
 
 
-def graph_lines(nonce: str) -> KeptLines:
-    """Return what keeps the lines by which a resolve pod tells a long graph."""
-    return KeptLines(nonce, MAX_GRAPH)
+def script_lines(token: str) -> KeptLines:
+    """Return what keeps the lines by which a script op reports its outputs."""
+    return KeptLines(token, MAX_TOLD + 64, END_MARK)
+
+
+def graph_lines(signer: Signer) -> KeptLines:
+    """Return what keeps the lines by which a resolve pod reports a long graph."""
+    return _SignedLines(signer, MAX_GRAPH)
 
 
 class KeptReports:

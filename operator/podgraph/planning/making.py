@@ -10,6 +10,7 @@ from podgraph.definition.graph import Graph
 from podgraph.planning import manifests, names, scripts
 from podgraph.planning.actions import Settings
 from podgraph.planning.joining import join
+from podgraph.planning.keys import key_secret, script_tokens
 from podgraph.planning.manifests import JobRef, Manifest
 from podgraph.planning.references import split
 from podgraph.planning.spec import CodeSpec, ContainerSpec
@@ -17,6 +18,7 @@ from podgraph.planning.storage import Storage, equip, prefix
 from podgraph.planning.templates import JOB_TEMPLATE, PodCheck, Templates
 from podgraph.run_config.binding import Bound
 from podgraph.runtime.protocol import Assignment, stored_below
+from podgraph.runtime.signing import Signer
 
 __all__ = ["PodMaker"]
 
@@ -37,6 +39,10 @@ class PodMaker:
             self.code_map = names.code_config_map(ref.name, ref.key)
         self.containers: Mapping[str, ContainerSpec] = {}
         self._settings = settings
+        self._key = settings.keys.of(ref.uid) if settings.keys is not None else None
+        self.pod_key = self._key.pod if self._key is not None else b""
+        """What the Job's Python pods sign with."""
+        self._secret = names.key_secret(ref.name, self._key.name) if self._key is not None else ""
         self._code = code
         self._storage = storage
         self._templates = templates or Templates()
@@ -58,8 +64,23 @@ class PodMaker:
             self._names[op, attempt, released] = name
         return name
 
-    def nonce_of(self, op: str, attempt: int) -> str:
-        """Return what the record of that pod must repeat."""
+    def key_secret(self) -> Manifest | None:
+        """Return the Secret with what the Job's pods sign with; None when it has only pods that sign nothing."""
+        if self._key is None:
+            return None
+        tokens = script_tokens(self._key, self.containers)
+        python = self._code is not None
+        return key_secret(self.ref, self._key, python, tokens) if python or tokens else None
+
+    def signer_of(self, op: str, attempt: int) -> Signer:
+        """Return what reads the lines of that pod."""
+        return Signer(self._nonce_of(op, attempt), self.pod_key)
+
+    def token_of(self, op: str, attempt: int) -> str:
+        """Return what the lines of a script op repeat in that attempt."""
+        return self._key.token(op, attempt) if self._key is not None else self._nonce_of(op, attempt)
+
+    def _nonce_of(self, op: str, attempt: int) -> str:
         return names.nonce(self.ref.key, op, attempt)
 
     def prefix_of(self, op: str, attempt: int) -> str:
@@ -100,8 +121,7 @@ class PodMaker:
     def step_pod(self, name: str, op: str, attempt: int, lost: int, inputs: Mapping[str, str]) -> Manifest:
         """Return the pod of an attempt; `inputs` holds JSON texts and references, `lost` see Assignment."""
         if op in self.containers:
-            nonce = self.nonce_of(op, attempt)
-            pod = manifests.container_pod(self.ref, name, op, self.containers[op], inputs, nonce)
+            pod = manifests.container_pod(self.ref, name, op, self.containers[op], inputs, self._entry(op, attempt))
             return self._templates.on_step(pod, op)
         return self._stored(self._templates.on_step(self._python_pod(name, op, attempt, lost, inputs), op))
 
@@ -155,8 +175,8 @@ class PodMaker:
     def waiting_pod(self, name: str, op: str, attempt: int, seconds: int) -> Manifest:
         """Return the pod of an attempt that waits for what it is to do, for at most so many seconds."""
         if op in self.containers:
-            nonce = self.nonce_of(op, attempt)
-            pod = manifests.container_pod(self.ref, name, op, self.containers[op], {}, nonce, seconds)
+            entry = self._entry(op, attempt)
+            pod = manifests.container_pod(self.ref, name, op, self.containers[op], {}, entry, seconds)
             pod = self._templates.on_step(pod, op)
         else:
             pod = self._assigned(name, replace(self._assignment(op, attempt, 0, {}), ahead=seconds))
@@ -176,16 +196,22 @@ class PodMaker:
         return names.run_pod(self.ref.name, self.ref.uid)
 
     @property
-    def run_nonce(self) -> str:
-        """What the record and the reports of that pod must repeat."""
-        return names.run_nonce(self.ref.uid)
+    def run_signer(self) -> Signer:
+        """What reads the record and the reports of that pod."""
+        return Signer(names.run_nonce(self.ref.uid), self.pod_key)
 
     def run_assignment(self, group: Mapping[str, Any]) -> Assignment:
         """Return what that pod is to do."""
         assert self._code is not None
         file = "" if self._code.module else manifests.CODE_FILE
         return Assignment(
-            "", self.run_nonce, self.ref.uid, file=file, module=self._code.module, job=self._code.job, group=dict(group)
+            "",
+            self.run_signer.nonce,
+            self.ref.uid,
+            file=file,
+            module=self._code.module,
+            job=self._code.job,
+            group=dict(group),
         )
 
     def run_pod(self, assignment: Assignment) -> Manifest:
@@ -196,9 +222,9 @@ class PodMaker:
         """Return the name of one attempt at a pod that steps share."""
         return names.shared_pod(self.ref.name, self.ref.uid, pod, attempt)
 
-    def shared_nonce(self, pod: str, attempt: int) -> str:
-        """Return what the record and the reports of that attempt must repeat."""
-        return names.shared_nonce(self.ref.uid, pod, attempt)
+    def shared_signer(self, pod: str, attempt: int) -> Signer:
+        """Return what reads the record and the reports of that attempt."""
+        return Signer(names.shared_nonce(self.ref.uid, pod, attempt), self.pod_key)
 
     def shared_prefix(self, pod: str, attempt: int, op: str, op_attempt: int) -> str:
         """Return the key below which an op in that attempt stores its large outputs; no other pod writes there."""
@@ -214,7 +240,7 @@ class PodMaker:
             told.update({key: value for key, value in found.items() if value not in ([], None)})
         return Assignment(
             op="",
-            nonce=self.shared_nonce(pod, attempt),
+            nonce=self.shared_signer(pod, attempt).nonce,
             run_id=self.ref.uid,
             attempt=attempt,
             file="" if self._code.module else manifests.CODE_FILE,
@@ -241,8 +267,8 @@ class PodMaker:
         """
         singles = {}
         for op, number in attempts.items():
-            nonce = self.nonce_of(op, number)
-            single = manifests.container_pod(self.ref, "", op, self.containers[op], {}, nonce, TURN_SECONDS)
+            entry = self._entry(op, number)
+            single = manifests.container_pod(self.ref, "", op, self.containers[op], {}, entry, TURN_SECONDS)
             singles[op] = (numbers[op], self._templates.on_step(single, op))
         return join(pod, self.shared_name(pod, attempt), singles)
 
@@ -263,6 +289,10 @@ class PodMaker:
     def _shared_prefix(self, pod: str, attempt: int) -> str:
         return f"{prefix(self.ref)}/@{pod}/{attempt}"  # no op can be named so
 
+    def _entry(self, op: str, attempt: int) -> tuple[str, str]:
+        """Return the Secret, and the entry in it, with the token of an attempt at a script op."""
+        return self._secret, names.token_entry(op, attempt)
+
     def _python_pod(self, name: str, op: str, attempt: int, lost: int, inputs: Mapping[str, str]) -> Manifest:
         return self._assigned(name, self._assignment(op, attempt, lost, inputs))
 
@@ -275,7 +305,7 @@ class PodMaker:
         values, stored = split(inputs)
         return Assignment(
             op=op,
-            nonce=self.nonce_of(op, attempt),
+            nonce=self._nonce_of(op, attempt),
             run_id=self.ref.uid,
             attempt=attempt,
             lost=lost,
@@ -296,7 +326,8 @@ class PodMaker:
     def _assigned(self, name: str, assignment: Assignment) -> Manifest:
         assert self._code is not None
         invited = self._invited(name, assignment)
-        return manifests.python_pod(self.ref, name, self._code, invited, self._settings.runtime, self.code_map)
+        runtime = self._settings.runtime
+        return manifests.python_pod(self.ref, name, self._code, invited, runtime, self.code_map, self._secret)
 
     def _invited(self, name: str, assignment: Assignment) -> Assignment:
         """Tell the pod of this name, too, where it reaches the operator."""

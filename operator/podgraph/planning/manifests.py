@@ -5,6 +5,7 @@ Every pod meets the "restricted" Pod Security Standard and holds no token: a ste
 
 from __future__ import annotations
 
+import base64
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,8 +15,9 @@ from podgraph.planning import names, scripts
 from podgraph.planning.pods import Owner
 from podgraph.planning.spec import CodeSpec, ContainerSpec
 from podgraph.runtime.protocol import MOUNT, TERMINATION_FILE, Assignment
+from podgraph.runtime.signing import KEY_VARIABLE
 
-__all__ = ["JobRef", "code_config_map", "container_pod", "input_texts", "python_pod", "runtime_config_map"]
+__all__ = ["JobRef", "code_config_map", "container_pod", "input_texts", "python_pod", "runtime_config_map", "secret"]
 
 Manifest = dict[str, Any]
 
@@ -50,30 +52,38 @@ class JobRef:
         return "job" if self.kind == "Job" else "definition"
 
 
-def python_pod(job: JobRef, name: str, code: CodeSpec, assignment: Assignment, runtime: str, code_map: str) -> Manifest:
-    """Return the pod of a Python op, of some or all steps, or the resolve pod when the assignment names none."""
+def python_pod(
+    job: JobRef, name: str, code: CodeSpec, assignment: Assignment, runtime: str, code_map: str, key: str = ""
+) -> Manifest:  # fmt: skip
+    """Return the pod of a Python op, of some or all steps, or the resolve pod when the assignment names none.
+
+    `key` is the name of the Secret with the key that it signs with, empty for a pod that signs nothing.
+    """
     sources: list[Manifest] = [
         _downward("in/assignment", names.ASSIGNMENT),
         {"configMap": {"name": runtime, "items": [{"key": "runtime.pyz", "path": "runtime.pyz"}]}},
     ]
     if code_map:
         sources.append({"configMap": {"name": code_map, "items": [{"key": CODE_FILE, "path": f"code/{CODE_FILE}"}]}})
-    container = {
+    container: Manifest = {
         "image": code.image,
         "command": ["python3", f"{MOUNT}/runtime.pyz"],
         "env": _env({"HOME": "/tmp", "PYTHONUNBUFFERED": "1", "PYTHONDONTWRITEBYTECODE": "1"}),
     }
+    if key:
+        container["env"] += [_secret_env(KEY_VARIABLE, key, "key")]
     return _pod(job, name, assignment.op, container, {names.ASSIGNMENT: assignment.to_text()}, sources)
 
 
 def container_pod(
-    job: JobRef, name: str, op: str, spec: ContainerSpec, inputs: Mapping[str, str], nonce: str, wait: int = 0
-) -> Manifest:
+    job: JobRef, name: str, op: str, spec: ContainerSpec, inputs: Mapping[str, str],
+    token: tuple[str, str] = ("", ""), wait: int = 0,
+) -> Manifest:  # fmt: skip
     """Return the pod of a container or script op; `inputs` holds JSON texts.
 
     Inputs are environment variables, so that `$(INPUT_X)` works in command and args by Kubernetes' own rule. With
-    `wait` the pod of a script waits in a shell for so many seconds for :func:`input_texts` in an annotation. `nonce` is
-    what the lines repeat by which such a pod tells its end.
+    `wait` the pod of a script waits in a shell for so many seconds for :func:`input_texts` in an annotation. `token`
+    names a Secret, and the entry in it that the lines repeat by which such a pod tells its end.
     """
     env = {"HOME": "/tmp", "PODGRAPH_OUTPUT": TERMINATION_FILE}
     env |= {key: text.replace("$", "$$") for key, text in input_texts(inputs).items()}  # nothing for it to expand
@@ -90,7 +100,9 @@ def container_pod(
     notes, sources = {names.SCRIPT: script}, [_downward("in/script", names.SCRIPT, 0o555)]
     if wait or scripts.is_shell(spec):
         container["command"] = [scripts.START_FILE]
-        notes[names.START] = scripts.runner(nonce, wait)
+        notes[names.START] = scripts.runner(wait)
+        if token[0]:  # behind what the op sets, so that it counts and no other variable can quote it
+            container["env"] += [_secret_env(scripts.TOKEN_VARIABLE, *token, optional=True)]
         sources += [_downward("in/start", names.START, 0o555), _downward("in/inputs", names.INPUTS)]
     return _pod(job, name, op, container, notes, sources)
 
@@ -128,6 +140,23 @@ def runtime_config_map(namespace: str, name: str, archive: str) -> Manifest:
         "metadata": {"name": name, "namespace": namespace, "labels": {names.MANAGED_BY_LABEL: names.MANAGED_BY}},
         "immutable": True,
         "binaryData": {"runtime.pyz": archive},
+    }
+
+
+def secret(job: JobRef, name: str, data: Mapping[str, str]) -> Manifest:
+    """Return a Secret that belongs to the Job and is never changed."""
+    return {
+        "apiVersion": "v1",
+        "kind": "Secret",
+        "type": "Opaque",
+        "metadata": {
+            "name": name,
+            "namespace": job.namespace,
+            "labels": _labels(job),
+            "ownerReferences": [_owner(job)],
+        },
+        "immutable": True,
+        "data": {key: base64.b64encode(text.encode()).decode() for key, text in data.items()},
     }
 
 
@@ -199,6 +228,11 @@ def _downward(path: str, annotation: str, mode: int | None = None) -> Manifest:
     if mode is not None:
         item["mode"] = mode
     return {"downwardAPI": {"items": [item]}}
+
+
+def _secret_env(variable: str, name: str, key: str, optional: bool = False) -> Manifest:
+    source = {"name": name, "key": key, **({"optional": True} if optional else {})}
+    return {"name": variable, "valueFrom": {"secretKeyRef": source}}
 
 
 def _env(values: Mapping[str, str]) -> list[Manifest]:

@@ -30,6 +30,7 @@ __all__ = [
     "code_config_map",
     "evaluator_nonce",
     "evaluator_pod",
+    "key_secret",
     "keys_map",
     "label_value",
     "log_pod",
@@ -42,6 +43,7 @@ __all__ = [
     "shared_pod",
     "step_container",
     "step_pod",
+    "token_entry",
 ]
 
 GROUP = "podgraph.dev"
@@ -119,13 +121,23 @@ def code_config_map(job: str, uid: str) -> str:
     return _name(job, "code", f"{uid}//code")
 
 
+def key_secret(owner: str, unguessable: str) -> str:
+    """Return the name of the Secret with the key of a Job, of a JobDefinition or of a JobSensor."""
+    return _name(owner, "key", unguessable)
+
+
+def token_entry(op: str, attempt: int) -> str:
+    """Return the entry of a Job's Secret that holds the token of one attempt at a script op."""
+    return f"t-{_hash(op, 16)}-{attempt}"
+
+
 def runtime_config_map(digest: str) -> str:
     """Return the name of the ConfigMap that holds the step runtime whose content has this hex digest."""
     return f"podgraph-runtime-{digest[:12]}"
 
 
 def nonce(uid: str, op: str, attempt: int) -> str:
-    """Return what a step's record must repeat, so that nothing else a container leaves can pass for a record."""
+    """Return what a step's record must repeat: it tells the attempt, and is not secret (see runtime.signing)."""
     return _hash(f"nonce/{uid}/{op}/{attempt}", 16)
 
 

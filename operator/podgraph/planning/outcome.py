@@ -12,8 +12,9 @@ from podgraph.definition.values import NotJsonError, to_json
 from podgraph.planning.observe import Seen
 from podgraph.planning.references import read_stored
 from podgraph.planning.retry import Fault
-from podgraph.runtime.protocol import MAX_OUTPUTS, NOT_ASSIGNED, ProtocolError, Record, StepError, check_outputs
+from podgraph.runtime.protocol import MAX_OUTPUTS, NOT_ASSIGNED, Record, StepError, check_outputs, record_text_in
 from podgraph.runtime.reports import StepReport
+from podgraph.runtime.signing import Signer
 
 __all__ = ["Outcome", "container_outcome", "if_room", "micro", "python_outcome", "read_record", "reported_outcome"]
 
@@ -37,22 +38,18 @@ class Outcome:
     said: Mapping[str, Any] = field(default_factory=dict)
 
 
-def read_record(seen: Seen, nonce: str) -> Record | None:
+def read_record(seen: Seen, signer: Signer) -> Record | None:
     """Return the record a pod of ours left, or None for any other text."""
-    try:
-        record = Record.from_text(seen.text)
-    except ProtocolError:
-        return None
-    return record if record.nonce == nonce else None
+    text = record_text_in([seen.text], signer)
+    return Record.from_text(text) if text is not None else None
 
 
-def python_outcome(op: Op, seen: Seen, nonce: str, prefix: str = "") -> Outcome:
-    """Read the end of a Python op's pod: the op's own record decides, and without one there is no success.
+def python_outcome(op: Op, seen: Seen, record: Record | None, prefix: str = "") -> Outcome:
+    """Read the end of a Python op's pod: the op's own record decides, and without one (None) there is no success.
 
     What becomes of the process after it has left its record changes nothing: all is done by then, and whoever read the
     record in its log has gone on already. `prefix` is the key below which it stored what is large.
     """
-    record = read_record(seen, nonce)
     times = (micro(seen.started_at), micro(seen.finished_at))
     if record is None:
         if seen.reason:

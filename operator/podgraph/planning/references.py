@@ -2,10 +2,12 @@
 
 The operator only hands them on, unread.
 A step's record tells size, digest and format; the key follows from the step, so no record can name another's object.
+Each has a keyed digest (mac), by which a step knows that a step of its own Job has written it (see runtime.values).
 """
 
 from __future__ import annotations
 
+import base64
 import json
 import re
 from collections.abc import Iterable, Mapping
@@ -15,13 +17,15 @@ from podgraph.definition.errors import DefinitionError
 from podgraph.definition.values import to_json
 from podgraph.planning.kube_names import SUBDOMAIN, UID
 from podgraph.runtime.protocol import StepError
+from podgraph.runtime.signing import data_mac, equal, value_mac
 
-__all__ = ["Reference", "check_stored", "fan_in", "origin_of", "read_stored", "split", "to_status"]
+__all__ = ["Reference", "check_stored", "fan_in", "origin_of", "read_stored", "signed_anew", "split", "to_status"]
 
 _FORMATS = ("json", "pickle")
 _BASE64 = re.compile(r"[A-Za-z0-9+/]*={0,2}")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _BELOW = re.compile(r"[A-Za-z0-9_@-][A-Za-z0-9_.@-]*")  # a step, a pod that steps share, an attempt, an output
+_MAC = re.compile(r"[0-9a-f]{32}")
 
 
 class Reference(str):
@@ -83,6 +87,24 @@ def split(texts: Mapping[str, str]) -> tuple[dict[str, Any], dict[str, Any]]:
     return values, {name: json.loads(text) for name, text in texts.items() if isinstance(text, Reference)}
 
 
+def signed_anew(text: str, old: bytes, new: bytes) -> Reference | None:
+    """Return a reference that one Job has signed as another signs it, by their keys; None if it is not authentic."""
+    item = json.loads(text)
+    written = {key: value for key, value in item.items() if key != "key"} if isinstance(item, dict) else {}
+    if not (_is_inline(written) or _is_object(written)):
+        return None
+
+    def right(key: bytes) -> str:
+        if "data" in item:
+            return data_mac(key, item["format"], base64.b64decode(item["data"]))
+        return value_mac(key, item["format"], item["sha256"], item["size"])
+
+    try:
+        return Reference(to_json({**item, "mac": right(new)})) if equal(item["mac"], right(old)) else None
+    except ValueError:  # no base64
+        return None
+
+
 def to_status(texts: Mapping[str, str]) -> tuple[dict[str, str] | None, dict[str, Any] | None]:
     """Return `outputs` and `stored` of a step's status; None where there is none."""
     _, stored = split({name: text for name, text in texts.items() if isinstance(text, Reference)})
@@ -93,7 +115,8 @@ def to_status(texts: Mapping[str, str]) -> tuple[dict[str, str] | None, dict[str
 def _is_inline(item: Mapping[str, Any]) -> bool:
     data = item.get("data")
     return (
-        item.keys() == {"format", "data"}
+        item.keys() == {"format", "data", "mac"}
+        and _has_mac(item)
         and item["format"] in _FORMATS
         and isinstance(data, str)
         and _BASE64.fullmatch(data) is not None
@@ -103,10 +126,16 @@ def _is_inline(item: Mapping[str, Any]) -> bool:
 def _is_object(item: Mapping[str, Any]) -> bool:
     size, digest = item.get("size"), item.get("sha256")
     return (
-        item.keys() == {"format", "size", "sha256"}
+        item.keys() == {"format", "size", "sha256", "mac"}
+        and _has_mac(item)
         and item["format"] in _FORMATS
         and type(size) is int
         and size >= 0
         and isinstance(digest, str)
         and _SHA256.fullmatch(digest) is not None
     )
+
+
+def _has_mac(item: Mapping[str, Any]) -> bool:
+    found = item["mac"]
+    return isinstance(found, str) and _MAC.fullmatch(found) is not None

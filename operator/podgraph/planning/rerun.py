@@ -14,8 +14,9 @@ from typing import Any
 from podgraph.definition.errors import DefinitionError
 from podgraph.definition.graph import Graph, OutputRef
 from podgraph.planning.execution import one_pod_section, read_execution_spec
+from podgraph.planning.keys import JobKey, Keys
 from podgraph.planning.kube_names import UID, check_field
-from podgraph.planning.references import Reference, origin_of
+from podgraph.planning.references import Reference, origin_of, signed_anew
 from podgraph.planning.status import StepRecord
 from podgraph.planning.storage import Storage
 
@@ -53,10 +54,11 @@ class Taken:
 class Rerun:
     """A rerun that is not accepted yet: it asks for Jobs by name, and then tells what it takes of them."""
 
-    def __init__(self, spec: RerunSpec, own_uid: str) -> None:
+    def __init__(self, spec: RerunSpec, own_uid: str, keys: Keys | None = None) -> None:
         self.name = spec.name
         self._spec = spec
         self._own_uid = own_uid
+        self._keys = keys
         self._jobs: dict[str, Object | None] = {}
 
     def wanted(self) -> list[str]:
@@ -76,7 +78,10 @@ class Rerun:
         stored = _stored_by(parent)
         gone = {uid for name, uid in stored.items() if not _is_there(self._jobs[name], uid)}
         _check_stored(graph, taken, self._spec.name, parent, storage, gone)
-        return taken
+        if self._keys is None:
+            return taken
+        old, new = self._keys.of(parent["metadata"]["uid"]), self._keys.of(self._own_uid)
+        return _signed_anew(taken, self._spec.name, old, new)
 
     def _parent(self) -> Object:
         return check_parent(self._spec, self._jobs[self._spec.name], self._own_uid)
@@ -187,6 +192,29 @@ def _check_stored(
                 "ValueDeleted",
                 f"{what} was stored by Job {origin!r} and deleted with it; select {ref.op!r} too to make it anew",
             )
+
+
+def _signed_anew(taken: Taken, name: str, old: JobKey, new: JobKey) -> Taken:
+    """Return what is taken as this Job signs it, so that its steps read it. Raises DefinitionError for the unsigned.
+
+    What a step unpickles may run code, and whoever can write the status of Jobs could name any pickle there.
+    """
+    records = {}
+    for op, record in taken.records.items():
+        outputs = dict(record.outputs)
+        for output, text in record.outputs.items():
+            if not isinstance(text, Reference):
+                continue
+            anew = signed_anew(text, old.pod, new.pod)
+            if anew is None:
+                raise _refused(
+                    "ValueNotAuthentic",
+                    f"output {output!r} of op {op!r}, taken from Job {name!r}, is not what a step of that Job gave: "
+                    "its keyed digest (mac) is not of that Job's key; select the op too to run it again",
+                )
+            outputs[output] = anew
+        records[op] = replace(record, outputs=outputs)
+    return replace(taken, records=records)
 
 
 def taken_before(graph: Graph, selected: Sequence[str], records: Mapping[str, StepRecord]) -> Taken:

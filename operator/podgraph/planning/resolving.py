@@ -105,14 +105,14 @@ class Resolver:
         What went wrong is read when the pod has ended.
         """
         lines = list(lines)
-        nonce = self._maker.nonce_of("", max(self._attempt, 1))
-        self._lines = self._lines or graph_lines(nonce)
+        signer = self._maker.signer_of("", max(self._attempt, 1))
+        self._lines = self._lines or graph_lines(signer)
         self._lines.take(lines)
-        text = record_text_in(lines, nonce)
+        text = record_text_in(lines, signer)
         if text is not None and (record := Record.from_text(text)).outcome == "Succeeded":
             if not record.graph:
                 with contextlib.suppress(DefinitionError):  # only the last lines of a log are followed
-                    record = replace(record, graph=from_log(record, self._lines.lines))
+                    record = replace(record, graph=from_log(record, self._lines.lines, self._maker.pod_key))
             self._told, self._lines = record, None
             return True
         return False
@@ -144,7 +144,7 @@ class Resolver:
         return self._told is not None and (bool(self._told.graph) or seen.phase is Phase.RUNNING)
 
     def _record(self, seen: Seen) -> Record | None:
-        return read_record(seen, self._maker.nonce_of("", self._attempt))
+        return read_record(seen, self._maker.signer_of("", self._attempt))
 
     def _make(self, suspended: bool, now: float, actions: Actions) -> None:
         if suspended:

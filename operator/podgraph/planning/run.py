@@ -93,7 +93,7 @@ class Run:
             self.storage = Storage.from_status(status["storage"])
         again = read_rerun(job["spec"])
         if again and not self.conditions.holds("Accepted", "True"):
-            self._rerun = Rerun(again, self.ref.uid)
+            self._rerun = Rerun(again, self.ref.uid, self.settings.keys)
 
     @property
     def finished(self) -> bool:
@@ -156,6 +156,10 @@ class Run:
     def code_map(self, source: str) -> Manifest:
         """Return the ConfigMap with the Job's own copy of its code."""
         return manifests.code_config_map(self.ref, self._maker.code_map, source)
+
+    def key_secret(self) -> Manifest | None:
+        """Return the Secret with what the Job's pods sign with, None when they sign nothing."""
+        return self._maker.key_secret()
 
     @property
     def job_spec(self) -> Object:

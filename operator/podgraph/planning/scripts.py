@@ -19,6 +19,7 @@ __all__ = [
     "LATE",
     "SCRIPT_FILE",
     "START_FILE",
+    "TOKEN_VARIABLE",
     "ended_in",
     "ending",
     "exports",
@@ -28,6 +29,8 @@ __all__ = [
 ]
 
 SCRIPT_FILE, START_FILE, INPUTS_FILE = f"{MOUNT}/in/script", f"{MOUNT}/in/start", f"{MOUNT}/in/inputs"
+TOKEN_VARIABLE = "PODGRAPH_TOKEN"
+"""Where the runner finds what its lines repeat; the op's own script never sees it."""
 OUTPUT_MARK, END_MARK = f"{LINE_MARK}output ", f"{LINE_MARK}end "
 KILL_SECONDS = 10
 """How long a script has to end that was told to, as its time is over."""
@@ -44,8 +47,10 @@ def is_shell(spec: ContainerSpec) -> bool:
     return bool(spec.script) and (not spec.script.startswith("#!") or bool(_SHELL.match(spec.script)))
 
 
-def runner(nonce: str, seconds: int) -> str:
+def runner(seconds: int) -> str:
     """Return the script that runs the op's own; with `seconds` it waits so long for the inputs.
+
+    It tells the end by lines that repeat the token in its environment; without one by the termination message alone.
 
     SIGTERM reaches the op's script, which by itself, as the container's first process, would ignore it.
     """
@@ -61,6 +66,9 @@ done
 . {INPUTS_FILE}
 """
     return f"""#!/bin/sh
+unset _token # it may be in the environment, and would be exported
+_token=${TOKEN_VARIABLE}
+unset {TOKEN_VARIABLE}
 _limit=
 {wait if seconds else ""}
 late=
@@ -80,13 +88,13 @@ while [ -n "$told" ]; do # the signal ended the wait, not yet the script
   [ "$again" = 127 ] || code=$again
 done
 [ -z "$late" ] || exit {LATE}
-if [ "$code" = 0 ] && [ "$(wc -c < {TERMINATION_FILE})" -lt {MAX_TOLD} ]; then
+if [ -n "$_token" ] && [ "$code" = 0 ] && [ "$(wc -c < {TERMINATION_FILE})" -lt {MAX_TOLD} ]; then
   count=0
   while IFS= read -r line || [ -n "$line" ]; do
-    printf '{OUTPUT_MARK}{nonce}::%s\\n' "$line"
+    printf '{OUTPUT_MARK}%s::%s\\n' "$_token" "$line"
     count=$((count + 1))
   done < {TERMINATION_FILE}
-  printf '{END_MARK}{nonce}::%s\\n' "$count"
+  printf '{END_MARK}%s::%s\\n' "$_token" "$count"
 fi
 exit "$code"
 """
@@ -127,7 +135,7 @@ def in_shared_pod(op: str, spec: ContainerSpec, pod: str) -> ContainerSpec:
     return replace(spec, script='exec "$@"', command=(), args=(*spec.command, *spec.args))
 
 
-def ended_in(lines: Iterable[str], nonce: str) -> str | None:
+def ended_in(lines: Iterable[str], token: str) -> str | None:
     """Return what a script op that succeeded has written to its output file, by the lines of its log.
 
     None while it has not ended, or when a line is missing.
@@ -137,11 +145,11 @@ def ended_in(lines: Iterable[str], nonce: str) -> str | None:
     """
     written: list[str] = []
     for line in lines:
-        _, found, text = line.partition(f"{OUTPUT_MARK}{nonce}::")
+        _, found, text = line.partition(f"{OUTPUT_MARK}{token}::")
         if found:
             written.append(text)
             continue
-        _, found, text = line.partition(f"{END_MARK}{nonce}::")
+        _, found, text = line.partition(f"{END_MARK}{token}::")
         if found:
             return "\n".join(written) if text.strip() == str(len(written)) else None
     return None

@@ -70,9 +70,9 @@ class SharedContainers(SharedPod):
         step = next((step for step, name in self._containers.items() if name == container), None)
         if step is None or not self._is_here(step):
             return False
-        nonce = self._maker.nonce_of(step, self.steps.records[step].attempt)
-        kept = self._lines.setdefault(step, script_lines(nonce))
-        text = ended_in(kept.lines, nonce) if kept.take(lines) else None
+        token = self._maker.token_of(step, self.steps.records[step].attempt)
+        kept = self._lines.setdefault(step, script_lines(token))
+        text = ended_in(kept.lines, token) if kept.take(lines) else None
         if text is not None:
             self._ended[step] = text
         return text is not None

@@ -22,6 +22,7 @@ from podgraph.planning.shared_work import steps_to_repeat, work_of
 from podgraph.planning.sharing import SharingSteps
 from podgraph.planning.status import seconds_of
 from podgraph.runtime.reports import INTERRUPTED, STEPS_FAILED, reports_in, unpack_states
+from podgraph.runtime.signing import Signer
 
 __all__ = ["MAX_ASSIGNMENT", "SharedPythonPod"]
 
@@ -51,7 +52,7 @@ class SharedPythonPod(SharedPod):
         if not self.under_way:
             return False
         self._log_read = self._log_read or whole
-        return self._reports.take(reports_in(lines, self._nonce)) or whole
+        return self._reports.take(reports_in(lines, self._signer)) or whole
 
     def _make(self, attempt: int) -> Manifest:
         assignment = self._maker.shared_assignment(self.name, attempt, work_of(self.steps, self.name))
@@ -98,7 +99,7 @@ class SharedPythonPod(SharedPod):
             self.wants_log = True
             actions.read_logs.append(self.pod_name)
             return
-        record = read_record(seen, self._nonce)
+        record = read_record(seen, self._signer)
         ended = micro(seen.finished_at)
         if record is None or record.reason == INTERRUPTED:
             tail = f": {seen.text.strip()[-_MAX_TAIL:]}" if record is None and seen.text.strip() else ""
@@ -136,5 +137,5 @@ class SharedPythonPod(SharedPod):
                 self.steps.changed.add(step)
 
     @property
-    def _nonce(self) -> str:
-        return self._maker.shared_nonce(self.name, self.record.attempt)
+    def _signer(self) -> Signer:
+        return self._maker.shared_signer(self.name, self.record.attempt)

@@ -103,7 +103,7 @@ class Whole:
     def take_lines(self, pod_name: str, lines: Iterable[str], whole: bool = False) -> bool:
         """Take in lines of the pod's log, `whole` when it has ended and no others come; return whether it is news."""
         self._log_read = self._log_read or whole
-        return self._reports.take(reports_in(lines, self._maker.run_nonce)) or whole
+        return self._reports.take(reports_in(lines, self._maker.run_signer)) or whole
 
     def take_in(self, changed: Iterable[str], pods: Pods, now: float, actions: Actions) -> None:
         """Look at the pod and at what was read of its log."""
@@ -183,7 +183,7 @@ class Whole:
 
     def _conclude(self, seen: Seen, now: float, actions: Actions) -> None:
         """Take in the pod's end, when all is read that it said."""
-        record = read_record(seen, self._maker.run_nonce)
+        record = read_record(seen, self._maker.run_signer)
         ended = micro(seen.finished_at)
         if record is None or record.reason == INTERRUPTED:
             tail = f": {seen.text.strip()[-_MAX_MESSAGE:]}" if record is None and seen.text.strip() else ""

@@ -10,7 +10,7 @@ import asyncio
 import itertools
 import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 import msgspec
@@ -24,6 +24,7 @@ from podgraph.planning import manifests, names
 from podgraph.planning.actions import Actions, Settings
 from podgraph.planning.defined import ttl_of
 from podgraph.planning.definitions import DefinitionRun
+from podgraph.planning.keys import Keys
 from podgraph.planning.pods import Owner, Pod
 from podgraph.planning.run import Run
 from podgraph.planning.storage import Storage
@@ -32,6 +33,7 @@ from podgraph.reconcile.defining import Definitions
 from podgraph.reconcile.ended import EndedJobs
 from podgraph.reconcile.job_state import WRITE_SECONDS, AnyRun, JobState
 from podgraph.reconcile.links import Links
+from podgraph.reconcile.master_key import random_keys
 from podgraph.reconcile.metrics import Metrics
 from podgraph.reconcile.pod_care import PodCare
 from podgraph.reconcile.queue import KeyedQueue
@@ -57,13 +59,15 @@ class Controller:
 
     def __init__(
         self, client: Client, bundle: Bundle, default_image: str, clock: Callable[[], float] = time.time,
-        storage: Storage | None = None, links: Links | None = None,
+        storage: Storage | None = None, links: Links | None = None, keys: Keys | None = None,
     ) -> None:  # fmt: skip
-        links = links or Links()
-        links.said = self._said
+        links, keys = links or Links(), keys or random_keys()
+        links.said, links.knows, links.keys = self._said, self._knows, keys
         self.client = client
         self.bundle = bundle
-        self.settings = Settings(default_image, names.runtime_config_map(bundle.digest), storage, links.invitation)
+        self.keys = keys
+        runtime = names.runtime_config_map(bundle.digest)
+        self.settings = Settings(default_image, runtime, storage, links.invitation, keys)
         self.storing = Storing(client, self.settings, bundle.archive, clock)
         self.queue = KeyedQueue(namespace_of=self._namespace_of, most=WORKERS * 3 // 4)
         self._clock = clock
@@ -170,6 +174,11 @@ class Controller:
         if job is not None and isinstance(job.run, Run) and job.run.take_lines(pod_name, lines):
             self.queue.add(job_uid)
 
+    def _knows(self, job_uid: str, pod_name: str) -> bool:
+        """Whether a pod is one that was made for a Job; it may come before we are told that it was."""
+        job = self._jobs.get(job_uid)
+        return job is not None and (pod_name in self.pods.of(job_uid) or pod_name in job.to_create)
+
     async def _work(self) -> None:
         while True:
             uid = await self.queue.get()
@@ -201,6 +210,8 @@ class Controller:
             await self._begin(job, job.next)
         if job.run is None:
             job.run = Run(job.object, self.settings)
+            # It came before the first pod; to make it again might be refused, as by a quota that it fills itself.
+            job.has_key = bool(pods) or _has_run(job.object)
             job.changed |= set(pods)
         if isinstance(job.run, Run) and job.current_at < self.standstill.look():
             await self._make_current(job, job.run)
@@ -357,7 +368,7 @@ class Controller:
             return
         try:
             lines = await self.client.pod_log(run.ref.namespace, pod, MAX_GRAPH)
-            run.graph_from_log(from_log(record, lines))
+            run.graph_from_log(from_log(record, lines, self.keys.of(run.ref.uid).pod))
         except DefinitionError as error:
             self._remember(job, run.refuse(error, self._clock()))
         except ApiError as error:
@@ -371,10 +382,11 @@ class Controller:
     async def _create(self, job: JobState, run: AnyRun) -> None:
         if not job.to_create:
             return
-        if run.spec is not None and run.spec.code is not None:
+        if run.spec is not None:
             try:
                 await self._ensure_runtime(job, run)
-                if run.storage is not None and run.steps is None:  # before the resolve pod, the first of all
+                is_first = run.spec.code is not None and run.steps is None  # before the resolve pod, the first of all
+                if is_first and run.storage is not None:
                     job.version = await self.storing.ensure(run.ref, run.storage) or job.version
             except DefinitionError as refusal:
                 self._remember(job, run.refuse(refusal, self._clock()))
@@ -435,11 +447,31 @@ class Controller:
             self._remember(job, run.refuse(refusal, self._clock()))
 
     async def _ensure_runtime(self, job: JobState, run: AnyRun) -> None:
-        """Make the runtime's ConfigMap; asked for each Job, as somebody may have deleted it or the namespace."""
-        if not job.has_runtime:
+        """Make the runtime's ConfigMap; asked for each Job, as somebody may have deleted it or the namespace.
+
+        At the same time the Job's own Secret is made. Raises ApiError, and DefinitionError when that is refused.
+        """
+        if job.has_runtime and job.has_key:
+            return
+        waits: list[Awaitable[Any]] = []
+        if not job.has_runtime and run.spec is not None and run.spec.code is not None:
             manifest = manifests.runtime_config_map(run.ref.namespace, self.settings.runtime, self.bundle.archive)
-            await self.client.create("configmaps", manifest)
-            job.has_runtime = True
+            waits.append(self.client.create("configmaps", manifest))
+        if not job.has_key and (secret := run.key_secret()) is not None:
+            waits.append(self._make_key(run, secret))
+        for trouble in await asyncio.gather(*waits, return_exceptions=True):
+            if isinstance(trouble, BaseException):
+                raise trouble
+        job.has_runtime = job.has_key = True
+
+    async def _make_key(self, run: AnyRun, secret: dict[str, Any]) -> None:
+        try:
+            await self.client.create_secret(secret)
+        except ApiError as error:
+            if not error.lasting:
+                raise
+            text = f"the API server refuses the Secret with the key of the {run.ref.noun}'s pods: {error.message}"
+            raise DefinitionError(error.reason, text) from None
 
     async def _write(self, uid: str, job: JobState, run: AnyRun) -> None:
         now = self._clock()
@@ -506,6 +538,11 @@ def seconds_between_writes(took: float) -> float:
     [1.0, 4.0, 15.0]
     """
     return min(_LONGEST_WRITE_SECONDS, max(WRITE_SECONDS, took / _WRITE_SHARE))
+
+
+def _has_run(job: Object) -> bool:
+    steps = (job.get("status") or {}).get("steps") or {}
+    return any(step.get("startTime") for step in steps.values())
 
 
 def _is_finished(job: Object) -> bool:

@@ -20,13 +20,16 @@ from podgraph.cluster.client import ApiError, Client
 from podgraph.cluster.reflector import PodReflector
 from podgraph.definition.errors import DefinitionError
 from podgraph.planning import manifests, names
+from podgraph.planning.keys import Keys, key_secret
 from podgraph.planning.observe import Phase, Seen, is_alive, observe
 from podgraph.planning.outcome import read_record
 from podgraph.planning.pods import Owner, Pod
 from podgraph.reconcile.following import Logs
+from podgraph.reconcile.master_key import random_keys
 from podgraph.reconcile.queue import KeyedQueue
 from podgraph.reconcile.seats import MOST_PODS, WARM_SECONDS, Evaluated, Seat, no_room
 from podgraph.reconcile.working import work
+from podgraph.runtime.signing import Signer
 from podgraph.scheduling.evaluators import (
     EVALUATOR_LABEL,
     EvaluatorSpec,
@@ -54,7 +57,7 @@ class Evaluators:
 
     def __init__(
         self, client: Client, watcher: Client, bundle: Bundle, default_image: str,
-        clock: Callable[[], float] = time.time, settling: float = _SETTLING_SECONDS,
+        clock: Callable[[], float] = time.time, settling: float = _SETTLING_SECONDS, keys: Keys | None = None,
     ) -> None:  # fmt: skip
         def owner_of(key: str) -> Owner | None:
             return self._known[key].spec.ref.owner if key in self._known else None
@@ -63,6 +66,7 @@ class Evaluators:
         self.pods = PodReflector(watcher.session, self._pod_changed, EVALUATOR_LABEL, owner_of, watcher.namespaces)
         self.default_image, self.runtime = default_image, names.runtime_config_map(bundle.digest)
         self._client, self._archive, self._clock = client, bundle.archive, clock
+        self._keys = keys or random_keys()
         self._logs = Logs(watcher, MOST_PODS)
         self._known: dict[str, Evaluated] = {}
         self._definitions: dict[tuple[str, str], tuple[str, PodOf]] = {}
@@ -140,7 +144,7 @@ class Evaluators:
 
     def join(self, spec: EvaluatorSpec, seat: Seat) -> Evaluated:
         """Take in one who asks."""
-        found = self._known.setdefault(spec.key, Evaluated(spec))
+        found = self._known.setdefault(spec.key, Evaluated(spec, self._keys.of(spec.ref.uid).pod))
         found.seats.append(seat)
         self.queue.add(spec.key)
         return found
@@ -211,7 +215,7 @@ class Evaluators:
             return
         reason, message = "PodDeleted", "its pod was deleted"
         if found is not None:
-            reason, message = _end(observe(found), pod.spec.nonce(pod.name))
+            reason, message = _end(observe(found), pod.signer)
         self._failed(pod, now, reason, message)
 
     def _failed(self, pod: Evaluated, now: float, reason: str, message: str) -> None:
@@ -237,8 +241,9 @@ class Evaluators:
         self.pods.making(pod.key, name)
         try:
             runtime = manifests.runtime_config_map(namespace, self.runtime, self._archive)
-            await self._client.create("configmaps", runtime)
-            made = await self._client.create_pod(pod.spec.pod(name, requests))
+            secret = key_secret(pod.spec.ref, self._keys.of(pod.spec.ref.uid), python=True)
+            await asyncio.gather(self._client.create("configmaps", runtime), self._client.create_secret(secret))
+            made = await self._client.create_pod(pod.spec.pod(name, requests, secret["metadata"]["name"]))
         except (ApiError, DefinitionError) as error:
             if isinstance(error, ApiError) and not error.lasting:
                 pod.attempt -= 1  # it may be there, and the next try is to find it under its name
@@ -291,9 +296,9 @@ class Evaluators:
             seat.answered(answer)
 
 
-def _end(seen: Seen, nonce: str) -> tuple[str, str]:
+def _end(seen: Seen, signer: Signer) -> tuple[str, str]:
     """Return why a pod has ended that should not."""
-    record = read_record(seen, nonce)
+    record = read_record(seen, signer)
     if record is not None and record.reason:
         return record.reason, record.message
     tail = f": {seen.text.strip()[-300:]}" if seen.text.strip() else ""

@@ -33,6 +33,7 @@ class JobState:
     to_delete: set[str] = field(default_factory=set)
     to_confirm: set[str] = field(default_factory=set)
     has_runtime: bool = False
+    has_key: bool = False
     gave_way: int = 0
     status: dict[str, Any] = field(default_factory=dict)
     events: list[Event] = field(default_factory=list)

@@ -9,7 +9,6 @@ import hashlib
 import ipaddress
 import logging
 import resource
-import secrets
 import socket
 import ssl
 import tempfile
@@ -24,6 +23,8 @@ from cryptography.x509.oid import NameOID
 
 from podgraph.definition.errors import DefinitionError
 from podgraph.planning.invitation import Invitation
+from podgraph.planning.keys import Keys
+from podgraph.reconcile.strangers import MOST, Strangers
 from podgraph.runtime.link import GOODBYE, MAX_LINE
 
 __all__ = ["Links", "read_link"]
@@ -31,11 +32,15 @@ __all__ = ["Links", "read_link"]
 _LOG = logging.getLogger(__name__)
 _MOST = 2_000
 _MOST_WORDS = 1_024
+_MOST_SHAKING = 16_384  # bytes until a pod has said who it is: some hundred, and its first lines
 _GREETING_SECONDS = 5.0
+_LINE_SECONDS = 10.0  # how long the rest of a line may take
+_MOST_UNREAD = 1 << 20  # bytes that a pod has yet to read of what it was told
 _YEARS = 10
 
 Key = tuple[str, str]
 Said = Callable[[str, str, list[str]], None]
+Knows = Callable[[str, str], bool]
 
 
 def read_link(text: str) -> str:
@@ -65,16 +70,31 @@ def most_links(files: int) -> int:
     return _MOST if files < 0 else min(_MOST, files // 2)  # the rest is for the API server
 
 
+def most_strangers(files: int) -> int:
+    """Return how many connections there may be besides, of which it is not known whose they are.
+
+    >>> most_strangers(1_024), most_strangers(1_048_576), most_strangers(-1)
+    (256, 512, 512)
+    """
+    return MOST if files < 0 else min(MOST, files // 4)
+
+
 class Links:
     """The links that there are, by the uid of their Job and the name of the pod; at most `most` at once.
 
-    `said` is called with what a pod says as it comes: its Job's uid, its name, the lines.
+    `said` is called with what a pod says as it comes: its Job's uid, its name, the lines. Who has not said yet who it
+    is counts apart (see Strangers), and takes no room from those who have. `knows` tells whether a Job has a pod of a
+    name, and `keys` hold what the pod must know; until they are set no pod is let in.
     """
 
     def __init__(self, said: Said | None = None, most: int | None = None) -> None:
         self.said: Said = said or (lambda uid, pod, lines: None)
+        self.knows: Knows = lambda uid, pod: False
+        self.keys: Keys | None = None
         self.invitation: Invitation | None = None
-        self._most = most_links(resource.getrlimit(resource.RLIMIT_NOFILE)[0]) if most is None else most
+        files = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+        self._strangers: Strangers[_Peer] = Strangers(most_strangers(files))
+        self._most = most_links(files) if most is None else most
         self._open: set[_Peer] = set()
         self._known: dict[str, dict[str, _Peer]] = {}
         self._logs: dict[Key, tuple[Callable[[], None], Callable[[], None]]] = {}
@@ -88,7 +108,7 @@ class Links:
         loop = asyncio.get_running_loop()
         server = await loop.create_server(lambda: _Peer(self, context), "::" if ":" in host else "0.0.0.0", int(port))
         found = f"{host}:{server.sockets[0].getsockname()[1]}"
-        self.invitation = Invitation(found, fingerprint, secrets.token_bytes(32))
+        self.invitation = Invitation(found, fingerprint)
         _LOG.info("pods reach it directly at %s", found)
         try:
             yield
@@ -132,16 +152,23 @@ class Links:
 
     # --- for its peers
 
-    def came(self, peer: _Peer) -> bool:
-        """Take in a connection; return whether there is room for it."""
-        if len(self._open) >= self._most:
-            return False
+    def came(self, peer: _Peer, source: str) -> None:
+        """Take in a connection from this address."""
         self._open.add(peer)
-        return True
+        for other in self._strangers.add(peer, source):
+            other.abort()
 
     def greeted(self, peer: _Peer, words: str) -> Key | None:
-        """Take in the words by which a pod says who it is; None when they are nobody's."""
-        key = self.invitation.guest(words) if self.invitation is not None else None
+        """Take in the words by which a pod says who it is; None when they are nobody's, or there is no room."""
+        keys = self.keys
+        if self.invitation is None or keys is None:
+            return None
+        key = self.invitation.guest(words, lambda uid: keys.of(uid).pod)
+        if key is not None and not self.knows(*key):
+            key = None
+        if key is not None and self.count >= self._most and key[1] not in self._known.get(key[0], {}):
+            key = None
+        self._strangers.remove(peer)
         if key is not None:
             uid, pod = key
             before = self._known.setdefault(uid, {}).get(pod)
@@ -157,6 +184,7 @@ class Links:
     def went(self, peer: _Peer, key: Key | None, done: bool) -> None:
         """Take in that a connection is gone; `done` says that the pod had said all."""
         self._open.discard(peer)
+        self._strangers.remove(peer)
         if key is None:
             return
         uid, pod = key
@@ -175,76 +203,101 @@ class _Peer(asyncio.Protocol):
 
     def __init__(self, links: Links, context: ssl.SSLContext) -> None:
         self._links = links
+        self._context = context
         self._in, self._out = ssl.MemoryBIO(), ssl.MemoryBIO()
-        self._tls = context.wrap_bio(self._in, self._out, server_side=True)
+        self._tls: ssl.SSLObject | None = None
         self._transport: asyncio.Transport | None = None
         self._shaken = self._done = False
         self._key: Key | None = None
         self._rest = b""
+        self._taken = 0  # bytes before it had said who it is
         self._late: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)  # uvloop's is none of asyncio's classes
         transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)  # a node may be lost
-        if not self._links.came(self):
-            self.abort()
-            return
         self._late = asyncio.get_running_loop().call_later(_GREETING_SECONDS, self.abort)
+        source = transport.get_extra_info("peername") or ("",)
+        self._links.came(self, str(source[0]))
 
     def data_received(self, data: bytes) -> None:
+        if self._tls is None:  # not before: one who only connects is to cost little
+            self._tls = self._context.wrap_bio(self._in, self._out, server_side=True)
         self._in.write(data)
         try:
-            self._read()
+            self._read(self._tls)
         except ssl.SSLWantReadError:
             pass
         except (ssl.SSLError, ValueError) as error:
             _LOG.debug("a link was ended: %s", error)
             self.abort()
+        if self._key is None:
+            self._taken += len(data)
+            if self._taken > _MOST_SHAKING:
+                self.abort()
         self._flush()
+        self._time_line()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        if self._late is not None:
-            self._late.cancel()
+        self._clear_timer()
         self._links.went(self, self._key, self._done)
 
     def write(self, text: str) -> None:
         """Say a line."""
         with contextlib.suppress(ssl.SSLError):
-            self._tls.write(f"{text}\n".encode())
-            self._flush()
+            if self._tls is not None:
+                self._tls.write(f"{text}\n".encode())
+                self._flush()
 
     def abort(self) -> None:
         """End it."""
         if self._transport is not None:
             self._transport.abort()
 
-    def _read(self) -> None:
+    def _read(self, tls: ssl.SSLObject) -> None:
         """Take what is there. Raises SSLWantReadError when that is all, SSLError, ValueError."""
         if not self._shaken:
-            self._tls.do_handshake()
+            tls.do_handshake()
             self._shaken = True
-        while data := self._tls.read(MAX_LINE):
+        while data := tls.read(MAX_LINE):
             *lines, self._rest = (self._rest + data).split(b"\n")
-            self._take([line.decode(errors="replace") for line in lines])
-            if len(self._rest) > (MAX_LINE if self._key is not None else _MOST_WORDS):
+            if self._key is None and len(lines[0] if lines else self._rest) > _MOST_WORDS:
+                raise ValueError("it says too much to say who it is")
+            if any(len(line) > MAX_LINE for line in (*lines, self._rest)):
                 raise ValueError("a line is too long")
+            self._take([line.decode(errors="replace") for line in lines])
 
     def _take(self, lines: list[str]) -> None:
         if lines and self._key is None:
             self._key = self._links.greeted(self, lines.pop(0))
             if self._key is None:
-                raise ValueError("it was not invited")
-            assert self._late is not None
-            self._late.cancel()
+                raise ValueError("it is no pod that was made")
+            self._clear_timer()
         if GOODBYE in lines:
             self._done = True
             lines = lines[: lines.index(GOODBYE)]
         if lines and self._key is not None:
             self._links.said(*self._key, lines)
 
+    def _time_line(self) -> None:
+        """See to it that what has begun comes to its end: a line, or what TLS has of one."""
+        if self._key is None:
+            return
+        if not (self._rest or self._in.pending):
+            self._clear_timer()
+        elif self._late is None:
+            self._late = asyncio.get_running_loop().call_later(_LINE_SECONDS, self.abort)
+
+    def _clear_timer(self) -> None:
+        if self._late is not None:
+            self._late.cancel()
+            self._late = None
+
     def _flush(self) -> None:
         if self._transport is not None and (data := self._out.read()):
             self._transport.write(data)
+            if self._transport.get_write_buffer_size() > _MOST_UNREAD:
+                self.abort()
 
 
 def _certified() -> tuple[ssl.SSLContext, str]:

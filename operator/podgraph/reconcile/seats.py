@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Protocol
 
 from podgraph.runtime.answers import Answer, Answers
+from podgraph.runtime.signing import Signer
 from podgraph.scheduling.evaluators import EvaluatorSpec, PodOf
 
 __all__ = ["MOST_IN_NAMESPACE", "MOST_PODS", "WARM_SECONDS", "Evaluated", "Seat", "no_room"]
@@ -131,7 +132,8 @@ class Seat:
 class Evaluated:
     """What is kept of one pod between passes. `name` is that of the pod that there is, `told` what it was asked."""
 
-    def __init__(self, spec: EvaluatorSpec) -> None:
+    def __init__(self, spec: EvaluatorSpec, signed_with: bytes = b"") -> None:
+        self._signed_with = signed_with
         self.spec, self.key = spec, spec.key
         self.seats: list[Seat] = []
         self.requests: dict[str, Object] = {}
@@ -143,7 +145,7 @@ class Evaluated:
         self.name = ""
         self.told: set[str] | None = None
         self.let_go: set[str] = set()  # by uid; what is seen of them may be of before
-        self.reader = Answers("")
+        self.reader = Answers(self.signer)
 
     def is_needed(self, now: float) -> bool:
         """Whether there is to be a pod."""
@@ -156,10 +158,15 @@ class Evaluated:
         """When somebody will ask next."""
         return min((seat.needed_at for seat in self.seats), default=float("inf"))
 
+    @property
+    def signer(self) -> Signer:
+        """What reads what the pod says."""
+        return Signer(self.spec.nonce(self.name), self._signed_with)
+
     def adopt(self, name: str, told: set[str] | None) -> None:
         """Go on with the pod of this name."""
         self.name, self.told = name, told
-        self.reader = Answers(self.spec.nonce(name))
+        self.reader = Answers(self.signer)
         self.asked_at = {}
 
     def tell(self, trouble: Trouble | None) -> None:

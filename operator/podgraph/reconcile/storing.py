@@ -21,6 +21,7 @@ from podgraph.planning.manifests import JobRef
 from podgraph.planning.observe import Phase, observe
 from podgraph.planning.outcome import read_record
 from podgraph.planning.storage import CLEAN_SECONDS, Storage, claim_manifest, clean_pod, needs_cleaning, read_storage
+from podgraph.runtime.signing import Signer
 
 __all__ = ["Storing"]
 
@@ -136,7 +137,7 @@ class Storing:
             return True
         if seen.phase is not Phase.ENDED:
             return False
-        record = read_record(seen, names.nonce(ref.uid, "clean", 0))
+        record = read_record(seen, Signer(names.nonce(ref.uid, "clean", 0)))  # the Job's Secret may be gone
         if record is None or record.outcome != "Succeeded":
             trouble.append(record.message if record is not None else seen.message or "it left no result")
         return True

@@ -22,20 +22,22 @@ from podgraph.runtime.link import Link
 from podgraph.runtime.load import CodeRef, find_job, import_file, import_module
 from podgraph.runtime.out import Out
 from podgraph.runtime.protocol import Assignment, Record, StepError
+from podgraph.runtime.signing import pod_key, take_key
 from podgraph.runtime.storage import open_storage, probe
 
 
 def main(assignment: Assignment) -> int:
     """Do the assigned work, write the record, return the exit status."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    link = Link(assignment.link)
+    link = Link(assignment.link, pod_key())
     out = Out(link)
     record = work(assignment, out, link)
     _flush()
     # Written last and at once: a record that can be read means that everything before it is done.
-    Path(protocol.TERMINATION_FILE).write_text(record.to_text(), encoding="utf-8")
+    line = record.to_line(pod_key())
+    Path(protocol.TERMINATION_FILE).write_text(line, encoding="utf-8")
     if assignment.op or record.nonce != assignment.nonce:  # it told the graph first, and became a step's pod
-        out(record.to_line())
+        out(line)
     link.close()
     return 0 if record.outcome == "Succeeded" else 1
 
@@ -127,9 +129,9 @@ def _work(job: JobDefinition, assignment: Assignment, out: Out) -> Record:
 
     if assignment.storage:
         probe(open_storage(assignment.storage), assignment.prefix)
-    record, lines = resolve(job, assignment)
+    record, lines = resolve(job, assignment, pod_key())
     _flush()
-    for line in (*lines, record.to_line()):
+    for line in (*lines, record.to_line(pod_key())):
         out(line)
     return record
 
@@ -141,6 +143,7 @@ def run() -> None:
     two pipes does not keep their order.
     """
     os.dup2(1, 2)
+    take_key()  # before anything else runs, and before there is a child
     assignment = Assignment.from_text(Path(protocol.ASSIGNMENT_FILE).read_text(encoding="utf-8"))
     code = None
     if assignment.keep_log:

@@ -1,7 +1,8 @@
 """What a pod that evaluates schedules and sensors answers: marked lines on standard output, as many as it takes.
 
-A request comes in the pod's assignment under an id; its answer repeats the id, and each line the assignment's nonce.
-A line is short enough to be written at once, so that nothing which is printed meanwhile comes between.
+A request comes in the pod's assignment under an id; its answer repeats the id, and each line is signed
+(see runtime.signing). A line is short enough to be written at once, so that nothing which is printed meanwhile comes
+between.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from typing import Any
 from podgraph.definition.errors import DefinitionError
 from podgraph.runtime.protocol import LINE_MARK, shorten
 from podgraph.runtime.resolve import deflate, inflate
+from podgraph.runtime.signing import Signer
 
 __all__ = ["MAX_ANSWER", "Answer", "Answers"]
 
@@ -44,36 +46,37 @@ class Answer:
     reason: str = ""
     message: str = ""
 
-    def to_lines(self, nonce: str) -> list[str]:
+    def to_lines(self, signer: Signer) -> list[str]:
         """Return the lines, without their ends."""
         data = {key: value for key, value in vars(self).items() if value not in ("", [], {}, None)}
         if self.message:
             data["message"] = shorten(self.message, _MAX_MESSAGE)
         text = deflate(json.dumps(data, ensure_ascii=False, separators=(",", ":")))
         parts = [text[at : at + _LINE] for at in range(0, len(text), _LINE)]
-        return [f"{_MARK}{nonce}::{self.id}/{at}/{len(parts)}::{part}" for at, part in enumerate(parts)]
+        return [signer.line(_MARK, f"{self.id}/{at}/{len(parts)}::{part}") for at, part in enumerate(parts)]
 
 
 class Answers:
     """Puts the answers of one pod together from the lines of its log, which may come more than once."""
 
-    def __init__(self, nonce: str) -> None:
-        self._mark = f"{_MARK}{nonce}::"
+    def __init__(self, signer: Signer) -> None:
+        self._signer = signer
         self._parts: dict[str, dict[int, str]] = {}
 
     def take(self, lines: Iterable[str]) -> Iterator[Answer]:
         """Yield the answers that are whole with these lines; what is cut or made up is passed over.
 
-        >>> list(Answers("n").take(["hello" + line for line in Answer("a", skip="no").to_lines("n")]))[0].skip
+        >>> list(Answers(Signer("n")).take(Answer("a", skip="no").to_lines(Signer("n"))))[0].skip
         'no'
         """
         for line in lines:
-            # What was printed before may have left the line open.
-            _, found, text = line.rpartition(self._mark)
-            head, _, part = text.rstrip("\r\n").partition("::")
+            text = self._signer.read(_MARK, line)
+            if text is None:
+                continue
+            head, _, part = text.partition("::")
             name, _, place = head.partition("/")
             at, _, count = place.partition("/")
-            if not (found and at.isdecimal() and count.isdecimal() and int(at) < int(count) <= _MOST_PARTS):
+            if not (at.isdecimal() and count.isdecimal() and int(at) < int(count) <= _MOST_PARTS):
                 continue
             parts = self._parts.setdefault(name, {})
             parts[int(at)] = part

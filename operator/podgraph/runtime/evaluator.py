@@ -27,6 +27,7 @@ from podgraph.runtime.forkserver import kill_group
 from podgraph.runtime.listing import Settling, list_keys
 from podgraph.runtime.processes import how_it_ended
 from podgraph.runtime.protocol import Assignment, StepError
+from podgraph.runtime.signing import Signer, pod_key
 
 __all__ = ["Evaluator", "serve"]
 
@@ -147,7 +148,7 @@ class Evaluator:
 
     def _answer(self, answer: Answer) -> None:
         self._answered.add(answer.id)
-        self._tell(answer.to_lines(self._assignment.nonce))
+        self._tell(answer.to_lines(Signer(self._assignment.nonce, pod_key())))
 
     def _end(self, name: str) -> int:
         child = self._children.pop(name)

@@ -21,6 +21,7 @@ from podgraph.runtime.multiprocess import run_multiprocess
 from podgraph.runtime.prepare import prepare
 from podgraph.runtime.protocol import MAX_OUTPUTS, Assignment, Record, StepError
 from podgraph.runtime.reports import INTERRUPTED, STEPS_FAILED, StepReport, fitting, pack_states
+from podgraph.runtime.signing import Signer, pod_key
 from podgraph.runtime.step import utc
 from podgraph.runtime.steps import LocalStep, LocalSteps
 
@@ -73,7 +74,7 @@ class ToldSteps(LocalSteps):
         self, graph: Graph, selected: Sequence[str], nonce: str, say: Say,
         records: dict[str, LocalStep] | None = None, taken: dict[str, dict[str, Any]] | None = None,
     ) -> None:  # fmt: skip
-        self._nonce, self._say = nonce, say
+        self._signer, self._say = Signer(nonce, pod_key()), say
         self._retry_time = ""
         self._resource_failure = ""
         super().__init__(graph, selected, records=records, taken=taken)
@@ -103,7 +104,7 @@ class ToldSteps(LocalSteps):
             reason=step.error.reason if told and step.error is not None else "",
             message=step.message if told or state in ("Skipped", "UpstreamFailed") else "",
         )
-        self._say(report.to_line(self._nonce))
+        self._say(report.to_line(self._signer))
 
     def told_outputs(self, name: str) -> tuple[dict[str, str], dict[str, Any]]:
         """Return what is told of a step's outputs: JSON texts, and references."""

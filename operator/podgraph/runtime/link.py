@@ -5,7 +5,7 @@ the pod's file with the kubelet's next look. The link passes by both. It carries
 standard output or written in the pod's annotation, so that where none comes about (a network policy is in the way, the
 operator has another address by now) all goes on as it would, only later. Nothing waits long for it.
 
-Each way has lines of UTF-8 inside TLS. The pod's first repeats the words it was given to be known by, then come the
+Each way has lines of UTF-8 inside TLS. The pod's first shows by the key of its Job who it is, then come the
 marked lines of standard output, at last :data:`GOODBYE`; the operator's lines are assignments.
 """
 
@@ -19,10 +19,12 @@ import socket
 import time
 from typing import TYPE_CHECKING, Any
 
+from podgraph.runtime.signing import mac
+
 if TYPE_CHECKING:
     import ssl
 
-__all__ = ["GOODBYE", "MAX_LINE", "Link"]
+__all__ = ["GOODBYE", "MAX_LINE", "Link", "greeting"]
 
 GOODBYE = "::podgraph-end"
 """What a pod says last; a link that ends without it broke."""
@@ -33,21 +35,32 @@ _ALL_WAIT_SECONDS = 0.25  # for the connection: within a cluster it takes a thou
 _IO_SECONDS = 0.5
 
 
+def greeting(key: bytes, fingerprint: str, uid: str, pod: str) -> str:
+    """Return what a pod says first.
+
+    It holds for a server with this certificate alone: who has been connected to in place of the operator cannot use it.
+    """
+    return f"{uid} {pod} {mac(key, 'link', fingerprint, uid, pod)}"
+
+
 class Link:
-    """The link to `where`: "HOST:PORT FINGERPRINT WORDS", the SHA-256 of the certificate in hex, and what to say first.
+    """The link to `where`: "HOST:PORT FINGERPRINT UID POD", the SHA-256 of the certificate in hex, and who this is.
 
     It begins to connect at once. :meth:`open` completes that; what is said before it does so too.
     """
 
-    def __init__(self, where: str) -> None:
+    def __init__(self, where: str, key: bytes = b"") -> None:
         self._fingerprint = self._words = ""
         self._plain: socket.socket | None = None
+        self._again: tuple[str, int] | None = None
         self._tls: ssl.SSLSocket | None = None
         self._heard = b""
         with contextlib.suppress(OSError, ValueError):
-            address, self._fingerprint, self._words = where.split(" ", 2)
+            address, self._fingerprint, uid, pod = where.split(" ")
+            self._words = greeting(key, self._fingerprint, uid, pod)
             host, _, port = address.rpartition(":")
             self._plain = _begin(host, int(port))
+            self._again = host, int(port)
 
     def open(self) -> None:
         """Complete the link, or do without it."""
@@ -57,8 +70,14 @@ class Link:
         try:
             self._tls = _secured(plain, self._fingerprint)
             self._tls.sendall(f"{self._words}\n".encode())
-        except (OSError, ValueError, ImportError):  # an image's Python may have no ssl
+        except (OSError, ValueError, ImportError) as error:  # an image's Python may have no ssl
             self._drop(plain)
+            again, self._again = self._again, None
+            if again is not None and isinstance(error, OSError) and not isinstance(error, TimeoutError):
+                # The operator does not wait long for what a pod says first, and to load the code may take longer.
+                with contextlib.suppress(OSError, ValueError):
+                    self._plain = _begin(*again)
+                self.open()
 
     def say(self, line: str) -> None:
         """Say a line, if there is a link."""

@@ -1,9 +1,10 @@
 """What the operator and a step say to each other.
 
 The operator writes the step's **assignment** (which op, with which inputs) as an annotation on its pod; the pod reads
-it as a file. The step answers with one **record** in its container's termination message, which Kubernetes keeps in
-the pod's status (at most 4,096 bytes). The kubelet tells of that a second or two later, so the record also goes to
-standard output as one marked line, which is there at once for whoever follows the log.
+it as a file. The step answers with one **record**, as a signed line (see runtime.signing), in its container's
+termination message, which Kubernetes keeps in the pod's status (at most 4,096 bytes). The kubelet tells of that a
+second or two later, so the line also goes to standard output, where it is at once for whoever follows the log. It is
+signed in both places: of a container that fails the kubelet takes the end of its log for its termination message.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from datetime import datetime
 from typing import Any
 
 from podgraph.definition.values import to_json
+from podgraph.runtime.signing import SIGNATURE_ROOM, Signer
 
 __all__ = [
     "ASSIGNMENT_FILE",
@@ -54,7 +56,7 @@ LINE_MARK = "::podgraph-"
 RECORD_MARK = f"{LINE_MARK}record "
 """What the line holds by which a step's pod also tells its record on standard output."""
 
-_MAX_RECORD = 4_096
+_MAX_RECORD = 4_096 - SIGNATURE_ROOM
 _MAX_MESSAGE, _MAX_REASON = 1_500, 100
 _MAX_NAMED_OUTPUTS = MAX_OUTPUTS + 640  # what is left for it beside a record's other fields
 _TIME = "%Y-%m-%dT%H:%M:%S.%fZ"
@@ -76,7 +78,7 @@ class StepError(Exception):
 class Assignment:
     """What one pod is to do: run `op` with `inputs`, or, when `op` is empty, tell the graph of the code.
 
-    `nonce` comes back in the record, so that no other text a container leaves can pass for one. The code is the file
+    `nonce` tells the attempt, and comes back in all that the pod says; it is not secret. The code is the file
     `file` below the code folder, or the importable `module`; `job` names the @job in it, empty for the only one.
     `config` and `resources` (config by name) are as run config holds them; `configured` names the inputs whose values
     run config gave. `attempt` counts from 1; `lost` of those before it ended for reasons that were not the op's.
@@ -158,16 +160,16 @@ class Record:
     summary: str = ""
 
     def to_text(self) -> str:
-        """Return the record as compact JSON of at most 4,096 bytes; a long message loses its middle."""
+        """Return the record as compact JSON of at most 4,036 bytes; a long message loses its middle."""
         data = {key: value for key, value in vars(self).items() if value or key in ("nonce", "outcome")}
         data["reason"], data["message"] = shorten(self.reason, _MAX_REASON), ""
         room = _MAX_RECORD - len(json.dumps(data, ensure_ascii=False, separators=(",", ":")).encode())
         data["message"] = shorten(self.message, min(room, _MAX_MESSAGE))
         return json.dumps(data, ensure_ascii=False, separators=(",", ":"))
 
-    def to_line(self) -> str:
-        """Return the line for standard output, without its end."""
-        return f"{RECORD_MARK}{self.nonce}::{self.to_text()}"
+    def to_line(self, key: bytes = b"") -> str:
+        """Return the line, without its end, that tells the record, signed with a key; it has at most 4,096 bytes."""
+        return Signer(self.nonce, key).line(RECORD_MARK, self.to_text())
 
     @classmethod
     def from_text(cls, text: str) -> Record:
@@ -185,19 +187,18 @@ class Record:
         return record
 
 
-def record_text_in(lines: Iterable[str], nonce: str) -> str | None:
-    """Return the text of the record that a log's lines hold; None when none is whole and has this nonce.
+def record_text_in(lines: Iterable[str], signer: Signer) -> str | None:
+    """Return the text of the record that a log's lines hold; None when none is whole and signed for this attempt.
 
-    >>> record_text_in(["hello", "open line" + Record("n", "Succeeded").to_line()], "n")
+    >>> record_text_in(["hello", "open line" + Record("n", "Succeeded").to_line()], Signer("n"))
     '{"nonce":"n","outcome":"Succeeded","reason":"","message":""}'
     """
     for line in lines:
-        # What was printed before may have left the line open.
-        _, found, text = line.rpartition(f"{RECORD_MARK}{nonce}::")
-        if not found:
+        text = signer.read(RECORD_MARK, line)
+        if text is None:
             continue
         try:
-            if Record.from_text(text).nonce == nonce:
+            if Record.from_text(text).nonce == signer.nonce:
                 return text
         except ProtocolError:
             continue

@@ -1,8 +1,8 @@
 """What a pod that runs several steps says of each, as it happens: one marked line on standard output a change.
 
-The pod has no access to the API server; the operator reads its log. A line carries the assignment's nonce, so that
-nothing an op prints can pass for one, and all that is known of the step, so that the last line about it is enough and
-a log may be read as often as one likes. How each step ended also stands, packed, in the record.
+The pod has no access to the API server; the operator reads its log. A line is signed, so that nothing an op
+prints can pass for one (see runtime.signing). It holds all that is known of the step, so that the last line about it is
+enough and a log may be read as often as one likes. How each step ended also stands, packed, in the record.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from podgraph.runtime.protocol import LINE_MARK, MAX_OUTPUTS, shorten
+from podgraph.runtime.signing import Signer
 
 __all__ = [
     "INTERRUPTED",
@@ -68,25 +69,23 @@ class StepReport:
     reason: str = ""
     message: str = ""
 
-    def to_line(self, nonce: str) -> str:
+    def to_line(self, signer: Signer) -> str:
         """Return the line, without its end."""
         data = {key: value for key, value in vars(self).items() if value}
         if self.message:
             data["message"] = shorten(self.message, _MAX_MESSAGE)
-        return _mark(nonce) + json.dumps(data, ensure_ascii=False, separators=(",", ":"))
+        return signer.line(MARK, json.dumps(data, ensure_ascii=False, separators=(",", ":")))
 
 
-def reports_in(lines: Iterable[str], nonce: str) -> Iterator[StepReport]:
+def reports_in(lines: Iterable[str], signer: Signer) -> Iterator[StepReport]:
     """Yield the reports among a log's lines; a line that is cut or made up is passed over.
 
-    >>> list(reports_in(["hello", StepReport("add", "Running").to_line("n")], "n"))[0].state
+    >>> list(reports_in(["hello", StepReport("add", "Running").to_line(Signer("n"))], Signer("n")))[0].state
     'Running'
     """
-    mark = _mark(nonce)
     for line in lines:
-        # What was printed before may have left the line open: an op's words, or a report that was cut.
-        _, found, text = line.rpartition(mark)
-        if found and (report := _read(text)) is not None:
+        text = signer.read(MARK, line)
+        if text is not None and (report := _read(text)) is not None:
             yield report
 
 
@@ -133,7 +132,3 @@ def _read(text: str) -> StepReport | None:
     right = all(isinstance(value, kinds.get(key, str)) for key, value in data.items())
     right = right and report.state in _STATES
     return report if right and all(isinstance(value, str) for value in report.outputs.values()) else None
-
-
-def _mark(nonce: str) -> str:
-    return f"{MARK}{nonce}::"

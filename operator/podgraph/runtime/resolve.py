@@ -10,39 +10,47 @@ from collections.abc import Iterable
 from podgraph.definition.errors import DefinitionError
 from podgraph.definition.graph import Graph
 from podgraph.definition.jobs import JobDefinition
-from podgraph.runtime.protocol import Assignment, Record
+from podgraph.runtime.protocol import LINE_MARK, Assignment, Record
+from podgraph.runtime.signing import Signer
 
-__all__ = ["MAX_GRAPH", "deflate", "from_log", "inflate", "pack", "resolve", "unpack"]
+__all__ = ["GRAPH_MARK", "MAX_GRAPH", "deflate", "from_log", "inflate", "pack", "resolve", "unpack"]
 
 _MAX_IN_RECORD = 3_072
 _LINE = 8_000
+GRAPH_MARK = f"{LINE_MARK}graph "
 
 MAX_GRAPH = 16 * 1024 * 1024
 """Most bytes of JSON a graph may unpack to: a bound against a text that unpacks to far more than it is."""
 
 
-def resolve(job: JobDefinition, assignment: Assignment) -> tuple[Record, list[str]]:
+def resolve(job: JobDefinition, assignment: Assignment, key: bytes = b"") -> tuple[Record, list[str]]:
     """Return the record that tells the job's graph, and lines for the pod's log where the record cannot hold it.
 
-    A termination message has at most 4,096 bytes; a longer graph goes to standard output in lines that carry the
-    assignment's nonce, and the record holds their digest.
+    A termination message has at most 4,096 bytes; a longer graph goes to standard output in lines that are
+    signed with the key, and the record holds their digest.
     """
     packed = pack(job.graph)
     if len(packed) <= _MAX_IN_RECORD:
         return Record(assignment.nonce, "Succeeded", graph=packed), []
     parts = [packed[at : at + _LINE] for at in range(0, len(packed), _LINE)]
-    lines = [f"{_mark(assignment.nonce)}{part}" for part in parts]
+    signer = Signer(assignment.nonce, key)
+    lines = [signer.line(GRAPH_MARK, f"{at} {part}") for at, part in enumerate(parts)]
     return Record(assignment.nonce, "Succeeded", graph_digest=_digest(packed)), lines
 
 
-def from_log(record: Record, lines: Iterable[str]) -> str:
-    """Return the packed graph that :func:`resolve` left in a log.
+def from_log(record: Record, lines: Iterable[str], key: bytes = b"") -> str:
+    """Return the packed graph that :func:`resolve` left in a log, signed with the key.
 
     Raises DefinitionError (`InvalidGraph`) when the log does not hold it whole.
     """
-    mark = _mark(record.nonce)
-    # The user's code may have left the line before ours open.
-    packed = "".join(line.rstrip("\r\n").partition(mark)[2] for line in lines if mark in line)
+    signer, parts = Signer(record.nonce, key), dict[int, str]()
+    for line in lines:
+        text = signer.read(GRAPH_MARK, line)
+        if text is not None:
+            at, _, part = text.partition(" ")
+            if at.isdecimal() and len(at) < 6:  # the user's code may sign what it likes
+                parts[int(at)] = part
+    packed = "".join(parts[at] for at in sorted(parts))
     if _digest(packed) != record.graph_digest:
         raise DefinitionError("InvalidGraph", "the graph in the resolve pod's log is not whole")
     return packed
@@ -75,10 +83,6 @@ def inflate(packed: str) -> str:
         return data.decode()
     except (ValueError, zlib.error) as error:
         raise DefinitionError("InvalidGraph", f"the graph cannot be unpacked: {error}") from None
-
-
-def _mark(nonce: str) -> str:
-    return f"::podgraph-graph {nonce}::"
 
 
 def _digest(packed: str) -> str:

@@ -3,6 +3,9 @@
 A value is JSON where JSON holds it unchanged, else pickle. Small ones stay in the record (pickles as base64); larger
 ones go to the storage, and the record holds a **reference**: size, SHA-256 and format. What is stored is streamed, and
 it is held against its reference before anything is read out of it. Only a step unpickles, never the operator.
+
+A Job's status and its storage can be written by others than its steps, and a pickle can run code. So each reference is
+authenticated with the Job's key (see runtime.signing), and one that is not is never read.
 """
 
 from __future__ import annotations
@@ -19,13 +22,14 @@ from typing import IO, Any, Callable
 
 from podgraph.definition.values import NotJsonError, check_json, to_json
 from podgraph.runtime.protocol import MAX_OUTPUTS, STORE_HINT, StepError, check_outputs
+from podgraph.runtime.signing import data_mac, equal, pod_key, value_mac
 from podgraph.runtime.storage import Storage
 
 __all__ = ["Passed", "load", "pass_on", "read"]
 
 PROTOCOL = 5  # Python 3.8 and newer read it, and large bytes and arrays are written from where they lie
 _CHUNK = 1 << 20
-_REFERENCE = 140  # about what a reference takes in a record
+_REFERENCE = 180  # about what a reference takes in a record
 
 
 @dataclass
@@ -79,7 +83,7 @@ def pass_on(
 def load(op: str, stored: Mapping[str, Any], storage: Storage | None) -> dict[str, Any]:
     """Return the values of the inputs that came as references; in a list each item is a reference or {"value": ...}.
 
-    Raises StepError (`InputNotReadable`, `InputCorrupt`, `StorageFailed`) that names the input.
+    Raises StepError (`InputNotAuthentic`, `InputNotReadable`, `InputCorrupt`, `StorageFailed`) that names the input.
     """
     inputs: dict[str, Any] = {}
     for name, item in stored.items():
@@ -94,18 +98,30 @@ def load(op: str, stored: Mapping[str, Any], storage: Storage | None) -> dict[st
 
 def read(what: str, reference: Mapping[str, Any], storage: Storage | None) -> Any:
     """Return the value behind a reference; `what` names it in errors."""
+    form, found = reference["format"], str(reference.get("mac", ""))
     if "data" in reference:
-        return _parse(what, reference["format"], io.BytesIO(base64.b64decode(reference["data"])))
+        data = base64.b64decode(reference["data"])
+        _authenticate(what, found, data_mac(pod_key(), form, data))
+        return _parse(what, form, io.BytesIO(data))
     key = reference["key"]
+    _authenticate(what, found, value_mac(pod_key(), form, str(reference["sha256"]), reference["size"]))
     if storage is None:
         raise StepError("InputNotReadable", f"{what} is stored at {key}, but the job has no storage")
     try:
         with storage.reading(key) as file:
             _verify(f"{what}: what is stored at {key}", reference, file)
             file.seek(0)
-            return _parse(what, reference["format"], file)
+            return _parse(what, form, file)
     except FileNotFoundError:
         raise StepError("InputNotReadable", f"{what}: there is nothing at {key} in the storage any more") from None
+
+
+def _authenticate(what: str, found: str, right: str) -> None:
+    if not equal(found, right):
+        raise StepError(
+            "InputNotAuthentic",
+            f"{what} is not read, as no step of this job wrote it: its keyed digest (mac) is not of the job's key",
+        )
 
 
 def _verify(what: str, reference: Mapping[str, Any], file: IO[bytes]) -> None:
@@ -228,7 +244,7 @@ class _Sink:
     @property
     def inline_size(self) -> int:
         """How many bytes of a record the value takes."""
-        return self.size if self.format == "json" else (self.size + 2) // 3 * 4 + 40
+        return self.size if self.format == "json" else (self.size + 2) // 3 * 4 + 80
 
     @property
     def inline_text(self) -> str:
@@ -240,5 +256,8 @@ class _Sink:
     def reference(self) -> dict[str, Any]:
         """Return what a record holds in place of the value."""
         if self.data is not None:
-            return {"format": self.format, "data": base64.b64encode(self.data).decode()}
-        return {"format": self.format, "size": self.size, "sha256": self._digest.hexdigest()}
+            data = base64.b64encode(self.data).decode()
+            return {"format": self.format, "data": data, "mac": data_mac(pod_key(), self.format, bytes(self.data))}
+        digest = self._digest.hexdigest()
+        found = value_mac(pod_key(), self.format, digest, self.size)
+        return {"format": self.format, "size": self.size, "sha256": digest, "mac": found}

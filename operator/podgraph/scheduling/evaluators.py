@@ -52,17 +52,20 @@ class EvaluatorSpec:
         return names.evaluator_pod(self.ref.name, f"{self.key}/{attempt}")
 
     def nonce(self, name: str) -> str:
-        """Return what the answers of the pod of this name must repeat."""
+        """Return what tells the pod of this name in its answers."""
         return names.evaluator_nonce(self.key, name)
 
     def annotations(self, name: str, requests: Mapping[str, Any]) -> dict[str, str]:
         """Return what asks the pod of this name for answers, in place of what asked it before."""
         return {names.ASSIGNMENT: self._assignment(name, requests).to_text()}
 
-    def pod(self, name: str, requests: Mapping[str, Any]) -> Manifest:
-        """Return the pod. Raises DefinitionError for a template that touches what is not its own."""
+    def pod(self, name: str, requests: Mapping[str, Any], key: str = "") -> Manifest:
+        """Return the pod, which signs with the key in the Secret `key`.
+
+        Raises DefinitionError for a template that touches what is not its own.
+        """
         assignment = self._assignment(name, requests)
-        pod = manifests.python_pod(self.ref, name, self.code, assignment, self.runtime, self.code_map)
+        pod = manifests.python_pod(self.ref, name, self.code, assignment, self.runtime, self.code_map, key)
         pod["metadata"]["labels"] = {
             names.MANAGED_BY_LABEL: names.MANAGED_BY,
             EVALUATOR_LABEL: self.key,

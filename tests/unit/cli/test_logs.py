@@ -15,11 +15,12 @@ from podgraph.definition.errors import DefinitionError
 from podgraph.planning.names import OP_ANNOTATION, resolve_pod, run_pod
 from podgraph.runtime.protocol import Record
 from podgraph.runtime.reports import StepReport
+from podgraph.runtime.signing import Signer
 
 
 @pytest.mark.parametrize("step", ["", "add"])
 def test_what_a_pod_says_to_the_operator_is_left_out(step: str, capsys: pytest.CaptureFixture[str]) -> None:
-    lines = ["one", Record("n", "Succeeded").to_line(), StepReport("add", "Running").to_line("n"), ""]
+    lines = ["one", Record("n", "Succeeded").to_line(), StepReport("add", "Running").to_line(Signer("n")), ""]
     lines.append("two, and no end of line" + Record("n", "Succeeded").to_line())
     _print_lines(lines, "add", step)
     printed = ["one", "", "two, and no end of line"]

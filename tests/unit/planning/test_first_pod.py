@@ -19,6 +19,7 @@ from podgraph.planning.resolving import RESOLVE_SECONDS
 from podgraph.planning.run import Run
 from podgraph.runtime.protocol import LINE_MARK, Assignment, Record
 from podgraph.runtime.resolve import pack, resolve
+from podgraph.runtime.signing import Signer
 from podgraph.runtime.step import utc
 from unit.planning.test_run import NOW, make, states
 
@@ -61,7 +62,7 @@ def assigned(pod: Pod, item: Assign) -> Pod:
 
 
 def ended(pod: Pod, record: Record, exit_code: int = 0) -> Pod:
-    state = ContainerState(terminated=Terminated(exit_code, 0, "", record.to_text(), utc(NOW)[:19] + "Z"))
+    state = ContainerState(terminated=Terminated(exit_code, 0, "", record.to_line(), utc(NOW)[:19] + "Z"))
     status = PodStatus(container_statuses=[ContainerStatus(names.CONTAINER, state)])
     return msgspec.structs.replace(pod, status=status)
 
@@ -181,7 +182,10 @@ def test_a_graph_too_long_for_a_line_comes_by_the_link(whole: bool) -> None:
     ops = [op(f"op-{hashlib.sha256(str(at).encode()).hexdigest()}") for at in range(200)]
     packed = pack(Graph.of("j", ops))
     record = Record(NONCE, "Succeeded", graph_digest=hashlib.sha256(packed.encode()).hexdigest())
-    lines = [f"{LINE_MARK}graph {NONCE}::{packed[at : at + 8_000]}" for at in range(0, len(packed), 8_000)]
+    lines = [
+        Signer(NONCE).line(f"{LINE_MARK}graph ", f"{at} {packed[at : at + 8_000]}")
+        for at in range(0, len(packed), 8_000)
+    ]
     run = code()
     look(run)
     look(run, pod(STARTING))

@@ -8,25 +8,40 @@ from hypothesis import strategies as st
 
 from podgraph.planning.actions import Settings
 from podgraph.planning.invitation import Invitation
+from podgraph.planning.keys import Keys
 from podgraph.planning.making import PodMaker
 from podgraph.planning.manifests import JobRef
 from podgraph.planning.names import ASSIGNMENT
 from podgraph.planning.spec import CodeSpec
+from podgraph.runtime.link import greeting
 from podgraph.runtime.protocol import Assignment
 
-OURS = Invitation("10.0.0.1:7443", "f00d", b"secret")
+OURS = Invitation("10.0.0.1:7443", "f00d")
+KEYS = Keys(b"master")
 
 
 @given(st.text(), st.text())
-def test_words_that_were_told_to_nobody_are_nobody_s(words: str, token: str) -> None:
-    assert OURS.guest(words) is None
-    assert OURS.guest(f"u1 a-1 {token}") is None
+def test_words_that_do_not_show_the_key_are_nobody_s(words: str, token: str) -> None:
+    assert OURS.guest(words, key_of) is None
+    assert OURS.guest(f"u1 a-1 {token}", key_of) is None
 
 
-def test_another_operator_told_other_words() -> None:
-    words = OURS.to("u1", "a-1").split(" ", 2)[2]
-    assert OURS.guest(words) == ("u1", "a-1")
-    assert Invitation("10.0.0.1:7443", "f00d", b"other").guest(words) is None
+def key_of(uid: str) -> bytes:
+    return KEYS.of(uid).pod
+
+
+def test_words_hold_for_one_pod_of_one_job_at_one_server() -> None:
+    words = greeting(key_of("u1"), "f00d", "u1", "a-1")
+    assert OURS.guest(words, key_of) == ("u1", "a-1")
+    for other in (words.replace("u1", "u2"), words.replace("a-1", "a-2"), words[:-1], words + "0"):
+        assert OURS.guest(other, key_of) is None
+    assert Invitation("10.0.0.1:7443", "beef").guest(words, key_of) is None, "said to another server first"
+    assert OURS.guest(words, lambda uid: Keys(b"another").of(uid).pod) is None
+    assert OURS.guest(greeting(key_of("u2"), "f00d", "u1", "a-1"), key_of) is None, "the key of another Job"
+
+
+def test_what_a_pod_is_told_is_no_secret() -> None:
+    assert OURS.to("u1", "a-1") == "10.0.0.1:7443 f00d u1 a-1"
 
 
 @pytest.mark.parametrize("invitation", [None, OURS])

@@ -15,7 +15,7 @@ CODE = CodeSpec(image="mine:1", source="x")
 
 
 def container(spec: ContainerSpec, **inputs: str) -> dict[str, Any]:
-    return container_pod(JOB, "p", "src.add", spec, inputs, "n")
+    return container_pod(JOB, "p", "src.add", spec, inputs)
 
 
 def python(op: str = "src.add", code_map: str = "code") -> dict[str, Any]:

@@ -165,7 +165,7 @@ class World:
         self.run.take_lines(name, lines[: len(lines) // 2])  # a part of it was followed
         time = utc(self.now)
         state = ContainerState(
-            terminated=Terminated(int(record.outcome == "Failed"), 0, "", record.to_text(), time, time)
+            terminated=Terminated(int(record.outcome == "Failed"), 0, "", record.to_line(), time, time)
         )
         self.pods[name] = Pod(
             Meta(name, "default", uid), PodStatus(container_statuses=[ContainerStatus(names.CONTAINER, state)])

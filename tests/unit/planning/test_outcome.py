@@ -10,11 +10,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from podgraph.definition.graph import Op, Output
+from podgraph.planning import outcome as module
 from podgraph.planning.observe import Phase, Seen
-from podgraph.planning.outcome import Outcome, container_outcome, micro, python_outcome, read_record
+from podgraph.planning.outcome import Outcome, container_outcome, micro, read_record
 from podgraph.planning.retry import Fault
-from podgraph.runtime.protocol import Record
+from podgraph.runtime.protocol import RECORD_MARK, Record
+from podgraph.runtime.signing import Signer
 
+SIGNER = Signer("n")
 steady = settings(deadline=None, derandomize=True, max_examples=150)
 
 START, END = "2026-11-23T09:00:00Z", "2026-11-23T09:00:03Z"
@@ -32,7 +35,11 @@ def bad(text: str = "", reason: str = "ContainerFailed", code: int = 1) -> Seen:
 
 
 def record(outcome: str = "Succeeded", nonce: str = "n", **fields: Any) -> str:
-    return Record(nonce, outcome, *OWN_TIMES, **fields).to_text()
+    return Record(nonce, outcome, *OWN_TIMES, **fields).to_line()
+
+
+def python_outcome(op: Op, seen: Seen) -> Outcome:
+    return module.python_outcome(op, seen, read_record(seen, SIGNER))
 
 
 # --- Python ops ---------------------------------------------------------------------------------------------------
@@ -40,20 +47,18 @@ def record(outcome: str = "Succeeded", nonce: str = "n", **fields: Any) -> str:
 
 def test_a_python_op_that_succeeds() -> None:
     text = record(outputs={"a": {"x": [1, "\u00fc", None]}, "b": 1.0})
-    assert python_outcome(OP, good(text), "n") == Outcome(
-        {"a": '{"x":[1,"\u00fc",null]}', "b": "1.0"}, "", "", *OWN_TIMES
-    )
-    assert python_outcome(OP, good(record(outputs={"a": 1})), "n").outputs == {"a": "1"}
-    assert python_outcome(Op("f", outputs=()), good(record()), "n") == Outcome({}, "", "", *OWN_TIMES)
+    assert python_outcome(OP, good(text)) == Outcome({"a": '{"x":[1,"\u00fc",null]}', "b": "1.0"}, "", "", *OWN_TIMES)
+    assert python_outcome(OP, good(record(outputs={"a": 1}))).outputs == {"a": "1"}
+    assert python_outcome(Op("f", outputs=()), good(record())) == Outcome({}, "", "", *OWN_TIMES)
 
 
 def test_what_becomes_of_the_process_after_its_record_changes_nothing() -> None:
     seen = bad(record(outputs={"a": 1}), "OOMKilled", 137)
-    assert python_outcome(OP, seen, "n") == Outcome({"a": "1"}, "", "", *OWN_TIMES)
+    assert python_outcome(OP, seen) == Outcome({"a": "1"}, "", "", *OWN_TIMES)
 
 
 def test_that_nothing_was_assigned_is_not_the_op_s_fault() -> None:
-    outcome = python_outcome(OP, bad(record("Failed", reason="NotAssigned", message="x")), "n")
+    outcome = python_outcome(OP, bad(record("Failed", reason="NotAssigned", message="x")))
     assert (outcome.reason, outcome.fault) == ("NotAssigned", Fault.INFRASTRUCTURE)
 
 
@@ -95,20 +100,22 @@ def test_that_nothing_was_assigned_is_not_the_op_s_fault() -> None:
     ],
 )
 def test_a_python_op_that_fails(seen: Seen, reason: str, message: str, times: tuple[str | None, ...]) -> None:
-    found = python_outcome(OP, seen, "n")
+    found = python_outcome(OP, seen)
     assert found == Outcome({}, reason, message, *times)
 
 
 def test_a_record_without_times_takes_the_containers() -> None:
-    assert python_outcome(OP, good(Record("n", "Succeeded", outputs={"a": 1}).to_text()), "n") == Outcome(
+    assert python_outcome(OP, good(Record("n", "Succeeded", outputs={"a": 1}).to_line())) == Outcome(
         {"a": "1"}, "", "", *TIMES
     )
 
 
 def test_only_the_pods_own_record_is_read() -> None:
-    assert read_record(good(record()), "n") == Record("n", "Succeeded", *OWN_TIMES)
-    for text in ("", "x", record(nonce="m"), record() + "x", record()[1:]):
-        assert read_record(good(text), "n") is None
+    assert read_record(good(record()), SIGNER) == Record("n", "Succeeded", *OWN_TIMES)
+    other_key = Record("n", "Succeeded", *OWN_TIMES).to_line(b"other key")
+    unsigned = Record("n", "Succeeded", *OWN_TIMES).to_text()
+    for text in ("", "x", record(nonce="m"), record() + "x", record()[:-1], record()[1:], other_key, unsigned):
+        assert read_record(good(text), SIGNER) is None
 
 
 @pytest.mark.parametrize(
@@ -124,12 +131,12 @@ def test_only_the_pods_own_record_is_read() -> None:
 )
 def test_a_forged_record_is_none(forged: str) -> None:
     """The user's code knows the nonce and may write what it likes."""
-    assert python_outcome(OP, good(forged), "n").reason == "NoResult"
+    assert python_outcome(OP, good(SIGNER.line(RECORD_MARK, forged))).reason == "NoResult"
 
 
 def test_a_forged_record_with_too_much() -> None:
     large = json.dumps({"nonce": "n", "outcome": "Succeeded", "outputs": {"a": "x" * 3_500}})
-    assert python_outcome(OP, good(large), "n").reason == "OutputTooLarge"
+    assert python_outcome(OP, good(SIGNER.line(RECORD_MARK, large))).reason == "OutputTooLarge"
 
 
 # --- container ops ------------------------------------------------------------------------------------------------
@@ -233,7 +240,7 @@ def test_why_a_container_failed(reason: str) -> None:
 def test_any_text_has_an_outcome(text: str, fails: bool) -> None:
     for found in (
         container_outcome(OP, bad(text) if fails else good(text)),
-        python_outcome(OP, bad(text) if fails else good(text), "n"),
+        python_outcome(OP, bad(text) if fails else good(text)),
     ):
         assert bool(found.reason) == (not found.outputs)
         assert all(json.loads(value) is not json for value in found.outputs.values())

@@ -13,7 +13,16 @@ from pathlib import Path
 import pytest
 
 from podgraph.planning import scripts
-from podgraph.planning.scripts import LATE, ended_in, ending, exports, in_shared_pod, is_shell, runner
+from podgraph.planning.scripts import (
+    LATE,
+    TOKEN_VARIABLE,
+    ended_in,
+    ending,
+    exports,
+    in_shared_pod,
+    is_shell,
+    runner,
+)
 from podgraph.planning.spec import ContainerSpec
 from podgraph.runtime.protocol import TERMINATION_FILE
 
@@ -28,14 +37,15 @@ class Box:
         self.folder, self.shell = folder, shell
         self.out, self.inputs = folder / "out", folder / "inputs"
         self.out.touch()
+        self.env = {TOKEN_VARIABLE: "n1"}
 
     def start(self, script: str, wait: int = 0, *args: str) -> subprocess.Popen[str]:
-        text = runner("n1", wait).replace(scripts.SCRIPT_FILE, str(self.folder / "script"))
+        text = runner(wait).replace(scripts.SCRIPT_FILE, str(self.folder / "script"))
         text = text.replace(scripts.INPUTS_FILE, str(self.inputs)).replace(TERMINATION_FILE, str(self.out))
         for name, content in (("script", script), ("start", text)):
             (self.folder / name).write_text(content)
             (self.folder / name).chmod(0o755)
-        env = {**os.environ, "PODGRAPH_OUTPUT": str(self.out)}
+        env = {**os.environ, "PODGRAPH_OUTPUT": str(self.out), "_token": "x", **self.env}
         command = [self.shell, str(self.folder / "start"), *args]
         return subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=env)
 
@@ -126,6 +136,19 @@ def test_a_command_is_run_by_a_script() -> None:
 def test_more_than_can_be_told_is_left_to_the_pod_s_status(box: Box) -> None:
     code, lines = box.run("#!/bin/sh\nyes a=1234567 | head -n 1000 > $PODGRAPH_OUTPUT\n")
     assert (code, lines) == (0, [""])
+
+
+def test_the_script_and_what_it_starts_do_not_see_the_token(box: Box) -> None:
+    code, lines = box.run("#!/bin/sh\nenv; set; export -p; sh -c env\necho a=1 > $PODGRAPH_OUTPUT\n")
+    told = [line for line in lines if "n1" in line]
+    assert code == 0
+    assert told == ["::podgraph-output n1::a=1", "::podgraph-end n1::1"]
+
+
+def test_without_a_token_nothing_is_told_by_lines(box: Box) -> None:
+    box.env = {}
+    assert box.run("#!/bin/sh\necho a=1 > $PODGRAPH_OUTPUT\n") == (0, [""])
+    assert box.out.read_text() == "a=1\n"
 
 
 def test_a_line_that_is_missing_is_missed() -> None:

@@ -15,6 +15,7 @@ from podgraph.planning.storage import needs_cleaning
 from podgraph.runtime.protocol import Assignment, Record
 from podgraph.runtime.reports import StepReport, pack_states
 from podgraph.runtime.resolve import pack
+from podgraph.runtime.signing import Signer
 from podgraph.runtime.step import utc
 from unit.planning.test_run import NOW, make, states
 
@@ -55,7 +56,7 @@ def runs(attempt: int = 1, **more: Any) -> Pod:
 
 
 def ended(record: Record | None = None, code: int = 0, attempt: int = 1, reason: str = "") -> Pod:
-    text = record.to_text() if record else ""
+    text = record.to_line() if record else ""
     return pod(ContainerState(terminated=Terminated(code, 0, reason, text, TIME, TIME)), attempt)
 
 
@@ -67,7 +68,7 @@ def well(*ends: str, attempt: int = 1) -> Pod:
 
 
 def says(run: Run, step: str, state: str, number: int = 1, attempt: int = 1, **more: Any) -> None:
-    line = StepReport(step, state, number, TIME, **more).to_line(names.shared_nonce("u1", "p", attempt))
+    line = StepReport(step, state, number, TIME, **more).to_line(Signer(names.shared_nonce("u1", "p", attempt)))
     run.take_lines(name(attempt), [line])
 
 
@@ -116,7 +117,7 @@ def test_reports_come_in_any_number_and_from_this_attempt_alone() -> None:
         says(run, "a", "UpForRetry", reason="OpFailed", message="no", retry_time=TIME)
         says(run, "a", "Running", 2)
         says(run, "b", "Succeeded", attempt=2, outputs={"result": "1"})
-        run.take_lines(name(), [StepReport("b", "Succeeded", 1).to_line("made up")])
+        run.take_lines(name(), [StepReport("b", "Succeeded", 1).to_line(Signer("made up"))])
         events = look(run, runs()).events
         assert states(run) == {"a": "Running", "b": "Pending", "c": "Pending", "d": "Pending"}
     assert events == []
@@ -129,12 +130,12 @@ def test_reports_come_in_any_number_and_from_this_attempt_alone() -> None:
     ("outputs", "stored", "reason"),
     [
         ({"result": "1"}, {}, ""),
-        ({}, {"result": {"format": "pickle", "data": "AAAA"}}, ""),
-        ({}, {"result": {"format": "json", "size": 5, "sha256": "0" * 64}}, ""),
+        ({}, {"result": {"format": "pickle", "data": "AAAA", "mac": "0" * 32}}, ""),
+        ({}, {"result": {"format": "json", "size": 5, "sha256": "0" * 64, "mac": "0" * 32}}, ""),
         ({}, {}, "WrongOutputs"),
         ({"result": "no json"}, {}, "WrongOutputs"),
         ({"result": "1", "other": "2"}, {}, "WrongOutputs"),
-        ({}, {"result": {"format": "pickle", "data": "AAAA", "key": "elsewhere"}}, "WrongOutputs"),
+        ({}, {"result": {"format": "pickle", "data": "AAAA", "mac": "0" * 32, "key": "elsewhere"}}, "WrongOutputs"),
         ({"result": '"' + "x" * 4_000 + '"'}, {}, "OutputTooLarge"),
     ],
 )

@@ -14,6 +14,7 @@ from podgraph.planning.run import Run
 from podgraph.runtime.protocol import Assignment, Record
 from podgraph.runtime.reports import StepReport, pack_states
 from podgraph.runtime.resolve import pack
+from podgraph.runtime.signing import Signer
 from podgraph.runtime.step import utc
 from unit.planning.test_run import NOW, make, states
 
@@ -50,7 +51,7 @@ def runs(**more: Any) -> Pod:
 
 
 def ended(record: Record | None = None, code: int = 0, reason: str = "", text: str = "", **more: Any) -> Pod:
-    text = record.to_text() if record else text
+    text = record.to_line() if record else text
     return pod(ContainerState(terminated=Terminated(code, 0, reason, text, TIME, TIME)), **more)
 
 
@@ -61,7 +62,7 @@ def well(*ends: str) -> Pod:
 
 
 def says(run: Run, *reports: StepReport, whole: bool = False) -> None:
-    run.take_lines(NAME, [report.to_line(NONCE) for report in reports], whole)
+    run.take_lines(NAME, [report.to_line(Signer(NONCE)) for report in reports], whole)
 
 
 def step(name: str, state: str, attempt: int = 1, **more: Any) -> StepReport:

@@ -14,6 +14,7 @@ from podgraph.runtime import protocol
 from podgraph.runtime.ahead import whole_assignment
 from podgraph.runtime.link import Link
 from podgraph.runtime.protocol import Assignment, Record, record_text_in
+from podgraph.runtime.signing import Signer
 
 AHEAD = Assignment("add", "n1", "r1", file="job.py", ahead=30)
 WHOLE = replace(AHEAD, ahead=0, inputs={"x": 1})
@@ -78,14 +79,15 @@ def test_how_long_it_waits_is_part_of_the_assignment() -> None:
     "line",
     [
         Record("n2", "Succeeded").to_line(),
-        f"{protocol.RECORD_MARK}n1::{{",
-        f"{protocol.RECORD_MARK}n1::" + Record("n2", "Succeeded").to_text(),
+        Signer("n1").line(protocol.RECORD_MARK, "{"),
+        Signer("n1").line(protocol.RECORD_MARK, Record("n2", "Succeeded").to_text()),
         Record("n1", "Succeeded").to_line()[:-1],
-        f"{protocol.RECORD_MARK}n1::{{}}",
+        Signer("n1").line(protocol.RECORD_MARK, "{}"),
+        Record("n1", "Succeeded").to_line(b"another key"),
     ],
 )
 def test_only_a_whole_record_with_the_nonce_counts(line: str) -> None:
-    assert record_text_in(["words", line], "n1") is None
+    assert record_text_in(["words", line], Signer("n1")) is None
     right = Record("n1", "Failed", reason="OpFailed", message="a\nb\u2028c")
-    text = record_text_in([line, "2026-01-01T00:00:00Z open line" + right.to_line()], "n1")
+    text = record_text_in([line, "2026-01-01T00:00:00Z open line" + right.to_line()], Signer("n1"))
     assert Record.from_text(text or "") == right

@@ -13,6 +13,7 @@ import pytest
 from podgraph.runtime.answers import Answer, Answers
 from podgraph.runtime.evaluator import Evaluator
 from podgraph.runtime.protocol import Assignment
+from podgraph.runtime.signing import Signer
 
 CODE = """
 import os, time
@@ -44,7 +45,7 @@ class Pod:
         end = time.monotonic() + 20
         while len(self.told) < count and time.monotonic() < end:
             self.evaluator.look(0.05)
-        return {answer.id: answer for answer in Answers("n").take(self.told)}
+        return {answer.id: answer for answer in Answers(Signer("n")).take(self.told)}
 
 
 @pytest.fixture

@@ -16,6 +16,7 @@ from podgraph.runtime.group import run_group
 from podgraph.runtime.load import CodeRef
 from podgraph.runtime.protocol import Assignment, Record
 from podgraph.runtime.reports import StepReport, reports_in, unpack_states
+from podgraph.runtime.signing import Signer
 
 IN_PROCESS = {"in_process": {}}
 MULTIPROCESS = {"multiprocess": {"max_concurrent": 2}}
@@ -100,7 +101,7 @@ def run(
     lines: list[str] = []
     record = run_group(code.load(), code, Assignment("", "n", "u1", group=group), lines.append)
     assert Record.from_text(record.to_text()) == record
-    return record, list(reports_in(lines, "n"))
+    return record, list(reports_in(lines, Signer("n")))
 
 
 @BOTH
@@ -238,7 +239,7 @@ def test_a_thousand_ops_in_one_process(tmp_path: Path) -> None:
         )
         seconds = time.perf_counter() - started
         out.seek(0)
-        reports = list(reports_in(out, "n"))
+        reports = list(reports_in(out, Signer("n")))
     print(f"1,000 ops in one process: {seconds:.3f} ms an op")
     assert len(reports) == 2_000
     assert reports[-1].outputs == {"result": "1000"}
@@ -253,7 +254,7 @@ def test_taken_outputs_stand_where_those_of_steps_would(tmp_path: Path, executor
     group = {"selection": ["split", "skipped"], "taken": {"one": {"result": 41}}, "execution": {"config": executor}}
     lines: list[str] = []
     record = run_group(code.load(), code, Assignment("", "n", "r", group=group), lines.append)
-    ended = {r.step: r for r in reports_in(lines, "n")}
+    ended = {r.step: r for r in reports_in(lines, Signer("n"))}
     assert (record.outcome, ended.keys()) == ("Succeeded", {"split", "skipped"})
     assert ended["split"].outputs == {"a": "42"}
     assert list(unpack_states(record.summary)) == ["Succeeded", "Succeeded", "Skipped"]

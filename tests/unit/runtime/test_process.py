@@ -21,10 +21,12 @@ from typing import Any
 import pytest
 
 import podgraph
+from podgraph.planning.keys import Keys
 from podgraph.reconcile.links import Links
 from podgraph.runtime.protocol import RECORD_MARK, Assignment, Record, record_text_in
 from podgraph.runtime.reports import reports_in, unpack_states
 from podgraph.runtime.resolve import from_log, unpack
+from podgraph.runtime.signing import KEY_VARIABLE, Signer
 
 PARTS = ("__init__.py", "definition", "flow.py", "run_config", "selection.py", "runtime")
 
@@ -217,6 +219,16 @@ class Ended:
         return Record.from_text(self.text)
 
 
+def unsigned(line: str, key: bytes) -> str:
+    """Return what a termination message tells, which must be signed with this key; "" when there is none."""
+    if not line:
+        return ""
+    text = line.partition(RECORD_MARK)[2].rpartition("::")[0]
+    assert Signer(json.loads(text)["nonce"], key).read(RECORD_MARK, line) == text
+    assert len(line.encode()) <= 4_096
+    return text
+
+
 class Pod:
     """Runs one assignment as a pod would."""
 
@@ -249,7 +261,8 @@ class Pod:
     def run(self, op: str = "", *, env: dict[str, str] | None = None, **fields: Any) -> Ended:
         with self.start(op, env, **fields) as process:
             out, _ = process.communicate(timeout=60)
-        return Ended(process.returncode, out, (self.folder / "end").read_text(encoding="utf-8"))
+        key = (env or {}).get(KEY_VARIABLE, "").encode()
+        return Ended(process.returncode, out, unsigned((self.folder / "end").read_text(encoding="utf-8"), key))
 
 
 @pytest.fixture
@@ -288,7 +301,7 @@ def told(process: subprocess.Popen[str]) -> tuple[Record, list[str]]:
     """Read what a pod prints up to its record of the graph."""
     assert process.stdout is not None
     lines: list[str] = []
-    while (text := record_text_in(lines[-1:], "nonce")) is None:
+    while (text := record_text_in(lines[-1:], Signer("nonce"))) is None:
         lines.append(process.stdout.readline())
         assert lines[-1], "it ended"
     return Record.from_text(text), lines
@@ -296,7 +309,7 @@ def told(process: subprocess.Popen[str]) -> tuple[Record, list[str]]:
 
 def ended(pod: Pod, process: subprocess.Popen[str]) -> Ended:
     out, _ = process.communicate(timeout=60)
-    return Ended(process.returncode, out, (pod.folder / "end").read_text(encoding="utf-8"))
+    return Ended(process.returncode, out, unsigned((pod.folder / "end").read_text(encoding="utf-8"), b""))
 
 
 def test_the_pod_that_told_the_graph_goes_on_with_a_step(pod: Pod) -> None:
@@ -307,7 +320,7 @@ def test_the_pod_that_told_the_graph_goes_on_with_a_step(pod: Pod) -> None:
         pod.put("add_two", "n2", inputs={"i": 1})
         end = ended(pod, process)
     assert (end.code, end.record.nonce, end.record.outputs) == (0, "n2", {"result": 3})
-    assert record_text_in(end.out.splitlines(), "n2") == end.text
+    assert record_text_in(end.out.splitlines(), Signer("n2")) == end.text
     assert "no line end" not in end.out  # the code was not imported again
 
 
@@ -318,7 +331,7 @@ def test_a_step_that_fails_in_it_tells_it_as_its_own(pod: Pod, op: str, reason: 
         pod.put(op, "n2")
         end = ended(pod, process)
     assert (end.code, end.record.nonce, end.record.outcome, end.record.reason) == (1, "n2", "Failed", reason)
-    assert record_text_in(end.out.splitlines(), "n2") == end.text
+    assert record_text_in(end.out.splitlines(), Signer("n2")) == end.text
 
 
 def test_it_ends_with_the_graph_when_it_is_told_so_or_has_waited_long_enough(pod: Pod) -> None:
@@ -326,7 +339,7 @@ def test_it_ends_with_the_graph_when_it_is_told_so_or_has_waited_long_enough(pod
         record, _ = told(process)
         pod.put("")
         end = ended(pod, process)
-    assert (end.code, end.record, record_text_in(end.out.splitlines(), "nonce")) == (0, record, None)
+    assert (end.code, end.record, record_text_in(end.out.splitlines(), Signer("nonce"))) == (0, record, None)
     end = pod.run(ahead=1)
     assert (end.code, end.record) == (0, record)
 
@@ -391,7 +404,7 @@ def test_all_steps(pod: Pod, executor: dict[str, Any]) -> None:
     ended = pod.run(group={"execution": {"config": executor}, "selection": ["split", "fail", "*add_two"]})
     assert (ended.code, ended.record.outcome, ended.record.reason) == (1, "Failed", "StepsFailed"), ended.out
     assert unpack_states(ended.record.summary) == ["Succeeded", "Succeeded", "Succeeded", "Failed"]
-    last = {report.step: report for report in reports_in(ended.out.splitlines(), "nonce")}
+    last = {report.step: report for report in reports_in(ended.out.splitlines(), Signer("nonce"))}
     assert last["add_two"].outputs == {"result": "3"}
     assert last["split"].outputs == {"a": "3"}
     assert last["fail"].message.startswith("ZeroDivisionError: division by zero (job.py line")
@@ -403,7 +416,7 @@ def test_reports_do_not_need_the_stream_that_ops_have(pod: Pod) -> None:
     execution = {"config": {"in_process": {}}}
     inputs = {"ops": {"leave": {"inputs": {"how": "close"}}}}
     ended = pod.run(job="leaves", group={"execution": execution, "runConfig": inputs})
-    assert [r.state for r in reports_in(ended.out.splitlines(), "nonce")] == ["Running", "Succeeded"]
+    assert [r.state for r in reports_in(ended.out.splitlines(), Signer("nonce"))] == ["Running", "Succeeded"]
     assert ended.record.outcome == "Succeeded"
 
 
@@ -501,11 +514,16 @@ def test_a_log_is_kept_and_passed_on(pod: Pod, op: str, code: int, kept: str) ->
     assert bool(mark) == (op != "crash")
 
 
+KEYS = Keys(b"master")
+POD_KEY = KEYS.of("u1").pod
+
+
 @contextlib.contextmanager
 def linked(text: str) -> Iterator[tuple[str, list[str]]]:
     """An operator that tells a pod this once it comes: where it is reached, and what the pod says."""
     said: list[str] = []
     links, loop, over = Links(lambda _uid, _pod, lines: said.extend(lines)), asyncio.new_event_loop(), asyncio.Event()
+    links.keys, links.knows = KEYS, lambda uid, pod: True
     ready = threading.Event()
 
     async def serve() -> None:
@@ -529,13 +547,42 @@ def linked(text: str) -> Iterator[tuple[str, list[str]]]:
 def test_what_a_pod_is_told_by_its_link_needs_no_file(pod: Pod) -> None:
     kept = {"file": "job.py", "job": "kept", "storage": f"file://{pod.folder}/store", "keep_log": True}
     with linked(Assignment("speak", "own", "run-1", prefix="of/speak", **kept).to_text()) as (where, said):
-        end = pod.run(ahead=60, link=where, **kept)
+        end = pod.run(env={KEY_VARIABLE: POD_KEY.decode()}, ahead=60, link=where, **kept)
     assert (end.code, end.record.outcome, end.record.nonce) == (0, "Succeeded", "own")
     assert [line.split("::")[1].split()[0] for line in said] == ["podgraph-record"] * 2, "the graph, and the end"
-    assert record_text_in(said, "own") == end.text
+    assert record_text_in(said, Signer("own", POD_KEY)) == end.text
     [log] = (pod.folder / "store").rglob("log.txt")
     assert log.relative_to(pod.folder / "store").as_posix() == "of/speak/log.txt"
     assert log.read_text() == "no line endto stdout\nto stderr\nof a child\n"
+
+
+def test_the_key_is_in_no_environment_that_the_user_s_code_sees(pod: Pod) -> None:
+    (pod.folder / "code" / "job.py").write_text(SHOWS)
+    kept = {"storage": f"file://{pod.folder}/store", "prefix": "of/show", "keep_log": True}
+    for fields in ({}, kept):
+        end = pod.run("show", env={KEY_VARIABLE: POD_KEY.decode(), "OTHER": "is seen"}, **fields)
+        assert end.record.outcome == "Succeeded"
+        assert "is seen" in end.out
+        assert POD_KEY.decode() not in end.out
+        assert KEY_VARIABLE not in end.out
+        assert record_text_in(end.out.splitlines(), Signer("nonce", POD_KEY)) == end.text
+        assert record_text_in(end.out.splitlines(), Signer("nonce")) is None
+
+
+SHOWS = """
+import os, subprocess
+from podgraph import job, op
+print(dict(os.environ))
+
+@op
+def show():
+    print(dict(os.environ), flush=True)
+    subprocess.run(["env"])
+
+@job
+def main():
+    show()
+"""
 
 
 def test_a_log_that_cannot_be_kept_fails_no_step(pod: Pod) -> None:

@@ -8,6 +8,9 @@ import pytest
 
 from podgraph.runtime.protocol import MAX_OUTPUTS
 from podgraph.runtime.reports import MARK, StepReport, fitting, pack_states, reports_in, unpack_states
+from podgraph.runtime.signing import Signer
+
+SIGNER = Signer("n1")
 
 WHOLE = StepReport(
     "src.add", "Failed", 2, "2026-01-01T00:00:00.000000Z", "2026-01-01T00:00:01.000000Z", reason="OpFailed",
@@ -20,10 +23,10 @@ WHOLE = StepReport(
 )
 @pytest.mark.parametrize("before", ["", "2026-01-01T00:00:00.1Z ", "an open line "])
 def test_a_report_comes_back_from_its_line(report: StepReport, before: str) -> None:
-    line = report.to_line("n1")
+    line = report.to_line(SIGNER)
     assert "\n" not in line
-    assert list(reports_in(["hello", before + line, "world"], "n1")) == [report]
-    assert list(reports_in([line], "n2")) == []
+    assert list(reports_in(["hello", before + line, "world"], SIGNER)) == [report]
+    assert list(reports_in([line], Signer("n2"))) == []
 
 
 @pytest.mark.parametrize(
@@ -33,25 +36,25 @@ def test_a_report_comes_back_from_its_line(report: StepReport, before: str) -> N
      '{"step":"a","state":"Running","attempt":"1"}', '{"step":"a","state":"Canceled"}'],
 )  # fmt: skip
 def test_what_is_cut_or_made_up_is_no_report(text: str) -> None:
-    assert list(reports_in([f"{MARK}n1::{text}"], "n1")) == []
+    assert list(reports_in([SIGNER.line(MARK, text)], SIGNER)) == []
 
 
 def test_a_cut_line_never_tells_a_lie() -> None:
-    line = StepReport("a", "Succeeded", 12, outputs={"result": "12345"}).to_line("n1")
-    assert [list(reports_in([line[:at]], "n1")) for at in range(len(line))] == [[]] * len(line)
+    line = StepReport("a", "Succeeded", 12, outputs={"result": "12345"}).to_line(SIGNER)
+    assert [list(reports_in([line[:at]], SIGNER)) for at in range(len(line))] == [[]] * len(line)
 
 
 def test_a_report_behind_a_cut_one_is_read() -> None:
-    cut = StepReport("a", "Running", 1).to_line("n1")[:-3]
+    cut = StepReport("a", "Running", 1).to_line(SIGNER)[:-3]
     whole = StepReport("b", "Running", 1)
-    assert list(reports_in([cut + whole.to_line("n1")], "n1")) == [whole]
+    assert list(reports_in([cut + whole.to_line(SIGNER)], SIGNER)) == [whole]
 
 
 def test_the_longest_line_is_not_split_by_a_container_runtime() -> None:
     outputs = fitting({"a": json.dumps('\\"' * (MAX_OUTPUTS // 4 - 1)), "b": "1" * 100})
     assert list(outputs) == ["a"]
     report = StepReport("x" * 253, "Succeeded", 1, outputs=outputs, message="\x00" * 9_000, reason="R" * 100)
-    assert len(report.to_line("n" * 16).encode()) < 16_384
+    assert len(report.to_line(Signer("n" * 16)).encode()) < 16_384
 
 
 def test_outputs_that_fit_are_told_beside_one_that_does_not() -> None:

@@ -14,6 +14,7 @@ from podgraph.definition.graph import Graph, Input, Op, OutputRef
 from podgraph.runtime import resolve as module
 from podgraph.runtime.protocol import Assignment, Record
 from podgraph.runtime.resolve import MAX_GRAPH, from_log, pack, resolve, unpack
+from podgraph.runtime.signing import Signer
 
 steady = settings(deadline=None, derandomize=True, max_examples=60)
 
@@ -82,20 +83,33 @@ def test_a_long_graph_is_in_the_log(noise: bool, monkeypatch: pytest.MonkeyPatch
     assert record.graph == ""
     read = Record.from_text(record.to_text())
     if noise:
-        lines = ["hello", "::podgraph-graph other::xyz", *(x for line in lines for x in (line + "\r\n", "noise\n"))]
-        lines[2] = "an open line ..." + lines[2]
+        lines = [
+            "hello",
+            "::podgraph-graph other::xyz",
+            Signer("other").line("::podgraph-graph ", "0 xyz"),
+            *(x for line in lines for x in (line + "\r\n", "noise\n")),
+        ]
+        lines[3] = "an open line ..." + lines[3]
     packed = from_log(read, iter(lines))
     assert unpack(packed) == made.graph
     assert len(made.graph.ops) == 1_001
 
 
+def test_lines_that_come_twice_or_in_another_order_tell_the_same() -> None:
+    record, lines = resolve(chain(3_000), ASSIGNMENT, b"key")
+    assert from_log(record, [*lines[::-1], lines[0]], b"key") == from_log(record, lines, b"key")
+
+
 def test_a_broken_log() -> None:
     record, lines = resolve(chain(3_000), ASSIGNMENT)
     assert len(lines) > 1
-    for broken in ([], lines[:-1], lines[1:], lines[::-1], [*lines, lines[0]], [lines[0][:-1], *lines[1:]]):
+    for broken in ([], lines[:-1], lines[1:], [lines[0][:-1], *lines[1:]], [lines[0].replace("0", "1"), *lines[1:]]):
         with pytest.raises(DefinitionError, match="is not whole") as caught:
             from_log(record, broken)
         assert caught.value.reason == "InvalidGraph"
+    _, signed = resolve(chain(3_000), ASSIGNMENT, b"another key")
+    with pytest.raises(DefinitionError, match="is not whole"):
+        from_log(record, signed)
 
 
 @pytest.mark.parametrize(

@@ -17,6 +17,7 @@ from podgraph.runtime.load import CodeRef
 from podgraph.runtime.protocol import Assignment, Record
 from podgraph.runtime.reports import StepReport, reports_in, unpack_states
 from podgraph.runtime.shared import run_shared
+from podgraph.runtime.signing import Signer, data_mac, value_mac
 
 CODE = """
 import threading
@@ -84,7 +85,7 @@ def run(
     record = run_shared(CodeRef(str(path)).load(), Assignment("", "n", "u1", shared=shared, **more), lines.append)
     assert Record.from_text(record.to_text()) == record
     told: dict[str, list[StepReport]] = {}
-    for report in reports_in(lines, "n"):
+    for report in reports_in(lines, Signer("n")):
         told.setdefault(report.step, []).append(report)
     return record, told
 
@@ -125,15 +126,17 @@ def test_with_storage_it_is_told_by_reference_below_the_pod_s_own_key(tmp_path: 
     _, told = run(tmp_path, ops, storage=f"file://{tmp_path}/store", prefix="ns/j/u/@p/3")
     last = told["part"][-1]
     assert (last.state, last.attempt) == ("Succeeded", 3)
-    assert last.stored["big"].keys() == {"format", "size", "sha256"}
+    assert last.stored["big"].keys() == {"format", "size", "sha256", "mac"}
     assert (tmp_path / "store/ns/j/u/@p/3/ops/part/3/big").stat().st_size == 10_002
 
 
 def test_inputs_come_by_reference_as_they_do_to_other_steps(tmp_path: Path) -> None:
     data = base64.b64encode(pickle.dumps([1])).decode()
-    _, told = run(tmp_path, done={"outside": {"outputs": {"result": {"format": "pickle", "data": data}}}})
+    mac = data_mac(b"", "pickle", pickle.dumps([1]))
+    _, told = run(tmp_path, done={"outside": {"outputs": {"result": {"format": "pickle", "data": data, "mac": mac}}}})
     assert told["part"][-1].outputs == {"small": "[[1,7],[1]]"}
     gone = {"format": "json", "size": 3, "sha256": "0" * 64, "key": "ns/gone"}
+    gone["mac"] = value_mac(b"", "json", "0" * 64, 3)
     _, told = run(tmp_path, done={"outside": {"outputs": {"result": gone}}}, storage=f"file://{tmp_path}/store")
     assert (told["load"][-1].reason, told["load"][-1].state) == ("InputNotReadable", "Failed")
     assert "input 'rows' of op 'load'" in told["load"][-1].message

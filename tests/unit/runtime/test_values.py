@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import base64
 import dataclasses
 import datetime
+import hashlib
 import json
 import math
 import pickle
@@ -18,7 +20,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from podgraph import DefinitionError, Out
-from podgraph.planning.references import fan_in, read_stored, split
+from podgraph.planning.references import fan_in, read_stored, signed_anew, split
+from podgraph.runtime import signing
 from podgraph.runtime.protocol import Record, StepError
 from podgraph.runtime.storage import Storage, open_storage
 from podgraph.runtime.values import Passed, load, pass_on
@@ -165,7 +168,8 @@ def test_a_changed_object_is_not_read(storage: Storage, tmp_path: Path) -> None:
     reference = stored_one(storage, b"x" * 10_000)
     file = tmp_path / "store" / "p" / "out"
     assert reference == {
-        "key": "p/out", "format": "pickle", "size": file.stat().st_size, "sha256": reference["sha256"]
+        "key": "p/out", "format": "pickle", "size": file.stat().st_size, "sha256": reference["sha256"],
+        "mac": reference["mac"],
     }  # fmt: skip
     whole = file.read_bytes()
     file.write_bytes(whole[:-1])
@@ -215,14 +219,84 @@ def test_not_a_number_passes() -> None:
 
 
 def test_what_no_runtime_writes_is_refused() -> None:
-    good = {"format": "json", "size": 1, "sha256": "0" * 64}
+    good = {"format": "json", "size": 1, "sha256": "0" * 64, "mac": "0" * 32}
     assert json.loads(read_stored("f", {"a": good}, "p")["a"]) == {**good, "key": "p/a"}
     for bad in (
         1, {}, {**good, "key": "other/job"}, {**good, "size": -1}, {**good, "size": True}, {**good, "format": "x"},
-        {**good, "sha256": "A" * 64}, {"format": "pickle", "data": "!"}, {"format": "pickle", "data": 1},
+        {**good, "sha256": "A" * 64}, {"format": "pickle", "data": "!", "mac": "0" * 32},
+        {"format": "pickle", "data": 1, "mac": "0" * 32},
+        {"format": "pickle", "data": "AAAA"}, {**good, "mac": "X" * 32}, {**good, "mac": 1},
     ):  # fmt: skip
         with pytest.raises(StepError, match="output 'a' of op 'f' came as a reference that cannot be read"):
             read_stored("f", {"a": bad}, "p")
+
+
+def keyed(monkeypatch: pytest.MonkeyPatch, key: bytes) -> None:
+    monkeypatch.setattr(signing, "_taken", [key])
+
+
+NOT_AUTHENTIC = (
+    "InputNotAuthentic",
+    "input 'x' of op 'g' is not read, as no step of this job wrote it: its keyed digest (mac) is not of the job's key",
+)
+
+
+def test_a_pickle_that_no_step_of_the_job_wrote_is_never_read(
+    storage: Storage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever writes the status, or the storage and the status, names a pickle of his own."""
+    ran = tmp_path / "ran"
+    evil = pickle.dumps(_Evil(str(ran)))
+    file = tmp_path / "store" / "p" / "out"
+    keyed(monkeypatch, b"key")
+    small, large = passed(None, {"out": {1, 2}}).stored["out"], stored_one(storage, b"x" * 10_000)
+    digest = hashlib.sha256(evil).hexdigest()
+    inline = {**small, "data": base64.b64encode(evil).decode()}
+    at = {**large, "size": len(evil), "sha256": digest}
+    made_up = [
+        inline,
+        {**inline, "mac": ""},
+        {key: value for key, value in inline.items() if key != "mac"},
+        {**inline, "mac": signing.data_mac(b"", "pickle", evil)},
+        {**inline, "mac": signing.data_mac(b"another job's", "pickle", evil)},
+        {**inline, "mac": "ü" * 32},
+        at,
+        {**at, "mac": signing.value_mac(b"", "pickle", digest, len(evil))},
+        {**large, "size": large["size"] + 1},
+        {**large, "format": "json"},
+    ]
+    file.write_bytes(evil)
+    for reference in made_up:
+        assert unreadable(storage, reference) == NOT_AUTHENTIC
+        with pytest.raises(StepError, match=r"^item 1 of input 'x' of op 'g' is not read"):
+            load("g", {"x": [{"value": 1}, reference]}, storage)
+    assert unreadable(storage, large)[0] == "InputCorrupt", "what it names is not what is there"
+    assert not ran.exists()
+
+
+def test_a_value_is_read_with_the_key_it_was_written_with(storage: Storage, monkeypatch: pytest.MonkeyPatch) -> None:
+    keyed(monkeypatch, b"key")
+    outputs = {"out": {1, 2}, "large": b"x" * 10_000, "json": "y" * 10_000}
+    assert there_and_back(storage, outputs) == outputs
+    references = read_stored("f", passed(storage, outputs).stored, "p")
+    keyed(monkeypatch, b"other")
+    for text in references.values():
+        assert unreadable(storage, json.loads(text))[0] == "InputNotAuthentic"
+
+
+def test_another_job_s_value_is_signed_anew_without_its_data(storage: Storage, monkeypatch: pytest.MonkeyPatch) -> None:
+    keyed(monkeypatch, b"old")
+    outputs = {"out": {1, 2}, "large": b"x" * 10_000}
+    references = read_stored("f", passed(storage, outputs).stored, "p")
+    anew = {name: signed_anew(text, b"old", b"new") for name, text in references.items()}
+    keyed(monkeypatch, b"new")
+    assert load("g", {name: json.loads(text or "") for name, text in anew.items()}, storage) == outputs
+    for text in references.values():
+        assert signed_anew(text, b"new", b"old") is None
+        assert signed_anew(json.dumps({**json.loads(text), "mac": 3}), b"old", b"new") is None
+        assert signed_anew(json.dumps({**json.loads(text), "extra": 3}), b"old", b"new") is None
+    assert signed_anew('{"format":"pickle","data":"A","mac":"' + "0" * 32 + '"}', b"old", b"new") is None
+    assert signed_anew("[]", b"old", b"new") is None
 
 
 _MEMORY = """
