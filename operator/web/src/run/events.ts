@@ -67,7 +67,7 @@ export function eventsOf(run: Run, steps: Steps, pods: Record<string, Pod[]>, ev
   for (const event of events)
     found.push({
       time: event.time ?? "",
-      step: /^step '([^']+)'/i.exec(event.message)?.[1] ?? "",
+      step: event.op,
       type: event.reason,
       level: event.type === "Warning" ? "warning" : "info",
       message: event.message,
