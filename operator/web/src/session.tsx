@@ -2,7 +2,7 @@
 import { Alert, Button, Center, Group, Loader, Paper, PasswordInput, Stack, Text, Title } from "@mantine/core";
 import { createContext, useCallback, useContext, useEffect, useState, type FormEvent, type ReactNode } from "react";
 import { ask, SIGNED_OUT, type Session } from "./api";
-import { told } from "./told";
+import { bootstrap } from "./bootstrap";
 
 const AGAIN_MS = 5_000; // an open page learns this late that its session has ended, if nothing else tells it
 
@@ -10,14 +10,14 @@ const Known = createContext<{ session: Session; signOut: () => void } | null>(nu
 
 /** Shows what is inside to who is signed in, and the form to all others. */
 export function SignedIn({ children }: { children: ReactNode }) {
-  const [session, setSession] = useState<Session | null>(told.session);
+  const [session, setSession] = useState<Session | null>(bootstrap.session);
   const [problem, setProblem] = useState("");
   const look = useCallback(
     () => ask<Session>("/session").then((found) => (setSession(found), setProblem("")), (error: Error) => setProblem(error.message)),
     [],
   );
   useEffect(() => {
-    if (!told.session) void look();
+    if (!bootstrap.session) void look();
     const out = () => setSession((old) => (old ? { ...old, user: null } : old));
     window.addEventListener(SIGNED_OUT, out);
     return () => window.removeEventListener(SIGNED_OUT, out);

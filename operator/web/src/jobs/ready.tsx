@@ -1,5 +1,5 @@
 // Whether a JobDefinition can be run.
-import { Mark } from "../parts/mark";
+import { Badge } from "../components/badge";
 
 const READY: Record<string, [string, string]> = {
   True: ["teal", "Ready"],
@@ -9,5 +9,5 @@ const READY: Record<string, [string, string]> = {
 
 export function Ready({ ready }: { ready: string }) {
   const [color, text] = READY[ready] ?? READY.Unknown!;
-  return <Mark color={color}>{text}</Mark>;
+  return <Badge color={color}>{text}</Badge>;
 }

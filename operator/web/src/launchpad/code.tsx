@@ -2,10 +2,10 @@
 import { Button, FileButton, Group, Loader, NativeSelect, Stack, Text, TextInput } from "@mantine/core";
 import { lazy, Suspense } from "react";
 import type { Info } from "../api";
-import { refuse } from "../refuse";
+import { notifyError } from "../notify-error";
 import type { Session } from "./sessions";
 
-const Editor = lazy(() => import("../parts/editor"));
+const Editor = lazy(() => import("../components/editor"));
 const MOST_SOURCE = 524_288;
 
 type Props = { session: Session; info: Info | null; onChange: (change: Partial<Session>) => void };
@@ -13,7 +13,7 @@ type Props = { session: Session; info: Info | null; onChange: (change: Partial<S
 export function Code({ session, info, onChange }: Props) {
   const upload = async (file: File | null) => {
     if (!file) return;
-    if (file.size > MOST_SOURCE) refuse(new Error(`${file.name} is larger than ${MOST_SOURCE.toLocaleString()} bytes`));
+    if (file.size > MOST_SOURCE) notifyError(new Error(`${file.name} is larger than ${MOST_SOURCE.toLocaleString()} bytes`));
     else onChange({ code: await file.text() });
   };
   return (

@@ -1,6 +1,6 @@
 // Whether a schedule or sensor makes Jobs now, and if not, why.
 import type { Maker } from "../api";
-import { Mark } from "../parts/mark";
+import { Badge } from "../components/badge";
 
 export function stateOf(maker: Maker): [color: string, text: string] {
   if (maker.ready === "False") return ["red", maker.reason || "Not ready"];
@@ -11,8 +11,8 @@ export function stateOf(maker: Maker): [color: string, text: string] {
 export function MakerState({ maker, size = "sm" }: { maker: Maker; size?: "sm" | "lg" }) {
   const [color, text] = stateOf(maker);
   return (
-    <Mark color={color} size={size} title={maker.message}>
+    <Badge color={color} size={size} title={maker.message}>
       {text}
-    </Mark>
+    </Badge>
   );
 }

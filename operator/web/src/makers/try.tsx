@@ -3,8 +3,8 @@ import { Button, Group, Text, TextInput } from "@mantine/core";
 import { useState } from "react";
 import { useLocation } from "wouter";
 import { ask, makerPath, runPath, type Made, type Maker } from "../api";
-import { Block } from "../parts/text";
-import { Notice } from "../parts/notice";
+import { Block } from "../components/text";
+import { Notice } from "../components/notice";
 
 export function TryTick({ maker }: { maker: Maker }) {
   const isSchedule = maker.kind === "schedules";

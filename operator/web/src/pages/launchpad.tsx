@@ -3,7 +3,7 @@ import { Box, Group, SegmentedControl, Stack, Text, Title } from "@mantine/core"
 import { useCallback, useEffect } from "react";
 import { useSearchParams } from "wouter";
 import type { Info } from "../api";
-import { useAsked } from "../asked";
+import { usePolled } from "../hooks/use-polled";
 import { Code } from "../launchpad/code";
 import { Config } from "../launchpad/config";
 import { LaunchButton } from "../launchpad/launch";
@@ -17,9 +17,9 @@ import { useCheck } from "../launchpad/use-check";
 import { useOpened } from "../launchpad/use-opened";
 import { useSessions } from "../launchpad/use-sessions";
 import { whyNot } from "../launchpad/why-not";
-import { Empty } from "../parts/empty";
-import { Notice } from "../parts/notice";
-import { useTitle } from "../title";
+import { Empty } from "../components/empty";
+import { Notice } from "../components/notice";
+import { useTitle } from "../hooks/use-title";
 
 const askedOf = (query: URLSearchParams): [Kind, string] | null =>
   query.get("definition") ? ["definition", query.get("definition")!] : query.get("run") ? ["run", query.get("run")!] : null;
@@ -27,7 +27,7 @@ const askedOf = (query: URLSearchParams): [Kind, string] | null =>
 export default function LaunchpadPage() {
   const [query, setQuery] = useSearchParams();
   const [sessions, change] = useSessions();
-  const { told: info } = useAsked<Info>("/info", 30_000);
+  const { data: info } = usePolled<Info>("/info", 30_000);
   useTitle("Launchpad");
   // A link to a job or run brings up its tab; from then on the address follows the tab in front.
   const asked = askedOf(query);

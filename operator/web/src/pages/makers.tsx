@@ -2,22 +2,22 @@
 import { Box, Group, Loader, Text, TextInput, Title } from "@mantine/core";
 import { useState } from "react";
 import type { Maker } from "../api";
-import { useAsked } from "../asked";
-import { useNow } from "../live";
+import { usePolled } from "../hooks/use-polled";
+import { useNow } from "../hooks/use-now";
 import { MakersTable } from "../makers/table";
-import { WORDS, type Kind } from "../makers/words";
-import { Empty } from "../parts/empty";
-import { useTitle } from "../title";
-import { Notice } from "../parts/notice";
+import { LABELS, type Kind } from "../makers/labels";
+import { Empty } from "../components/empty";
+import { useTitle } from "../hooks/use-title";
+import { Notice } from "../components/notice";
 
 export default function MakersPage({ kind }: { kind: Kind }) {
-  const { told, problem, again } = useAsked<{ served: boolean; makers: Maker[] }>(`/makers/${kind}`);
+  const { data, error, refetch } = usePolled<{ served: boolean; makers: Maker[] }>(`/makers/${kind}`);
   const [text, setText] = useState("");
   const now = useNow(1000);
-  const words = WORDS[kind];
+  const words = LABELS[kind];
   useTitle(words.title);
   const wanted = text.trim().toLowerCase();
-  const shown = (told?.makers ?? []).filter((maker) =>
+  const shown = (data?.makers ?? []).filter((maker) =>
     [maker.name, maker.namespace, maker.text, maker.definition].some((part) => part.toLowerCase().includes(wanted)),
   );
   return (
@@ -27,7 +27,7 @@ export default function MakersPage({ kind }: { kind: Kind }) {
           <Title order={1} size="h3">
             {words.title}
           </Title>
-          {told && (
+          {data && (
             <Text c="dimmed" size="sm">
               {shown.length}
             </Text>
@@ -41,11 +41,11 @@ export default function MakersPage({ kind }: { kind: Kind }) {
           w={260}
         />
       </Group>
-      {problem && <Notice color="red">{problem}</Notice>}
-      {!told && !problem && <Loader />}
-      {told && !shown.length && (
+      {error && <Notice color="red">{error}</Notice>}
+      {!data && !error && <Loader />}
+      {data && !shown.length && (
         <Empty title={wanted ? `No ${words.one} matches` : `There are no ${kind}`}>
-          {!told.served
+          {!data.served
             ? `This cluster does not have the kind ${words.kind}.`
             : !wanted && (
                 <>
@@ -55,7 +55,7 @@ export default function MakersPage({ kind }: { kind: Kind }) {
               )}
         </Empty>
       )}
-      {!!shown.length && <MakersTable kind={kind} makers={shown} now={now} onChange={again} />}
+      {!!shown.length && <MakersTable kind={kind} makers={shown} now={now} onChange={refetch} />}
     </Box>
   );
 }

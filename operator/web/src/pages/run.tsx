@@ -3,16 +3,16 @@ import { Anchor, Box, Group, Loader, SegmentedControl, Text } from "@mantine/cor
 import { useLocalStorage } from "@mantine/hooks";
 import { lazy, Suspense, useCallback, useMemo, useState } from "react";
 import { Link, useSearchParams } from "wouter";
-import { usePods, useRun } from "../live";
-import { StepPanel } from "../parts/step-panel";
+import { usePods, useRun } from "../run/use-run";
+import { StepPanel } from "../run/step-panel";
 import { About } from "../run/about";
 import { eventsOf } from "../run/events";
 import { EventsTable } from "../run/events-table";
 import { Gantt } from "../run/gantt";
 import { RunHeader } from "../run/header";
 import { StateChips } from "../run/state-chips";
-import { useTitle } from "../title";
-import { Notice } from "../parts/notice";
+import { useTitle } from "../hooks/use-title";
+import { Notice } from "../components/notice";
 
 const GraphView = lazy(() => import("../graph/view"));
 

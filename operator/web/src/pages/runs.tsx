@@ -3,12 +3,12 @@ import { Anchor, Box, Button, Group, Loader, Title } from "@mantine/core";
 import { useDebouncedValue } from "@mantine/hooks";
 import { lazy, Suspense, useCallback, useDeferredValue, useMemo, useState } from "react";
 import { Link, useSearchParams } from "wouter";
-import { Empty } from "../parts/empty";
-import { RunsTable } from "../parts/runs-table";
+import { Empty } from "../components/empty";
+import { RunsTable } from "../runs/table";
 import { RunFilters, type Filters } from "../runs/filters";
 import type { RunQuery } from "../runs/query";
 import { sinceOf, TIMELINE_SPANS } from "../runs/times";
-import { useTitle } from "../title";
+import { useTitle } from "../hooks/use-title";
 
 const Timeline = lazy(() => import("../runs/timeline"));
 const VIEWS = ["list", "timeline"] as const;

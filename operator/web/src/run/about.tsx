@@ -2,9 +2,9 @@
 import { Group, Stack, Tabs, Text, Title } from "@mantine/core";
 import { useState } from "react";
 import { runPath, type Family, type Run } from "../api";
-import { useAsked } from "../asked";
+import { usePolled } from "../hooks/use-polled";
 import { clock } from "../format";
-import { Block } from "../parts/text";
+import { Block } from "../components/text";
 import { FamilyList } from "./family";
 
 function Conditions({ run }: { run: Run }) {
@@ -39,8 +39,8 @@ function Conditions({ run }: { run: Run }) {
 }
 
 export function About({ run }: { run: Run }) {
-  const { told } = useAsked<Family>(`${runPath(run.summary)}/family`);
-  const family = told?.runs ?? [];
+  const { data } = usePolled<Family>(`${runPath(run.summary)}/family`);
+  const family = data?.runs ?? [];
   const [tab, setTab] = useState<string | null>("config");
   const shown = tab === "family" && family.length < 2 ? "config" : tab; // the others have been deleted
   return (

@@ -4,8 +4,8 @@ import { useState } from "react";
 import { Link, useLocation } from "wouter";
 import { ask, runPath, type Run } from "../api";
 import { Rerun } from "./rerun";
-import { Sure } from "./sure";
-import { useAct } from "./use-act";
+import { Confirm } from "../components/confirm";
+import { useAct } from "../hooks/use-act";
 
 export function Actions({ run, chosen }: { run: Run; chosen: string[] }) {
   const [, go] = useLocation();
@@ -46,7 +46,7 @@ export function Actions({ run, chosen }: { run: Run; chosen: string[] }) {
           </Menu.Item>
         </Menu.Dropdown>
       </Menu>
-      <Sure
+      <Confirm
         opened={asking === "cancel"}
         title={`Cancel ${summary.name}?`}
         text="Its pods are ended with their grace period, steps that have not begun are not run. This cannot be taken back."
@@ -55,7 +55,7 @@ export function Actions({ run, chosen }: { run: Run; chosen: string[] }) {
         onYes={() => void done(ask(`${path}/cancel`, "POST", {}))}
         onNo={() => setAsking("")}
       />
-      <Sure
+      <Confirm
         opened={asking === "delete"}
         title={`Delete ${summary.name}?`}
         text="The run, its pods and its logs are deleted. This cannot be taken back."

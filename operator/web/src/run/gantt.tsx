@@ -3,7 +3,7 @@ import { Box, Group, Slider, Switch, Text, TextInput } from "@mantine/core";
 import { useVirtualizer } from "@tanstack/react-virtual";
 import { useEffect, useMemo, useRef, useState } from "react";
 import type { Graph, Pod, Steps } from "../api";
-import { useNow } from "../live";
+import { useNow } from "../hooks/use-now";
 import { cssColor } from "../states";
 import { ticksOf, tickText } from "./axis";
 import { barsOf, readyAt, time } from "./bars";

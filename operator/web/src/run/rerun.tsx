@@ -2,7 +2,7 @@
 import { Button, Group, Menu, Tooltip } from "@mantine/core";
 import { useLocation } from "wouter";
 import { ask, runPath, type Made, type Summary } from "../api";
-import { useAct } from "./use-act";
+import { useAct } from "../hooks/use-act";
 
 type Way = "All" | "FromFailure" | "Selected" | "FromSelected";
 

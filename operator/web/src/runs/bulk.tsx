@@ -3,7 +3,7 @@ import { Button, Group, Menu, Text } from "@mantine/core";
 import { notifications } from "@mantine/notifications";
 import { useState } from "react";
 import { ask, runPath, type Summary } from "../api";
-import { Sure } from "../run/sure";
+import { Confirm } from "../components/confirm";
 
 const AT_ONCE = 6; // requests; a browser sends no more to one server
 
@@ -95,7 +95,7 @@ export default function Bulk({ runs, onDone }: { runs: Summary[]; onDone: () => 
         Choose none
       </Button>
       {deed && (
-        <Sure
+        <Confirm
           opened
           title={`${deed.verb} ${some(deed.runs.length)}?`}
           text={deed.text}

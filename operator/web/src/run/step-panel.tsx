@@ -3,12 +3,12 @@ import { Code, Group, Stack, Table, Tabs, Text } from "@mantine/core";
 import { useState } from "react";
 import type { Graph, Pod, Step, Steps } from "../api";
 import { bytes, clock, duration, json } from "../format";
-import { useNow } from "../live";
+import { useNow } from "../hooks/use-now";
 import { ACTIVE, StateBadge } from "../states";
-import { LogView } from "./log";
-import { Inputs } from "./op-panel";
-import { Block } from "./text";
-import { Notice } from "./notice";
+import { LogView } from "../components/log";
+import { Inputs } from "../components/op-panel";
+import { Block } from "../components/text";
+import { Notice } from "../components/notice";
 
 type Props = {
   namespace: string;

@@ -2,15 +2,16 @@
 import { Box, Loader } from "@mantine/core";
 import { useVirtualizer } from "@tanstack/react-virtual";
 import { lazy, Suspense, useEffect, useRef, type ReactNode } from "react";
-import { useNow, useRuns } from "../live";
-import type { RunQuery } from "../runs/query";
-import { RunRow } from "../runs/row";
-import { useChosen } from "../runs/use-chosen";
-import { Empty } from "./empty";
-import { Notice } from "./notice";
-import { RunCount } from "./run-count";
+import { useNow } from "../hooks/use-now";
+import { useRuns } from "./use-runs";
+import type { RunQuery } from "./query";
+import { RunRow } from "./row";
+import { useChosen } from "./use-chosen";
+import { Empty } from "../components/empty";
+import { Notice } from "../components/notice";
+import { RunCount } from "./count";
 
-const Bulk = lazy(() => import("../runs/bulk"));
+const Bulk = lazy(() => import("./bulk"));
 
 const ROW = 40;
 const HEADS = ["State", "Run", "Job", "Made by", "Steps", "Duration", "Age", "Tags"];
