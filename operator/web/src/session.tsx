@@ -13,7 +13,11 @@ export function SignedIn({ children }: { children: ReactNode }) {
   const [session, setSession] = useState<Session | null>(bootstrap.session);
   const [problem, setProblem] = useState("");
   const look = useCallback(
-    () => ask<Session>("/session").then((found) => (setSession(found), setProblem("")), (error: Error) => setProblem(error.message)),
+    () =>
+      ask<Session>("/session").then(
+        (found) => (setSession(found), setProblem("")),
+        (error: Error) => setProblem(error.message),
+      ),
     [],
   );
   useEffect(() => {
@@ -30,8 +34,7 @@ export function SignedIn({ children }: { children: ReactNode }) {
   }, [watched, problem, look]);
   const signOut = useCallback(() => void ask<Session>("/session", "DELETE").then(setSession, () => {}), []);
 
-  if (!session)
-    return <Center h="100vh">{problem ? <Alert color="red">{problem}</Alert> : <Loader size="sm" />}</Center>;
+  if (!session) return <Center h="100vh">{problem ? <Alert color="red">{problem}</Alert> : <Loader size="sm" />}</Center>;
   if (session.user === null)
     return session.mode === "token" ? (
       <SignIn onDone={setSession} />

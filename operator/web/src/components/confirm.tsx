@@ -1,7 +1,16 @@
 // Asks once more before something that cannot be taken back.
 import { Button, Group, Modal, Text } from "@mantine/core";
 
-type Props = { title: string; text: string; verb: string; opened: boolean; busy: boolean; onYes: () => void; onNo: () => void; color?: string };
+type Props = {
+  title: string;
+  text: string;
+  verb: string;
+  opened: boolean;
+  busy: boolean;
+  onYes: () => void;
+  onNo: () => void;
+  color?: string;
+};
 
 export function Confirm({ title, text, verb, opened, busy, onYes, onNo, color = "red" }: Props) {
   return (

@@ -51,9 +51,7 @@ function layers(graph: Graph): Map<string, Point> {
   }
   const places = new Map<string, Point>();
   rows.forEach((row, level) =>
-    row.forEach((name, at) =>
-      places.set(name, { x: (at - row.length / 2) * (NODE.width + GAP.x), y: level * (NODE.height + GAP.y) }),
-    ),
+    row.forEach((name, at) => places.set(name, { x: (at - row.length / 2) * (NODE.width + GAP.x), y: level * (NODE.height + GAP.y) })),
   );
   return places;
 }

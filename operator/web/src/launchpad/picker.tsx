@@ -6,7 +6,10 @@ import { usePolled } from "../hooks/use-polled";
 type Props = { kind: "run" | "definition"; at: string; onPick: (at: string) => void };
 
 export function Picker({ kind, at, onPick }: Props) {
-  const { data, error } = usePolled<{ runs?: Summary[]; definitions?: Definition[] }>(kind === "run" ? "/runs?limit=500" : "/definitions", 15_000);
+  const { data, error } = usePolled<{ runs?: Summary[]; definitions?: Definition[] }>(
+    kind === "run" ? "/runs?limit=500" : "/definitions",
+    15_000,
+  );
   const choices = (data?.runs ?? data?.definitions ?? []).map((item) => `${item.namespace}/${item.name}`);
   const what = kind === "run" ? "run" : "job";
   return (

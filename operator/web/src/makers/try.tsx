@@ -52,7 +52,13 @@ export function TryTick({ maker }: { maker: Maker }) {
           />
         ) : maker.asksCode ? null : (
           <>
-            <TextInput size="xs" flex={1} label="Name of what it sees" value={name} onChange={(event) => setName(event.currentTarget.value)} />
+            <TextInput
+              size="xs"
+              flex={1}
+              label="Name of what it sees"
+              value={name}
+              onChange={(event) => setName(event.currentTarget.value)}
+            />
             <TextInput size="xs" flex={1} label="Its value" value={value} onChange={(event) => setValue(event.currentTarget.value)} />
           </>
         )}

@@ -45,11 +45,7 @@ export default function JobPage({ namespace, name }: { namespace: string; name: 
           Open in Launchpad
         </Button>
       </Group>
-      {job.why && (
-        <Notice color="yellow">
-          {job.why}
-        </Notice>
-      )}
+      {job.why && <Notice color="yellow">{job.why}</Notice>}
       <Tabs defaultValue="overview" keepMounted={false} className="column fill">
         <Tabs.List>
           <Tabs.Tab value="overview">Overview</Tabs.Tab>
@@ -67,7 +63,11 @@ export default function JobPage({ namespace, name }: { namespace: string; name: 
             const own = makers.filter((maker) => maker.kind === kind);
             return !!own.length && <MakersTable key={kind} kind={kind} makers={own} now={now} onChange={refetch} />;
           })}
-          {!makers.length && <Empty title="No schedule and no sensor makes runs of it.">Apply a JobSchedule or JobSensor whose jobTemplate refers to it.</Empty>}
+          {!makers.length && (
+            <Empty title="No schedule and no sensor makes runs of it.">
+              Apply a JobSchedule or JobSensor whose jobTemplate refers to it.
+            </Empty>
+          )}
         </Tabs.Panel>
       </Tabs>
     </Box>

@@ -34,13 +34,20 @@ export default function JobsPage() {
             </Text>
           )}
         </Group>
-        <TextInput aria-label="Filter jobs" placeholder="Name" value={text} onChange={(event) => setText(event.currentTarget.value)} w={260} />
+        <TextInput
+          aria-label="Filter jobs"
+          placeholder="Name"
+          value={text}
+          onChange={(event) => setText(event.currentTarget.value)}
+          w={260}
+        />
       </Group>
       {error && <Notice color="red">{error}</Notice>}
       {!data && !error && <Loader />}
       {data && !data.served && (
         <Notice color="gray" title="This cluster has no JobDefinitions">
-          Their resource is not installed. Runs can be launched from a Python file or a past run in the <Link href="/launchpad">Launchpad</Link>.
+          Their resource is not installed. Runs can be launched from a Python file or a past run in the{" "}
+          <Link href="/launchpad">Launchpad</Link>.
         </Notice>
       )}
       {data?.served && !shown.length && (

@@ -56,11 +56,7 @@ export default function MakerPage({ kind, namespace, name }: Props) {
         </Box>
         <SuspendSwitch maker={maker} onChange={refetch} label={maker.suspended ? "Suspended" : "On"} />
       </Group>
-      {error && (
-        <Notice color="yellow">
-          {error}
-        </Notice>
-      )}
+      {error && <Notice color="yellow">{error}</Notice>}
       {maker.ready === "False" && (
         <Notice color="red" title={maker.reason}>
           {maker.message}

@@ -75,11 +75,7 @@ export default function RunPage({ namespace, name }: { namespace: string; name: 
   return (
     <Box className="page column">
       <RunHeader run={run} chosen={[...chosen]} />
-      {trouble && (
-        <Notice color="yellow">
-          {trouble}
-        </Notice>
-      )}
+      {trouble && <Notice color="yellow">{trouble}</Notice>}
       {summary.finished && summary.state !== "Succeeded" && (
         <Notice color="red" title={summary.state} data-testid="why">
           <Text size="sm" className="prose">
@@ -128,12 +124,7 @@ export default function RunPage({ namespace, name }: { namespace: string; name: 
             )}
           </section>
           <section className={showsEvents ? "pane column" : "pane column shut"} aria-label="What happened">
-            <button
-              type="button"
-              className="plain fold"
-              aria-expanded={showsEvents}
-              onClick={() => setShowsEvents(!showsEvents)}
-            >
+            <button type="button" className="plain fold" aria-expanded={showsEvents} onClick={() => setShowsEvents(!showsEvents)}>
               {showsEvents ? "▾" : "▸"} Events
             </button>
             {showsEvents && <EventsTable events={happened} live={!summary.finished} onPick={pick} />}

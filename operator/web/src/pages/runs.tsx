@@ -26,7 +26,12 @@ function filtersOf(search: URLSearchParams): Filters {
 
 function addressOf({ states, text, definition, tags, span }: Filters, view: View): URLSearchParams {
   const search = new URLSearchParams();
-  for (const [name, value] of [["state", states.join(",")], ["text", text], ["job", definition], ["time", span]] as const)
+  for (const [name, value] of [
+    ["state", states.join(",")],
+    ["text", text],
+    ["job", definition],
+    ["time", span],
+  ] as const)
     if (value) search.set(name, value);
   for (const tag of tags) search.append("tag", tag);
   if (view !== "list") search.set("view", view);
@@ -49,10 +54,7 @@ export function RunsPage() {
   );
   const [text] = useDebouncedValue(filters.text, 200);
   const { states, definition, tags, span } = filters;
-  const query = useMemo<RunQuery>(
-    () => ({ states, text, definition, tags, since: sinceOf(span) }),
-    [states, text, definition, tags, span],
-  );
+  const query = useMemo<RunQuery>(() => ({ states, text, definition, tags, since: sinceOf(span) }), [states, text, definition, tags, span]);
   const narrowed = !!(states.length || text || definition || tags.length || span);
   const addTag = useCallback((tag: string) => change({ tags: [...new Set([...tags, tag])] }), [change, tags]);
   return (

@@ -90,7 +90,8 @@ export function StepPanel({ namespace, name, step, record, steps, graph, pods, o
             {Object.entries(record.stored ?? {}).map(([output, item]) => (
               <Text key={output} size="sm">
                 {output}: {item.format}
-                {item.size !== undefined && `, ${bytes(item.size)}`} {item.key ? <Code className="value">{item.key}</Code> : "in the status"}
+                {item.size !== undefined && `, ${bytes(item.size)}`}{" "}
+                {item.key ? <Code className="value">{item.key}</Code> : "in the status"}
               </Text>
             ))}
             {!record.outputs && !record.stored && (

@@ -46,7 +46,12 @@ export default function Bulk({ runs, onDone }: { runs: Summary[]; onDone: () => 
     runs: finished,
     each: rerun("All"),
   };
-  const fromFailure: Deed = { ...again, text: "What had not succeeded runs again, each run as a new one.", runs: failed, each: rerun("FromFailure") };
+  const fromFailure: Deed = {
+    ...again,
+    text: "What had not succeeded runs again, each run as a new one.",
+    runs: failed,
+    each: rerun("FromFailure"),
+  };
   const remove: Deed = {
     verb: "Delete",
     done: "Deleted",

@@ -26,7 +26,13 @@ export function RunsTable({ query, none, onTag }: Props) {
   const now = useNow(1000);
   const box = useRef<HTMLDivElement>(null);
   const initialRect = { width: window.innerWidth, height: window.innerHeight }; // till the box is measured
-  const rows = useVirtualizer({ count: runs.length, getScrollElement: () => box.current, estimateSize: () => ROW, overscan: 12, initialRect });
+  const rows = useVirtualizer({
+    count: runs.length,
+    getScrollElement: () => box.current,
+    estimateSize: () => ROW,
+    overscan: 12,
+    initialRect,
+  });
   const items = rows.getVirtualItems();
   const last = items.at(-1)?.index ?? 0;
   useEffect(() => {

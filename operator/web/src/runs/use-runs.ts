@@ -8,8 +8,7 @@ import { matches, searchOf, type RunQuery } from "./query";
 const LIMIT = "300"; // runs that are asked for at a time
 
 const keyOf = (run: { namespace: string; name: string }) => `${run.namespace}/${run.name}`;
-const newer = (a: Summary, b: Summary) =>
-  a.created !== b.created ? (a.created < b.created ? 1 : -1) : keyOf(a) < keyOf(b) ? 1 : -1;
+const newer = (a: Summary, b: Summary) => (a.created !== b.created ? (a.created < b.created ? 1 : -1) : keyOf(a) < keyOf(b) ? 1 : -1);
 
 export type RunList = { runs: Summary[]; total: number; loading: boolean; error: string; live: boolean; more: () => void };
 
