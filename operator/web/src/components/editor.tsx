@@ -41,7 +41,9 @@ export default function Editor({ value, onChange, language, label, problems, sch
   const known = useRef({ schema: schema ?? null, onChange });
   const dark = useComputedColorScheme("light") === "dark";
   const look = useRef(new Compartment());
-  known.current = { schema: schema ?? null, onChange };
+  useEffect(() => {
+    known.current = { schema: schema ?? null, onChange };
+  });
 
   useEffect(() => {
     const made = new EditorView({

@@ -34,7 +34,7 @@ export async function layout(graph: Graph): Promise<Layout> {
     edges: edges.map(([from, to]) => ({ id: edgeId(from, to), sources: [from], targets: [to] })),
   });
   const lines = new Map<string, Point[]>();
-  for (const edge of (done.edges ?? []) as ElkExtendedEdge[]) {
+  for (const edge of (done.edges as ElkExtendedEdge[] | undefined) ?? []) {
     const section = edge.sections?.[0];
     if (section) lines.set(edge.id, [section.startPoint, ...(section.bendPoints ?? []), section.endPoint]);
   }

@@ -16,25 +16,27 @@ export type RunList = { runs: Summary[]; total: number; loading: boolean; error:
 export function useRuns(query: RunQuery): RunList {
   const asked = searchOf(query);
   const [shown, setShown] = useState<Runs>(() => takeRuns() ?? { runs: [], total: 0, next: "" });
-  const [loading, setLoading] = useState(true);
+  const [loaded, setLoaded] = useState<string | null>(null); // the query of which something is known
+  const loading = loaded !== asked;
   const [error, setError] = useState("");
   const [live, setLive] = useState(false);
   const busy = useRef(false);
   const next = useRef("");
   const ended = useRef(new AbortController());
   const wanted = useRef(query);
-  wanted.current = query;
+  useEffect(() => {
+    wanted.current = query;
+  }, [query]);
 
   useEffect(() => {
     ended.current = new AbortController();
-    setLoading(true);
     // Each time the line is up, the whole list is told again, and then what changes of it.
     const list = (page: Runs) => {
       next.current = page.next;
       setShown(page);
       setError("");
       setLive(true);
-      setLoading(false);
+      setLoaded(asked);
     };
     const runs = ({ changed, gone }: { changed: Summary[]; gone: [string, string][] }) => {
       const out = new Set(gone.map(([namespace, name]) => `${namespace}/${name}`));
@@ -51,7 +53,7 @@ export function useRuns(query: RunQuery): RunList {
     const close = listen(`/runs/events?${asked}&limit=${LIMIT}`, { list, runs }, (why) => {
       setLive(false);
       if (why) setError(why);
-      setLoading(false);
+      setLoaded(asked);
     });
     return () => {
       ended.current.abort();
