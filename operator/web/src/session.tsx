@@ -1,6 +1,6 @@
 // Who is signed in: the form to do so, where the server asks for it (auth: token), and who one is in the header.
 import { Alert, Button, Center, Group, Loader, Paper, PasswordInput, Stack, Text, Title } from "@mantine/core";
-import { createContext, useCallback, useContext, useEffect, useState, type FormEvent, type ReactNode } from "react";
+import { createContext, useCallback, useContext, useEffect, useState, type SyntheticEvent, type ReactNode } from "react";
 import { ask, SIGNED_OUT, type Session } from "./api";
 import { bootstrap } from "./bootstrap";
 
@@ -15,7 +15,10 @@ export function SignedIn({ children }: { children: ReactNode }) {
   const look = useCallback(
     () =>
       ask<Session>("/session").then(
-        (found) => (setSession(found), setProblem("")),
+        (found) => {
+          setSession(found);
+          setProblem("");
+        },
         (error: Error) => setProblem(error.message),
       ),
     [],
@@ -40,7 +43,7 @@ export function SignedIn({ children }: { children: ReactNode }) {
       <SignIn onDone={setSession} />
     ) : (
       <Center h="100vh">
-        <Alert color="red">The proxy before this page does not say who you are.</Alert>
+        <Alert color="red">The proxy does not send your user name.</Alert>
       </Center>
     );
   return <Known.Provider value={{ session, signOut }}>{children}</Known.Provider>;
@@ -50,7 +53,7 @@ function SignIn({ onDone }: { onDone: (session: Session) => void }) {
   const [token, setToken] = useState("");
   const [problem, setProblem] = useState("");
   const [busy, setBusy] = useState(false);
-  const send = (event: FormEvent) => {
+  const send = (event: SyntheticEvent) => {
     event.preventDefault();
     setBusy(true);
     ask<Session>("/session", "POST", { token: token.trim() }).then(
@@ -74,7 +77,7 @@ function SignIn({ onDone }: { onDone: (session: Session) => void }) {
             </Title>
             <PasswordInput
               label="Kubernetes token"
-              description="What kubectl create token prints. It goes to the cluster alone, and is kept by the server until you sign out."
+              description="The output of kubectl create token. The server sends it only to the cluster and keeps it until you sign out."
               autoComplete="off"
               autoFocus
               value={token}

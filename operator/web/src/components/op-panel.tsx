@@ -50,7 +50,7 @@ export function Inputs({ op, steps, onPick }: { op: Op; steps?: Steps; onPick?: 
   if (!op.inputs.length)
     return (
       <Text size="sm" c="dimmed">
-        It takes no inputs.
+        This op has no inputs.
       </Text>
     );
   return (
@@ -146,7 +146,7 @@ export function OpPanel({ op, graph, onPick }: { op: Op; graph: Graph; onPick?: 
         <Block label="config schema" text={json(JSON.stringify(op.config))} />
       ) : (
         <Text size="sm" c="dimmed">
-          It takes no config.
+          This op has no config.
         </Text>
       )}
     </Stack>

@@ -42,7 +42,7 @@ type Props = {
   onPick?: (op: string) => void;
 };
 
-const noteOf = (op: Op) => op.description.split("\n")[0] || (op.config ? "takes config" : "");
+const noteOf = (op: Op) => op.description.split("\n")[0] || (op.config ? "has config" : "");
 
 function useLayout(graph: Graph): [Layout | null, string] {
   const [laid, setLaid] = useState<{ of: Graph; layout: Layout } | null>(null);

@@ -3,8 +3,8 @@ import { Badge } from "../components/badge";
 
 const READY: Record<string, [string, string]> = {
   True: ["teal", "Ready"],
-  False: ["red", "Cannot be run"],
-  Unknown: ["gray", "Not read yet"],
+  False: ["red", "Not ready"],
+  Unknown: ["gray", "Unknown"],
 };
 
 export function Ready({ ready }: { ready: string }) {

@@ -33,7 +33,7 @@ export function Code({ session, info, onChange }: Props) {
         />
         <TextInput
           label="Job"
-          placeholder="when there are several"
+          placeholder="if the file has several"
           value={session.job}
           onChange={(event) => onChange({ job: event.currentTarget.value })}
         />
@@ -54,7 +54,7 @@ export function Code({ session, info, onChange }: Props) {
         <Editor key={session.id} language="python" label="Python file" value={session.code} onChange={(code) => onChange({ code })} />
       </Suspense>
       <Text size="xs" c="dimmed">
-        The code is read in the cluster, never here: a wrong op name or config is refused there before any step's pod exists.
+        The code runs only in the cluster. The cluster rejects unknown op names and invalid config before it creates a step's pod.
       </Text>
     </Stack>
   );

@@ -15,7 +15,7 @@ export function Picker({ kind, at, onPick }: Props) {
   return (
     <Select
       aria-label={kind === "run" ? "Past run" : "Job definition"}
-      placeholder={error || (data === null ? "Loading…" : choices.length ? `Choose a ${what}` : `There is no ${what}`)}
+      placeholder={error || (data === null ? "Loading…" : choices.length ? `Choose a ${what}` : `No ${what}s`)}
       value={at || null}
       onChange={(to) => onPick(to ?? "")}
       data={at && !choices.includes(at) ? [at, ...choices] : choices}

@@ -5,7 +5,7 @@ import { Badge } from "../components/badge";
 export function stateOf(maker: Maker): [color: string, text: string] {
   if (maker.ready === "False") return ["red", maker.reason || "Not ready"];
   if (maker.suspended) return ["yellow", "Suspended"];
-  return maker.ready === "True" ? ["teal", "On"] : ["gray", "Not read yet"];
+  return maker.ready === "True" ? ["teal", "On"] : ["gray", "Unknown"];
 }
 
 export function MakerState({ maker, size = "sm" }: { maker: Maker; size?: "sm" | "lg" }) {

@@ -11,7 +11,7 @@ export function TicksTable({ maker, now }: { maker: Maker; now: number }) {
   if (!maker.ticks.length)
     return (
       <Text size="sm" c="dimmed" p="sm">
-        {maker.kind === "schedules" ? "It has not ticked yet." : "It has not seen what it looks for yet."}
+        {maker.kind === "schedules" ? "No ticks yet." : "No ticks yet. The sensor has not detected a change."}
       </Text>
     );
   return (

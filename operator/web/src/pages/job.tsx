@@ -56,7 +56,7 @@ export default function JobPage({ namespace, name }: { namespace: string; name: 
           <Overview job={job} />
         </Tabs.Panel>
         <Tabs.Panel value="runs" pt="sm" className="column">
-          <RunsTable query={{ namespace, definition: name }} none="It has not been run." />
+          <RunsTable query={{ namespace, definition: name }} none="No runs yet." />
         </Tabs.Panel>
         <Tabs.Panel value="makers" pt="sm" className="column">
           {(["schedules", "sensors"] as const).map((kind) => {
@@ -64,9 +64,7 @@ export default function JobPage({ namespace, name }: { namespace: string; name: 
             return !!own.length && <MakersTable key={kind} kind={kind} makers={own} now={now} onChange={refetch} />;
           })}
           {!makers.length && (
-            <Empty title="No schedule and no sensor makes runs of it.">
-              Apply a JobSchedule or JobSensor whose jobTemplate refers to it.
-            </Empty>
+            <Empty title="No schedules or sensors for this job.">Apply a JobSchedule or JobSensor whose jobTemplate refers to it.</Empty>
           )}
         </Tabs.Panel>
       </Tabs>

@@ -45,13 +45,13 @@ export default function JobsPage() {
       {error && <Notice color="red">{error}</Notice>}
       {!data && !error && <Loader />}
       {data && !data.served && (
-        <Notice color="gray" title="This cluster has no JobDefinitions">
-          Their resource is not installed. Runs can be launched from a Python file or a past run in the{" "}
+        <Notice color="gray" title="JobDefinitions are not available">
+          The JobDefinition CRD is not installed. Runs can be launched from a Python file or a past run in the{" "}
           <Link href="/launchpad">Launchpad</Link>.
         </Notice>
       )}
       {data?.served && !shown.length && (
-        <Empty title={wanted ? "No job matches." : "There are no jobs yet."}>
+        <Empty title={wanted ? "No matching jobs." : "No jobs yet."}>
           {!wanted && (
             <>
               Make one with <code>podgraph definition apply</code>, or apply a JobDefinition with <code>kubectl apply</code>.

@@ -33,7 +33,7 @@ export default function LaunchpadPage() {
   const asked = askedOf(query);
   const link = asked?.join(" ") ?? "";
   useEffect(() => {
-    const [kind, at] = link.split(" ") as [Kind, string];
+    const [kind, at] = link.split(" ") as [Kind | "", string?];
     if (kind) change((old) => showing(old, kind, at ?? ""));
   }, [link, change]);
   const session = sessions.open.find((item) => item.id === sessions.active) ?? sessions.open[0]!;
@@ -148,8 +148,8 @@ function Prepared({ session, info, onChange, onSource }: Props) {
           ) : graph ? (
             <Preview graph={graph} selected={result?.selected ?? null} />
           ) : (
-            <Empty title={at ? "There is no graph to show." : `Choose a ${kind === "run" ? "run" : "job"} to see its graph.`}>
-              {at && !trouble && <Text span>It is shown as soon as it is known.</Text>}
+            <Empty title={at ? "No graph to show." : `Choose a ${kind === "run" ? "run" : "job"} to see its graph.`}>
+              {at && !trouble && <Text span>The graph appears when the code has been read.</Text>}
             </Empty>
           )}
         </section>

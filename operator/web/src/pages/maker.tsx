@@ -45,7 +45,7 @@ export default function MakerPage({ kind, namespace, name }: Props) {
           </Group>
           <Group gap={8} mt={4}>
             <Badge variant="default" tt="none" fw={500} className="mono">
-              {maker.text || "not read yet"}
+              {maker.text || "unknown"}
             </Badge>
             {maker.definition && (
               <Anchor component={Link} size="sm" href={jobPath({ namespace, name: maker.definition })}>
@@ -78,7 +78,7 @@ export default function MakerPage({ kind, namespace, name }: Props) {
           </Tabs>
         </section>
         <section className="pane column side" aria-label={`About the ${LABELS[kind].one}`}>
-          <div className="scroll stack" tabIndex={0} role="group" aria-label="What it makes">
+          <div className="scroll stack" tabIndex={0} role="group" aria-label="Details">
             {kind === "schedules" && (
               <>
                 <Title order={2} size="sm">
@@ -88,7 +88,7 @@ export default function MakerPage({ kind, namespace, name }: Props) {
               </>
             )}
             <Title order={2} size="sm">
-              Try it
+              Dry run
             </Title>
             <TryTick maker={maker} />
             <Title order={2} size="sm">

@@ -35,7 +35,7 @@ export default function MakersPage({ kind }: { kind: Kind }) {
         </Group>
         <TextInput
           aria-label={`Filter ${kind}`}
-          placeholder="Name, job or what it says"
+          placeholder="Name, job or text"
           value={text}
           onChange={(event) => setText(event.currentTarget.value)}
           w={260}
@@ -44,13 +44,13 @@ export default function MakersPage({ kind }: { kind: Kind }) {
       {error && <Notice color="red">{error}</Notice>}
       {!data && !error && <Loader />}
       {data && !shown.length && (
-        <Empty title={wanted ? `No ${words.one} matches` : `There are no ${kind}`}>
+        <Empty title={wanted ? `No matching ${kind}.` : `No ${kind} yet.`}>
           {!data.served
-            ? `This cluster does not have the kind ${words.kind}.`
+            ? `The ${words.kind} CRD is not installed.`
             : !wanted && (
                 <>
-                  Apply a {words.kind} with <code>kubectl apply</code>: it makes a Job{" "}
-                  {kind === "schedules" ? "at each time that it names" : "when something comes about"}.
+                  Apply a {words.kind} with <code>kubectl apply</code>; it creates a Job{" "}
+                  {kind === "schedules" ? "at each tick" : "when the sensor detects a change"}.
                 </>
               )}
         </Empty>

@@ -58,8 +58,8 @@ export default function RunPage({ namespace, name }: { namespace: string; name: 
   );
   if (gone)
     return (
-      <Notice m="md" color="gray" title={`There is no run ${name} in ${namespace}`}>
-        It has been deleted, or never was. <Link href="/runs">All runs</Link>
+      <Notice m="md" color="gray" title={`Run ${name} not found in namespace ${namespace}`}>
+        It was deleted or never existed. <Link href="/runs">All runs</Link>
       </Notice>
     );
   if (!run)
@@ -71,7 +71,7 @@ export default function RunPage({ namespace, name }: { namespace: string; name: 
       <Loader m="xl" />
     );
   const { summary } = run;
-  const stepPods = pods[picked]?.length ? pods[picked]! : (pods[""] ?? []).filter((pod) => pod.all);
+  const stepPods = pods[picked]?.length ? pods[picked] : (pods[""] ?? []).filter((pod) => pod.all);
   return (
     <Box className="page column">
       <RunHeader run={run} chosen={[...chosen]} />
@@ -119,7 +119,7 @@ export default function RunPage({ namespace, name }: { namespace: string; name: 
               </Suspense>
             ) : (
               <Text c="dimmed" p="md">
-                The graph is not known yet.
+                The graph is not available yet.
               </Text>
             )}
           </section>

@@ -94,13 +94,13 @@ export function RunsPage() {
           onTag={addTag}
           none={
             narrowed ? (
-              <Empty title="No run matches.">
+              <Empty title="No matching runs.">
                 <Button variant="default" size="xs" onClick={() => change({ states: [], text: "", definition: "", tags: [], span: "" })}>
                   Show all runs
                 </Button>
               </Empty>
             ) : (
-              <Empty title="There are no runs yet.">
+              <Empty title="No runs yet.">
                 Launch one in the <Link href="/launchpad">Launchpad</Link>, or with <code>kubectl apply</code>.
               </Empty>
             )

@@ -11,7 +11,7 @@ function Conditions({ run }: { run: Run }) {
   if (!run.conditions.length)
     return (
       <Text size="sm" c="dimmed">
-        The operator has not seen it yet.
+        The operator has not processed this run yet.
       </Text>
     );
   return (
@@ -59,7 +59,7 @@ export function About({ run }: { run: Run }) {
         <Block label="run config" text={run.config || "{}\n"} most="none" />
         {run.storage?.url && (
           <Text size="sm" mt="sm" className="break">
-            Outputs are kept in <code>{run.storage.url}</code>
+            Outputs are stored in <code>{run.storage.url}</code>
           </Text>
         )}
       </Tabs.Panel>

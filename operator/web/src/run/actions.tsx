@@ -13,7 +13,10 @@ export function Actions({ run, chosen }: { run: Run; chosen: string[] }) {
   const [asking, setAsking] = useState<"" | "cancel" | "delete">("");
   const { summary } = run;
   const path = runPath(summary);
-  const done = (what: Promise<unknown>) => act(async () => void (await what)).then(() => setAsking(""));
+  const done = (what: Promise<unknown>) =>
+    act(async () => {
+      await what;
+    }).then(() => setAsking(""));
   const remove = async () => {
     await ask(`${path}?uid=${encodeURIComponent(summary.uid)}`, "DELETE");
     go("/runs");
@@ -49,7 +52,7 @@ export function Actions({ run, chosen }: { run: Run; chosen: string[] }) {
       <Confirm
         opened={asking === "cancel"}
         title={`Cancel ${summary.name}?`}
-        text="Its pods are ended with their grace period, steps that have not begun are not run. This cannot be taken back."
+        text="Running pods get their grace period to exit. Steps that have not started do not run. You cannot undo this."
         verb="Cancel run"
         busy={busy}
         onYes={() => void done(ask(`${path}/cancel`, "POST", {}))}
@@ -58,7 +61,7 @@ export function Actions({ run, chosen }: { run: Run; chosen: string[] }) {
       <Confirm
         opened={asking === "delete"}
         title={`Delete ${summary.name}?`}
-        text="The run, its pods and its logs are deleted. This cannot be taken back."
+        text="This deletes the run, its pods and its logs. You cannot undo this."
         verb="Delete run"
         busy={busy}
         onYes={() => void done(remove())}

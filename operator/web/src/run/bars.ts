@@ -25,7 +25,7 @@ function preparing(pods: Pod[], now: number): Bar[] {
     .filter((pod) => pod.created && !pod.all)
     .map((pod) => {
       const to = pod.ahead || !pod.started ? time(pod.ended) || now : time(pod.started);
-      const what = pod.ahead ? "started ahead, waits for its step" : "its pod was prepared";
+      const what = pod.ahead ? "prestarted, waiting for its step" : "pod startup";
       return { kind: "prepare", from: time(pod.created), to, title: `${what}: ${duration(to - time(pod.created))}` };
     })
     .filter((bar) => bar.to > bar.from);

@@ -57,7 +57,7 @@ export function StepPanel({ namespace, name, step, record, steps, graph, pods, o
         </Notice>
       )}
       {record.takenFrom && <Text size="sm">Taken from run {record.takenFrom}; not run here.</Text>}
-      {record.retryTime && record.state === "UpForRetry" && <Text size="sm">Tried again at {clock(record.retryTime)}.</Text>}
+      {record.retryTime && record.state === "UpForRetry" && <Text size="sm">Retries at {clock(record.retryTime)}.</Text>}
       <Tabs value={tab} onChange={setTab} keepMounted={false} className="column">
         <Tabs.List>
           <Tabs.Tab value="log">Log</Tabs.Tab>
@@ -155,12 +155,12 @@ export function StepPanel({ namespace, name, step, record, steps, graph, pods, o
             </Table>
           ) : (
             <Text size="sm" c="dimmed">
-              {record.attempt ? `Its pod is gone; the last was attempt ${record.attempt}.` : "It has no pod yet."}
+              {record.attempt ? `The pod was deleted. The last attempt was ${record.attempt}.` : "No pod yet."}
             </Text>
           )}
           {!!record.infrastructureFailures && (
             <Text size="sm" mt="xs">
-              {record.infrastructureFailures} of its attempts ended by the cluster's fault.
+              {record.infrastructureFailures} attempts failed because of the cluster.
             </Text>
           )}
         </Tabs.Panel>

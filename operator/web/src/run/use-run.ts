@@ -5,7 +5,7 @@ import { listen } from "../stream";
 
 export type LiveRun = { run: Run | null; steps: Steps; graph: Graph | null; gone: boolean; trouble: string };
 
-/** A run as it goes on. */
+/** A run as it goes on. The page of each run has a key of its own, so all this begins empty. */
 export function useRun(namespace: string, name: string): LiveRun {
   const [run, setRun] = useState<Run | null>(null);
   const [steps, setSteps] = useState<Steps>({});
@@ -16,11 +16,6 @@ export function useRun(namespace: string, name: string): LiveRun {
   const uid = run?.summary.uid;
 
   useEffect(() => {
-    setRun(null);
-    setSteps({});
-    setGraph(null);
-    setGone(false);
-    setTrouble("");
     let first = true;
     const on = {
       run: (told: Run) => {
@@ -40,7 +35,7 @@ export function useRun(namespace: string, name: string): LiveRun {
     };
     const close = listen(`${path}/events`, on, (why) => {
       first = true;
-      setTrouble(why || "the server does not answer; trying again");
+      setTrouble(why || "The server does not respond. Retrying.");
     });
     return () => close();
   }, [path]);

@@ -13,6 +13,7 @@ type Props = { filters: Filters; onChange: (change: Partial<Filters>) => void; w
 export function RunFilters({ filters, onChange, withTime }: Props) {
   const { data } = usePolled<{ definitions: Definition[] }>("/definitions", 30_000);
   const [tag, setTag] = useState("");
+  // eslint-disable-next-line react-hooks/set-state-in-effect -- a tag that was added is no longer in the search box
   useEffect(() => setTag(""), [filters.tags]);
   const jobs = [...new Set([...(data?.definitions ?? []).map((item) => item.name), ...(filters.definition ? [filters.definition] : [])])];
   return (

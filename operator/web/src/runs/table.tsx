@@ -14,7 +14,7 @@ import { RunCount } from "./count";
 const Bulk = lazy(() => import("./bulk"));
 
 const ROW = 40;
-const HEADS = ["State", "Run", "Job", "Made by", "Steps", "Duration", "Age", "Tags"];
+const HEADS = ["State", "Run", "Job", "Created by", "Steps", "Duration", "Age", "Tags"];
 const NUMBERS = new Set(["Steps", "Duration", "Age"]);
 
 type Props = { query: RunQuery; none: ReactNode; onTag?: (tag: string) => void };
@@ -41,7 +41,7 @@ export function RunsTable({ query, none, onTag }: Props) {
   return (
     <>
       {error && (
-        <Notice color="red" title="The runs cannot be listed">
+        <Notice color="red" title="Cannot list the runs">
           {error}
         </Notice>
       )}
@@ -53,7 +53,9 @@ export function RunsTable({ query, none, onTag }: Props) {
                 type="checkbox"
                 aria-label="Choose all runs that are listed"
                 checked={!!runs.length && picked.length === runs.length}
-                ref={(box) => void (box && (box.indeterminate = !!picked.length && picked.length < runs.length))}
+                ref={(input) => {
+                  if (input) input.indeterminate = !!picked.length && picked.length < runs.length;
+                }}
                 onChange={(event) => chooseAll(event.currentTarget.checked)}
               />
             </span>

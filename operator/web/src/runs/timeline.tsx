@@ -56,7 +56,7 @@ export default function Timeline({ query, span, onSpan }: Props) {
         <RunCount list={list}>{total > MOST && `, the last ${MOST.toLocaleString()} of them`}</RunCount>
       </Group>
       {error && (
-        <Notice color="red" title="The runs cannot be listed">
+        <Notice color="red" title="Cannot list the runs">
           {error}
         </Notice>
       )}
@@ -98,7 +98,7 @@ export default function Timeline({ query, span, onSpan }: Props) {
             </div>
           </section>
         ))}
-        {!rows.length && !loading && !error && <Empty title={`No run was alive in the last ${span}.`} />}
+        {!rows.length && !loading && !error && <Empty title={`No runs in the last ${span}.`} />}
       </div>
     </div>
   );
