@@ -1,4 +1,4 @@
-.PHONY: help setup web types screenshots pictures up down images chart install demo lint test-fast test fuzz bench
+.PHONY: help setup web web-lint types screenshots pictures up down images chart install demo lint test-fast test fuzz bench
 .DEFAULT_GOAL := help
 SHELL := /bin/bash
 NODE := PYTHONPATH=tests PYTHONDONTWRITEBYTECODE=1 python3 -m cluster.node
@@ -34,6 +34,21 @@ setup: .venv/.made web ## Make .venv with everything installed, and the web page
 web: ## Build the web page from operator/web, and see that there is a browser to test it
 	@$(NODE) page
 
+WEB := operator/web
+# What npm leaves when it has installed what package-lock.json names.
+$(WEB)/node_modules/.package-lock.json: $(WEB)/package.json $(WEB)/package-lock.json
+	@cd $(WEB) && npm ci --silent && touch node_modules/.package-lock.json
+
+# Without npm, or with an older Node.js, the page cannot be built either; `make web` says so.
+web-lint: $(if $(shell command -v npm),$(WEB)/node_modules/.package-lock.json) ## tsc, eslint, prettier and vitest over operator/web
+ifeq ($(shell command -v npm),)
+	@echo "note: the web page is not linted: there is no npm"
+else
+	@cd $(WEB) && npm run --silent types > /dev/null && npx tsc --noEmit
+	@cd $(WEB) && npm run --silent format:check && npm run --silent lint
+	@cd $(WEB) && npm run --silent test > node_modules/.vitest.log 2>&1 || { cat node_modules/.vitest.log; exit 1; }
+endif
+
 types: .venv/.made ## Write the OpenAPI document that the page's types are made from
 	@PYTHONPATH=operator $(BIN)/python -m podgraph.server.document > operator/web/openapi.json
 
@@ -59,7 +74,7 @@ install: $(if $(OWN),up) images ## Install the chart with the images just built
 demo: setup install ## From nothing to a Job's result on a real cluster
 	@$(BIN)/python tests/demo.py
 
-lint: setup ## ruff, mypy, import-linter, and that nothing generated is stale
+lint: setup web-lint ## ruff, mypy, import-linter, web-lint, and that nothing generated is stale
 	@$(BIN)/ruff check --quiet . && $(BIN)/ruff format --quiet --check .
 	@$(BIN)/mypy --no-error-summary
 	@$(BIN)/lint-imports --no-logo > .venv/imports.log || { cat .venv/imports.log; exit 1; }

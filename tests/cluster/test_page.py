@@ -153,7 +153,7 @@ def test_from_an_empty_page_to_a_run_that_succeeded(visit: Visit, shared: Kube, 
     expect(row).to_contain_text("2/2")
     visit.shot("runs")
     page.get_by_label("Filter runs").fill("team=nobody")
-    expect(page.get_by_text("No run matches.")).to_be_visible()
+    expect(page.get_by_text("No matching runs.")).to_be_visible()
     page.get_by_label("Filter runs").fill("team=data")
     expect(row).to_be_visible()
 

@@ -353,6 +353,8 @@ def test_the_page_is_built_anew_when_a_source_changed(tmp_path):
     (tmp_path / "a.ts").write_text("1")
     first = page.source_stamp(tmp_path)
     (tmp_path / "node_modules" / "b.js").write_text("2")
+    (tmp_path / "tests").mkdir()
+    (tmp_path / "tests" / "a.test.ts").write_text("3")
     assert page.source_stamp(tmp_path) == first
     (tmp_path / "a.ts").write_text("2")
     assert page.source_stamp(tmp_path) != first

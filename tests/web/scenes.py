@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from podgraph.definition.graph import Graph, Input, Op, OutputRef
 from podgraph.definition.retry import RetryPolicy
-from podgraph.planning.names import GROUP
-from podgraph.runtime.resolve import pack
-from podgraph.scheduling.making import SCHEDULE_LABEL, second
-from web.serving import Obj, Served
+from podgraph.scheduling.schedule import TickRecord, job_of_tick, read_schedule, still_running
+from web.operated import Operated, Try, at
+from web.serving import GRAPH, Obj, Served
 
 __all__ = ["SALES", "busy_team"]
 
-API = f"{GROUP}/v1alpha1"
 CODE = '''from dataclasses import dataclass
 
 from podgraph import RetryPolicy, job, op
@@ -84,156 +81,122 @@ SALES = Graph.of(
 _ORDER = SALES.order
 
 
-@contextlib.contextmanager
-def _at(served: Served, seconds: float) -> Iterator[float]:
-    """What is made in the block is made at that time."""
-    registry = served.fake.registry
-    before, registry.clock = registry.clock, lambda: seconds
-    try:
-        yield seconds
-    finally:
-        registry.clock = before
-
-
 def busy_team(served: Served) -> None:
     """Fill the cluster: definitions, schedules, sensors, and runs of all states; `daily-sales-live` is running."""
     now = float(int(time.time()))
-    with _at(served, now - 40 * 86_400):
-        _definitions(served)
-        _makers(served, now)
+    team = Operated(served, now)
+    with at(served, now - 40 * 86_400):
+        _definitions(team)
+        hourly = _automation(team)
     for number in range(60):
-        _past(served, now, number)
-    _failed(served, now - 900)
-    _live(served, now - 95)
+        _past(team, hourly, number)
+    _failed(team, now - 900)
+    _live(team, now - 110)
 
 
-def _definitions(served: Served) -> None:
-    for name, graph in (("daily-sales", SALES), ("train-forecast", SALES), ("arithmetic", None)):
-        spec = {"code": {"source": CODE, "image": "shop/pipelines:2026.11"}, "runConfig": _run_config("2026-11-24")}
-        served.definition(name, **(spec if graph else {}))
-        status = {"graph": pack(graph), "opCount": len(graph.ops)} if graph else {"opCount": 3}
-        served.fake.patch("jobdefinitions", "default", name, {"status": status}, status=True)
-    served.definition("import-legacy", "False")
+def _definitions(team: Operated) -> None:
+    code = {"source": CODE, "image": "shop/pipelines:2026.11"}
+    # With `prestart: 0` no pod is there before its step: what the pictures show is the same each time.
+    spec = {"code": code, "runConfig": _run_config("2026-11-24"), "execution": {"prestart": 0}}
+    team.definition("daily-sales", SALES, **spec)
+    team.definition("train-forecast", SALES, **spec)
+    team.definition("arithmetic", GRAPH, code=code, runConfig={"ops": {"one": {"config": {"n": 1}}}})
+    team.definition("import-legacy", GRAPH, code=code, runConfig={"ops": {"on": {"config": {"n": 1}}}})
 
 
-def _run_config(day: str) -> Obj:
+def _run_config(day: str, region: str = "eu") -> Obj:
     return {
-        "ops": {"load_orders": {"config": {"day": day, "region": "eu"}}},
+        "ops": {"load_orders": {"config": {"day": day, "region": region}}},
         "resources": {"warehouse": {"config": {"url": "postgres://warehouse/sales"}}},
     }
 
 
-def _makers(served: Served, now: float) -> None:
-    template = {"spec": {"definitionRef": {"name": "daily-sales"}, "runConfig": _run_config("{{ tick.date }}")}}
-    hour = now // 3600 * 3600
-    ticks = [
-        {"time": second(hour - 3600 * at), "outcome": "Created", "job": f"hourly-sales-{int(hour - 3600 * at)}"}
-        for at in range(12)
-    ]
-    ticks[3] = {"time": ticks[3]["time"], "outcome": "Skipped", "reason": "Forbid", "message": "the Job of the tick "
-                "before is not finished (concurrencyPolicy: Forbid)"}  # fmt: skip
-    ticks[7] = {"time": ticks[7]["time"], "outcome": "Failed", "reason": "InvalidTemplate",
-                "message": "spec.jobTemplate.spec.runConfig.ops names {{ tick.day }}; there are: tick.date, "
-                "tick.previousDate, tick.time"}  # fmt: skip
-    served.schedule("hourly-sales", {"schedule": "0 * * * *", "timeZone": "Europe/Berlin",
-                    "concurrencyPolicy": "Forbid", "jobTemplate": template}, "0 * * * * Europe/Berlin",
-                    nextTickTime=second(hour + 3600), lastTickTime=second(hour), lastJob=ticks[0]["job"],
-                    ticks=ticks)  # fmt: skip
-    served.schedule("train-weekly", {"schedule": "0 3 * * 1", "suspend": True, "jobTemplate": {
-        "spec": {"definitionRef": {"name": "train-forecast"}}}}, "0 3 * * 1")  # fmt: skip
-    served.sensor("after-sales", {"job": {"selector": {"matchLabels": {"team": "data"}}}},
-                  {"definitionRef": {"name": "train-forecast"}}, "Job team=data Succeeded",
-                  lastTickTime=second(now - 7_000), lastJob="after-sales-81b2",
-                  ticks=[{"time": second(now - 7_000), "outcome": "Created", "job": "after-sales-81b2"}])  # fmt: skip
-    served.sensor("new-prices", {"kubernetes": {"apiVersion": "v1", "resource": "configmaps", "name": "prices",
-                  "field": {"path": "data.version"}}}, {"definitionRef": {"name": "daily-sales"}},
-                  "configmaps prices data.version")  # fmt: skip
+def _automation(team: Operated) -> Obj:
+    """Make the schedules and sensors with their ticks; return the schedule `hourly-sales`."""
+    spec = {"definitionRef": {"name": "daily-sales"}, "runConfig": _run_config("{{ tick.date }}")}
+    template = {"metadata": {"labels": {"team": "data"}}, "spec": spec}
+    hourly, kept = team.schedule(
+        "hourly-sales",
+        {"schedule": "0 * * * *", "timeZone": "Europe/Berlin", "concurrencyPolicy": "Forbid", "jobTemplate": template},
+    )
+    wrong = {**spec, "runConfig": {"ops": {"load_orders": {"config": {"day": "{{ tick.day }}"}}}}}
+    before = {**hourly, "spec": {**hourly["spec"], "jobTemplate": {"spec": wrong}}}
+    for hour in range(9, -1, -1):
+        tick = team.now // 3600 * 3600 - 3600 * hour
+        if hour == 7:
+            team.ticks(kept, team.failed_tick(before, tick))
+        elif hour == 3:
+            team.ticks(kept, still_running(tick, _name_of(hourly, tick - 3600)))
+        else:
+            team.ticks(kept, TickRecord(tick, "Created", _name_of(hourly, tick)))
+    weekly = {"definitionRef": {"name": "train-forecast"}}
+    team.schedule("train-weekly", {"schedule": "0 3 * * 1", "suspend": True, "jobTemplate": {"spec": weekly}})
+    after = team.sensor("after-sales", {"job": {"selector": {"matchLabels": {"team": "data"}}}}, weekly)
+    team.ticks(after, TickRecord(team.now - 7_000, "Created", "after-sales-81b2"))
+    prices = {"apiVersion": "v1", "resource": "configmaps", "name": "prices", "field": {"path": "data.version"}}
+    team.sensor("new-prices", {"kubernetes": prices}, {"definitionRef": {"name": "daily-sales"}})
+    return hourly
 
 
-def _past(served: Served, now: float, number: int) -> None:
+def _name_of(schedule: Obj, tick: float) -> str:
+    name: str = job_of_tick(schedule, read_schedule(schedule).zone, tick)["metadata"]["name"]
+    return name
+
+
+def _past(team: Operated, hourly: Obj, number: int) -> None:
     states = ("Succeeded", "Succeeded", "Succeeded", "Failed", "Succeeded", "Canceled", "Succeeded", "Refused")
     state = states[number % 8]
-    begun = now - 3600 * (number + 2) - 37 * (number % 5)
-    hour = int((now // 3600 - number - 2) * 3600)  # its own also in the first minutes of one
-    name = f"hourly-sales-{hour}" if number % 3 else f"train-forecast-{number:02x}9f3c"
-    definition = "daily-sales" if number % 3 else "train-forecast"
-    labels: dict[str, str] = {
-        "team": "data",
-        **({SCHEDULE_LABEL: "hourly-sales"} if number % 3 else {"priority": "low"}),
-    }
-    with _at(served, begun):
-        served.job(name, state, SALES, definitionRef={"name": definition}, code=None, labels={"team": "data", **labels})
-    steps, done = {}, {"Succeeded": 12, "Failed": 8, "Canceled": 5, "Refused": 0}[state]
-    for at, op in enumerate(_ORDER[:done]):
-        failed = at == done - 1 and state != "Succeeded"
-        steps[op] = _record(state if failed else "Succeeded", begun + 9 * at, begun + 9 * at + 8)
-    status = {"steps": {"one": None, **steps}, "progress": f"{done - (state != 'Succeeded' and done > 0)}/12",
-              "completionTime": second(begun + 9 * done + 3)}  # fmt: skip
-    served.fake.patch("jobs", "default", name, {"status": status}, status=True)
+    begun = team.now - 3600 * (number + 2) - 37 * (number % 5)
+    if number % 3:
+        tick = (team.now // 3600 - number - 2) * 3600  # its own also in the first minutes of one
+        manifest = job_of_tick(hourly, read_schedule(hourly).zone, tick)
+    else:
+        manifest = _manifest(f"train-forecast-{number:02x}9f3c", "train-forecast", priority="low")
+    if state == "Refused":
+        manifest["spec"]["runConfig"] = _run_config("2026-11-24", "mars")
+
+    def script(op: str, attempt: int) -> Try:
+        if state == "Failed" and op == "features.by_region":
+            return Try(8, error=("KeyError", "'region'"))
+        return Try(8, value=1_000 + number)
+
+    run = team.job(manifest, begun, script)
+    if state == "Canceled":
+        run.cancel(begun + 25)
+    run.until(team.now)
 
 
-def _record(state: str, begun: float, ended: float | None = None, attempt: int = 1, **more: Any) -> Obj:
-    ends = {} if ended is None else {"completionTime": second(ended)}
-    return {"state": state, "attempt": attempt, "startTime": second(begun), **ends, **more}
+def _manifest(name: str, definition: str, config: Obj | None = None, **labels: str) -> Obj:
+    spec = {"definitionRef": {"name": definition}, **({"runConfig": config} if config else {})}
+    return {"metadata": {"name": name, "namespace": "default", "labels": {"team": "data", **labels}}, "spec": spec}
 
 
-def _pod(served: Served, job: Obj, op: str, log: str, begun: float, ended: float | None, code: int = 0) -> None:
-    name = f"{job['metadata']['name']}-{op.replace('_', '-').replace('.', '-')}-{int(begun)}"
-    with _at(served, begun - 2):
-        made = served.pod(job, op, log, name, ended=False, runs=False)
-    with _at(served, begun):
-        served.run_pod(made, log)
-    if ended is not None:
-        with _at(served, ended):
-            served.fake.finish_pod("default", made["metadata"]["name"], code, "")
+def _failed(team: Operated, begun: float) -> None:
+    why = "cannot allocate 4.2 GiB for the feature matrix"
+
+    def script(op: str, attempt: int) -> Try:
+        if op != "train_model":
+            return Try(9, value=1_240 + len(op))
+        text = f"attempt {attempt}\nreading features\nTraceback (most recent call last):\nMemoryError: {why}\n"
+        return Try(22, text, error=("MemoryError", why))
+
+    manifest = _manifest("daily-sales-7c1e", "daily-sales", _run_config("2026-11-23"), day="2026-11-23")
+    team.job(manifest, begun, script, has_pods=True).until(team.now)
 
 
-def _failed(served: Served, begun: float) -> None:
-    with _at(served, begun):
-        job = served.job("daily-sales-7c1e", "Failed", SALES, definitionRef={"name": "daily-sales"}, code=None,
-                         labels={"team": "data", "day": "2026-11-23"}, runConfig=_run_config("2026-11-23"))  # fmt: skip
-    steps = {}
-    for at, op in enumerate(_ORDER[:8]):
-        steps[op] = _record("Succeeded", begun + 6 * at, begun + 6 * at + 11, outputs={"result": str(1_240 + at)})
-    why = "MemoryError: cannot allocate 4.2 GiB for the feature matrix"
-    steps["train_model"] = _record("Failed", begun + 150, begun + 171, 3, reason="MemoryError", message=why)
-    for op in _ORDER[9:]:
-        steps[op] = {"state": "UpstreamFailed", "reason": "UpstreamFailed", "message": "step 'train_model' failed"}
-    for at in range(3):
-        _pod(served, job, "train_model", f"attempt {at + 1}\nreading features\nTraceback (most recent call last):\n"
-             f"{why}\n", begun + 62 + 44 * at, begun + 84 + 44 * at, 1)  # fmt: skip
-    conditions = [
-        {"type": kind, "status": status, "reason": "Failed", "message": f"step 'train_model' failed: {why}",
-         "lastTransitionTime": second(begun + 172)} for kind, status in (("Succeeded", "False"), ("Finished", "True"))
-    ]  # fmt: skip
-    status = {"steps": {"one": None, **steps}, "progress": "8/12", "conditions": conditions,
-              "completionTime": second(begun + 172)}  # fmt: skip
-    served.fake.patch("jobs", "default", "daily-sales-7c1e", {"status": status}, status=True)
+def _live(team: Operated, begun: float) -> None:
+    seconds = {"load_orders": 15, "load_stock": 21, "load_prices": 8, "clean_orders": 17, "clean_stock": 18,
+               "join_prices": 18, "features.by_region": 14}  # fmt: skip
 
+    def script(op: str, attempt: int) -> Try:
+        if op == "features.by_sku":
+            return Try(3_600, "".join(f"chunk {n + 1} of 64: {n * 37 % 900} skus\n" for n in range(40)))
+        if op == "load_orders" and attempt == 1:
+            return Try(4, "connection refused\n", error=("ConnectionRefusedError", "connection refused"))
+        if op == "load_orders":
+            return Try(15, "loading orders of 2026-11-24\n4,120 orders\n", {"rows": 4_120})
+        rows = seconds[op] * 131
+        return Try(seconds[op], f"{op}: {rows} rows\n", {"rows": rows})
 
-def _live(served: Served, begun: float) -> None:
-    name = "daily-sales-live"
-    with _at(served, begun):
-        job = served.job(name, "Running", SALES, definitionRef={"name": "daily-sales"}, code=None,
-                         labels={"team": "data", "day": "2026-11-24"}, runConfig=_run_config("2026-11-24"))  # fmt: skip
-        for at, (reason, text) in enumerate((("Resolved", "12 of 12 ops will run"), ("Started", "the first pods run"))):
-            served.fake.create({
-                "apiVersion": "v1", "kind": "Event", "metadata": {"name": f"{name}.{at}", "namespace": "default"},
-                "involvedObject": {"kind": "Job", "uid": job["metadata"]["uid"], "name": name}, "type": "Normal",
-                "reason": reason, "message": text, "lastTimestamp": second(begun + at),
-            })  # fmt: skip
-    spans = {"load_orders": (1, 34), "load_stock": (1, 22), "load_prices": (1, 9), "clean_orders": (35, 52),
-             "clean_stock": (23, 41), "join_prices": (53, 71), "features.by_region": (72, 86)}  # fmt: skip
-    steps = {op: {"state": "Pending"} for op in _ORDER}
-    for op, (start, end) in spans.items():
-        steps[op] = _record("Succeeded", begun + start, begun + end, outputs={"result": f'{{"rows": {start * 131}}}'})
-        if op != "load_orders":
-            _pod(served, job, op, f"{op}: {start * 131} rows\n", begun + start, begun + end)
-    steps["load_orders"] |= {"attempt": 2, "startTime": second(begun + 15)}
-    _pod(served, job, "load_orders", "connection refused\n", begun + 1, begun + 5, 1)
-    _pod(served, job, "load_orders", "loading orders of 2026-11-24\n4,120 orders\n", begun + 15, begun + 34)
-    steps["features.by_sku"] = _record("Running", begun + 72)
-    log = "".join(f"chunk {n + 1} of 64: {n * 37 % 900} skus\n" for n in range(40))
-    _pod(served, job, "features.by_sku", log, begun + 72, None)
-    status = {"steps": {"one": None, **steps}, "progress": "7/12"}
-    served.fake.patch("jobs", "default", name, {"status": status}, status=True)
+    manifest = _manifest("daily-sales-live", "daily-sales", _run_config("2026-11-24"), day="2026-11-24")
+    team.job(manifest, begun, script, has_pods=True).until(team.now)

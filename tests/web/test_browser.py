@@ -62,7 +62,7 @@ def test_the_jobs_page_finds_draws_and_launches(visit: Visit, server: Beside) ->
     page = visit.page
     server.do(lambda served: (served.definition("good"), served.definition("bad", "False")))
     visit.go("/jobs")
-    expect(page.get_by_role("row").filter(has_text="bad")).to_contain_text("Cannot be run")
+    expect(page.get_by_role("row").filter(has_text="bad")).to_contain_text("Not ready")
     page.get_by_role("link", name="good").click()
     page.get_by_label("Find ops").fill("two")
     expect(page.locator(".op-node.found")).to_have_attribute("data-op", "two")
@@ -87,7 +87,7 @@ def test_a_deleted_run_is_said_to_be_gone(visit: Visit, server: Beside) -> None:
     visit.go("/runs/default/a")
     expect(visit.page.get_by_role("button", name="one", exact=True)).to_be_visible()
     server.do(lambda served: served.fake.delete("jobs", "default", "a"))
-    expect(visit.page.get_by_text("There is no run a in default")).to_be_visible()
+    expect(visit.page.get_by_text("Run a not found in namespace default")).to_be_visible()
 
 
 def test_the_first_load_is_small(visit: Visit) -> None:
@@ -99,5 +99,5 @@ def test_the_first_load_is_small(visit: Visit) -> None:
 
     visit.page.on("response", loaded)
     visit.go("/runs")
-    expect(visit.page.get_by_text("There are no runs yet.")).to_be_visible()
+    expect(visit.page.get_by_text("No runs yet.")).to_be_visible()
     assert 0 < sum(scripts.values()) < 500_000

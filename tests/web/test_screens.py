@@ -33,9 +33,9 @@ def test_runs_are_narrowed_by_state_job_tag_and_time(visit: Visit) -> None:
     page.get_by_title("Only runs with priority=low").first.click()
     assert "tag=priority%3Dlow" in page.url
     page.get_by_label("Time").select_option("1h")
-    expect(page.get_by_text("No run matches.")).to_be_visible()
+    expect(page.get_by_text("No matching runs.")).to_be_visible()
     page.reload()  # what narrows a list is in its address
-    expect(page.get_by_text("No run matches.")).to_be_visible()
+    expect(page.get_by_text("No matching runs.")).to_be_visible()
     page.get_by_role("button", name="Show all runs").click()
     expect(count).to_have_text("62")
     page.get_by_role("row").filter(has_text="hourly-sales-").first.get_by_role(
@@ -49,7 +49,7 @@ def test_schedules_tell_their_ticks_and_are_suspended(visit: Visit, server: Besi
     visit.go("/schedules")
     row = page.get_by_role("row").filter(has_text="hourly-sales")
     expect(row).to_contain_text("0 * * * * Europe/Berlin")
-    expect(row.get_by_role("img")).to_have_attribute("aria-label", "last ticks: 10 created, 1 skipped, 1 failed")
+    expect(row.get_by_role("img")).to_have_attribute("aria-label", "last ticks: 8 created, 1 skipped, 1 failed")
     switch = page.get_by_role("switch", name="hourly-sales makes Jobs")
     page.locator("label").filter(has=switch).or_(switch).first.click()
     expect(row).to_contain_text("Suspended")
@@ -58,7 +58,7 @@ def test_schedules_tell_their_ticks_and_are_suspended(visit: Visit, server: Besi
     row.get_by_role("link", name="hourly-sales", exact=True).click()
     ticks = page.get_by_role("table", name="Ticks")
     expect(ticks.locator("[data-outcome=Skipped]")).to_contain_text("Forbid")
-    expect(ticks.locator("[data-outcome=Failed]")).to_contain_text("there are: tick.date")
+    expect(ticks.locator("[data-outcome=Failed]")).to_contain_text("did you mean 'tick.date'")
     expect(page.get_by_role("list", name="Next ticks").get_by_role("listitem")).to_have_count(5)
     page.get_by_label("Time of the tick").fill("tomorrow")
     page.get_by_role("button", name="Try a tick").click()
@@ -69,7 +69,7 @@ def test_schedules_tell_their_ticks_and_are_suspended(visit: Visit, server: Besi
     before = server.do(lambda served: len(served.fake.objects("jobs")))
     page.get_by_role("tab", name="Runs").click()
     expect(page.get_by_test_id("run-count")).to_have_text("40")
-    page.get_by_role("button", name="Make its Job").click()
+    page.get_by_role("button", name="Create this Job").click()
     expect(page.get_by_role("heading", name="hourly-sales-manual-")).to_be_visible()
     assert server.do(lambda served: len(served.fake.objects("jobs"))) == before + 1
 
@@ -83,7 +83,7 @@ def test_a_sensor_is_tried_and_a_job_knows_what_makes_it(visit: Visit, server: B
     expect(page.get_by_test_id("run-count")).to_have_text("20")
     page.get_by_role("tab", name="Schedules and sensors (2)").click()
     page.get_by_role("link", name="after-sales").click()
-    page.get_by_label("Name of what it sees").fill("hourly-sales-1")
+    page.get_by_label("Object name").fill("hourly-sales-1")
     page.get_by_role("button", name="Try a tick").click()
     expect(page.get_by_label("tried job", exact=True)).to_contain_text("name: train-forecast")
 
@@ -153,12 +153,12 @@ def test_what_happened_in_a_run_is_found_by_words_and_levels(visit: Visit) -> No
     words.fill("step:train type:failed")
     expect(events.locator("[data-level=error]")).to_have_count(1)
     expect(events).to_contain_text("MemoryError")
-    expect(events.locator("[data-level=warning]")).to_have_count(3)  # of its three pods
+    expect(events.locator("[data-level=warning]")).to_have_count(4)  # of its three pods, and the Kubernetes Event
     page.get_by_text("error", exact=True).click()
     expect(events.locator("[data-level=error]")).to_have_count(0)
     page.reload()
     expect(words).to_have_value("step:train type:failed")
-    expect(events.locator("[data-level=warning]")).to_have_count(3)
+    expect(events.locator("[data-level=warning]")).to_have_count(4)
     events.get_by_role("button", name="train_model").first.click()
     expect(page.get_by_test_id("step-panel")).to_contain_text("attempt 3")
     expect(page.locator("[data-step=train_model] .bar.retried")).to_have_count(2)
@@ -188,13 +188,13 @@ def test_an_open_page_goes_on_when_the_server_is_back(visit: Visit, server: Besi
     expect(sku).to_have_attribute("data-state", "Running")
     visit.away = True
     with server.away():
-        expect(page.get_by_text("the server does not answer; trying again")).to_be_visible()
+        expect(page.get_by_text("The server does not respond. Retrying.")).to_be_visible()
         done = {
             "status": {"steps": {"features.by_sku": {"state": "Succeeded", "completionTime": "2026-11-26T12:00:00Z"}}}
         }
         server.do(lambda served: served.fake.patch("jobs", "default", "daily-sales-live", done, status=True))
     expect(sku).to_have_attribute("data-state", "Succeeded")
-    expect(page.get_by_text("the server does not answer")).to_be_hidden()
+    expect(page.get_by_text("The server does not respond")).to_be_hidden()
     page.get_by_role("link", name="Runs", exact=True).click()
     expect(page.get_by_test_id("run-count")).to_have_text("62")
     with server.away():

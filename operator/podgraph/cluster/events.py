@@ -7,7 +7,7 @@ from typing import Any
 
 from podgraph.planning.actions import Event
 from podgraph.planning.manifests import JobRef
-from podgraph.planning.names import GROUP
+from podgraph.planning.names import GROUP, OP_ANNOTATION
 from podgraph.runtime.step import utc
 
 __all__ = ["event_manifest"]
@@ -16,13 +16,20 @@ _MAX_MESSAGE = 1_000  # the API server takes 1,024
 
 
 def event_manifest(job: JobRef, event: Event, now: float) -> dict[str, Any]:
-    """Return the Event object. Its name follows from what it says, so saying it again after a crash says it once."""
+    """Return the Event object. Its name follows from what it says, so saying it again after a crash says it once.
+
+    The op that it is about is an annotation: whoever shows Events by step need not parse the message.
+    """
     digest = hashlib.sha256(f"{job.uid}/{event.reason}/{event.message}".encode()).hexdigest()[:16]
     time = utc(now)[:19] + "Z"
     return {
         "apiVersion": "v1",
         "kind": "Event",
-        "metadata": {"name": f"{job.name[:230]}.{digest}", "namespace": job.namespace},
+        "metadata": {
+            "name": f"{job.name[:230]}.{digest}",
+            "namespace": job.namespace,
+            **({"annotations": {OP_ANNOTATION: event.op}} if event.op else {}),
+        },
         "involvedObject": {
             "apiVersion": f"{GROUP}/v1alpha1",
             "kind": job.kind,

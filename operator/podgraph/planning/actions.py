@@ -33,11 +33,12 @@ class Settings:
 
 @dataclass(frozen=True)
 class Event:
-    """A Kubernetes Event on the Job: `type` is Normal or Warning."""
+    """A Kubernetes Event on the Job: `type` is Normal or Warning, `op` the name of the op that it is about, if any."""
 
     type: str
     reason: str
     message: str
+    op: str = ""
 
 
 @dataclass(frozen=True)

@@ -276,7 +276,7 @@ class Attempts:
         if seen.exit_code and step not in self._warned:
             self._warned.add(step)
             text = f"op {step!r} succeeded, then {seen.message}"
-            actions.events.append(Event("Warning", "FailedAfterResult", text))
+            actions.events.append(Event("Warning", "FailedAfterResult", text, step))
 
     def _follow(self, step: str, seen: Seen, actions: Actions) -> None:
         """Take over what a pod on its way says."""
@@ -354,12 +354,12 @@ class Attempts:
             self.steps.retry(step, outcome, utc(due))
             self.timers.set(step, due)
             text = f"attempt {record.attempt} of op {step!r} failed and is followed by another: {said}"
-            actions.events.append(Event("Warning", "StepRetried", text))
+            actions.events.append(Event("Warning", "StepRetried", text, step))
             return
         if record.attempt > 1:
             outcome = replace(outcome, message=f"{outcome.message} (attempt {record.attempt})")
         self.steps.end(step, outcome)
-        actions.events.append(Event("Warning", "StepFailed", f"op {step!r} failed: {said}"))
+        actions.events.append(Event("Warning", "StepFailed", f"op {step!r} failed: {said}", step))
 
     def _leave(self, step: str, actions: Actions) -> None:
         if self._pod_of.get(step) in self._followed:

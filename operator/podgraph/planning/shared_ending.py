@@ -76,5 +76,5 @@ class SharedEnding:
         self.steps.retry(step, outcome, utc(now + seconds))
         said = f"{outcome.reason}: {outcome.message}"
         text = f"attempt {record.attempt} of op {step!r} failed and is followed by another: {said}"
-        actions.events.append(Event("Warning", "StepRetried", text))
+        actions.events.append(Event("Warning", "StepRetried", text, step))
         return now + seconds

@@ -53,8 +53,9 @@ class SharedReports:
             self.steps.move(step, report.state)
             record.reason, record.message = report.reason, report.message
             if report.state == "UpForRetry":
-                text = f"attempt {record.attempt} of op {step!r} failed and is followed by another"
-                actions.events.append(Event("Warning", "StepRetried", f"{text}: {report.reason}: {report.message}"))
+                said = f"{report.reason}: {report.message}"
+                text = f"attempt {record.attempt} of op {step!r} failed and is followed by another: {said}"
+                actions.events.append(Event("Warning", "StepRetried", text, step))
             elif report.state in TERMINAL:
                 self.steps.spread(step)
 
@@ -116,4 +117,4 @@ def end_step(steps: GroupedSteps, step: str, outcome: Outcome, actions: Actions)
     steps.end(step, outcome)
     if outcome.reason:
         text = f"op {step!r} failed: {outcome.reason}: {outcome.message}"
-        actions.events.append(Event("Warning", "StepFailed", text))
+        actions.events.append(Event("Warning", "StepFailed", text, step))

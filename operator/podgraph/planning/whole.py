@@ -221,10 +221,10 @@ class Whole:
         record.reason, record.message = report.reason, report.message
         said = f"{report.reason}: {report.message}"
         if report.state == "Failed":
-            actions.events.append(Event("Warning", "StepFailed", f"op {report.step!r} failed: {said}"))
+            actions.events.append(Event("Warning", "StepFailed", f"op {report.step!r} failed: {said}", report.step))
         elif report.state == "UpForRetry":
             text = f"attempt {report.attempt} of op {report.step!r} failed and is followed by another: {said}"
-            actions.events.append(Event("Warning", "StepRetried", text))
+            actions.events.append(Event("Warning", "StepRetried", text, report.step))
 
     def _with_room(self, outputs: Mapping[str, str]) -> dict[str, str]:
         """Return outputs as far as the status has room; the steps have their values in any case."""
@@ -271,7 +271,7 @@ class Whole:
                 self.steps.move(step, "Failed")
                 if first:
                     text = f"op {step!r} failed: {record.reason}: {record.message}"
-                    actions.events.append(Event("Warning", "StepFailed", text))
+                    actions.events.append(Event("Warning", "StepFailed", text, step))
                     first = False
             if begun:
                 record.completion_time = (outcome.completion_time if outcome else None) or utc(now)

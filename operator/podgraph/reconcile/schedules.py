@@ -23,7 +23,7 @@ from podgraph.reconcile.tick_functions import TickFunctions
 from podgraph.reconcile.trying import tell_tried
 from podgraph.reconcile.working import work
 from podgraph.scheduling.making import SCHEDULE_LABEL, second
-from podgraph.scheduling.schedule import ScheduleSpec, TickRecord, due, job_of_tick, read_schedule
+from podgraph.scheduling.schedule import ScheduleSpec, TickRecord, due, job_of_tick, read_schedule, still_running
 
 __all__ = ["Schedules"]
 
@@ -165,8 +165,7 @@ class Schedules:
         if others and spec.concurrency == "Forbid":
             if spec.catch_up == "All":
                 return None
-            message = f"Job {others[0].name!r} is not finished (concurrencyPolicy: Forbid)"
-            return TickRecord(tick, "Skipped", reason="StillRunning", message=message)
+            return still_running(tick, others[0].name)
         try:
             jobs, skipped = [job_of_tick(maker.object, spec.zone, tick)], ""
             if spec.function is not None:

@@ -12,7 +12,7 @@ from podgraph.scheduling.making import TICK_ANNOTATION, Request, launched_name, 
 from podgraph.scheduling.sources import FunctionRef, read_function
 from podgraph.scheduling.timing import Cron, Interval, Timing, due_ticks, read_cron
 
-__all__ = ["Due", "ScheduleSpec", "TickRecord", "due", "job_of_tick", "read_schedule"]
+__all__ = ["Due", "ScheduleSpec", "TickRecord", "due", "job_of_tick", "read_schedule", "still_running"]
 
 _MAX_COUNTED = 100
 _LATE_SECONDS = 60.0
@@ -112,6 +112,12 @@ def due(spec: ScheduleSpec, after: float, now: float) -> Due:
             why = f"startingDeadlineSeconds: {spec.deadline}"
         skipped.append(TickRecord(missed[-1], "Skipped", reason="Missed", message=f"{what} missed ({why})"))
     return Due(run, skipped, spec.timing.next_after(max(after, now)))
+
+
+def still_running(tick: float, other: str) -> TickRecord:
+    """Return that a tick is skipped, as the Job `other` of an earlier one is not finished (`Forbid`)."""
+    message = f"Job {other!r} is not finished (concurrencyPolicy: Forbid)"
+    return TickRecord(tick, "Skipped", reason="StillRunning", message=message)
 
 
 def job_of_tick(schedule: Object, zone: ZoneInfo, tick: float, request: Request | None = None) -> dict[str, Any]:

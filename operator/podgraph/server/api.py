@@ -18,6 +18,7 @@ from podgraph.planning.rerun_job import graph_of_job, rerun_manifest
 from podgraph.selection import split_clauses
 from podgraph.server import launchpad, yaml_text
 from podgraph.server.graphs import graph_view
+from podgraph.server.job_events import event_views
 from podgraph.server.logs import attempts_of
 from podgraph.server.models import Check, Launch, Made, Name, Namespace, Problems, Rerun, SourceRef, Uid
 from podgraph.server.streams import ALIVE, BEAT_SECONDS, TOGETHER_SECONDS, event, stream
@@ -26,7 +27,6 @@ from podgraph.server.views import (
     Checked,
     Definitions,
     DefinitionView,
-    Event,
     Graph,
     Info,
     Opened,
@@ -118,16 +118,7 @@ async def run_pods(request: Request, namespace: Namespace, name: Name) -> Pods:
     pods, events = await asyncio.gather(
         client.pods_of(namespace, job["metadata"]["uid"]), client.events_of(namespace, job["metadata"]["uid"])
     )
-    told: list[Event] = [
-        {
-            "type": event.get("type", ""),
-            "reason": event.get("reason", ""),
-            "message": event.get("message", ""),
-            "time": event.get("lastTimestamp") or event.get("eventTime"),
-        }
-        for event in events
-    ]
-    return {"pods": attempts_of(pods, job), "events": told}
+    return {"pods": attempts_of(pods, job), "events": event_views(events, job)}
 
 
 @api.post("/runs", status_code=201)

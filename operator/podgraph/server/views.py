@@ -149,12 +149,13 @@ class Pod(TypedDict):
 
 
 class Event(TypedDict):
-    """A Kubernetes Event on a Job."""
+    """A Kubernetes Event on a Job. `op` is the step that it is about, "" when it is about the Job as a whole."""
 
     type: str
     reason: str
     message: str
     time: str | None
+    op: str
 
 
 class Pods(TypedDict):

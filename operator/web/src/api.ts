@@ -47,7 +47,7 @@ export async function refusedBy(answer: Response): Promise<Refused> {
     const told = (await answer.json()) as { message?: string };
     return new Refused(answer.status, told.message || answer.statusText);
   } catch {
-    return new Refused(answer.status, `the server answered ${answer.status} ${answer.statusText}`);
+    return new Refused(answer.status, `The server returned ${answer.status} ${answer.statusText}`);
   }
 }
 
@@ -62,7 +62,7 @@ export async function ask<T>(path: string, method = "GET", body?: unknown, signa
     });
   } catch (error) {
     if (signal?.aborted) throw error;
-    throw new Refused(0, "the server does not answer; is podgraph ui still running?");
+    throw new Refused(0, "The server does not respond. Check that podgraph ui is running.");
   }
   if (!answer.ok) throw await refusedBy(answer);
   return (await answer.json()) as T;

@@ -1,8 +1,8 @@
 // Who is signed in: the form to do so, where the server asks for it (auth: token), and who one is in the header.
 import { Alert, Button, Center, Group, Loader, Paper, PasswordInput, Stack, Text, Title } from "@mantine/core";
-import { createContext, useCallback, useContext, useEffect, useState, type FormEvent, type ReactNode } from "react";
+import { createContext, useCallback, useContext, useEffect, useState, type SyntheticEvent, type ReactNode } from "react";
 import { ask, SIGNED_OUT, type Session } from "./api";
-import { told } from "./told";
+import { bootstrap } from "./bootstrap";
 
 const AGAIN_MS = 5_000; // an open page learns this late that its session has ended, if nothing else tells it
 
@@ -10,14 +10,21 @@ const Known = createContext<{ session: Session; signOut: () => void } | null>(nu
 
 /** Shows what is inside to who is signed in, and the form to all others. */
 export function SignedIn({ children }: { children: ReactNode }) {
-  const [session, setSession] = useState<Session | null>(told.session);
+  const [session, setSession] = useState<Session | null>(bootstrap.session);
   const [problem, setProblem] = useState("");
   const look = useCallback(
-    () => ask<Session>("/session").then((found) => (setSession(found), setProblem("")), (error: Error) => setProblem(error.message)),
+    () =>
+      ask<Session>("/session").then(
+        (found) => {
+          setSession(found);
+          setProblem("");
+        },
+        (error: Error) => setProblem(error.message),
+      ),
     [],
   );
   useEffect(() => {
-    if (!told.session) void look();
+    if (!bootstrap.session) void look();
     const out = () => setSession((old) => (old ? { ...old, user: null } : old));
     window.addEventListener(SIGNED_OUT, out);
     return () => window.removeEventListener(SIGNED_OUT, out);
@@ -30,14 +37,13 @@ export function SignedIn({ children }: { children: ReactNode }) {
   }, [watched, problem, look]);
   const signOut = useCallback(() => void ask<Session>("/session", "DELETE").then(setSession, () => {}), []);
 
-  if (!session)
-    return <Center h="100vh">{problem ? <Alert color="red">{problem}</Alert> : <Loader size="sm" />}</Center>;
+  if (!session) return <Center h="100vh">{problem ? <Alert color="red">{problem}</Alert> : <Loader size="sm" />}</Center>;
   if (session.user === null)
     return session.mode === "token" ? (
       <SignIn onDone={setSession} />
     ) : (
       <Center h="100vh">
-        <Alert color="red">The proxy before this page does not say who you are.</Alert>
+        <Alert color="red">The proxy does not send your user name.</Alert>
       </Center>
     );
   return <Known.Provider value={{ session, signOut }}>{children}</Known.Provider>;
@@ -47,7 +53,7 @@ function SignIn({ onDone }: { onDone: (session: Session) => void }) {
   const [token, setToken] = useState("");
   const [problem, setProblem] = useState("");
   const [busy, setBusy] = useState(false);
-  const send = (event: FormEvent) => {
+  const send = (event: SyntheticEvent) => {
     event.preventDefault();
     setBusy(true);
     ask<Session>("/session", "POST", { token: token.trim() }).then(
@@ -71,7 +77,7 @@ function SignIn({ onDone }: { onDone: (session: Session) => void }) {
             </Title>
             <PasswordInput
               label="Kubernetes token"
-              description="What kubectl create token prints. It goes to the cluster alone, and is kept by the server until you sign out."
+              description="The output of kubectl create token. The server sends it only to the cluster and keeps it until you sign out."
               autoComplete="off"
               autoFocus
               value={token}

@@ -1,6 +1,6 @@
 // One color and one mark for each state, the same everywhere.
 import type { Summary } from "./api";
-import { Mark } from "./parts/mark";
+import { Badge } from "./components/badge";
 
 const COLORS: Record<string, string> = {
   Succeeded: "teal",
@@ -28,9 +28,9 @@ export const cssColor = (state: string) => `var(--mantine-color-${colorOf(state)
 
 export function StateBadge({ state, size = "sm" }: { state: string; size?: "sm" | "lg" }) {
   return (
-    <Mark color={colorOf(state)} size={size}>
+    <Badge color={colorOf(state)} size={size}>
       {state}
-    </Mark>
+    </Badge>
   );
 }
 

@@ -54,8 +54,10 @@ def node_version(text: str) -> tuple[int, ...]:
 
 
 def source_stamp(sources: Path) -> str:
-    """Changes with the content of any source file of the page."""
-    made = {"node_modules", "generated"}
-    files = sorted(file for file in sources.rglob("*") if file.is_file() and not made & set(file.parts))
+    """Changes with the content of any file that the page is built from; its tests and lint rules are not among them."""
+    apart = {"node_modules", "generated", "tests", "eslint.config.js", ".prettierrc.json", ".prettierignore"}
+    files = sorted(
+        file for file in sources.rglob("*") if file.is_file() and not apart & set(file.relative_to(sources).parts)
+    )
     parts = [part for file in files for part in (str(file.relative_to(sources)).encode(), file.read_bytes())]
     return fingerprint(*parts)

@@ -52,7 +52,7 @@ def test_a_retry_is_due_so_long_after_the_attempt_s_end() -> None:
     look(run)
     actions = look(run, failed("a"), now=ENDED + 1)
     assert states(run) == {"a": "UpForRetry"}
-    assert [e.reason for e in actions.events] == ["StepRetried"]
+    assert [(e.reason, e.op) for e in actions.events] == [("StepRetried", "a")]
     assert actions.again_at == ENDED + 30
     assert record(run, "a").retry_time == utc(ENDED + 30)
     assert created(run.advance({}, [], ENDED + 29)) == []

@@ -223,7 +223,7 @@ def test_a_refused_pod_fails_its_step_and_a_refused_resolve_pod_the_job() -> Non
     run = make(op("a"), op("b", "a"))
     look(run)
     actions = run.not_created(pod_name("a"), "Forbidden", "exceeded quota", NOW)
-    assert [e.reason for e in actions.events] == ["StepFailed"]
+    assert [(e.reason, e.op) for e in actions.events] == [("StepFailed", "a")]
     assert states(run) == {"a": "Failed", "b": "UpstreamFailed"}
     code = make(code={"module": "m"})
     look(code)

@@ -112,6 +112,7 @@ def test_the_pod_is_told_its_steps_and_those_it_is_to_tell_of() -> None:
 def test_reports_come_in_any_number_and_from_this_attempt_alone() -> None:
     run = shared()
     look(run)
+    retried: list[tuple[str, str]] = []
     for _ in range(2):
         says(run, "a", "Running")
         says(run, "a", "UpForRetry", reason="OpFailed", message="no", retry_time=TIME)
@@ -119,7 +120,9 @@ def test_reports_come_in_any_number_and_from_this_attempt_alone() -> None:
         says(run, "b", "Succeeded", attempt=2, outputs={"result": "1"})
         run.take_lines(name(), [StepReport("b", "Succeeded", 1).to_line(Signer("made up"))])
         events = look(run, runs()).events
+        retried.extend((e.reason, e.op) for e in events)
         assert states(run) == {"a": "Running", "b": "Pending", "c": "Pending", "d": "Pending"}
+    assert retried == [("StepRetried", "a")]
     assert events == []
     says(run, "d", "Succeeded")
     look(run, runs())
@@ -190,7 +193,7 @@ def test_the_next_attempt_is_due_after_a_while_and_found_by_a_restart() -> None:
     assert actions.again_at is not None
     assert NOW + 5 <= actions.again_at <= NOW + 6.25
     assert actions.urgent
-    assert [e.reason for e in actions.events] == ["PodRetried"]
+    assert [(e.reason, e.op) for e in actions.events] == [("PodRetried", "")]
     status = {**actions.status, **run.patch(NOW)}
     again, found = shared(status), shared(status)
     assert made(look(again, now=actions.again_at - 1)) == []
@@ -229,7 +232,7 @@ def test_what_no_other_pod_could_mend_ends_its_steps(seen: Pod, reason: str) -> 
     assert states(run) == {"a": "Failed", **dict.fromkeys("bcd", "UpstreamFailed")}
     assert run.steps is not None
     assert run.steps.records["a"].reason == reason
-    assert [e.reason for e in actions.events][:1] == ["StepFailed"]
+    assert [(e.reason, e.op) for e in actions.events][:1] == [("StepFailed", "a")]
 
 
 def test_a_pod_that_never_starts_is_made_again_and_no_step_has_had_an_attempt() -> None:

@@ -110,7 +110,7 @@ def test_steps_are_as_their_reports_say_in_whatever_order_and_however_often() ->
         says(run, *many)
         actions = look(run, runs())
         assert states(run) == {"a": "Succeeded", "b": "Running", "c": "Pending", "d": "Pending"}
-        assert [e.reason for e in actions.events] == (["StepRetried"] if many is reports else [])
+        assert [(e.reason, e.op) for e in actions.events] == ([("StepRetried", "a")] if many is reports else [])
     assert run.steps is not None
     a = run.steps.records["a"]
     assert (a.attempt, a.outputs, a.start_time, a.pod_uid, a.reason, a.retry_time) == (
@@ -173,7 +173,7 @@ def test_a_pod_that_dies_fails_what_was_not_done_and_gives_up_what_follows(reaso
     if look(run, dead).read_reports:
         says(run, whole=True)
         actions = look(run, dead)
-        assert next(e.reason for e in actions.events if e.type == "Warning") == "StepFailed"
+        assert next((e.reason, e.op) for e in actions.events if e.type == "Warning") == ("StepFailed", "b")
     assert states(run) == {"a": "Succeeded", "b": "Failed", "c": "UpstreamFailed", "d": "Failed"}
     assert run.finished
     assert run.steps is not None

@@ -12,7 +12,7 @@ const GAP = { x: 32, y: 48 };
 
 let elk: InstanceType<typeof ELK> | null = null;
 
-export const lineId = (from: string, to: string) => `${from}→${to}`;
+export const edgeId = (from: string, to: string) => `${from}→${to}`;
 
 export async function layout(graph: Graph): Promise<Layout> {
   if (graph.ops.length > MOST_FOR_ELK) return { places: layers(graph), lines: new Map() };
@@ -31,10 +31,10 @@ export async function layout(graph: Graph): Promise<Layout> {
       "elk.layered.considerModelOrder.strategy": "NODES_AND_EDGES",
     },
     children: graph.ops.map((op) => ({ id: op.name, ...NODE })),
-    edges: edges.map(([from, to]) => ({ id: lineId(from, to), sources: [from], targets: [to] })),
+    edges: edges.map(([from, to]) => ({ id: edgeId(from, to), sources: [from], targets: [to] })),
   });
   const lines = new Map<string, Point[]>();
-  for (const edge of (done.edges ?? []) as ElkExtendedEdge[]) {
+  for (const edge of (done.edges as ElkExtendedEdge[] | undefined) ?? []) {
     const section = edge.sections?.[0];
     if (section) lines.set(edge.id, [section.startPoint, ...(section.bendPoints ?? []), section.endPoint]);
   }
@@ -51,9 +51,7 @@ function layers(graph: Graph): Map<string, Point> {
   }
   const places = new Map<string, Point>();
   rows.forEach((row, level) =>
-    row.forEach((name, at) =>
-      places.set(name, { x: (at - row.length / 2) * (NODE.width + GAP.x), y: level * (NODE.height + GAP.y) }),
-    ),
+    row.forEach((name, at) => places.set(name, { x: (at - row.length / 2) * (NODE.width + GAP.x), y: level * (NODE.height + GAP.y) })),
   );
   return places;
 }

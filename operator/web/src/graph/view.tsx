@@ -16,12 +16,12 @@ import {
 import { useEffect, useMemo, useState } from "react";
 import type { Graph, Op, Steps } from "../api";
 import { cssColor } from "../states";
-import { layout, lineId, NODE, type Layout } from "./layout";
-import { LineView, type Line } from "./line";
+import { layout, edgeId, NODE, type Layout } from "./layout";
+import { OpEdge, type LaidOutEdge } from "./edge";
 import { OpNode, type OpNodeData } from "./node";
 
 const nodeTypes = { op: OpNode };
-const edgeTypes = { line: LineView };
+const edgeTypes = { line: OpEdge };
 const ALL_DRAWN = 150; // with more ops, only those in view
 const FIT = { maxZoom: 1.1, padding: 0.08 };
 const READABLE = 0.4; // zoom
@@ -42,7 +42,7 @@ type Props = {
   onPick?: (op: string) => void;
 };
 
-const noteOf = (op: Op) => op.description.split("\n")[0] || (op.config ? "takes config" : "");
+const noteOf = (op: Op) => op.description.split("\n")[0] || (op.config ? "has config" : "");
 
 function useLayout(graph: Graph): [Layout | null, string] {
   const [laid, setLaid] = useState<{ of: Graph; layout: Layout } | null>(null);
@@ -92,16 +92,16 @@ function Flow({ graph, steps, selected, picked, found, onPick }: Props) {
       }),
     [graph, laid, steps, selected, picked, found],
   );
-  const edges = useMemo<Line[]>(
+  const edges = useMemo<LaidOutEdge[]>(
     () =>
       graph.ops.flatMap((op) =>
         op.upstream.map((up) => ({
-          id: lineId(up, op.name),
+          id: edgeId(up, op.name),
           type: "line",
           source: up,
           target: op.name,
           focusable: false,
-          data: { points: laid?.lines.get(lineId(up, op.name)) },
+          data: { points: laid?.lines.get(edgeId(up, op.name)) },
           markerEnd: { type: MarkerType.ArrowClosed, width: 14, height: 14, color: "var(--xy-edge-stroke)" },
           className: selected && !(selected.has(up) && selected.has(op.name)) ? "out" : "",
           animated: steps?.[op.name]?.state === "Running",

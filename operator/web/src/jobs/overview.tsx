@@ -2,8 +2,8 @@
 import { Anchor, Box, Loader, Tabs, Text, TextInput } from "@mantine/core";
 import { lazy, Suspense, useState } from "react";
 import type { DefinitionView } from "../api";
-import { OpPanel } from "../parts/op-panel";
-import { Block } from "../parts/text";
+import { OpPanel } from "../components/op-panel";
+import { Block } from "../components/text";
 
 const GraphView = lazy(() => import("../graph/view"));
 

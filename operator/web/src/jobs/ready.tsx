@@ -1,13 +1,13 @@
 // Whether a JobDefinition can be run.
-import { Mark } from "../parts/mark";
+import { Badge } from "../components/badge";
 
 const READY: Record<string, [string, string]> = {
   True: ["teal", "Ready"],
-  False: ["red", "Cannot be run"],
-  Unknown: ["gray", "Not read yet"],
+  False: ["red", "Not ready"],
+  Unknown: ["gray", "Unknown"],
 };
 
 export function Ready({ ready }: { ready: string }) {
   const [color, text] = READY[ready] ?? READY.Unknown!;
-  return <Mark color={color}>{text}</Mark>;
+  return <Badge color={color}>{text}</Badge>;
 }

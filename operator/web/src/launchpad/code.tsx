@@ -2,10 +2,10 @@
 import { Button, FileButton, Group, Loader, NativeSelect, Stack, Text, TextInput } from "@mantine/core";
 import { lazy, Suspense } from "react";
 import type { Info } from "../api";
-import { refuse } from "../refuse";
+import { notifyError } from "../notify-error";
 import type { Session } from "./sessions";
 
-const Editor = lazy(() => import("../parts/editor"));
+const Editor = lazy(() => import("../components/editor"));
 const MOST_SOURCE = 524_288;
 
 type Props = { session: Session; info: Info | null; onChange: (change: Partial<Session>) => void };
@@ -13,7 +13,7 @@ type Props = { session: Session; info: Info | null; onChange: (change: Partial<S
 export function Code({ session, info, onChange }: Props) {
   const upload = async (file: File | null) => {
     if (!file) return;
-    if (file.size > MOST_SOURCE) refuse(new Error(`${file.name} is larger than ${MOST_SOURCE.toLocaleString()} bytes`));
+    if (file.size > MOST_SOURCE) notifyError(new Error(`${file.name} is larger than ${MOST_SOURCE.toLocaleString()} bytes`));
     else onChange({ code: await file.text() });
   };
   return (
@@ -33,7 +33,7 @@ export function Code({ session, info, onChange }: Props) {
         />
         <TextInput
           label="Job"
-          placeholder="when there are several"
+          placeholder="if the file has several"
           value={session.job}
           onChange={(event) => onChange({ job: event.currentTarget.value })}
         />
@@ -54,7 +54,7 @@ export function Code({ session, info, onChange }: Props) {
         <Editor key={session.id} language="python" label="Python file" value={session.code} onChange={(code) => onChange({ code })} />
       </Suspense>
       <Text size="xs" c="dimmed">
-        The code is read in the cluster, never here: a wrong op name or config is refused there before any step's pod exists.
+        The code runs only in the cluster. The cluster rejects unknown op names and invalid config before it creates a step's pod.
       </Text>
     </Stack>
   );

@@ -2,10 +2,10 @@
 import { Button, Group, Loader, Text, Tooltip } from "@mantine/core";
 import { lazy, Suspense, useState } from "react";
 import { ask, type Checked, type Problem } from "../api";
-import { refuse } from "../refuse";
+import { notifyError } from "../notify-error";
 import type { Check } from "./use-check";
 
-const Editor = lazy(() => import("../parts/editor"));
+const Editor = lazy(() => import("../components/editor"));
 const MOST_SHOWN = 50;
 const NONE: Problem[] = [];
 
@@ -21,7 +21,7 @@ export function Config({ id, value, check: { wanted, result, fresh }, hasGraph, 
       const told = await ask<Checked>("/check", "POST", { ...wanted, example });
       if (told.example !== null) onChange(told.example);
     } catch (error) {
-      refuse(error);
+      notifyError(error);
     }
   };
   return (

@@ -3,7 +3,7 @@ import { Button, Tooltip } from "@mantine/core";
 import { useState, type MouseEvent } from "react";
 import { useLocation } from "wouter";
 import { ask, runPath, type Made } from "../api";
-import { refuse } from "../refuse";
+import { notifyError } from "../notify-error";
 import type { Session } from "./sessions";
 import type { Wanted } from "./use-check";
 
@@ -16,7 +16,7 @@ export function LaunchButton({ session, wanted, why }: { session: Session; wante
       const tags = Object.fromEntries(session.tags.map((tag) => [tag.slice(0, tag.indexOf("=")), tag.slice(tag.indexOf("=") + 1)]));
       go(runPath(await ask<Made>("/runs", "POST", { ...wanted, mode: session.mode, maxConcurrent: session.most ?? 0, tags })));
     } catch (error) {
-      refuse(error);
+      notifyError(error);
       setLaunching(false);
     }
   };

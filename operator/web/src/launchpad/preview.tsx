@@ -2,7 +2,7 @@
 import { Box, Loader } from "@mantine/core";
 import { lazy, Suspense, useMemo, useState } from "react";
 import type { Graph } from "../api";
-import { OpPanel } from "../parts/op-panel";
+import { OpPanel } from "../components/op-panel";
 
 const GraphView = lazy(() => import("../graph/view"));
 

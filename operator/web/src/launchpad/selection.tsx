@@ -34,7 +34,7 @@ export function Selection({ value, check: { result, fresh }, graph, onChange }: 
           </>
         )
       }
-      description={count || "Clauses with commas between them: op, *op, op*, +op, op++, graph.op"}
+      description={count || "Clauses separated by commas: op, *op, op*, +op, op++, graph.op"}
     />
   );
 }

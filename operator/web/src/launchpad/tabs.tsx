@@ -52,7 +52,7 @@ export function SessionTabs({ sessions, onPick, onClose, onName, onAdd, onReopen
                   type="button"
                   className="tab"
                   aria-current={isActive || undefined}
-                  title={isActive ? `${title} (double-click or F2 renames it)` : title}
+                  title={isActive ? `${title} (double-click or press F2 to rename)` : title}
                   onClick={() => onPick(session.id)}
                   onDoubleClick={() => setNaming(session.id)}
                   onKeyDown={(event) => event.key === "F2" && setNaming(session.id)}

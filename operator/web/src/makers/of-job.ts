@@ -1,25 +1,25 @@
-// The schedules and sensors that make runs of a job.
+// The schedules and sensors of a job.
 import { useMemo } from "react";
 import type { Maker } from "../api";
-import { useAsked } from "../asked";
+import { usePolled } from "../hooks/use-polled";
 
-type Told = { makers: Maker[] };
+type Found = { makers: Maker[] };
 
 /** All makers, by the job that they run (`namespace/name`). */
-export function useMakersByJob(): { byJob: Map<string, Maker[]>; again: () => void } {
-  const schedules = useAsked<Told>("/makers/schedules", 10_000);
-  const sensors = useAsked<Told>("/makers/sensors", 10_000);
+export function useMakersByJob(): { byJob: Map<string, Maker[]>; refetch: () => void } {
+  const schedules = usePolled<Found>("/makers/schedules", 10_000);
+  const sensors = usePolled<Found>("/makers/sensors", 10_000);
   const byJob = useMemo(() => {
     const found = new Map<string, Maker[]>();
-    for (const maker of [...(schedules.told?.makers ?? []), ...(sensors.told?.makers ?? [])]) {
+    for (const maker of [...(schedules.data?.makers ?? []), ...(sensors.data?.makers ?? [])]) {
       const key = `${maker.namespace}/${maker.definition}`;
       found.set(key, [...(found.get(key) ?? []), maker]);
     }
     return found;
-  }, [schedules.told, sensors.told]);
-  const again = () => {
-    schedules.again();
-    sensors.again();
+  }, [schedules.data, sensors.data]);
+  const refetch = () => {
+    schedules.refetch();
+    sensors.refetch();
   };
-  return { byJob, again };
+  return { byJob, refetch };
 }

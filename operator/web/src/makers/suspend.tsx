@@ -2,7 +2,7 @@
 import { Switch } from "@mantine/core";
 import { useState } from "react";
 import { ask, makerPath, type Maker } from "../api";
-import { refuse } from "../refuse";
+import { notifyError } from "../notify-error";
 
 export function SuspendSwitch({ maker, onChange, label }: { maker: Maker; onChange: () => void; label?: string }) {
   const [wanted, setWanted] = useState<boolean | null>(null);
@@ -13,7 +13,7 @@ export function SuspendSwitch({ maker, onChange, label }: { maker: Maker; onChan
       await ask(`/makers${makerPath(maker)}/suspend`, "POST", { uid: maker.uid, suspend: !on });
       onChange();
     } catch (problem) {
-      refuse(problem);
+      notifyError(problem);
     } finally {
       setTimeout(() => setWanted(null), 1500); // by then the list tells how it is
     }

@@ -6,7 +6,7 @@ import { ahead, moment } from "../format";
 import { MakerState } from "./state";
 import { SuspendSwitch } from "./suspend";
 import { TicksStrip } from "./ticks-strip";
-import { WORDS, type Kind } from "./words";
+import { LABELS, type Kind } from "./labels";
 
 type Props = { kind: Kind; makers: Maker[]; now: number; onChange: () => void };
 
@@ -60,9 +60,9 @@ function Cells({ maker, now, onChange }: { maker: Maker; now: number; onChange: 
 }
 
 export function MakersTable({ kind, makers, now, onChange }: Props) {
-  const heads = ["On", "Name", WORDS[kind].text, "Job", "State", "Last ticks", "Last run", kind === "schedules" ? "Next" : ""];
+  const heads = ["On", "Name", LABELS[kind].text, "Job", "State", "Last ticks", "Last run", kind === "schedules" ? "Next" : ""];
   return (
-    <div className="table makers" role="table" aria-label={WORDS[kind].title}>
+    <div className="table makers" role="table" aria-label={LABELS[kind].title}>
       <div className="row head" role="row">
         {heads.map((head, at) => (
           <span key={at} role={head ? "columnheader" : "cell"}>

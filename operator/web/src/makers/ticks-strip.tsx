@@ -15,7 +15,10 @@ export function TicksStrip({ ticks, now }: { ticks: Tick[]; now: number }) {
   return (
     <span className="strip" role="img" aria-label={shown.length ? `last ticks: ${words.join(", ")}` : "no ticks yet"}>
       {shown.map((tick) => (
-        <Tooltip key={`${tick.time} ${tick.job}`} label={`${moment(tick.time, now)} · ${tick.outcome}${tick.reason ? ` · ${tick.reason}` : ""}`}>
+        <Tooltip
+          key={`${tick.time} ${tick.job}`}
+          label={`${moment(tick.time, now)} · ${tick.outcome}${tick.reason ? ` · ${tick.reason}` : ""}`}
+        >
           <i style={{ background: tickColor(tick.outcome) }} />
         </Tooltip>
       ))}

@@ -3,7 +3,7 @@ import { Anchor, Table, Text } from "@mantine/core";
 import { Link } from "wouter";
 import { runPath, type Maker } from "../api";
 import { moment } from "../format";
-import { Mark } from "../parts/mark";
+import { Badge } from "../components/badge";
 
 const COLORS: Record<string, string> = { Created: "teal", Failed: "red", Skipped: "gray" };
 
@@ -11,7 +11,7 @@ export function TicksTable({ maker, now }: { maker: Maker; now: number }) {
   if (!maker.ticks.length)
     return (
       <Text size="sm" c="dimmed" p="sm">
-        {maker.kind === "schedules" ? "It has not ticked yet." : "It has not seen what it looks for yet."}
+        {maker.kind === "schedules" ? "No ticks yet." : "No ticks yet. The sensor has not detected a change."}
       </Text>
     );
   return (
@@ -30,7 +30,7 @@ export function TicksTable({ maker, now }: { maker: Maker; now: number }) {
               {moment(tick.time, now)}
             </Table.Td>
             <Table.Td>
-              <Mark color={COLORS[tick.outcome] ?? "gray"}>{tick.outcome}</Mark>
+              <Badge color={COLORS[tick.outcome] ?? "gray"}>{tick.outcome}</Badge>
             </Table.Td>
             <Table.Td className="break">
               {tick.job && tick.outcome === "Created" ? (

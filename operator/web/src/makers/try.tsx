@@ -3,8 +3,8 @@ import { Button, Group, Text, TextInput } from "@mantine/core";
 import { useState } from "react";
 import { useLocation } from "wouter";
 import { ask, makerPath, runPath, type Made, type Maker } from "../api";
-import { Block } from "../parts/text";
-import { Notice } from "../parts/notice";
+import { Block } from "../components/text";
+import { Notice } from "../components/notice";
 
 export function TryTick({ maker }: { maker: Maker }) {
   const isSchedule = maker.kind === "schedules";
@@ -52,8 +52,8 @@ export function TryTick({ maker }: { maker: Maker }) {
           />
         ) : maker.asksCode ? null : (
           <>
-            <TextInput size="xs" flex={1} label="Name of what it sees" value={name} onChange={(event) => setName(event.currentTarget.value)} />
-            <TextInput size="xs" flex={1} label="Its value" value={value} onChange={(event) => setValue(event.currentTarget.value)} />
+            <TextInput size="xs" flex={1} label="Object name" value={name} onChange={(event) => setName(event.currentTarget.value)} />
+            <TextInput size="xs" flex={1} label="Object value" value={value} onChange={(event) => setValue(event.currentTarget.value)} />
           </>
         )}
         <Button size="xs" variant="default" onClick={attempt} loading={busy}>
@@ -61,15 +61,15 @@ export function TryTick({ maker }: { maker: Maker }) {
         </Button>
         {isSchedule && (
           <Button size="xs" onClick={make} disabled={busy}>
-            Make its Job
+            Create this Job
           </Button>
         )}
       </Group>
       <Text size="xs" c="dimmed" mt={4}>
         {isSchedule
-          ? "Trying makes nothing: the cluster checks the Job of that tick, which is shown here."
+          ? "Dry run: the cluster validates the Job of this tick and creates nothing."
           : maker.asksCode
-            ? "The operator has a pod find out what it would make now, which is checked by the cluster and shown here; nothing is made."
+            ? "Dry run: a pod evaluates the function, the cluster validates the Job, and nothing is created."
             : "The Job for something of this name and value is checked by the cluster and shown here; nothing is made."}
       </Text>
       {problem && (

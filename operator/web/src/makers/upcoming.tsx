@@ -8,14 +8,14 @@ export function Upcoming({ times, suspended, now }: Props) {
   if (!times.length)
     return (
       <Text size="sm" c="dimmed">
-        It names no time to come.
+        No future ticks.
       </Text>
     );
   return (
     <>
       {suspended && (
         <Text size="sm" c="dimmed" mb={4}>
-          While it is suspended these are passed over.
+          These ticks are skipped while the schedule is suspended.
         </Text>
       )}
       <ol className="upcoming" aria-label="Next ticks">

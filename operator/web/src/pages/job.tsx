@@ -3,27 +3,27 @@ import { Box, Button, Group, Loader, Tabs, Text, Title } from "@mantine/core";
 import { useState } from "react";
 import { Link } from "wouter";
 import { jobPath, launchpadPath, type DefinitionView } from "../api";
-import { useAsked } from "../asked";
+import { usePolled } from "../hooks/use-polled";
 import { Overview } from "../jobs/overview";
-import { useNow } from "../live";
+import { useNow } from "../hooks/use-now";
 import { useMakersByJob } from "../makers/of-job";
 import { MakersTable } from "../makers/table";
-import { Empty } from "../parts/empty";
-import { RunsTable } from "../parts/runs-table";
-import { useTitle } from "../title";
-import { Notice } from "../parts/notice";
+import { Empty } from "../components/empty";
+import { RunsTable } from "../runs/table";
+import { useTitle } from "../hooks/use-title";
+import { Notice } from "../components/notice";
 
 export default function JobPage({ namespace, name }: { namespace: string; name: string }) {
   const [every, setEvery] = useState(3000); // until it is read: a graph that changes under one's hands is no help
-  const { told: job, problem } = useAsked<DefinitionView>(`/definitions${jobPath({ namespace, name }).slice(5)}`, every);
-  const { byJob, again } = useMakersByJob();
+  const { data: job, error } = usePolled<DefinitionView>(`/definitions${jobPath({ namespace, name }).slice(5)}`, every);
+  const { byJob, refetch } = useMakersByJob();
   const now = useNow(1000);
   useTitle(name);
   if (job?.graph && every < 60_000) setEvery(60_000);
   if (!job)
-    return problem ? (
+    return error ? (
       <Notice m="md" color="red">
-        {problem} <Link href="/jobs">All jobs</Link>
+        {error} <Link href="/jobs">All jobs</Link>
       </Notice>
     ) : (
       <Loader m="xl" />
@@ -45,11 +45,7 @@ export default function JobPage({ namespace, name }: { namespace: string; name: 
           Open in Launchpad
         </Button>
       </Group>
-      {job.why && (
-        <Notice color="yellow">
-          {job.why}
-        </Notice>
-      )}
+      {job.why && <Notice color="yellow">{job.why}</Notice>}
       <Tabs defaultValue="overview" keepMounted={false} className="column fill">
         <Tabs.List>
           <Tabs.Tab value="overview">Overview</Tabs.Tab>
@@ -60,14 +56,16 @@ export default function JobPage({ namespace, name }: { namespace: string; name: 
           <Overview job={job} />
         </Tabs.Panel>
         <Tabs.Panel value="runs" pt="sm" className="column">
-          <RunsTable query={{ namespace, definition: name }} none="It has not been run." />
+          <RunsTable query={{ namespace, definition: name }} none="No runs yet." />
         </Tabs.Panel>
         <Tabs.Panel value="makers" pt="sm" className="column">
           {(["schedules", "sensors"] as const).map((kind) => {
             const own = makers.filter((maker) => maker.kind === kind);
-            return !!own.length && <MakersTable key={kind} kind={kind} makers={own} now={now} onChange={again} />;
+            return !!own.length && <MakersTable key={kind} kind={kind} makers={own} now={now} onChange={refetch} />;
           })}
-          {!makers.length && <Empty title="No schedule and no sensor makes runs of it.">Apply a JobSchedule or JobSensor whose jobTemplate refers to it.</Empty>}
+          {!makers.length && (
+            <Empty title="No schedules or sensors for this job.">Apply a JobSchedule or JobSensor whose jobTemplate refers to it.</Empty>
+          )}
         </Tabs.Panel>
       </Tabs>
     </Box>

@@ -3,24 +3,24 @@ import { Box, Group, Loader, Text, TextInput, Title } from "@mantine/core";
 import { useState } from "react";
 import { Link } from "wouter";
 import type { Definition } from "../api";
-import { useAsked } from "../asked";
+import { usePolled } from "../hooks/use-polled";
 import { JobRow } from "../jobs/row";
-import { useNow } from "../live";
+import { useNow } from "../hooks/use-now";
 import { useMakersByJob } from "../makers/of-job";
-import { Empty } from "../parts/empty";
-import { useTitle } from "../title";
-import { Notice } from "../parts/notice";
+import { Empty } from "../components/empty";
+import { useTitle } from "../hooks/use-title";
+import { Notice } from "../components/notice";
 
 const HEADS = ["Job", "State", "Last run", "Schedules and sensors", "Ops", "Age", ""];
 
 export default function JobsPage() {
-  const { told, problem } = useAsked<{ served: boolean; definitions: Definition[] }>("/definitions");
+  const { data, error } = usePolled<{ served: boolean; definitions: Definition[] }>("/definitions");
   const { byJob } = useMakersByJob();
   const [text, setText] = useState("");
   const now = useNow(1000);
   useTitle("Jobs");
   const wanted = text.trim().toLowerCase();
-  const shown = told?.definitions.filter((item) => `${item.namespace}/${item.name}`.includes(wanted)) ?? [];
+  const shown = data?.definitions.filter((item) => `${item.namespace}/${item.name}`.includes(wanted)) ?? [];
   return (
     <Box className="page column">
       <Group justify="space-between">
@@ -28,23 +28,30 @@ export default function JobsPage() {
           <Title order={1} size="h3">
             Jobs
           </Title>
-          {told && (
+          {data && (
             <Text c="dimmed" size="sm">
               {shown.length}
             </Text>
           )}
         </Group>
-        <TextInput aria-label="Filter jobs" placeholder="Name" value={text} onChange={(event) => setText(event.currentTarget.value)} w={260} />
+        <TextInput
+          aria-label="Filter jobs"
+          placeholder="Name"
+          value={text}
+          onChange={(event) => setText(event.currentTarget.value)}
+          w={260}
+        />
       </Group>
-      {problem && <Notice color="red">{problem}</Notice>}
-      {!told && !problem && <Loader />}
-      {told && !told.served && (
-        <Notice color="gray" title="This cluster has no JobDefinitions">
-          Their resource is not installed. Runs can be launched from a Python file or a past run in the <Link href="/launchpad">Launchpad</Link>.
+      {error && <Notice color="red">{error}</Notice>}
+      {!data && !error && <Loader />}
+      {data && !data.served && (
+        <Notice color="gray" title="JobDefinitions are not available">
+          The JobDefinition CRD is not installed. Runs can be launched from a Python file or a past run in the{" "}
+          <Link href="/launchpad">Launchpad</Link>.
         </Notice>
       )}
-      {told?.served && !shown.length && (
-        <Empty title={wanted ? "No job matches." : "There are no jobs yet."}>
+      {data?.served && !shown.length && (
+        <Empty title={wanted ? "No matching jobs." : "No jobs yet."}>
           {!wanted && (
             <>
               Make one with <code>podgraph definition apply</code>, or apply a JobDefinition with <code>kubectl apply</code>.

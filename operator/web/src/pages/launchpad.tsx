@@ -3,7 +3,7 @@ import { Box, Group, SegmentedControl, Stack, Text, Title } from "@mantine/core"
 import { useCallback, useEffect } from "react";
 import { useSearchParams } from "wouter";
 import type { Info } from "../api";
-import { useAsked } from "../asked";
+import { usePolled } from "../hooks/use-polled";
 import { Code } from "../launchpad/code";
 import { Config } from "../launchpad/config";
 import { LaunchButton } from "../launchpad/launch";
@@ -17,9 +17,9 @@ import { useCheck } from "../launchpad/use-check";
 import { useOpened } from "../launchpad/use-opened";
 import { useSessions } from "../launchpad/use-sessions";
 import { whyNot } from "../launchpad/why-not";
-import { Empty } from "../parts/empty";
-import { Notice } from "../parts/notice";
-import { useTitle } from "../title";
+import { Empty } from "../components/empty";
+import { Notice } from "../components/notice";
+import { useTitle } from "../hooks/use-title";
 
 const askedOf = (query: URLSearchParams): [Kind, string] | null =>
   query.get("definition") ? ["definition", query.get("definition")!] : query.get("run") ? ["run", query.get("run")!] : null;
@@ -27,13 +27,13 @@ const askedOf = (query: URLSearchParams): [Kind, string] | null =>
 export default function LaunchpadPage() {
   const [query, setQuery] = useSearchParams();
   const [sessions, change] = useSessions();
-  const { told: info } = useAsked<Info>("/info", 30_000);
+  const { data: info } = usePolled<Info>("/info", 30_000);
   useTitle("Launchpad");
   // A link to a job or run brings up its tab; from then on the address follows the tab in front.
   const asked = askedOf(query);
   const link = asked?.join(" ") ?? "";
   useEffect(() => {
-    const [kind, at] = link.split(" ") as [Kind, string];
+    const [kind, at] = link.split(" ") as [Kind | "", string?];
     if (kind) change((old) => showing(old, kind, at ?? ""));
   }, [link, change]);
   const session = sessions.open.find((item) => item.id === sessions.active) ?? sessions.open[0]!;
@@ -148,8 +148,8 @@ function Prepared({ session, info, onChange, onSource }: Props) {
           ) : graph ? (
             <Preview graph={graph} selected={result?.selected ?? null} />
           ) : (
-            <Empty title={at ? "There is no graph to show." : `Choose a ${kind === "run" ? "run" : "job"} to see its graph.`}>
-              {at && !trouble && <Text span>It is shown as soon as it is known.</Text>}
+            <Empty title={at ? "No graph to show." : `Choose a ${kind === "run" ? "run" : "job"} to see its graph.`}>
+              {at && !trouble && <Text span>The graph appears when the code has been read.</Text>}
             </Empty>
           )}
         </section>

@@ -2,34 +2,34 @@
 import { Anchor, Badge, Box, Group, Loader, Tabs, Text, Title } from "@mantine/core";
 import { Link } from "wouter";
 import { jobPath, makerPath, type MakerView } from "../api";
-import { useAsked } from "../asked";
-import { useNow } from "../live";
+import { usePolled } from "../hooks/use-polled";
+import { useNow } from "../hooks/use-now";
 import { MakerState } from "../makers/state";
 import { SuspendSwitch } from "../makers/suspend";
 import { TicksTable } from "../makers/ticks-table";
 import { TryTick } from "../makers/try";
 import { Upcoming } from "../makers/upcoming";
-import { WORDS, type Kind } from "../makers/words";
-import { RunsTable } from "../parts/runs-table";
-import { Block } from "../parts/text";
-import { useTitle } from "../title";
-import { Notice } from "../parts/notice";
+import { LABELS, type Kind } from "../makers/labels";
+import { RunsTable } from "../runs/table";
+import { Block } from "../components/text";
+import { useTitle } from "../hooks/use-title";
+import { Notice } from "../components/notice";
 
 type Props = { kind: Kind; namespace: string; name: string };
 
 export default function MakerPage({ kind, namespace, name }: Props) {
-  const { told, problem, again } = useAsked<MakerView>(`/makers${makerPath({ kind, namespace, name })}`);
+  const { data, error, refetch } = usePolled<MakerView>(`/makers${makerPath({ kind, namespace, name })}`);
   const now = useNow(1000);
   useTitle(name);
-  if (!told)
-    return problem ? (
+  if (!data)
+    return error ? (
       <Notice m="md" color="red">
-        {problem} <Link href={`/${kind}`}>All {kind}</Link>
+        {error} <Link href={`/${kind}`}>All {kind}</Link>
       </Notice>
     ) : (
       <Loader m="xl" />
     );
-  const { maker } = told;
+  const { maker } = data;
   return (
     <Box className="page column">
       <Group justify="space-between" wrap="nowrap" align="flex-start">
@@ -45,7 +45,7 @@ export default function MakerPage({ kind, namespace, name }: Props) {
           </Group>
           <Group gap={8} mt={4}>
             <Badge variant="default" tt="none" fw={500} className="mono">
-              {maker.text || "not read yet"}
+              {maker.text || "unknown"}
             </Badge>
             {maker.definition && (
               <Anchor component={Link} size="sm" href={jobPath({ namespace, name: maker.definition })}>
@@ -54,13 +54,9 @@ export default function MakerPage({ kind, namespace, name }: Props) {
             )}
           </Group>
         </Box>
-        <SuspendSwitch maker={maker} onChange={again} label={maker.suspended ? "Suspended" : "On"} />
+        <SuspendSwitch maker={maker} onChange={refetch} label={maker.suspended ? "Suspended" : "On"} />
       </Group>
-      {problem && (
-        <Notice color="yellow">
-          {problem}
-        </Notice>
-      )}
+      {error && <Notice color="yellow">{error}</Notice>}
       {maker.ready === "False" && (
         <Notice color="red" title={maker.reason}>
           {maker.message}
@@ -77,28 +73,28 @@ export default function MakerPage({ kind, namespace, name }: Props) {
               <TicksTable maker={maker} now={now} />
             </Tabs.Panel>
             <Tabs.Panel value="runs" pt="sm" className="column">
-              <RunsTable query={{ namespace, maker: `${kind}/${name}` }} none={`This ${WORDS[kind].one} has no runs.`} />
+              <RunsTable query={{ namespace, maker: `${kind}/${name}` }} none={`This ${LABELS[kind].one} has no runs.`} />
             </Tabs.Panel>
           </Tabs>
         </section>
-        <section className="pane column side" aria-label={`About the ${WORDS[kind].one}`}>
-          <div className="scroll stack" tabIndex={0} role="group" aria-label="What it makes">
+        <section className="pane column side" aria-label={`About the ${LABELS[kind].one}`}>
+          <div className="scroll stack" tabIndex={0} role="group" aria-label="Details">
             {kind === "schedules" && (
               <>
                 <Title order={2} size="sm">
                   Next ticks
                 </Title>
-                <Upcoming times={told.upcoming} suspended={maker.suspended} now={now} />
+                <Upcoming times={data.upcoming} suspended={maker.suspended} now={now} />
               </>
             )}
             <Title order={2} size="sm">
-              Try it
+              Dry run
             </Title>
             <TryTick maker={maker} />
             <Title order={2} size="sm">
               Spec
             </Title>
-            <Block label="spec" text={told.settings} most="none" />
+            <Block label="spec" text={data.settings} most="none" />
           </div>
         </section>
       </div>

@@ -2,22 +2,22 @@
 import { Box, Group, Loader, Text, TextInput, Title } from "@mantine/core";
 import { useState } from "react";
 import type { Maker } from "../api";
-import { useAsked } from "../asked";
-import { useNow } from "../live";
+import { usePolled } from "../hooks/use-polled";
+import { useNow } from "../hooks/use-now";
 import { MakersTable } from "../makers/table";
-import { WORDS, type Kind } from "../makers/words";
-import { Empty } from "../parts/empty";
-import { useTitle } from "../title";
-import { Notice } from "../parts/notice";
+import { LABELS, type Kind } from "../makers/labels";
+import { Empty } from "../components/empty";
+import { useTitle } from "../hooks/use-title";
+import { Notice } from "../components/notice";
 
 export default function MakersPage({ kind }: { kind: Kind }) {
-  const { told, problem, again } = useAsked<{ served: boolean; makers: Maker[] }>(`/makers/${kind}`);
+  const { data, error, refetch } = usePolled<{ served: boolean; makers: Maker[] }>(`/makers/${kind}`);
   const [text, setText] = useState("");
   const now = useNow(1000);
-  const words = WORDS[kind];
+  const words = LABELS[kind];
   useTitle(words.title);
   const wanted = text.trim().toLowerCase();
-  const shown = (told?.makers ?? []).filter((maker) =>
+  const shown = (data?.makers ?? []).filter((maker) =>
     [maker.name, maker.namespace, maker.text, maker.definition].some((part) => part.toLowerCase().includes(wanted)),
   );
   return (
@@ -27,7 +27,7 @@ export default function MakersPage({ kind }: { kind: Kind }) {
           <Title order={1} size="h3">
             {words.title}
           </Title>
-          {told && (
+          {data && (
             <Text c="dimmed" size="sm">
               {shown.length}
             </Text>
@@ -35,27 +35,27 @@ export default function MakersPage({ kind }: { kind: Kind }) {
         </Group>
         <TextInput
           aria-label={`Filter ${kind}`}
-          placeholder="Name, job or what it says"
+          placeholder="Name, job or text"
           value={text}
           onChange={(event) => setText(event.currentTarget.value)}
           w={260}
         />
       </Group>
-      {problem && <Notice color="red">{problem}</Notice>}
-      {!told && !problem && <Loader />}
-      {told && !shown.length && (
-        <Empty title={wanted ? `No ${words.one} matches` : `There are no ${kind}`}>
-          {!told.served
-            ? `This cluster does not have the kind ${words.kind}.`
+      {error && <Notice color="red">{error}</Notice>}
+      {!data && !error && <Loader />}
+      {data && !shown.length && (
+        <Empty title={wanted ? `No matching ${kind}.` : `No ${kind} yet.`}>
+          {!data.served
+            ? `The ${words.kind} CRD is not installed.`
             : !wanted && (
                 <>
-                  Apply a {words.kind} with <code>kubectl apply</code>: it makes a Job{" "}
-                  {kind === "schedules" ? "at each time that it names" : "when something comes about"}.
+                  Apply a {words.kind} with <code>kubectl apply</code>; it creates a Job{" "}
+                  {kind === "schedules" ? "at each tick" : "when the sensor detects a change"}.
                 </>
               )}
         </Empty>
       )}
-      {!!shown.length && <MakersTable kind={kind} makers={shown} now={now} onChange={again} />}
+      {!!shown.length && <MakersTable kind={kind} makers={shown} now={now} onChange={refetch} />}
     </Box>
   );
 }

@@ -3,16 +3,16 @@ import { Anchor, Box, Group, Loader, SegmentedControl, Text } from "@mantine/cor
 import { useLocalStorage } from "@mantine/hooks";
 import { lazy, Suspense, useCallback, useMemo, useState } from "react";
 import { Link, useSearchParams } from "wouter";
-import { usePods, useRun } from "../live";
-import { StepPanel } from "../parts/step-panel";
+import { usePods, useRun } from "../run/use-run";
+import { StepPanel } from "../run/step-panel";
 import { About } from "../run/about";
 import { eventsOf } from "../run/events";
 import { EventsTable } from "../run/events-table";
 import { Gantt } from "../run/gantt";
 import { RunHeader } from "../run/header";
 import { StateChips } from "../run/state-chips";
-import { useTitle } from "../title";
-import { Notice } from "../parts/notice";
+import { useTitle } from "../hooks/use-title";
+import { Notice } from "../components/notice";
 
 const GraphView = lazy(() => import("../graph/view"));
 
@@ -58,8 +58,8 @@ export default function RunPage({ namespace, name }: { namespace: string; name: 
   );
   if (gone)
     return (
-      <Notice m="md" color="gray" title={`There is no run ${name} in ${namespace}`}>
-        It has been deleted, or never was. <Link href="/runs">All runs</Link>
+      <Notice m="md" color="gray" title={`Run ${name} not found in namespace ${namespace}`}>
+        It was deleted or never existed. <Link href="/runs">All runs</Link>
       </Notice>
     );
   if (!run)
@@ -71,15 +71,11 @@ export default function RunPage({ namespace, name }: { namespace: string; name: 
       <Loader m="xl" />
     );
   const { summary } = run;
-  const stepPods = pods[picked]?.length ? pods[picked]! : (pods[""] ?? []).filter((pod) => pod.all);
+  const stepPods = pods[picked]?.length ? pods[picked] : (pods[""] ?? []).filter((pod) => pod.all);
   return (
     <Box className="page column">
       <RunHeader run={run} chosen={[...chosen]} />
-      {trouble && (
-        <Notice color="yellow">
-          {trouble}
-        </Notice>
-      )}
+      {trouble && <Notice color="yellow">{trouble}</Notice>}
       {summary.finished && summary.state !== "Succeeded" && (
         <Notice color="red" title={summary.state} data-testid="why">
           <Text size="sm" className="prose">
@@ -123,17 +119,12 @@ export default function RunPage({ namespace, name }: { namespace: string; name: 
               </Suspense>
             ) : (
               <Text c="dimmed" p="md">
-                The graph is not known yet.
+                The graph is not available yet.
               </Text>
             )}
           </section>
           <section className={showsEvents ? "pane column" : "pane column shut"} aria-label="What happened">
-            <button
-              type="button"
-              className="plain fold"
-              aria-expanded={showsEvents}
-              onClick={() => setShowsEvents(!showsEvents)}
-            >
+            <button type="button" className="plain fold" aria-expanded={showsEvents} onClick={() => setShowsEvents(!showsEvents)}>
               {showsEvents ? "▾" : "▸"} Events
             </button>
             {showsEvents && <EventsTable events={happened} live={!summary.finished} onPick={pick} />}

@@ -3,12 +3,12 @@ import { Anchor, Box, Button, Group, Loader, Title } from "@mantine/core";
 import { useDebouncedValue } from "@mantine/hooks";
 import { lazy, Suspense, useCallback, useDeferredValue, useMemo, useState } from "react";
 import { Link, useSearchParams } from "wouter";
-import { Empty } from "../parts/empty";
-import { RunsTable } from "../parts/runs-table";
+import { Empty } from "../components/empty";
+import { RunsTable } from "../runs/table";
 import { RunFilters, type Filters } from "../runs/filters";
 import type { RunQuery } from "../runs/query";
 import { sinceOf, TIMELINE_SPANS } from "../runs/times";
-import { useTitle } from "../title";
+import { useTitle } from "../hooks/use-title";
 
 const Timeline = lazy(() => import("../runs/timeline"));
 const VIEWS = ["list", "timeline"] as const;
@@ -26,7 +26,12 @@ function filtersOf(search: URLSearchParams): Filters {
 
 function addressOf({ states, text, definition, tags, span }: Filters, view: View): URLSearchParams {
   const search = new URLSearchParams();
-  for (const [name, value] of [["state", states.join(",")], ["text", text], ["job", definition], ["time", span]] as const)
+  for (const [name, value] of [
+    ["state", states.join(",")],
+    ["text", text],
+    ["job", definition],
+    ["time", span],
+  ] as const)
     if (value) search.set(name, value);
   for (const tag of tags) search.append("tag", tag);
   if (view !== "list") search.set("view", view);
@@ -49,10 +54,7 @@ export function RunsPage() {
   );
   const [text] = useDebouncedValue(filters.text, 200);
   const { states, definition, tags, span } = filters;
-  const query = useMemo<RunQuery>(
-    () => ({ states, text, definition, tags, since: sinceOf(span) }),
-    [states, text, definition, tags, span],
-  );
+  const query = useMemo<RunQuery>(() => ({ states, text, definition, tags, since: sinceOf(span) }), [states, text, definition, tags, span]);
   const narrowed = !!(states.length || text || definition || tags.length || span);
   const addTag = useCallback((tag: string) => change({ tags: [...new Set([...tags, tag])] }), [change, tags]);
   return (
@@ -92,13 +94,13 @@ export function RunsPage() {
           onTag={addTag}
           none={
             narrowed ? (
-              <Empty title="No run matches.">
+              <Empty title="No matching runs.">
                 <Button variant="default" size="xs" onClick={() => change({ states: [], text: "", definition: "", tags: [], span: "" })}>
                   Show all runs
                 </Button>
               </Empty>
             ) : (
-              <Empty title="There are no runs yet.">
+              <Empty title="No runs yet.">
                 Launch one in the <Link href="/launchpad">Launchpad</Link>, or with <code>kubectl apply</code>.
               </Empty>
             )

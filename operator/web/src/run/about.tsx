@@ -2,16 +2,16 @@
 import { Group, Stack, Tabs, Text, Title } from "@mantine/core";
 import { useState } from "react";
 import { runPath, type Family, type Run } from "../api";
-import { useAsked } from "../asked";
+import { usePolled } from "../hooks/use-polled";
 import { clock } from "../format";
-import { Block } from "../parts/text";
+import { Block } from "../components/text";
 import { FamilyList } from "./family";
 
 function Conditions({ run }: { run: Run }) {
   if (!run.conditions.length)
     return (
       <Text size="sm" c="dimmed">
-        The operator has not seen it yet.
+        The operator has not processed this run yet.
       </Text>
     );
   return (
@@ -39,8 +39,8 @@ function Conditions({ run }: { run: Run }) {
 }
 
 export function About({ run }: { run: Run }) {
-  const { told } = useAsked<Family>(`${runPath(run.summary)}/family`);
-  const family = told?.runs ?? [];
+  const { data } = usePolled<Family>(`${runPath(run.summary)}/family`);
+  const family = data?.runs ?? [];
   const [tab, setTab] = useState<string | null>("config");
   const shown = tab === "family" && family.length < 2 ? "config" : tab; // the others have been deleted
   return (
@@ -59,7 +59,7 @@ export function About({ run }: { run: Run }) {
         <Block label="run config" text={run.config || "{}\n"} most="none" />
         {run.storage?.url && (
           <Text size="sm" mt="sm" className="break">
-            Outputs are kept in <code>{run.storage.url}</code>
+            Outputs are stored in <code>{run.storage.url}</code>
           </Text>
         )}
       </Tabs.Panel>

@@ -4,8 +4,8 @@ import { useState } from "react";
 import { Link, useLocation } from "wouter";
 import { ask, runPath, type Run } from "../api";
 import { Rerun } from "./rerun";
-import { Sure } from "./sure";
-import { useAct } from "./use-act";
+import { Confirm } from "../components/confirm";
+import { useAct } from "../hooks/use-act";
 
 export function Actions({ run, chosen }: { run: Run; chosen: string[] }) {
   const [, go] = useLocation();
@@ -13,7 +13,10 @@ export function Actions({ run, chosen }: { run: Run; chosen: string[] }) {
   const [asking, setAsking] = useState<"" | "cancel" | "delete">("");
   const { summary } = run;
   const path = runPath(summary);
-  const done = (what: Promise<unknown>) => act(async () => void (await what)).then(() => setAsking(""));
+  const done = (what: Promise<unknown>) =>
+    act(async () => {
+      await what;
+    }).then(() => setAsking(""));
   const remove = async () => {
     await ask(`${path}?uid=${encodeURIComponent(summary.uid)}`, "DELETE");
     go("/runs");
@@ -46,19 +49,19 @@ export function Actions({ run, chosen }: { run: Run; chosen: string[] }) {
           </Menu.Item>
         </Menu.Dropdown>
       </Menu>
-      <Sure
+      <Confirm
         opened={asking === "cancel"}
         title={`Cancel ${summary.name}?`}
-        text="Its pods are ended with their grace period, steps that have not begun are not run. This cannot be taken back."
+        text="Running pods get their grace period to exit. Steps that have not started do not run. You cannot undo this."
         verb="Cancel run"
         busy={busy}
         onYes={() => void done(ask(`${path}/cancel`, "POST", {}))}
         onNo={() => setAsking("")}
       />
-      <Sure
+      <Confirm
         opened={asking === "delete"}
         title={`Delete ${summary.name}?`}
-        text="The run, its pods and its logs are deleted. This cannot be taken back."
+        text="This deletes the run, its pods and its logs. You cannot undo this."
         verb="Delete run"
         busy={busy}
         onYes={() => void done(remove())}

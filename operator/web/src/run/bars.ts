@@ -24,8 +24,8 @@ function preparing(pods: Pod[], now: number): Bar[] {
   return pods
     .filter((pod) => pod.created && !pod.all)
     .map((pod) => {
-      const to = pod.ahead || !pod.started ? (time(pod.ended) || now) : time(pod.started);
-      const what = pod.ahead ? "started ahead, waits for its step" : "its pod was prepared";
+      const to = pod.ahead || !pod.started ? time(pod.ended) || now : time(pod.started);
+      const what = pod.ahead ? "prestarted, waiting for its step" : "pod startup";
       return { kind: "prepare", from: time(pod.created), to, title: `${what}: ${duration(to - time(pod.created))}` };
     })
     .filter((bar) => bar.to > bar.from);
@@ -41,7 +41,13 @@ export function barsOf(name: string, step: Step, pods: Pod[], ready: number, now
     const from = time(pod.started);
     const to = pod.ended ? time(pod.ended) : now;
     if (waiting < from) bars.push({ kind: "wait", from: waiting, to: from, title: `${name} waited` });
-    bars.push({ kind: "retried", from, to: Math.max(to, from + 1), title: `attempt ${at + 1} ended: ${pod.reason}`, color: cssColor("Failed") });
+    bars.push({
+      kind: "retried",
+      from,
+      to: Math.max(to, from + 1),
+      title: `attempt ${at + 1} ended: ${pod.reason}`,
+      color: cssColor("Failed"),
+    });
     waiting = Math.max(from, to);
   });
   if (step.takenFrom) return [];

@@ -93,7 +93,7 @@ export function EventsTable({ events, live, onPick }: Props) {
         </div>
         {!shown.length && (
           <Text size="sm" c="dimmed" p="sm">
-            {events.length ? "No event matches." : "Nothing has happened yet."}
+            {events.length ? "No matching events." : "No events yet."}
           </Text>
         )}
       </div>

@@ -18,7 +18,7 @@ function ofSteps(steps: Steps): RunEvent[] {
       found.push({ time: record.completionTime, step, type: "StepUpForRetry", level: "warning", message: record.message ?? "" });
     else if (record.completionTime) {
       const outputs = Object.keys(record.outputs ?? {}).concat(Object.keys(record.stored ?? {}));
-      const gave = outputs.length ? `; gave ${[...new Set(outputs)].join(", ")}` : "";
+      const gave = outputs.length ? `; outputs: ${[...new Set(outputs)].join(", ")}` : "";
       found.push({
         time: record.completionTime,
         step,
@@ -35,7 +35,7 @@ function ofPods(pods: Record<string, Pod[]>): RunEvent[] {
   return Object.entries(pods).flatMap(([step, own]) =>
     own.flatMap((pod) => {
       const found: RunEvent[] = [
-        { time: pod.created, step, type: "PodCreated", level: "debug", message: pod.pod + (pod.ahead ? ", ahead of its step" : "") },
+        { time: pod.created, step, type: "PodCreated", level: "debug", message: pod.pod + (pod.ahead ? ", prestarted" : "") },
       ];
       if (pod.started) found.push({ time: pod.started, step, type: "PodStarted", level: "debug", message: `${pod.pod} on ${pod.node}` });
       if (pod.ended)
@@ -67,7 +67,7 @@ export function eventsOf(run: Run, steps: Steps, pods: Record<string, Pod[]>, ev
   for (const event of events)
     found.push({
       time: event.time ?? "",
-      step: /^step '([^']+)'/i.exec(event.message)?.[1] ?? "",
+      step: event.op,
       type: event.reason,
       level: event.type === "Warning" ? "warning" : "info",
       message: event.message,

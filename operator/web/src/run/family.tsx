@@ -3,7 +3,7 @@ import { Text } from "@mantine/core";
 import { Link } from "wouter";
 import { runPath, type Summary } from "../api";
 import { age } from "../format";
-import { useNow } from "../live";
+import { useNow } from "../hooks/use-now";
 import { RunState } from "../states";
 
 export function FamilyList({ runs, name }: { runs: Summary[]; name: string }) {

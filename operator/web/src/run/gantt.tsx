@@ -3,7 +3,7 @@ import { Box, Group, Slider, Switch, Text, TextInput } from "@mantine/core";
 import { useVirtualizer } from "@tanstack/react-virtual";
 import { useEffect, useMemo, useRef, useState } from "react";
 import type { Graph, Pod, Steps } from "../api";
-import { useNow } from "../live";
+import { useNow } from "../hooks/use-now";
 import { cssColor } from "../states";
 import { ticksOf, tickText } from "./axis";
 import { barsOf, readyAt, time } from "./bars";
@@ -43,8 +43,7 @@ export function Gantt({ names, steps, graph, pods, start, completion, finished, 
   const shown = useMemo(
     () =>
       names.filter(
-        (name) =>
-          (!hiding || steps[name]?.startTime || steps[name]?.attempt) && name.toLowerCase().includes(text.trim().toLowerCase()),
+        (name) => (!hiding || steps[name]?.startTime || steps[name]?.attempt) && name.toLowerCase().includes(text.trim().toLowerCase()),
       ),
     [names, steps, hiding, text],
   );
@@ -75,7 +74,18 @@ export function Gantt({ names, steps, graph, pods, start, completion, finished, 
         <Text size="xs" c="dimmed" ml="auto">
           Zoom
         </Text>
-        <Slider w={140} size="sm" min={1} max={20} step={0.5} value={zoom} onChange={setZoom} label={null} thumbLabel="Zoom" aria-label="Zoom" />
+        <Slider
+          w={140}
+          size="sm"
+          min={1}
+          max={20}
+          step={0.5}
+          value={zoom}
+          onChange={setZoom}
+          label={null}
+          thumbLabel="Zoom"
+          aria-label="Zoom"
+        />
       </Group>
       <div className="gantt" ref={box} role="table" aria-label="Timeline" tabIndex={0}>
         <div className="gantt-head" aria-hidden="true" style={{ width: NAMES + room + 16 }}>

@@ -3,7 +3,7 @@ import { Anchor, Badge, Group, Stack, Text, Title } from "@mantine/core";
 import { Link } from "wouter";
 import { jobPath, runPath, type Run } from "../api";
 import { duration, moment } from "../format";
-import { useNow } from "../live";
+import { useNow } from "../hooks/use-now";
 import { RunState } from "../states";
 import { Actions } from "./actions";
 

@@ -2,7 +2,7 @@
 import { Button, Group, Menu, Tooltip } from "@mantine/core";
 import { useLocation } from "wouter";
 import { ask, runPath, type Made, type Summary } from "../api";
-import { useAct } from "./use-act";
+import { useAct } from "../hooks/use-act";
 
 type Way = "All" | "FromFailure" | "Selected" | "FromSelected";
 
@@ -26,7 +26,7 @@ export function Rerun({ summary, chosen }: { summary: Summary; chosen: string[] 
     Selected: `selected (${chosen.length})`,
     FromSelected: "from selected",
   };
-  const why = !summary.finished ? "It is not finished yet" : summary.progress ? "" : "It had no steps; open it in the Launchpad";
+  const why = !summary.finished ? "The run has not finished" : summary.progress ? "" : "The run has no steps. Open it in the Launchpad";
   return (
     <Tooltip label={why} disabled={!why}>
       <Group gap={0} wrap="nowrap">
@@ -48,7 +48,7 @@ export function Rerun({ summary, chosen }: { summary: Summary; chosen: string[] 
               Selected steps ({chosen.length})
             </Menu.Item>
             <Menu.Item disabled={!chosen.length} onClick={() => rerun("FromSelected")}>
-              From selected steps, and all that depends on them
+              From selected steps and all steps downstream
             </Menu.Item>
           </Menu.Dropdown>
         </Menu>

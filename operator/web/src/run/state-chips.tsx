@@ -2,7 +2,19 @@
 import { cssColor } from "../states";
 import type { Steps } from "../api";
 
-const ORDER = ["Running", "Starting", "UpForRetry", "Waiting", "Pending", "Stopping", "Failed", "UpstreamFailed", "Canceled", "Skipped", "Succeeded"];
+const ORDER = [
+  "Running",
+  "Starting",
+  "UpForRetry",
+  "Waiting",
+  "Pending",
+  "Stopping",
+  "Failed",
+  "UpstreamFailed",
+  "Canceled",
+  "Skipped",
+  "Succeeded",
+];
 
 type Props = { steps: Steps; picked: string; onPick: (state: string) => void };
 

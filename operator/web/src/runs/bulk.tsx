@@ -3,7 +3,7 @@ import { Button, Group, Menu, Text } from "@mantine/core";
 import { notifications } from "@mantine/notifications";
 import { useState } from "react";
 import { ask, runPath, type Summary } from "../api";
-import { Sure } from "../run/sure";
+import { Confirm } from "../components/confirm";
 
 const AT_ONCE = 6; // requests; a browser sends no more to one server
 
@@ -18,7 +18,7 @@ async function toAll({ runs, each }: Deed): Promise<string[]> {
   const refused: string[] = [];
   const one = async () => {
     for (let run = waiting.shift(); run; run = waiting.shift())
-      await each(run).catch((problem: Error) => refused.push(`${run?.name}: ${problem.message}`));
+      await each(run).catch((problem: Error) => refused.push(`${run.name}: ${problem.message}`));
   };
   await Promise.all(Array.from({ length: AT_ONCE }, one));
   return refused;
@@ -33,7 +33,7 @@ export default function Bulk({ runs, onDone }: { runs: Summary[]; onDone: () => 
   const cancel: Deed = {
     verb: "Cancel",
     done: "Canceled",
-    text: "Their pods are ended with their grace period, steps that have not begun are not run. This cannot be taken back.",
+    text: "Running pods get their grace period to exit. Steps that have not started do not run. You cannot undo this.",
     color: "red",
     runs: going,
     each: (run) => ask(`${runPath(run)}/cancel`, "POST", {}),
@@ -41,16 +41,21 @@ export default function Bulk({ runs, onDone }: { runs: Summary[]; onDone: () => 
   const again: Deed = {
     verb: "Re-execute",
     done: "Launched a rerun of",
-    text: "All their steps run again, each run as a new one.",
+    text: "Runs all steps again. Each run gets a new run.",
     color: "indigo",
     runs: finished,
     each: rerun("All"),
   };
-  const fromFailure: Deed = { ...again, text: "What had not succeeded runs again, each run as a new one.", runs: failed, each: rerun("FromFailure") };
+  const fromFailure: Deed = {
+    ...again,
+    text: "Runs the steps that did not succeed again. Each run gets a new run.",
+    runs: failed,
+    each: rerun("FromFailure"),
+  };
   const remove: Deed = {
     verb: "Delete",
     done: "Deleted",
-    text: "The runs, their pods and their logs are deleted. This cannot be taken back.",
+    text: "This deletes the runs, their pods and their logs. You cannot undo this.",
     color: "red",
     runs,
     each: (run) => ask(`${runPath(run)}?${new URLSearchParams({ uid: run.uid })}`, "DELETE"),
@@ -84,7 +89,7 @@ export default function Bulk({ runs, onDone }: { runs: Summary[]; onDone: () => 
         <Menu.Dropdown>
           <Menu.Item onClick={() => setDeed(again)}>All steps of {some(finished.length)}</Menu.Item>
           <Menu.Item disabled={!failed.length} onClick={() => setDeed(fromFailure)}>
-            From failure, of {some(failed.length)}
+            From failure in {some(failed.length)}
           </Menu.Item>
         </Menu.Dropdown>
       </Menu>
@@ -95,7 +100,7 @@ export default function Bulk({ runs, onDone }: { runs: Summary[]; onDone: () => 
         Choose none
       </Button>
       {deed && (
-        <Sure
+        <Confirm
           opened
           title={`${deed.verb} ${some(deed.runs.length)}?`}
           text={deed.text}

@@ -2,7 +2,7 @@
 import { Group, MultiSelect, NativeSelect, Select, TagsInput, TextInput } from "@mantine/core";
 import { useEffect, useState } from "react";
 import type { Definition } from "../api";
-import { useAsked } from "../asked";
+import { usePolled } from "../hooks/use-polled";
 import { RUN_STATES } from "../states";
 import { SPANS } from "./times";
 
@@ -11,10 +11,11 @@ export type Filters = { states: string[]; text: string; definition: string; tags
 type Props = { filters: Filters; onChange: (change: Partial<Filters>) => void; withTime: boolean };
 
 export function RunFilters({ filters, onChange, withTime }: Props) {
-  const { told } = useAsked<{ definitions: Definition[] }>("/definitions", 30_000);
+  const { data } = usePolled<{ definitions: Definition[] }>("/definitions", 30_000);
   const [tag, setTag] = useState("");
+  // eslint-disable-next-line react-hooks/set-state-in-effect -- a tag that was added is no longer in the search box
   useEffect(() => setTag(""), [filters.tags]);
-  const jobs = [...new Set([...(told?.definitions ?? []).map((item) => item.name), ...(filters.definition ? [filters.definition] : [])])];
+  const jobs = [...new Set([...(data?.definitions ?? []).map((item) => item.name), ...(filters.definition ? [filters.definition] : [])])];
   return (
     <Group gap="sm" align="flex-start" className="filters" role="search" aria-label="Filter the runs">
       <TextInput

@@ -3,12 +3,13 @@ import { Group, SegmentedControl } from "@mantine/core";
 import { useEffect, useMemo } from "react";
 import { Link } from "wouter";
 import { jobPath, makerPath, runPath, type Maker } from "../api";
-import { useAsked } from "../asked";
+import { usePolled } from "../hooks/use-polled";
 import { ahead, duration, moment } from "../format";
-import { useNow, useRuns } from "../live";
-import { Empty } from "../parts/empty";
-import { Notice } from "../parts/notice";
-import { RunCount } from "../parts/run-count";
+import { useNow } from "../hooks/use-now";
+import { useRuns } from "./use-runs";
+import { Empty } from "../components/empty";
+import { Notice } from "../components/notice";
+import { RunCount } from "./count";
 import { ticksOf } from "../run/axis";
 import { colorOf, cssColor } from "../states";
 import { rowsOf, type Bar } from "./lanes";
@@ -25,7 +26,7 @@ export default function Timeline({ query, span, onSpan }: Props) {
   const alive = useMemo(() => sinceOf(span), [span]);
   const list = useRuns({ ...query, since: "", alive });
   const { runs, total, loading, error, more } = list;
-  const { told } = useAsked<{ makers: Maker[] }>("/makers/schedules", 10_000);
+  const { data } = usePolled<{ makers: Maker[] }>("/makers/schedules", 10_000);
   const now = useNow(millisecondsOf(span) > 3_600_000 ? 10_000 : 2_000);
   const listed = runs.length;
   useEffect(() => {
@@ -37,9 +38,9 @@ export default function Timeline({ query, span, onSpan }: Props) {
   const place = (time: number) => `${(100 * (Math.min(end, Math.max(from, time)) - from)) / (end - from)}%`;
   const narrowed = !!(query.text || query.definition || query.states?.length || query.tags?.length);
   const rows = useMemo(() => {
-    const all = rowsOf(runs, told?.makers ?? [], { from, now, end });
+    const all = rowsOf(runs, data?.makers ?? [], { from, now, end });
     return narrowed ? all.filter((row) => row.bars.length) : all;
-  }, [runs, told, narrowed, from, now, end]);
+  }, [runs, data, narrowed, from, now, end]);
   const tick = ticksOf(length);
   const first = Math.ceil((from - zone(from)) / tick) * tick + zone(from);
   return (
@@ -55,7 +56,7 @@ export default function Timeline({ query, span, onSpan }: Props) {
         <RunCount list={list}>{total > MOST && `, the last ${MOST.toLocaleString()} of them`}</RunCount>
       </Group>
       {error && (
-        <Notice color="red" title="The runs cannot be listed">
+        <Notice color="red" title="Cannot list the runs">
           {error}
         </Notice>
       )}
@@ -97,7 +98,7 @@ export default function Timeline({ query, span, onSpan }: Props) {
             </div>
           </section>
         ))}
-        {!rows.length && !loading && !error && <Empty title={`No run was alive in the last ${span}.`} />}
+        {!rows.length && !loading && !error && <Empty title={`No runs in the last ${span}.`} />}
       </div>
     </div>
   );

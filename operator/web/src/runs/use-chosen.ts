@@ -1,5 +1,5 @@
 // Which runs of a list are chosen, to do something with all of them.
-import { useCallback, useMemo, useRef, useState } from "react";
+import { useCallback, useEffect, useMemo, useRef, useState } from "react";
 import type { Summary } from "../api";
 
 export type Chosen = {
@@ -10,22 +10,35 @@ export type Chosen = {
   chooseAll: (yes: boolean) => void;
 };
 
+/** The runs of a list from the one with this uid to `run`, whichever comes first; `run` alone when there is no such one. */
+export function between(all: readonly Summary[], uid: string, run: Summary): Summary[] {
+  const at = (wanted: string) => all.findIndex((other) => other.uid === wanted);
+  const [from, to] = [at(uid), at(run.uid)].sort((one, other) => one - other) as [number, number];
+  return from >= 0 ? all.slice(from, to + 1) : [run];
+}
+
+/** The chosen uids with a range more or less: as the run with this uid was not chosen, or was. */
+export function toggled(chosen: ReadonlySet<string>, uid: string, range: readonly Summary[]): Set<string> {
+  const next = new Set(chosen);
+  for (const run of range) {
+    if (chosen.has(uid)) next.delete(run.uid);
+    else next.add(run.uid);
+  }
+  return next;
+}
+
 export function useChosen(all: Summary[]): Chosen {
   const [uids, setUids] = useState<ReadonlySet<string>>(new Set());
   const last = useRef("");
   const listed = useRef(all);
-  listed.current = all;
+  useEffect(() => {
+    listed.current = all;
+  }, [all]);
   const runs = useMemo(() => (uids.size ? all.filter((run) => uids.has(run.uid)) : []), [all, uids]);
   const choose = useCallback((run: Summary, through: boolean) => {
-    const at = (uid: string) => listed.current.findIndex((other) => other.uid === uid);
-    const [from, to] = [at(last.current), at(run.uid)].sort((one, other) => one - other) as [number, number];
-    const range = through && from >= 0 ? listed.current.slice(from, to + 1) : [run];
+    const range = through ? between(listed.current, last.current, run) : [run];
     last.current = run.uid;
-    setUids((old) => {
-      const next = new Set(old);
-      for (const { uid } of range) old.has(run.uid) ? next.delete(uid) : next.add(uid);
-      return next;
-    });
+    setUids((old) => toggled(old, run.uid, range));
   }, []);
   const chooseAll = useCallback((yes: boolean) => setUids(new Set(yes ? listed.current.map((run) => run.uid) : [])), []);
   return { runs, has: (run) => uids.has(run.uid), choose, chooseAll };

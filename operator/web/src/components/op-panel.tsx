@@ -50,7 +50,7 @@ export function Inputs({ op, steps, onPick }: { op: Op; steps?: Steps; onPick?: 
   if (!op.inputs.length)
     return (
       <Text size="sm" c="dimmed">
-        It takes no inputs.
+        This op has no inputs.
       </Text>
     );
   return (
@@ -90,8 +90,16 @@ export function OpPanel({ op, graph, onPick }: { op: Op; graph: Graph; onPick?: 
         </Text>
       )}
       <Group gap={6}>
-        {op.maxRetries > 0 && <Badge variant="default" tt="none">{op.maxRetries} retries</Badge>}
-        {op.timeout !== null && <Badge variant="default" tt="none">timeout {op.timeout}s</Badge>}
+        {op.maxRetries > 0 && (
+          <Badge variant="default" tt="none">
+            {op.maxRetries} retries
+          </Badge>
+        )}
+        {op.timeout !== null && (
+          <Badge variant="default" tt="none">
+            timeout {op.timeout}s
+          </Badge>
+        )}
         {op.resources.map((name) => (
           <Badge key={name} variant="default" tt="none">
             resource {name}
@@ -120,9 +128,7 @@ export function OpPanel({ op, graph, onPick }: { op: Op; graph: Graph; onPick?: 
       <Text size="sm" fw={600}>
         Outputs
       </Text>
-      <Text size="sm">
-        {op.outputs.map((output) => output.name + (output.required ? "" : " (optional)")).join(", ") || "none"}
-      </Text>
+      <Text size="sm">{op.outputs.map((output) => output.name + (output.required ? "" : " (optional)")).join(", ") || "none"}</Text>
       {down.length > 0 && (
         <Text size="sm">
           Used by{" "}
@@ -140,7 +146,7 @@ export function OpPanel({ op, graph, onPick }: { op: Op; graph: Graph; onPick?: 
         <Block label="config schema" text={json(JSON.stringify(op.config))} />
       ) : (
         <Text size="sm" c="dimmed">
-          It takes no config.
+          This op has no config.
         </Text>
       )}
     </Stack>

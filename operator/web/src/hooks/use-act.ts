@@ -1,6 +1,6 @@
 // Does something that the server may refuse, and says while it is done.
 import { useState } from "react";
-import { refuse } from "../refuse";
+import { notifyError } from "../notify-error";
 
 export function useAct(): [busy: boolean, act: (what: () => Promise<void>) => Promise<void>] {
   const [busy, setBusy] = useState(false);
@@ -9,7 +9,7 @@ export function useAct(): [busy: boolean, act: (what: () => Promise<void>) => Pr
     try {
       await what();
     } catch (problem) {
-      refuse(problem);
+      notifyError(problem);
     } finally {
       setBusy(false);
     }

@@ -2,7 +2,7 @@
 import { BaseEdge, getBezierPath, type Edge, type EdgeProps } from "@xyflow/react";
 import type { Point } from "./layout";
 
-export type Line = Edge<{ points?: Point[] }>;
+export type LaidOutEdge = Edge<{ points?: Point[] }>;
 
 const ROUND = 8;
 
@@ -23,7 +23,7 @@ function along(points: Point[]): string {
   return `${parts.join(" ")} L ${end.x} ${end.y}`;
 }
 
-export function LineView({ data, markerEnd, ...ends }: EdgeProps<Line>) {
+export function OpEdge({ data, markerEnd, ...ends }: EdgeProps<LaidOutEdge>) {
   const path = data?.points ? along(data.points) : getBezierPath(ends)[0];
   return <BaseEdge id={ends.id} path={path} markerEnd={markerEnd} />;
 }

@@ -1,9 +1,18 @@
 // Asks once more before something that cannot be taken back.
 import { Button, Group, Modal, Text } from "@mantine/core";
 
-type Props = { title: string; text: string; verb: string; opened: boolean; busy: boolean; onYes: () => void; onNo: () => void; color?: string };
+type Props = {
+  title: string;
+  text: string;
+  verb: string;
+  opened: boolean;
+  busy: boolean;
+  onYes: () => void;
+  onNo: () => void;
+  color?: string;
+};
 
-export function Sure({ title, text, verb, opened, busy, onYes, onNo, color = "red" }: Props) {
+export function Confirm({ title, text, verb, opened, busy, onYes, onNo, color = "red" }: Props) {
   return (
     <Modal opened={opened} onClose={onNo} title={title} closeButtonProps={{ "aria-label": "Close" }}>
       <Text size="sm" mb="md">

@@ -3,12 +3,12 @@ import { Code, Group, Stack, Table, Tabs, Text } from "@mantine/core";
 import { useState } from "react";
 import type { Graph, Pod, Step, Steps } from "../api";
 import { bytes, clock, duration, json } from "../format";
-import { useNow } from "../live";
+import { useNow } from "../hooks/use-now";
 import { ACTIVE, StateBadge } from "../states";
-import { LogView } from "./log";
-import { Inputs } from "./op-panel";
-import { Block } from "./text";
-import { Notice } from "./notice";
+import { LogView } from "../components/log";
+import { Inputs } from "../components/op-panel";
+import { Block } from "../components/text";
+import { Notice } from "../components/notice";
 
 type Props = {
   namespace: string;
@@ -57,7 +57,7 @@ export function StepPanel({ namespace, name, step, record, steps, graph, pods, o
         </Notice>
       )}
       {record.takenFrom && <Text size="sm">Taken from run {record.takenFrom}; not run here.</Text>}
-      {record.retryTime && record.state === "UpForRetry" && <Text size="sm">Tried again at {clock(record.retryTime)}.</Text>}
+      {record.retryTime && record.state === "UpForRetry" && <Text size="sm">Retries at {clock(record.retryTime)}.</Text>}
       <Tabs value={tab} onChange={setTab} keepMounted={false} className="column">
         <Tabs.List>
           <Tabs.Tab value="log">Log</Tabs.Tab>
@@ -90,7 +90,8 @@ export function StepPanel({ namespace, name, step, record, steps, graph, pods, o
             {Object.entries(record.stored ?? {}).map(([output, item]) => (
               <Text key={output} size="sm">
                 {output}: {item.format}
-                {item.size !== undefined && `, ${bytes(item.size)}`} {item.key ? <Code className="value">{item.key}</Code> : "in the status"}
+                {item.size !== undefined && `, ${bytes(item.size)}`}{" "}
+                {item.key ? <Code className="value">{item.key}</Code> : "in the status"}
               </Text>
             ))}
             {!record.outputs && !record.stored && (
@@ -154,12 +155,12 @@ export function StepPanel({ namespace, name, step, record, steps, graph, pods, o
             </Table>
           ) : (
             <Text size="sm" c="dimmed">
-              {record.attempt ? `Its pod is gone; the last was attempt ${record.attempt}.` : "It has no pod yet."}
+              {record.attempt ? `The pod was deleted. The last attempt was ${record.attempt}.` : "No pod yet."}
             </Text>
           )}
           {!!record.infrastructureFailures && (
             <Text size="sm" mt="xs">
-              {record.infrastructureFailures} of its attempts ended by the cluster's fault.
+              {record.infrastructureFailures} attempts failed because of the cluster.
             </Text>
           )}
         </Tabs.Panel>

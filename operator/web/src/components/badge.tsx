@@ -3,7 +3,7 @@ import type { ReactNode } from "react";
 
 type Props = { color: string; size?: "sm" | "lg"; title?: string; children: ReactNode };
 
-export function Mark({ color, size = "sm", title, children }: Props) {
+export function Badge({ color, size = "sm", title, children }: Props) {
   return (
     <span className="mark" data-size={size} title={title} style={{ "--tone": `var(--mantine-color-${color}-6)` } as object}>
       {children}

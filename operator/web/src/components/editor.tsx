@@ -41,7 +41,9 @@ export default function Editor({ value, onChange, language, label, problems, sch
   const known = useRef({ schema: schema ?? null, onChange });
   const dark = useComputedColorScheme("light") === "dark";
   const look = useRef(new Compartment());
-  known.current = { schema: schema ?? null, onChange };
+  useEffect(() => {
+    known.current = { schema: schema ?? null, onChange };
+  });
 
   useEffect(() => {
     const made = new EditorView({
@@ -63,7 +65,15 @@ export default function Editor({ value, onChange, language, label, problems, sch
           language === "yaml" ? yaml() : python(),
           language === "yaml" ? [lintGutter(), autocompletion({ override: [(context) => complete(context, known.current.schema)] })] : [],
           // Escape and then Tab leaves the editor, as its own help says.
-          keymap.of([...closeBracketsKeymap, ...defaultKeymap, ...searchKeymap, ...historyKeymap, ...completionKeymap, ...lintKeymap, indentWithTab]),
+          keymap.of([
+            ...closeBracketsKeymap,
+            ...defaultKeymap,
+            ...searchKeymap,
+            ...historyKeymap,
+            ...completionKeymap,
+            ...lintKeymap,
+            indentWithTab,
+          ]),
           EditorView.updateListener.of((update) => {
             if (update.docChanged) known.current.onChange(update.state.doc.toString());
           }),
@@ -80,8 +90,7 @@ export default function Editor({ value, onChange, language, label, problems, sch
 
   useEffect(() => {
     const made = view.current;
-    if (made && made.state.doc.toString() !== value)
-      made.dispatch({ changes: { from: 0, to: made.state.doc.length, insert: value } });
+    if (made && made.state.doc.toString() !== value) made.dispatch({ changes: { from: 0, to: made.state.doc.length, insert: value } });
   }, [value]);
 
   useEffect(() => {

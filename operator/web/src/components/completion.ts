@@ -111,7 +111,8 @@ function values(schemas: Schema[]): Completion[] {
   for (const schema of schemas) {
     for (const item of schema.enum ?? []) found.set(textOf(item), { label: textOf(item), type: "enum" });
     if (schema.type === "boolean") for (const item of ["true", "false"]) found.set(item, { label: item, type: "keyword" });
-    if (schema.default !== undefined) found.set(textOf(schema.default), { label: textOf(schema.default), detail: "default", type: "constant" });
+    if (schema.default !== undefined)
+      found.set(textOf(schema.default), { label: textOf(schema.default), detail: "default", type: "constant" });
   }
   return [...found.values()];
 }

@@ -1,5 +1,5 @@
 // Tells that something was refused, as the server says it.
 import { notifications } from "@mantine/notifications";
 
-export const refuse = (problem: unknown) =>
+export const notifyError = (problem: unknown) =>
   notifications.show({ color: "red", title: "Refused", message: (problem as Error).message, autoClose: 10_000 });

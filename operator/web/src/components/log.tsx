@@ -89,7 +89,7 @@ export function LogView({ namespace, name, step, pod, active, version }: Props) 
       </Group>
       {cut && (
         <Text size="xs" c="dimmed">
-          Only the last {MOST_LINES.toLocaleString()} lines are shown; the download has all.
+          Only the last {MOST_LINES.toLocaleString()} lines are shown. The download has all lines.
         </Text>
       )}
       <div className="log" ref={box} tabIndex={0} role="log" aria-label={`Log of ${step}`}>
@@ -107,7 +107,7 @@ export function LogView({ namespace, name, step, pod, active, version }: Props) 
         )}
         {!problem && !busy && !lines.length && (
           <Text size="sm" c="dimmed" p="sm">
-            It has printed nothing.
+            No output.
           </Text>
         )}
         {busy && <Loader size="xs" m="xs" type="dots" />}

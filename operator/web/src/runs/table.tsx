@@ -2,18 +2,19 @@
 import { Box, Loader } from "@mantine/core";
 import { useVirtualizer } from "@tanstack/react-virtual";
 import { lazy, Suspense, useEffect, useRef, type ReactNode } from "react";
-import { useNow, useRuns } from "../live";
-import type { RunQuery } from "../runs/query";
-import { RunRow } from "../runs/row";
-import { useChosen } from "../runs/use-chosen";
-import { Empty } from "./empty";
-import { Notice } from "./notice";
-import { RunCount } from "./run-count";
+import { useNow } from "../hooks/use-now";
+import { useRuns } from "./use-runs";
+import type { RunQuery } from "./query";
+import { RunRow } from "./row";
+import { useChosen } from "./use-chosen";
+import { Empty } from "../components/empty";
+import { Notice } from "../components/notice";
+import { RunCount } from "./count";
 
-const Bulk = lazy(() => import("../runs/bulk"));
+const Bulk = lazy(() => import("./bulk"));
 
 const ROW = 40;
-const HEADS = ["State", "Run", "Job", "Made by", "Steps", "Duration", "Age", "Tags"];
+const HEADS = ["State", "Run", "Job", "Created by", "Steps", "Duration", "Age", "Tags"];
 const NUMBERS = new Set(["Steps", "Duration", "Age"]);
 
 type Props = { query: RunQuery; none: ReactNode; onTag?: (tag: string) => void };
@@ -25,7 +26,13 @@ export function RunsTable({ query, none, onTag }: Props) {
   const now = useNow(1000);
   const box = useRef<HTMLDivElement>(null);
   const initialRect = { width: window.innerWidth, height: window.innerHeight }; // till the box is measured
-  const rows = useVirtualizer({ count: runs.length, getScrollElement: () => box.current, estimateSize: () => ROW, overscan: 12, initialRect });
+  const rows = useVirtualizer({
+    count: runs.length,
+    getScrollElement: () => box.current,
+    estimateSize: () => ROW,
+    overscan: 12,
+    initialRect,
+  });
   const items = rows.getVirtualItems();
   const last = items.at(-1)?.index ?? 0;
   useEffect(() => {
@@ -34,7 +41,7 @@ export function RunsTable({ query, none, onTag }: Props) {
   return (
     <>
       {error && (
-        <Notice color="red" title="The runs cannot be listed">
+        <Notice color="red" title="Cannot list the runs">
           {error}
         </Notice>
       )}
@@ -46,7 +53,9 @@ export function RunsTable({ query, none, onTag }: Props) {
                 type="checkbox"
                 aria-label="Choose all runs that are listed"
                 checked={!!runs.length && picked.length === runs.length}
-                ref={(box) => void (box && (box.indeterminate = !!picked.length && picked.length < runs.length))}
+                ref={(input) => {
+                  if (input) input.indeterminate = !!picked.length && picked.length < runs.length;
+                }}
                 onChange={(event) => chooseAll(event.currentTarget.checked)}
               />
             </span>
