@@ -113,7 +113,11 @@ def resource_of(path: Path, job: str) -> Mapping[str, Any]:
     if job and job not in jobs:
         raise DefinitionError("UnknownJob", f"{path.name} has no Job named {job!r}{nearest(job, jobs)}")
     if len(jobs) != 1 and not job:
-        many = f"{len(jobs)} Jobs ({', '.join(jobs)}); say which one with --job" if jobs else f"no Job of {GROUP}"
+        many = (
+            f"{len(jobs)} Jobs ({', '.join(jobs)}); say which one with --job NAME (-j)"
+            if jobs
+            else f"no Job of {GROUP}"
+        )
         raise DefinitionError("NoJob", f"{path.name} has {many}")
     return jobs[job] if job else next(iter(jobs.values()))
 

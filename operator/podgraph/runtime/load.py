@@ -100,7 +100,8 @@ def find_job(module: ModuleType, name: str = "") -> JobDefinition:
         raise DefinitionError("NoJob", "the code has no @job; it must have one function with that decorator")
     if len(named) > 1:
         listed = ", ".join(sorted(named))
-        raise DefinitionError("SeveralJobs", f"the code has {len(named)} jobs ({listed}); say which one to run")
+        text = f"the code has {len(named)} jobs ({listed}); say which one to run with --job NAME (-j)"
+        raise DefinitionError("SeveralJobs", text)
     return next(iter(named.values()))
 
 
