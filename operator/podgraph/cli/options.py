@@ -147,6 +147,8 @@ def on_cluster(run: Callable[Concatenate[Target, P], int]) -> Callable[..., None
 
 
 def _tell(error: DefinitionError) -> None:
+    if error.stack:
+        typer.echo(error.stack, err=True)
     problems = getattr(error, "problems", ())
     if len(problems) < 2:
         typer.echo(f"error: {error.message}", err=True)
