@@ -13,6 +13,7 @@ from kubernetes import config
 from rich.console import Console, Group
 from rich.live import Live
 
+from podgraph.cli.cluster import Cluster
 from podgraph.cli.follow import follow
 from podgraph.cli.tree import StepView, job_tree, state_of, step_line
 
@@ -32,7 +33,7 @@ def main() -> int:
     subprocess.run([*kubectl, "apply", *files], cwd=ROOT, check=True)
     config.load_kube_config(os.environ["KUBECONFIG"])
     try:
-        jobs = show(console, follow("default", NAMES, LIMIT_SECONDS))
+        jobs = show(console, follow(Cluster("default"), NAMES, LIMIT_SECONDS))
     except TimeoutError as error:
         console.print(f"error: {error}", style="red")
         subprocess.run([*kubectl, "get", "pods,events"], check=False)

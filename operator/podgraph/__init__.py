@@ -111,12 +111,41 @@ _LATER = {
     "build_sensor_context": "definition.sensors",
     "sensor": "definition.sensors",
 }
+_ASSETS = "podgraph has ops and jobs, not assets; make the function an @op and call it in a @job"
+_PARTITIONS = "podgraph has no partitions; give the day or the key as run config, as a @schedule can"
+_IO = "values pass between steps by themselves; a Job's spec.storage says where large ones go"
+_DYNAMIC = "the steps of a job are known before it runs; loop inside an op, or give several ops a list of outputs"
+_ELSEWHERE = {
+    **dict.fromkeys(
+        ("asset", "multi_asset", "graph_asset", "graph_multi_asset", "observable_source_asset", "asset_check",
+         "asset_sensor", "multi_asset_sensor", "AssetExecutionContext", "AssetIn", "AssetKey", "AssetOut",
+         "AssetSelection", "AssetsDefinition", "SourceAsset", "define_asset_job", "materialize",
+         "load_assets_from_modules", "AutomationCondition", "AssetMaterialization"), _ASSETS),
+    **dict.fromkeys(
+        ("Definitions", "repository", "with_resources"),
+        "leave it out; the jobs, schedules and sensors of a file are found by themselves"),
+    **dict.fromkeys(("IOManager", "io_manager", "ConfigurableIOManager", "fs_io_manager", "mem_io_manager"), _IO),
+    **dict.fromkeys(("DynamicOut", "DynamicOutput", "DynamicOutputDefinition"), _DYNAMIC),
+    **dict.fromkeys(
+        ("DailyPartitionsDefinition", "StaticPartitionsDefinition", "HourlyPartitionsDefinition",
+         "MonthlyPartitionsDefinition", "WeeklyPartitionsDefinition", "PartitionsDefinition",
+         "build_schedule_from_partitioned_job", "daily_partitioned_config", "static_partitioned_config"), _PARTITIONS),
+    **dict.fromkeys(
+        ("ConfigurableResource", "Config", "RunConfig"),
+        "a dataclass, a TypedDict or a pydantic model does it: annotate the op's parameter `config` with it, or give "
+        "it as config_schema to @resource"),
+    "EnvVar": "read os.environ in the op or the @resource",
+    "get_dagster_logger": "use context.log, or Python's logging",
+    "MetadataValue": "print it, or make it an output",
+}  # fmt: skip
 _OWN_NAMES = {"OpExecutionContext": "OpContext"}  # Dagster's names
 
 
 def __getattr__(name: str) -> Any:
     """Import one of these names."""
     if name not in _LATER:
+        if name in _ELSEWHERE:
+            raise DefinitionError("UnknownName", f"podgraph has no {name!r}, which is Dagster's: {_ELSEWHERE[name]}")
         raise AttributeError(f"module 'podgraph' has no attribute {name!r}")
     import importlib
 

@@ -139,6 +139,22 @@ class Driver:
         assert controller is not None
         await self.fake.until(lambda: controller.pods.of(uid).get(pod_name), what=f"{pod_name} seen")
 
+    async def quiet(self) -> None:
+        """Wait until the controller knows every Job and has had nothing to do for a while.
+
+        The while is counted in rounds of the event loop, so it is as long as a slow machine needs.
+        """
+        assert self.controller is not None
+        queue, rounds, asked, end = self.controller.queue, 0, -1, time.monotonic() + 20
+        while rounds < 10:
+            jobs = [job for job in self.fake.objects("jobs") if "completionTime" not in (job.get("status") or {})]
+            unknown = {job["metadata"]["uid"] for job in jobs} - set(self.controller._jobs)
+            busy = queue._ready or queue._working or unknown or asked != len(self.fake.requests)
+            rounds = 0 if busy else rounds + 1
+            asked = len(self.fake.requests)
+            assert time.monotonic() < end, "the controller does not come to rest"
+            await asyncio.sleep(0.01)
+
     def finish(self, op: str, message: str = "", exit_code: int = 0) -> None:
         """End the pod of an op."""
         pod = self.pod(op)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -70,7 +69,7 @@ async def test_the_delay_is_told_and_kept_over_restarts() -> None:
             await drive.start()
             clock.now += 30
         await wake(drive)
-        await asyncio.sleep(0.05)
+        await drive.quiet()
         assert len(drive.fake.objects("pods")) == 1
         clock.now += 41
         await wake(drive)
@@ -309,7 +308,7 @@ async def test_a_finished_job_goes_when_its_time_is_over() -> None:
         await drive.start()
         clock.now += 50
         change(drive, ttlSecondsAfterFinished=60)
-        await asyncio.sleep(0.05)
+        await drive.quiet()
         assert drive.fake.objects("jobs")
         clock.now += 10
         await wake(drive)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -48,7 +47,7 @@ async def test_a_job_suspended_on_its_way_goes_on_where_it_was(drive: Driver) ->
     await drive.step("a", "Succeeded")
     await drive.stop()
     await drive.start()
-    await asyncio.sleep(0.1)
+    await drive.quiet()
     assert drive.created_ops() == ["a"]
     change(drive, suspend=None)
     await drive.pod_of("b")
@@ -155,7 +154,7 @@ async def test_a_create_that_the_server_does_not_take_is_forgotten_with_the_canc
     change(drive, cancel=True)
     await drive.finished(timeout=20)
     drive.fake.faults.clear()
-    await asyncio.sleep(0.2)
+    await drive.quiet()
     assert drive.fake.objects("pods") == []
     assert states(drive) == {"a": "Canceled"}
 
@@ -209,7 +208,7 @@ async def test_limits_for_tags_hold_over_a_restart(drive: Driver) -> None:
     await drive.step("db1", "Starting")
     await drive.stop()
     await drive.start()
-    await asyncio.sleep(0.1)
+    await drive.quiet()
     assert sorted(drive.created_ops()) == ["db0", "db1", "free"]
     drive.finish("db0", "result=1")
     await drive.pod_of("db2")

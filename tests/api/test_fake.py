@@ -8,6 +8,7 @@ import json
 import logging
 import threading
 import time
+import types
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -430,6 +431,18 @@ async def test_bookmarks_and_the_end_of_time(api, fake):
         assert await events.names(1) == [("ADDED", "a")]
         _, obj = await events.next()
         assert obj["metadata"]["annotations"] == {"k8s.io/initial-events-end": "true"}
+
+
+async def test_a_timer_that_goes_off_early_makes_no_second_bookmark(api, fake, monkeypatch):
+    async def early(waiting, _seconds):
+        waiting.close()
+        raise TimeoutError
+
+    async with api.watch(JOBS, resourceVersion=fake.store.revision, timeoutSeconds="30") as events:
+        monkeypatch.setattr("api.fake.watches.asyncio", types.SimpleNamespace(**{**vars(asyncio), "wait_for": early}))
+        fake.send_bookmarks("jobs")
+        assert [kind for kind, _ in await events.names(2)] == ["BOOKMARK"] * 2
+        assert await events.line() == b""
 
 
 async def test_bookmarks_come_by_themselves():

@@ -125,10 +125,10 @@ async def test_the_pod_of_an_attempt_that_failed_stays_though_the_job_is_over_be
         await say(drive, await linked(drive, pod), pod, outputs={"result": value})
     await drive.finished()
     drive.fake.run_pod("default", failed["metadata"]["name"])  # the kubelet is behind: it has only begun
-    await asyncio.sleep(0.1)
+    await drive.quiet()
     name = failed["metadata"]["name"]
     drive.fake.finish_pod("default", name, 1, "")
-    await asyncio.sleep(0.2)
+    await drive.quiet()
     assert name not in [request.path.rpartition("/")[2] for request in drive.fake.calls("DELETE", "/pods/")]
 
 

@@ -251,7 +251,7 @@ async def test_a_log_that_is_not_followed_is_read_at_the_end(drive: Driver, monk
     await runs(drive)
     for step in STEPS:
         tells(drive, step, "Succeeded", outputs={"result": "7"})
-    await asyncio.sleep(0.1)
+    await drive.quiet()
     assert states(drive) == dict.fromkeys(STEPS, "Pending")
     comes_to_its_end(drive, *["Succeeded"] * 4)
     await drive.finished()

@@ -17,6 +17,8 @@ def main() -> None:
         app.add_typer(definition_app, name="definition")
         # As a plugin of kubectl (`kubectl podgraph`) it is a script of another name.
         app(prog_name="kubectl podgraph" if Path(sys.argv[0]).name.startswith("kubectl-") else None)
+    except KeyboardInterrupt:  # before a command has begun
+        sys.exit(130)
     except ModuleNotFoundError as error:
         if error.name not in ("typer", "yaml", "rich"):
             raise

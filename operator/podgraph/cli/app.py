@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import typer
 
+from podgraph.cli.exits import HELP
 from podgraph.cli.local import local
 from podgraph.cli.remote import remote
 from podgraph.cli.schedules import schedule_app, sensor_app
 from podgraph.cli.ui import ui
+from podgraph.cli.version import print_version, version
 
 __all__ = ["app"]
 
@@ -20,10 +24,15 @@ app.add_typer(job_app, name="job")
 app.add_typer(schedule_app, name="schedule")
 app.add_typer(sensor_app, name="sensor")
 app.command("ui")(ui)
+app.command("version")(version)
 
 
-@app.callback()
-def _root() -> None:
+@app.callback(epilog=HELP)
+def _root(
+    is_version: Annotated[
+        bool, typer.Option("--version", help="print the version and end", is_eager=True, callback=print_version)
+    ] = False,
+) -> None:
     """Jobs made of ops, each step its own Kubernetes pod."""
 
 

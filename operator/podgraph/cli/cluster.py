@@ -3,23 +3,27 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Collection, Iterator, Mapping
+import logging
+import shlex
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any
 
-import urllib3
 from kubernetes import client, config, watch
 from kubernetes.client.exceptions import ApiException
 from kubernetes.config import ConfigException
 
+from podgraph.cli.answers import told
 from podgraph.definition.errors import DefinitionError
 from podgraph.planning.kube_names import LABEL, check_name
-from podgraph.planning.names import CONTAINER, GROUP, JOB_UID_LABEL, OP_ANNOTATION, run_pod, step_container
+from podgraph.planning.names import CONTAINER, GROUP, JOB_UID_LABEL, OP_ANNOTATION, resolve_pod, run_pod, step_container
 
 __all__ = ["Cluster"]
 
 _VERSION = "v1alpha1"
 _SERVICE_ACCOUNT = "/var/run/secrets/kubernetes.io/serviceaccount/namespace"
 _ANSWER_SECONDS = 30
+_MOST_ATTEMPTS = 20  # more than may be made at reading a Job's code
+_READ, _LINE = 64 * 1024, 1024 * 1024
 
 Object = dict[str, Any]
 
@@ -30,15 +34,18 @@ class Cluster:
     plural, kind = "jobs", "Job"
 
     def __init__(self, namespace: str = "", context: str = "", kubeconfig: str = "") -> None:
-        self.namespace = check_name("the namespace", namespace or _configure(context, kubeconfig), LABEL)
-        if namespace:
-            _configure(context, kubeconfig)
+        # It logs each of its attempts; we report what came of them.
+        logging.getLogger("urllib3").setLevel(logging.ERROR)
+        own = _configure(context, kubeconfig)
+        self.namespace = check_name("the namespace", namespace or own, LABEL)
+        given = {"--namespace": namespace, "--context": context, "--kubeconfig": kubeconfig}
+        self.flags = "".join(f" {option} {shlex.quote(value)}" for option, value in given.items() if value)
         self._jobs: Any = client.CustomObjectsApi()
         self._pods: Any = client.CoreV1Api()
 
     def create(self, job: Mapping[str, Any]) -> Object:
         """Create a Job and return it."""
-        with _told(f"create the {self.kind}"):
+        with told(f"create the {self.kind}"):
             return dict(
                 self._jobs.create_namespaced_custom_object(
                     GROUP, _VERSION, self.namespace, self.plural, job, _request_timeout=_ANSWER_SECONDS
@@ -48,25 +55,29 @@ class Cluster:
     def get(self, name: str) -> Object:
         """Return a Job."""
         check_name(f"the name of the {self.kind}", name)
-        with _told(f"get the {self.kind} {name!r}"):
+        with told(f"get the {self.kind} {name!r}"):
             return dict(
                 self._jobs.get_namespaced_custom_object(
                     GROUP, _VERSION, self.namespace, self.plural, name, _request_timeout=_ANSWER_SECONDS
                 )
             )
 
-    def list(self) -> list[Object]:
-        """Return all Jobs of the namespace, the oldest first."""
-        with _told(f"list the {self.kind}s"):
-            found = self._jobs.list_namespaced_custom_object(
-                GROUP, _VERSION, self.namespace, self.plural, _request_timeout=_ANSWER_SECONDS
-            )["items"]
+    def list(self, selector: str = "", everywhere: bool = False, seconds: float = _ANSWER_SECONDS) -> list[Object]:
+        """Return the Jobs of the namespace, or of all, that a label selector selects; the oldest first."""
+        more = {"label_selector": selector, "_request_timeout": seconds}
+        with told(f"list the {self.kind}s"):
+            if everywhere:
+                found = self._jobs.list_cluster_custom_object(GROUP, _VERSION, self.plural, **more)["items"]
+            else:
+                found = self._jobs.list_namespaced_custom_object(GROUP, _VERSION, self.namespace, self.plural, **more)[
+                    "items"
+                ]
         return sorted(found, key=lambda job: str(job["metadata"]["creationTimestamp"]))
 
     def delete(self, name: str) -> None:
         """Delete a Job, and with it its pods."""
         check_name(f"the name of the {self.kind}", name)  # with an empty one the request would delete all there are
-        with _told(f"delete the {self.kind} {name!r}"):
+        with told(f"delete the {self.kind} {name!r}"):
             self._jobs.delete_namespaced_custom_object(
                 GROUP, _VERSION, self.namespace, self.plural, name, propagation_policy="Background",
                 _request_timeout=_ANSWER_SECONDS,
@@ -75,7 +86,7 @@ class Cluster:
     def change(self, name: str, spec: Mapping[str, Any]) -> Object:
         """Change fields of a Job's spec and return the Job."""
         check_name(f"the name of the {self.kind}", name)
-        with _told(f"change the {self.kind} {name!r}"):
+        with told(f"change the {self.kind} {name!r}"):
             return dict(
                 self._jobs.patch_namespaced_custom_object(
                     GROUP,
@@ -91,7 +102,7 @@ class Cluster:
     def replace(self, changed: Mapping[str, Any]) -> Object:
         """Put a changed object in place of the one that it was read from, and return it."""
         name = check_name(f"the name of the {self.kind}", changed["metadata"]["name"])
-        with _told(f"change the {self.kind} {name!r}"):
+        with told(f"change the {self.kind} {name!r}"):
             return dict(
                 self._jobs.replace_namespaced_custom_object(
                     GROUP, _VERSION, self.namespace, self.plural, name, changed, _request_timeout=_ANSWER_SECONDS
@@ -118,7 +129,7 @@ class Cluster:
     def annotate(self, name: str, annotations: Mapping[str, str]) -> None:
         """Put annotations on an object."""
         check_name(f"the name of the {self.kind}", name)
-        with _told(f"change the {self.kind} {name!r}"):
+        with told(f"change the {self.kind} {name!r}"):
             self._jobs.patch_namespaced_custom_object(
                 GROUP, _VERSION, self.namespace, self.plural, name, {"metadata": {"annotations": dict(annotations)}},
                 _request_timeout=_ANSWER_SECONDS,
@@ -126,14 +137,14 @@ class Cluster:
 
     def try_job(self, job: Mapping[str, Any]) -> None:
         """Have the cluster check a Job without making it."""
-        with _told("make this Job"):
+        with told("make this Job"):
             self._jobs.create_namespaced_custom_object(
                 GROUP, _VERSION, self.namespace, "jobs", job, dry_run="All", _request_timeout=_ANSWER_SECONDS
             )
 
     def step_pods(self, job: Object) -> dict[str, str]:
         """Return where the log of each step is that has a pod: its newest pod, or `pod/container` in one it shares."""
-        with _told("list the Job's pods"):
+        with told("list the Job's pods", ours=False):
             found = self._pods.list_namespaced_pod(
                 self.namespace, label_selector=f"{JOB_UID_LABEL}={job['metadata']['uid']}",
                 _request_timeout=_ANSWER_SECONDS,
@@ -151,9 +162,20 @@ class Cluster:
         shared = {step: _log_of(step, pod) for step, pod in own.items() if pod is not None}
         return {**shared, **pods}
 
+    def code_pod(self, job: Object) -> str:
+        """Return where the log of the newest pod is that read the Job's code, "" when there is none."""
+        meta = job["metadata"]
+        with told("list the Job's pods", ours=False):
+            found = self._pods.list_namespaced_pod(
+                self.namespace, label_selector=f"{JOB_UID_LABEL}={meta['uid']}", _request_timeout=_ANSWER_SECONDS
+            ).items
+        there = {pod.metadata.name for pod in found}
+        names = (resolve_pod(meta["name"], meta["uid"], attempt) for attempt in range(_MOST_ATTEMPTS, 0, -1))
+        return next((name for name in names if name in there), "")
+
     def create_config_map(self, manifest: Mapping[str, Any]) -> None:
         """Create a ConfigMap whose name tells its content; that it is there already is success."""
-        with _told("create a ConfigMap"):
+        with told("create a ConfigMap", ours=False):
             try:
                 self._pods.create_namespaced_config_map(self.namespace, manifest, _request_timeout=_ANSWER_SECONDS)
             except ApiException as error:
@@ -162,33 +184,65 @@ class Cluster:
 
     def create_pod(self, manifest: Mapping[str, Any]) -> None:
         """Create a pod."""
-        with _told("create a pod"):
+        with told("create a pod", ours=False):
             self._pods.create_namespaced_pod(self.namespace, manifest, _request_timeout=_ANSWER_SECONDS)
 
     def pod(self, name: str) -> Object:
         """Return a pod, as JSON has it."""
         check_name("the name of the pod", name)
-        with _told(f"get the pod {name!r}"):
+        with told(f"get the pod {name!r}", ours=False):
             found = self._pods.read_namespaced_pod(name, self.namespace, _request_timeout=_ANSWER_SECONDS)
         return dict(self._pods.api_client.sanitize_for_serialization(found))
 
     def delete_pod(self, name: str) -> None:
         """Delete a pod."""
         check_name("the name of the pod", name)
-        with _told(f"delete the pod {name!r}"):
+        with told(f"delete the pod {name!r}", ours=False):
             self._pods.delete_namespaced_pod(name, self.namespace, _request_timeout=_ANSWER_SECONDS)
 
     def log(self, pod: str, follow: bool) -> Iterator[str]:
-        """Yield the lines of the log of a step, by what :meth:`step_pods` says; with `follow` until its end."""
+        """Yield the lines of the log of a step, by what :meth:`step_pods` says; with `follow` until its end.
+
+        Bytes that are not UTF-8 are shown as U+FFFD, and a line that does not end comes in parts.
+        """
         name, _, container = pod.partition("/")
         check_name("the name of the pod", name)
         where = {"name": name, "namespace": self.namespace, "container": container or CONTAINER}
-        with _told(f"read the log of pod {pod!r}"):
-            if follow:
-                yield from watch.Watch().stream(self._pods.read_namespaced_pod_log, **where)
-                return
-            text = self._pods.read_namespaced_pod_log(**where, _request_timeout=_ANSWER_SECONDS)
-        yield from text.splitlines()
+        limits = {"follow": True} if follow else {"_request_timeout": _ANSWER_SECONDS}
+        with told(f"read the log of pod {pod!r}", ours=False):
+            answer = self._pods.read_namespaced_pod_log(**where, **limits, _preload_content=False)
+            try:
+                yield from _lines(answer.stream(_READ, decode_content=False))
+            finally:
+                answer.release_conn()
+                answer.close()
+
+    def init_containers(self, pod: str) -> tuple[str, ...]:
+        """Return where the logs of a pod's init containers are, as :meth:`log` takes them."""
+        name = pod.partition("/")[0]
+        found = self.pod(name)["spec"].get("initContainers") or ()
+        return tuple(f"{name}/{container['name']}" for container in found)
+
+    def changes(self, names: Collection[str], version: str, seconds: int) -> Iterator[Object]:
+        """Yield events about the named Jobs from a version on, for so many seconds at most."""
+        only = {"field_selector": f"metadata.name={next(iter(names))}"} if len(names) == 1 else {}
+        with told(f"watch the {self.kind}s"):
+            yield from watch.Watch().stream(
+                self._jobs.list_namespaced_custom_object, GROUP, _VERSION, self.namespace, self.plural,
+                resource_version=version, timeout_seconds=seconds, _request_timeout=seconds + 10, **only,
+            )  # fmt: skip
+
+
+def _lines(parts: Iterable[bytes]) -> Iterator[str]:
+    text = b""
+    for part in parts:
+        *whole, text = (text + part).split(b"\n")
+        if len(text) > _LINE:
+            whole, text = [*whole, text], b""
+        for line in whole:
+            yield line.removesuffix(b"\r").decode(errors="replace")
+    if text:
+        yield text.removesuffix(b"\r").decode(errors="replace")
 
 
 def _log_of(step: str, pod: Any) -> str:
@@ -215,28 +269,4 @@ def _configure(context: str, kubeconfig: str) -> str:
             config.load_incluster_config()
             with open(_SERVICE_ACCOUNT, encoding="utf-8") as file:
                 return file.read().strip()
-    raise DefinitionError("NoCluster", f"there is no kubeconfig to use: {problem.rstrip('.')}")
-
-
-@contextlib.contextmanager
-def _told(what: str) -> Iterator[None]:
-    """Tell what the cluster refuses, or that it does not answer, in a sentence."""
-    try:
-        yield
-    except ApiException as error:
-        reason = (error.reason or "ApiError").replace(" ", "")  # HTTP's phrase: "Not Found"
-        raise DefinitionError(reason, f"cannot {what}: {_message(error)}") from None
-    except urllib3.exceptions.HTTPError as error:
-        host = client.Configuration.get_default_copy().host
-        cause = getattr(error, "reason", None) or error
-        raise DefinitionError("NoCluster", f"cannot {what}: the cluster at {host} does not answer: {cause}") from None
-
-
-def _message(error: ApiException) -> str:
-    import json
-
-    with contextlib.suppress(ValueError, TypeError):
-        told = json.loads(error.body or "").get("message")
-        if told:
-            return str(told)
-    return f"{error.status} {error.reason}"
+    raise DefinitionError("NoKubeconfig", f"there is no kubeconfig to use: {problem.rstrip('.')}")

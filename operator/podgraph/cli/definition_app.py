@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from podgraph.cli.complete import definition_names
 from podgraph.cli.options import (
     ConfigFiles,
     ConfigJson,
@@ -23,7 +24,7 @@ __all__ = ["definition_app"]
 
 definition_app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
 
-Name = Annotated[str, typer.Argument(help="a JobDefinition in the cluster")]
+Name = Annotated[str, typer.Argument(help="a JobDefinition in the cluster", autocompletion=definition_names)]
 
 
 @definition_app.callback()

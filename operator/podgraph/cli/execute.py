@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import glob
 import json
-import signal
 import sys
 import uuid
 from collections.abc import Sequence
@@ -13,6 +12,8 @@ from typing import Any
 
 import yaml
 
+from podgraph.cli.exits import interrupted, terminates
+from podgraph.cli.manifests import LocalJob
 from podgraph.cli.show import LineShow, QuietShow, TreeShow, as_json, output_texts
 from podgraph.definition.errors import DefinitionError, nearest
 from podgraph.run_config.binding import merge
@@ -26,25 +27,29 @@ from podgraph.runtime.steps import LocalSteps
 
 __all__ = ["execute", "read_config_files", "read_tags"]
 
-CANCELED = 130  # 128 + SIGINT, as a shell tells it
-
 
 def execute(
     code: CodeRef, config_files: Sequence[str], config_json: str, selection: Sequence[str], tags: str, executor: str,
-    output: str,
+    output: str, given: LocalJob | None = None,
 ) -> int:  # fmt: skip
     """Run the job and return the exit status: 0 when all went well, 1 when a step failed, 130 after Ctrl-C.
+
+    What `given`, its manifest, says of the run is laid below what the options say.
 
     Raises DefinitionError before anything runs for what is refused.
     """
     config = read_config_files(config_files, config_json)
+    run_tags = read_tags(tags)
+    if given is not None:
+        config = merge(dict(given.run_config), config)
+        run_tags = {**given.tags, **run_tags}
     if executor:
         config = merge(config, {"execution": {"config": _executor(config, executor)}})
-    prepared = prepare(code.load(), config, selection, tags=read_tags(tags), default_executor="multiprocess")
+    prepared = prepare(code.load(), config, selection, tags=run_tags, default_executor="multiprocess")
     show = _show(output)
     steps = LocalSteps(prepared.graph, prepared.selected, show.event)
     run = RunInfo(uuid.uuid4().hex, prepared.tags, prepared.execution.retries)
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    terminates()
     try:
         with show.running(prepared, steps):
             if output == "text":
@@ -54,9 +59,9 @@ def execute(
                 problem = None
             else:
                 problem = run_in_process(prepared, steps, run)
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as error:
         _print_where_it_stood(steps)
-        return CANCELED
+        return interrupted(error)
     _print_end(prepared, steps, run, problem, output)
     return 1 if steps.count("Failed") or not steps.done else 0
 

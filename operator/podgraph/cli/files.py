@@ -11,6 +11,7 @@ from typing import Any
 
 import yaml
 
+from podgraph.cli.overlay import plain_yaml
 from podgraph.definition.errors import DefinitionError, nearest
 from podgraph.definition.graph import Graph
 from podgraph.planning.names import GROUP
@@ -19,7 +20,7 @@ from podgraph.run_config.schema import needed_resources, run_config_schema
 from podgraph.run_config.validate import example
 from podgraph.runtime.load import CodeRef, find_job, find_jobs, import_file, import_module
 
-__all__ = ["code_ref", "graph_of", "graph_of_file", "print_definitions", "scaffold"]
+__all__ = ["code_ref", "graph_of", "graph_of_file", "print_definitions", "resource_of", "scaffold"]
 
 
 def code_ref(file: Path | None, module: str, job: str) -> CodeRef:
@@ -33,16 +34,22 @@ def code_ref(file: Path | None, module: str, job: str) -> CodeRef:
     if not file.is_file():
         raise DefinitionError("NoFile", f"there is no file {str(file)!r}")
     if file.suffix != ".py":
-        raise DefinitionError("NoFile", f"{str(file)!r} is no Python file; its name must end in .py")
+        raise DefinitionError(
+            "NoFile",
+            f"{str(file)!r} is not a Python file; its name must end in .py (or .yaml, .yml, .json for a manifest)",
+        )
     return CodeRef(file=str(file), job=job)
 
 
 def print_definitions(code: CodeRef, output: str) -> None:
     """Print a line for each job that the code defines, or a JSON list of them."""
     jobs = find_jobs(code.module_of())
-    if output == "json":
+    if output != "text":
         told = [{"name": j.name, "ops": len(j.graph.ops), "description": j.description} for j in jobs]
-        print(json.dumps(told, ensure_ascii=False, indent=2))
+        if output == "json":
+            print(json.dumps(told, ensure_ascii=False, indent=2))
+        else:
+            print(yaml.safe_dump(told, sort_keys=False, allow_unicode=True), end="")
         return
     width = max((len(j.name) for j in jobs), default=0)
     for j in jobs:
@@ -80,11 +87,7 @@ def graph_of_file(path: Path, job: str = "") -> Graph:
 
     Python code inside of it is imported into this process. Raises DefinitionError.
     """
-    if not path.is_file():
-        raise DefinitionError("NoFile", f"there is no file {str(path)!r}")
-    if path.suffix not in (".yaml", ".yml", ".json"):
-        raise DefinitionError("NoFile", f"{str(path)!r} must end in .py, .yaml, .yml or .json")
-    resource = _resource(path, job)
+    resource = resource_of(path, job)
     name = (resource.get("metadata") or {}).get("name", "job")
     spec = read_spec(_mapping(resource.get("spec"), f"{path.name}: spec"), "")
     if spec.ops is not None:
@@ -93,10 +96,15 @@ def graph_of_file(path: Path, job: str = "") -> Graph:
     return _graph_of_code(spec.code)
 
 
-def _resource(path: Path, job: str) -> Mapping[str, Any]:
+def resource_of(path: Path, job: str) -> Mapping[str, Any]:
+    """Return the Job or JobDefinition in a manifest; `job` names one of several. Raises DefinitionError."""
+    if not path.is_file():
+        raise DefinitionError("NoFile", f"there is no file {str(path)!r}")
+    if path.suffix not in (".yaml", ".yml", ".json"):
+        raise DefinitionError("NoFile", f"{str(path)!r} must end in .py, .yaml, .yml or .json")
     try:
-        documents = [d for d in yaml.safe_load_all(path.read_text()) if d is not None]
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        documents = [d for d in plain_yaml(path.read_text(encoding="utf-8")) if d is not None]
+    except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
         raise DefinitionError("InvalidFile", f"{path.name} is no valid YAML: {' '.join(str(error).split())}") from None
     ours = [d for d in documents if isinstance(d, dict) and str(d.get("apiVersion", "")).startswith(f"{GROUP}/")]
     found = [d for d in ours if d.get("kind") in ("Job", "JobDefinition")]
@@ -105,7 +113,11 @@ def _resource(path: Path, job: str) -> Mapping[str, Any]:
     if job and job not in jobs:
         raise DefinitionError("UnknownJob", f"{path.name} has no Job named {job!r}{nearest(job, jobs)}")
     if len(jobs) != 1 and not job:
-        many = f"{len(jobs)} Jobs ({', '.join(jobs)}); say which one with --job" if jobs else f"no Job of {GROUP}"
+        many = (
+            f"{len(jobs)} Jobs ({', '.join(jobs)}); say which one with --job NAME (-j)"
+            if jobs
+            else f"no Job of {GROUP}"
+        )
         raise DefinitionError("NoJob", f"{path.name} has {many}")
     return jobs[job] if job else next(iter(jobs.values()))
 

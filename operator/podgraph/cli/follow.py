@@ -1,53 +1,136 @@
-"""Watch Jobs until they are finished."""
+"""Watch Jobs until they are finished, however often the connection to the cluster breaks meanwhile."""
 
 from __future__ import annotations
 
+import sys
 import time
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, TypeVar
 
-from kubernetes import client, watch
-from kubernetes.client.exceptions import ApiException
+from podgraph.cli.cluster import Cluster
+from podgraph.definition.errors import DefinitionError
 
-from podgraph.planning.names import GROUP
+__all__ = ["Patience", "follow", "is_finished"]
 
-__all__ = ["follow", "is_finished"]
+T = TypeVar("T")
 
-_RETRY_SECONDS = 1.0
+_FIRST_PAUSE, _MAX_PAUSE = 0.5, 10.0
+_FIRST_SECONDS = 10.0  # how long a cluster that has never answered is asked
+_WATCH_SECONDS = 60
+_POLL_SECONDS = 1.0
 
 
-def follow(namespace: str, names: list[str], seconds: float) -> Iterator[dict[str, Any]]:
-    """Yield the named Jobs as they change, until each was yielded finished.
+class Patience:
+    """Asks the cluster again while it does not answer, with growing pauses, until a deadline; says so once."""
 
-    The kubernetes package's configuration must be loaded. Raises TimeoutError, naming the unfinished, after `seconds`.
+    def __init__(self, seconds: float) -> None:
+        self._deadline = time.monotonic() + seconds
+        self._first = time.monotonic() + min(seconds, _FIRST_SECONDS)
+        self._has_answered = self._has_told = False
+        self._pause = _FIRST_PAUSE
+
+    @property
+    def left(self) -> float:
+        """How many seconds are left until the deadline."""
+        return self._deadline - time.monotonic()
+
+    def ask(self, question: Callable[[], T]) -> T:
+        """Return the answer to a question. Raises DefinitionError: `NoCluster` when there is none until the end."""
+        while True:
+            try:
+                answer = question()
+            except DefinitionError as error:
+                if not self.broke(error):
+                    raise
+            else:
+                self.answered()
+                return answer
+
+    def answered(self) -> None:
+        """Note that the cluster answers: the next break begins with a short pause again."""
+        self._has_answered, self._pause = True, _FIRST_PAUSE
+
+    def broke(self, error: DefinitionError) -> bool:
+        """Pause after an error and return True; False, at once, when to ask again does not help or it is too late."""
+        end = self._deadline if self._has_answered else self._first
+        if error.reason != "NoCluster" or time.monotonic() >= end:
+            return False
+        if not self._has_told:
+            self._has_told = True
+            print(f"{error.message}; trying again", file=sys.stderr, flush=True)
+        time.sleep(max(0.0, min(self._pause, end - time.monotonic())))
+        self._pause = min(_MAX_PAUSE, self._pause * 2)
+        return True
+
+
+def follow(cluster: Cluster, names: Sequence[str], seconds: float) -> Iterator[dict[str, Any]]:
+    """Yield the named Jobs as they are now and as they change, until each was yielded finished.
+
+    Raises TimeoutError, naming the unfinished, after `seconds`; DefinitionError for what the cluster refuses, when it
+    cannot be reached until then, and (`JobDeleted`) when one of the Jobs is deleted.
     """
-    api = client.CustomObjectsApi()
-    left, deadline = set(names), time.monotonic() + seconds
-    while left:
-        limit = int(deadline - time.monotonic())
-        if limit <= 0:
-            raise TimeoutError(f"after {seconds:.0f} s not finished: {', '.join(sorted(left))}")
-        stream = watch.Watch().stream(
-            api.list_namespaced_custom_object, GROUP, "v1alpha1", namespace, "jobs",
-            timeout_seconds=min(limit, 60), _request_timeout=70,
-        )  # fmt: skip
-        try:
-            for event in stream:
-                job = event["object"]
-                if job["metadata"]["name"] not in left:
-                    continue
-                yield job
-                if is_finished(job):
-                    left.discard(job["metadata"]["name"])
-                if not left:
-                    return
-        except ApiException as error:
-            if error.status not in (410, 429, 500, 503):
+    left, patience = list(names), Patience(seconds)
+    versions: dict[str, str] = {}
+    while True:
+        for name in list(left):
+            try:
+                job = patience.ask(lambda name=name: cluster.get(name))  # type: ignore[misc]
+            except DefinitionError as error:
+                if error.reason == "NotFound" and name in versions:
+                    raise _deleted(name) from None
                 raise
-            time.sleep(_RETRY_SECONDS)
+            if versions.get(name) != job["metadata"]["resourceVersion"]:
+                versions[name] = job["metadata"]["resourceVersion"]
+                yield job
+            if is_finished(job):
+                left.remove(name)
+        if not left:
+            return
+        if patience.left <= 0:
+            raise TimeoutError(f"after {seconds:.0f} s not finished: {', '.join(sorted(left))}")
+        yield from _watched(cluster, left, versions, patience)
+        if not left:
+            return
+
+
+def _watched(
+    cluster: Cluster, left: list[str], versions: dict[str, str], patience: Patience
+) -> Iterator[dict[str, Any]]:
+    """Yield changes until a watch ends, for whatever reason; what was missed the next look tells."""
+    # A watch lasts whole seconds; what is left of the last one is slept through.
+    limit = min(int(patience.left), _WATCH_SECONDS)
+    if limit < 1:
+        time.sleep(max(0.0, min(patience.left, _POLL_SECONDS)))
+        return
+    try:
+        for event in cluster.changes(left, versions[left[0]] if len(left) == 1 else "", limit):
+            job = event["object"]
+            name = job["metadata"]["name"]
+            if name not in left:
+                continue
+            patience.answered()
+            if event["type"] == "DELETED":
+                raise _deleted(name)
+            versions[name] = job["metadata"]["resourceVersion"]
+            yield job
+            if is_finished(job):
+                left.remove(name)
+            if not left:
+                return
+    except DefinitionError as error:
+        if error.reason in ("NotFound", "JobDeleted", "NotInstalled"):
+            raise
+        if error.reason == "NoCluster":
+            patience.broke(error)
+        else:  # a version that is too old (Gone), or no right to watch: then it is looked at now and then
+            time.sleep(max(0.0, min(patience.left, _POLL_SECONDS)))
 
 
 def is_finished(job: Mapping[str, Any]) -> bool:
     """Whether the Job is at its end, good or bad."""
     conditions = (job.get("status") or {}).get("conditions") or ()
     return any(c["type"] == "Finished" and c["status"] == "True" for c in conditions)
+
+
+def _deleted(name: str) -> DefinitionError:
+    return DefinitionError("JobDeleted", f"Job {name!r} was deleted before it was finished")

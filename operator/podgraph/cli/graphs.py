@@ -9,9 +9,10 @@ __all__ = ["mermaid", "print_tree"]
 
 def print_tree(graph: Graph) -> None:
     """Print the graph: a line for each op, below its graphs, with its inputs, outputs and what it waits for."""
-    from rich.console import Console
     from rich.text import Text
     from rich.tree import Tree
+
+    from podgraph.cli.tree import full_width
 
     tree = Tree(Text.assemble((graph.name, "bold"), (f"  {len(graph.ops)} ops", "dim")))
     branches: dict[str, Tree] = {"": tree}
@@ -27,7 +28,7 @@ def print_tree(graph: Graph) -> None:
         if graph.upstream[name]:
             line.append(f" ← {', '.join(graph.upstream[name])}", "dim")
         branches[parent].add(line)
-    Console(soft_wrap=True).print(tree)
+    full_width().print(tree)
 
 
 def mermaid(graph: Graph) -> str:

@@ -5,72 +5,152 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from podgraph.cli import exits
 from podgraph.cli.cluster import Cluster
-from podgraph.cli.follow import follow
-from podgraph.cli.tree import StepView, job_tree, state_of, step_line
-from podgraph.definition.errors import DefinitionError
+from podgraph.cli.follow import Patience, follow, is_finished
+from podgraph.cli.tree import StepView, full_width, job_tree, reason_of, state_of, step_line
+from podgraph.definition.errors import DefinitionError, nearest
 from podgraph.planning.status import duration
 
-__all__ = ["create", "print_job", "print_jobs", "wait"]
+__all__ = ["Waiting", "create", "end_status", "in_states", "print_as", "print_job", "print_jobs", "wait"]
+
+_STATES = (
+    "Pending", "Suspended", "Resolving", "Running", "Stopping", "Succeeded", "Failed", "Refused", "Canceled",
+    "DeadlineExceeded",
+)  # fmt: skip
 
 
-def create(cluster: Cluster, wanted: dict[str, Any], waits: bool, seconds: float, output: str) -> int:
-    """Make a Job and print its name; with `waits` show it until it is finished, as :func:`wait`."""
+@dataclass(frozen=True)
+class Waiting:
+    """How a Job is followed: for how many seconds, with its logs or not, and what comes of it at the end."""
+
+    seconds: float
+    logs: bool = False
+    cancel_on_exit: bool = False
+    junit: str = ""
+
+
+def create(cluster: Cluster, wanted: dict[str, Any], waiting: Waiting | None, output: str) -> int:
+    """Make a Job and print its name; with `waiting` show it until it is finished, as :func:`wait`."""
     made = cluster.create(wanted)
-    if waits:
-        return wait(cluster, made["metadata"]["name"], seconds, output)
+    name = made["metadata"]["name"]
+    print(f"Job {name} is made; {_hint(cluster, name)}", file=sys.stderr, flush=True)
+    if waiting is not None:
+        return wait(cluster, name, waiting, output)
     print_job(made, output, tree=False)
     if output == "text":
-        print(made["metadata"]["name"])
+        print(name)
     return 0
 
 
-def wait(cluster: Cluster, name: str, seconds: float, output: str) -> int:
-    """Show a Job until it is finished; return 0 when it succeeded, 1 when not.
+def wait(cluster: Cluster, name: str, waiting: Waiting, output: str) -> int:
+    """Show a Job until it is finished; return the exit status that says how it ended.
 
-    Raises DefinitionError (`Timeout`) after `seconds`.
+    Raises DefinitionError (`Timeout`, `NoCluster`) when it is not finished within the time, and KeyboardInterrupt as
+    it came; both say what becomes of the Job.
     """
-    cluster.get(name)  # says it when there is no such Job
     last: dict[str, Any] = {}
+    is_drawn = output == "text" and sys.stdout.isatty() and not waiting.logs
     try:
-        changes = follow(cluster.namespace, [name], seconds)
-        for job in _drawn(changes) if output == "text" and sys.stdout.isatty() else _lines(changes):
-            last = job
+        if waiting.logs:
+            from podgraph.cli.logs import follow_logs
+
+            last = follow_logs(cluster, name, waiting.seconds, sys.stdout if output == "text" else sys.stderr)
+        else:
+            changes = follow(cluster, [name], waiting.seconds)
+            for job in _drawn(changes) if is_drawn else _lines(changes):
+                last = job
     except TimeoutError as error:
-        raise DefinitionError("Timeout", str(error)) from None
-    print_job(last, output, tree=output == "text" and not sys.stdout.isatty())
-    return 0 if state_of(last) == "Succeeded" else 1
+        raise DefinitionError("Timeout", f"{error}; {_left(cluster, name, waiting)}") from None
+    except DefinitionError as error:
+        if error.reason != "NoCluster":
+            raise
+        raise DefinitionError(error.reason, f"{error.message}; Job {name} may go on; {_hint(cluster, name)}") from None
+    except KeyboardInterrupt:
+        print(f"\n{_left(cluster, name, waiting)}", file=sys.stderr, flush=True)
+        raise
+    if not is_drawn:
+        print_job(last, output)
+    if output != "text" and state_of(last) != "Succeeded":
+        print(f"Job {name}  {state_of(last)}: {reason_of(last)}", file=sys.stderr)
+    from podgraph.cli.reports import write_reports
+
+    write_reports(cluster, last, waiting.junit)
+    return end_status(last)
+
+
+def end_status(job: dict[str, Any]) -> int:
+    """Return the exit status that says how a finished Job ended."""
+    state = state_of(job)
+    return 0 if state == "Succeeded" else exits.REFUSED if state == "Refused" else exits.FAILED
 
 
 def print_job(job: dict[str, Any], output: str, tree: bool = True) -> None:
     """Print a Job: as a tree, or as it is."""
-    if output == "json":
-        print(json.dumps(job, ensure_ascii=False, indent=2))
+    if output != "text":
+        print_as(job, output)
     elif tree:
-        from rich.console import Console
-
-        Console(soft_wrap=True).print(job_tree(job))
+        full_width().print(job_tree(job))
 
 
-def print_jobs(jobs: list[dict[str, Any]], output: str) -> None:
-    """Print a line for each Job, as `kubectl get pgj` does."""
+def print_as(found: Any, output: str) -> None:
+    """Print objects as JSON or YAML."""
     if output == "json":
-        print(json.dumps(jobs, ensure_ascii=False, indent=2))
+        print(json.dumps(found, ensure_ascii=False, indent=2))
+    else:
+        import yaml
+
+        dump = yaml.safe_dump_all if isinstance(found, list) else yaml.safe_dump
+        print(dump(found, sort_keys=False, allow_unicode=True), end="")
+
+
+def print_jobs(jobs: list[dict[str, Any]], output: str, everywhere: bool = False) -> None:
+    """Print a line for each Job, as `kubectl get pgj` does; with `everywhere` behind its namespace."""
+    if output != "text":
+        print_as(jobs, output)
         return
-    rows = [("NAME", "STATE", "STEPS", "DURATION", "AGE")]
+    rows = [("NAMESPACE", "NAME", "STATE", "STEPS", "DURATION", "AGE")]
     for job in jobs:
-        status = job.get("status") or {}
-        made = datetime.fromisoformat(job["metadata"]["creationTimestamp"])
-        age = duration((datetime.now(UTC) - made).total_seconds())
-        rows.append(
-            (job["metadata"]["name"], state_of(job), status.get("progress", ""), status.get("duration", ""), age)
-        )  # fmt: skip
-    widths = [max(len(row[at]) for row in rows) for at in range(5)]
-    for row in rows:
+        status, meta = job.get("status") or {}, job["metadata"]
+        age = duration((datetime.now(UTC) - datetime.fromisoformat(meta["creationTimestamp"])).total_seconds())
+        figures = (status.get("progress", ""), status.get("duration", ""), age)
+        rows.append((meta.get("namespace", ""), meta["name"], state_of(job), *figures))
+    shown = rows if everywhere else [row[1:] for row in rows]
+    widths = [max(len(row[at]) for row in shown) for at in range(len(shown[0]))]
+    for row in shown:
         print("   ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip())
+
+
+def in_states(jobs: list[dict[str, Any]], states: str) -> list[dict[str, Any]]:
+    """Return the Jobs in these states, separated by commas; without any all. Raises DefinitionError."""
+    known = {state.lower(): state for state in _STATES}
+    wanted = [text.strip() for text in states.split(",") if text.strip()]
+    for text in wanted:
+        if text.lower() not in known:
+            raise DefinitionError("InvalidOption", f"there is no state {text!r}{nearest(text, _STATES)}")
+    return [job for job in jobs if not wanted or state_of(job) in {known[text.lower()] for text in wanted}]
+
+
+def _hint(cluster: Cluster, name: str) -> str:
+    command = "podgraph job"
+    return f"follow it: {command} logs -f {name}{cluster.flags}; cancel it: {command} cancel {name}{cluster.flags}"
+
+
+def _left(cluster: Cluster, name: str, waiting: Waiting) -> str:
+    """Say what becomes of a Job that is followed no more; cancel it if that was wanted."""
+    if not waiting.cancel_on_exit:
+        return f"Job {name} goes on; {_hint(cluster, name)}"
+    try:
+        if is_finished(Patience(0).ask(lambda: cluster.get(name))):
+            return f"Job {name} is finished"
+        cluster.change(name, {"cancel": True})
+    except DefinitionError as error:
+        return f"Job {name} is not canceled: {error.message}"
+    return f"Job {name} is canceled, as --cancel-on-exit says"
 
 
 def _drawn(changes: Iterator[dict[str, Any]]) -> Iterator[dict[str, Any]]:

@@ -94,6 +94,8 @@ def module_here(code: CodeRef) -> ModuleType | None:
     try:
         return code.module_of()
     except DefinitionError as error:
-        if isinstance(error.__cause__, ImportError):
+        cause = error.__cause__
+        # What is missing of podgraph or in a file that is Dagster's no image has.
+        if isinstance(cause, ImportError) and (cause.name or "").partition(".")[0] not in ("podgraph", "dagster"):
             return None
         raise

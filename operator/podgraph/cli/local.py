@@ -9,7 +9,6 @@ import typer
 from podgraph.cli.options import (
     ConfigFiles,
     ConfigJson,
-    File,
     FileOrYaml,
     Job,
     Module,
@@ -27,7 +26,7 @@ local = typer.Typer()
 @local.command("execute")
 @command
 def job_execute(
-    file: File = None,
+    file: FileOrYaml = None,
     module: Module = "",
     job: Job = "",
     config: ConfigFiles = None,
@@ -41,15 +40,23 @@ def job_execute(
 ) -> int:
     """Run a job on this machine, now; by default each step in a process of its own.
 
-    Exit status: 0 when it succeeded, 1 when a step failed, 2 when the job, its config or the selection is refused,
-    130 after Ctrl-C.
+    The file is Python code, or the manifest of a Job with Python code in it. Exit status: 0 succeeded; 1 a step failed;
+    2 the job, its config or the selection is refused, or wrong usage; 130 Ctrl-C (143 SIGTERM).
     """
     from podgraph.cli.execute import execute
     from podgraph.cli.files import code_ref
+    from podgraph.cli.manifests import is_manifest, local_job
     from podgraph.selection import split_clauses
 
+    clauses = split_clauses(selection)
+    if is_manifest(file) and not module:
+        assert file is not None
+        with local_job(file, job) as found:
+            return execute(
+                found.code, config or [], config_json, clauses or found.selection, tags, executor, output.value, found
+            )
     code = code_ref(file, module, job)
-    return execute(code, config or [], config_json, split_clauses(selection), tags, executor, output.value)
+    return execute(code, config or [], config_json, clauses, tags, executor, output.value)
 
 
 @local.command("print")

@@ -2,129 +2,235 @@
 
 from __future__ import annotations
 
+import collections
+import contextlib
 import queue
 import sys
 import threading
 import time
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, TextIO
 
 from podgraph.cli.cluster import Cluster
-from podgraph.cli.follow import is_finished
+from podgraph.cli.follow import Patience, is_finished
 from podgraph.definition.errors import DefinitionError, nearest
 from podgraph.planning.kept_logs import has_run
 from podgraph.planning.kept_logs import lost as why_lost
 from podgraph.runtime.protocol import LINE_MARK
 
-__all__ = ["print_logs"]
+__all__ = ["follow_logs", "print_logs", "tails"]
 
 _LOOK_SECONDS, _RETRY_SECONDS = 0.3, 0.1
 _LAST_SECONDS = 5.0  # how long what is still on its way is waited for when the Job is finished
+_NO_END = 366 * 86_400.0
+_MOST_QUEUED = 10_000  # lines: who prints faster than we can waits
+_MOST_PAUSE = 5.0
 
 Job = dict[str, Any]
 
 
-def print_logs(cluster: Cluster, name: str, step: str, following: bool) -> None:
+def print_logs(cluster: Cluster, name: str, step: str, following: bool) -> Job:
     """Print what the steps of a Job printed, one after the other, each line behind its step when there are several.
 
-    With `following`, as it comes, from all steps at once, until the Job is finished.
+    With `following`, as it comes, from all steps at once, until the Job is finished. Return the Job. A log that cannot
+    be read keeps none of the others from being printed. Raises DefinitionError when none can be read.
     """
+    if following:
+        return follow_logs(cluster, name, _NO_END, sys.stdout, step)
     job = cluster.get(name)
     _check_step(job, step)
-    if following:
-        job, heard = _follow(cluster, job, step)
-    else:
-        heard = _print_now(cluster, job, step)
-    steps = _steps(job)
+    out = _Out(step, sys.stdout)
+    _print_rest(cluster, job, _print_now(cluster, job, out), out)
+    return job
+
+
+def follow_logs(cluster: Cluster, name: str, seconds: float, to: TextIO, step: str = "") -> Job:
+    """Print lines as they come until the Job is finished; return it. Raises as `cli.follow.follow` does."""
+    patience = Patience(seconds)
+    job = patience.ask(lambda: cluster.get(name))
+    _check_step(job, step)
+    out = _Out(step, to)
+    job, heard = _follow(cluster, job, out, patience, seconds)
+    _print_rest(cluster, job, heard, out)
+    return job
+
+
+def tails(cluster: Cluster, job: Job, steps: Iterable[str], lines: int) -> dict[str, list[str]]:
+    """Return the last lines that each of these steps printed, of those whose log can still be read."""
     pods = cluster.step_pods(job)
-    gone = [n for n, record in steps.items() if n not in {**pods, **heard} and has_run(record) and step in ("", n)]
-    taken = [n for n, record in steps.items() if record.get("takenFrom") and step in ("", n)]
+    found = {}
+    for name in steps:
+        if name in pods:
+            with contextlib.suppress(DefinitionError):
+                log = cluster.log(pods[name], False)
+                found[name] = list(collections.deque((w for w in map(_words, log) if w is not None), lines))
+    return found
+
+
+class _Out:
+    """Where lines are printed: behind their step's name unless one `step` alone was wanted."""
+
+    def __init__(self, step: str, to: TextIO) -> None:
+        self.step, self._to = step, to
+
+    def wants(self, name: str) -> bool:
+        return self.step in ("", name)
+
+    def lines(self, lines: Iterable[str], name: str, part: str = "") -> None:
+        """Print lines of a step, or of a `part` of its pod."""
+        before = part if self.step else f"{name}/{part}" if part else name
+        for line in lines:
+            words = _words(line)
+            if words is not None:
+                print(f"{before} | {words}" if before and before != self.step else words, file=self._to, flush=True)
+        self._to.flush()
+
+
+def _words(line: str) -> str | None:
+    """Return a line without what the pod says to the operator in it; None when that is all."""
+    words, mark, _ = line.partition(LINE_MARK)
+    return words if words or not mark else None
+
+
+def _print_rest(cluster: Cluster, job: Job, heard: Mapping[str, str], out: _Out) -> None:
+    """Print what is not in a pod any more; say what is lost, and when there is nothing."""
+    name, step, steps = job["metadata"]["name"], out.step, _steps(job)
+    pods = cluster.step_pods(job)
+    gone = [n for n, record in steps.items() if n not in {**pods, **heard} and has_run(record) and out.wants(n)]
+    taken = [n for n, record in steps.items() if record.get("takenFrom") and out.wants(n)]
     for name_of in taken:
         print(f"{name_of} was not run here but taken from Job {steps[name_of]['takenFrom']!r}", file=sys.stderr)
     if gone:
-        _print_kept(cluster, job, gone, step)
-    elif not (heard or taken):
+        _print_kept(cluster, job, gone, out)
+    elif not (heard or taken or (not steps and _print_code(cluster, job, out))):
         what = f"step {step!r} of Job {name!r}" if step else f"Job {name!r}"
         print(f"{what} has printed nothing", file=sys.stderr)
 
 
-def _print_now(cluster: Cluster, job: Job, step: str) -> dict[str, str]:
+def _print_code(cluster: Cluster, job: Job, out: _Out) -> bool:
+    """Print the log of the pod that read the Job's code; whether there is one. It has why code cannot be imported."""
+    pod = cluster.code_pod(job)
+    try:
+        if pod:
+            out.lines(cluster.log(pod, False), "code")
+    except DefinitionError as error:
+        print(error.message, file=sys.stderr)
+    return bool(pod)
+
+
+def _print_now(cluster: Cluster, job: Job, out: _Out) -> dict[str, str]:
     """Print what there is; return the steps and where the log of each is."""
-    steps, heard = _steps(job), dict[str, str]()
+    steps, heard, unread = _steps(job), dict[str, str](), list[DefinitionError]()
+    until = time.monotonic() + _LAST_SECONDS
     for name, pod in cluster.step_pods(job).items():
-        if pod in heard.values() or step not in ("", name):
+        if pod in heard.values() or not out.wants(name):
             continue
+        printed = _print_init(cluster, pod, name, out) if out.step else False
         if steps.get(name, {}).get("state", "Pending") in ("Pending", "Waiting", "Starting"):
+            heard |= {name: pod} if printed else {}
             continue  # its container has said nothing yet
         heard[name] = pod
-        _print_lines(_log(cluster, pod), name, step)
+        try:
+            for line in _log(cluster, pod, until):
+                out.lines([line], name)
+        except DefinitionError as error:
+            unread += [] if printed else [error]
+    if unread and len(unread) == len(heard):
+        raise unread[0]
+    for problem in unread:
+        print(problem.message, file=sys.stderr)
     return heard
 
 
-def _log(cluster: Cluster, pod: str) -> list[str]:
-    """Return the log of a pod that has run: its step may be over a moment before the kubelet knows that it began."""
-    until = time.monotonic() + _LAST_SECONDS
+def _print_init(cluster: Cluster, pod: str, name: str, out: _Out) -> bool:
+    """Print the logs of the init containers of a step's pod that have begun; whether there was any."""
+    printed = False
+    for where in cluster.init_containers(pod):
+        with contextlib.suppress(DefinitionError):
+            for line in cluster.log(where, False):
+                out.lines([line], name, where.partition("/")[2])
+                printed = True
+    return printed
+
+
+def _log(cluster: Cluster, pod: str, until: float) -> Iterator[str]:
+    """Yield the log of a pod that has run: its step may be over a moment before the kubelet knows that it began."""
     while True:
         try:
-            return list(cluster.log(pod, False))
+            yield from cluster.log(pod, False)
+            return
         except DefinitionError as error:
             if error.reason != "BadRequest" or time.monotonic() > until:
                 raise
             time.sleep(_RETRY_SECONDS)
 
 
-def _follow(cluster: Cluster, job: Job, step: str) -> tuple[Job, dict[str, str]]:
+def _follow(cluster: Cluster, job: Job, out: _Out, patience: Patience, seconds: float) -> tuple[Job, dict[str, str]]:
     """Print lines as they come, each pod's from its start: that of a step may be over, and gone, before the status
     tells of it. Return the finished Job and the steps whose logs were followed.
     """
-    said: queue.SimpleQueue[tuple[str, str]] = queue.SimpleQueue()
+    said: queue.Queue[tuple[str, str, str]] = queue.Queue(_MOST_QUEUED)
     threads: dict[str, threading.Thread] = {}
     followed: dict[str, str] = {}
     over = threading.Event()
     while True:
         finished = is_finished(job)
-        for name, pod in cluster.step_pods(job).items():
-            if pod not in threads and step in ("", name):
+        for name, pod in patience.ask(lambda: cluster.step_pods(job)).items():  # noqa: B023  at once
+            if pod not in threads and out.wants(name):
                 followed[name] = pod
-                threads[pod] = threading.Thread(target=_hear, args=(cluster, name, pod, said, over), daemon=True)
+                threads[pod] = threading.Thread(
+                    target=_hear, args=(cluster, name, pod, said, over, bool(out.step)), daemon=True
+                )
                 threads[pod].start()
         if finished:
             break
-        _say(said, step, time.monotonic() + _LOOK_SECONDS)
-        job = cluster.get(job["metadata"]["name"])
-        _check_step(job, step)
+        if patience.left <= 0:
+            raise TimeoutError(f"after {seconds:.0f} s not finished: {job['metadata']['name']}")
+        _say(said, out, time.monotonic() + min(_LOOK_SECONDS, patience.left))
+        job = patience.ask(lambda: cluster.get(job["metadata"]["name"]))  # noqa: B023
+        _check_step(job, out.step)
     over.set()
     until = time.monotonic() + _LAST_SECONDS
     while any(thread.is_alive() for thread in threads.values()) and time.monotonic() < until:
-        _say(said, step, min(until, time.monotonic() + _RETRY_SECONDS))
-    _say(said, step, 0.0)
+        _say(said, out, min(until, time.monotonic() + _RETRY_SECONDS))
+    _say(said, out, 0.0)
     return job, followed
 
 
 def _hear(
-    cluster: Cluster, name: str, pod: str, said: queue.SimpleQueue[tuple[str, str]], over: threading.Event
+    cluster: Cluster, name: str, pod: str, said: queue.Queue[tuple[str, str, str]], over: threading.Event, init: bool
 ) -> None:
-    """Follow one log, once its container has begun."""
-    while True:
-        last = over.is_set()
-        try:
-            for line in cluster.log(pod, True):
-                said.put((name, line))
-            return
-        except DefinitionError as error:
-            if error.reason == "NotFound" or last:
-                return
-            over.wait(_RETRY_SECONDS)
+    """Follow one log, with `init` behind those of its pod's init containers, once each has begun."""
+    logs = [(pod, "")]
+    if init:
+        with contextlib.suppress(DefinitionError):
+            logs = [*((where, where.partition("/")[2]) for where in cluster.init_containers(pod)), *logs]
+    for where, part in logs:
+        heard, pause = 0, _RETRY_SECONDS
+        while True:
+            last = over.is_set()
+            try:
+                for at, line in enumerate(cluster.log(where, True)):
+                    if at >= heard:  # after a break it comes again from its start
+                        said.put((name, part, line))
+                        heard, pause = at + 1, _RETRY_SECONDS
+                break
+            except DefinitionError as error:
+                if error.reason == "NotFound" or (last and error.reason != "NoCluster"):
+                    return
+                (time.sleep if last else over.wait)(pause)
+                pause = min(_MOST_PAUSE, pause * (2 if error.reason == "NoCluster" else 1))
 
 
-def _say(said: queue.SimpleQueue[tuple[str, str]], step: str, until: float) -> None:
+def _say(said: queue.Queue[tuple[str, str, str]], out: _Out, until: float) -> None:
     """Print lines until this time, and all that are there already."""
     while True:
         try:
-            name, line = said.get(timeout=max(0.0, until - time.monotonic())) if until else said.get_nowait()
+            left = until - time.monotonic()
+            name, part, line = said.get(timeout=left) if until and left > 0 else said.get_nowait()
         except queue.Empty:
             return
-        _print_lines([line], name, step)
+        out.lines([line], name, part)
 
 
 def _steps(job: Job) -> dict[str, Any]:
@@ -138,7 +244,7 @@ def _check_step(job: Job, step: str) -> None:
         raise DefinitionError("UnknownOp", text)
 
 
-def _print_kept(cluster: Cluster, job: Job, gone: list[str], step: str) -> None:
+def _print_kept(cluster: Cluster, job: Job, gone: list[str], out: _Out) -> None:
     """Print the logs of steps whose pods are gone, if they were kept; say on standard error where they are from."""
     storage = job["status"].get("storage") or {}
     kept: dict[str, list[str]] = {}
@@ -149,17 +255,9 @@ def _print_kept(cluster: Cluster, job: Job, gone: list[str], step: str) -> None:
         if kept:
             print(f"from the storage {storage['url']}, as their pods are gone: {_some(list(kept))}", file=sys.stderr)
     for name, lines in kept.items():
-        _print_lines(lines, name, step)
+        out.lines(lines, name)
     if lost := [name for name in gone if name not in kept]:
         print(f"gone with their pods: the logs of {_some(lost)}; {why_lost(job)}", file=sys.stderr)
-
-
-def _print_lines(lines: Iterable[str], name: str, step: str) -> None:
-    """Print a log, each line behind its step's name unless one `step` was asked for."""
-    for line in lines:
-        words, mark, _ = line.partition(LINE_MARK)  # what is behind a mark is the pod's word to the operator
-        if words or not mark:
-            print(words if step else f"{name} | {words}", flush=True)
 
 
 def _some(names: list[str]) -> str:

@@ -10,12 +10,22 @@ from datetime import UTC, datetime
 from typing import Any
 
 from podgraph.cli.cluster import Cluster
+from podgraph.definition.cron import check_cron
 from podgraph.definition.errors import DefinitionError
 from podgraph.planning.status import duration, seconds_of
 from podgraph.scheduling.by_hand import answer_to, asks_code, job_by_hand, named_by_hand, question, tick_of
 from podgraph.scheduling.making import TRY_ANNOTATION, second
 
-__all__ = ["Schedules", "Sensors", "jobs_by_hand", "print_jobs", "print_maker", "print_makers", "tried"]
+__all__ = [
+    "Schedules",
+    "Sensors",
+    "check_resumed",
+    "jobs_by_hand",
+    "print_jobs",
+    "print_maker",
+    "print_makers",
+    "tried",
+]
 
 _LOOK_SECONDS = 0.3
 
@@ -47,6 +57,17 @@ class Sensors(Cluster):
         status = found.get("status") or {}
         last = _ago(status["lastTickTime"]) if status.get("lastTickTime") else "-"
         return (status.get("source") or "-", _suspended(found), last)
+
+
+def check_resumed(found: Object) -> None:
+    """Refuse to resume a schedule that would never tick. Raises DefinitionError (`InvalidSchedule`)."""
+    spec = found["spec"]
+    for text in [spec["schedule"]] if "schedule" in spec else spec.get("schedules") or ():
+        try:
+            check_cron(text)
+        except DefinitionError as error:
+            name = found["metadata"]["name"]
+            raise DefinitionError(error.reason, f"JobSchedule {name!r} is not resumed: {error.message}") from None
 
 
 def print_makers(cluster: Schedules | Sensors, output: str) -> None:

@@ -6,18 +6,23 @@ from typing import Annotated
 
 import typer
 
+from podgraph.cli.exits import HELP
+from podgraph.cli.launch_command import add_launch
 from podgraph.cli.options import (
+    CancelOnExit,
     ConfigFiles,
     ConfigJson,
     File,
-    Job,
+    Junit,
+    Listed,
+    Logs,
     Module,
     Name,
-    Output,
+    OutputYaml,
     Seconds,
     Selection,
-    Tags,
     Target,
+    YamlOutput,
     on_cluster,
 )
 from podgraph.definition.errors import DefinitionError
@@ -27,62 +32,10 @@ __all__ = ["remote"]
 remote = typer.Typer()
 
 
-@remote.command("launch")
-@on_cluster
-def job_launch(
-    target: Target,
-    file: File = None,
-    module: Module = "",
-    job: Job = "",
-    image: Annotated[
-        str, typer.Option("--image", help="the image to run it in; the operator's default when absent")
-    ] = "",
-    name: Annotated[str, typer.Option("--name", help="of the Job; made from the job's name when absent")] = "",
-    definition: Annotated[
-        str, typer.Option("--definition", "-d", help="a JobDefinition in the cluster, in place of a file")
-    ] = "",
-    config: ConfigFiles = None,
-    config_json: ConfigJson = "",
-    selection: Selection = "",
-    tags: Tags = "",
-    waits: Annotated[bool, typer.Option("--wait", help="follow it until it is finished")] = False,
-    timeout: Seconds = 3600,
-    output: Annotated[Output, typer.Option("--output", help="json: the Job itself")] = Output.TEXT,
-) -> int:
-    """Send a job to the cluster, where each step runs as a pod; the file goes as it is, no image is built.
-
-    With --definition the cluster has the job already; what you set goes before what the definition does. A file that
-    has @schedules or @sensors of the job brings them along, with a JobDefinition (as podgraph definition apply does).
-
-    Exit status: 0 when the Job was made (with --wait: succeeded), 1 when it failed, 2 when it is refused.
-    """
-    from podgraph.cli.execute import read_config_files, read_tags
-    from podgraph.cli.files import code_ref
-    from podgraph.cli.jobs import create
-    from podgraph.cli.launch import manifest
-    from podgraph.selection import split_clauses
-
-    run_config = read_config_files(config or [], config_json)
-    clauses, run_tags = split_clauses(selection), read_tags(tags)
-    if definition:
-        from podgraph.cli.definitions import Definitions, job_of
-
-        given = {"--file": file, "--module": module, "--job": job, "--image": image}
-        if wrong := [option for option, value in given.items() if value]:
-            raise DefinitionError("NoFile", f"--definition takes no {wrong[0]}; the definition says what to run")
-        found = target.of(Definitions).get(definition)
-        wanted = job_of(found, name, clauses, run_config, run_tags)
-    else:
-        from podgraph.cli.file_makers import launch_makers
-
-        code = code_ref(file, module, job)
-        wanted = manifest(code, image, name, clauses, run_config, run_tags)
-        for line in launch_makers(target, code, image):
-            typer.echo(line, err=True)
-    return create(target.open(), wanted, waits, timeout, output.value)
+add_launch(remote)
 
 
-@remote.command("rerun")
+@remote.command("rerun", epilog=HELP)
 @on_cluster
 def job_rerun(
     target: Target,
@@ -96,15 +49,18 @@ def job_rerun(
     config: ConfigFiles = None,
     config_json: ConfigJson = "",
     waits: Annotated[bool, typer.Option("--wait", help="follow it until it is finished")] = False,
+    logs: Logs = False,
+    cancel_on_exit: CancelOnExit = False,
+    junit: Junit = "",
     timeout: Seconds = 3600,
-    output: Annotated[Output, typer.Option("--output", help="json: the new Job itself")] = Output.TEXT,
+    output: YamlOutput = OutputYaml.TEXT,
 ) -> int:
     """Run steps of a finished Job again, as a new Job; outputs of steps that are not run are taken from the old one.
 
     Run config is laid over that of the old Job. Exit status as of launch.
     """
     from podgraph.cli.execute import read_config_files
-    from podgraph.cli.jobs import create
+    from podgraph.cli.jobs import Waiting, create
     from podgraph.cli.rerun import one_way
     from podgraph.planning.rerun_job import rerun_manifest
     from podgraph.selection import split_clauses
@@ -114,30 +70,30 @@ def job_rerun(
     run_config = read_config_files(config or [], config_json)
     cluster = target.open()
     wanted = rerun_manifest(cluster.get(name), everything, clauses, new_name, run_config)
-    return create(cluster, wanted, waits, timeout, output.value)
+    waiting = Waiting(timeout, logs, cancel_on_exit, junit) if waits or logs or cancel_on_exit or junit else None
+    return create(cluster, wanted, waiting, output.value)
 
 
-@remote.command("wait")
+@remote.command("wait", epilog=HELP)
 @on_cluster
 def job_wait(
     target: Target,
     name: Name,
     timeout: Seconds = 3600,
-    output: Annotated[Output, typer.Option("--output", help="json: the Job itself, at its end")] = Output.TEXT,
+    logs: Logs = False,
+    cancel_on_exit: CancelOnExit = False,
+    junit: Junit = "",
+    output: YamlOutput = OutputYaml.TEXT,
 ) -> int:
-    """Follow a Job in the cluster until it is finished. Exit status: 0 when it succeeded, 1 when not."""
-    from podgraph.cli.jobs import wait
+    """Follow a Job in the cluster until it is finished; one that is finished already is looked at once."""
+    from podgraph.cli.jobs import Waiting, wait
 
-    return wait(target.open(), name, timeout, output.value)
+    return wait(target.open(), name, Waiting(timeout, logs, cancel_on_exit, junit), output.value)
 
 
 @remote.command("get")
 @on_cluster
-def job_get(
-    target: Target,
-    name: Name,
-    output: Annotated[Output, typer.Option("--output", help="json: the Job itself")] = Output.TEXT,
-) -> int:
+def job_get(target: Target, name: Name, output: Listed = OutputYaml.TEXT) -> int:
     """Print a Job in the cluster, with its steps as a tree."""
     from podgraph.cli.jobs import print_job
 
@@ -145,7 +101,7 @@ def job_get(
     return 0
 
 
-@remote.command("logs")
+@remote.command("logs", epilog=HELP)
 @on_cluster
 def job_logs(
     target: Target,
@@ -155,12 +111,14 @@ def job_logs(
 ) -> int:
     """Print what the steps of a Job in the cluster printed: from their pods, and from its storage when those are gone.
 
-    The storage has it with spec.storage.logs. Standard error says which logs came from there, and which are lost.
+    The storage has it with spec.storage.logs. Standard error says which logs came from there, and which are lost. With
+    --step the logs of its pod's init containers come first. With --follow the exit status is that of `job wait`.
     """
+    from podgraph.cli.jobs import end_status
     from podgraph.cli.logs import print_logs
 
-    print_logs(target.open(), name, step, follow)
-    return 0
+    job = print_logs(target.open(), name, step, follow)
+    return end_status(job) if follow else 0
 
 
 @remote.command("cancel")
@@ -192,15 +150,23 @@ def job_list(
     target: Target,
     file: File = None,
     module: Module = "",
-    output: Annotated[Output, typer.Option("--output", help="json: a list of them")] = Output.TEXT,
+    everywhere: Annotated[bool, typer.Option("--all-namespaces", "-A", help="Jobs of all namespaces")] = False,
+    selector: Annotated[str, typer.Option("--selector", "-l", help="of labels, as kubectl has it")] = "",
+    state: Annotated[
+        str, typer.Option("--state", help="Running, Succeeded, Failed, Refused, ...; several behind commas")
+    ] = "",
+    output: Listed = OutputYaml.TEXT,
 ) -> int:
     """Print the jobs that a file or a module defines; without either, the Jobs in the cluster."""
     if file is None and not module:
-        from podgraph.cli.jobs import print_jobs
+        from podgraph.cli.jobs import in_states, print_jobs
 
-        print_jobs(target.open().list(), output.value)
+        print_jobs(in_states(target.open().list(selector, everywhere), state), output.value, everywhere)
         return 0
     from podgraph.cli.files import code_ref, print_definitions
 
+    given = {"--all-namespaces": everywhere, "--selector": selector, "--state": state}
+    if wrong := [option for option, value in given.items() if value]:
+        raise DefinitionError("InvalidOption", f"{wrong[0]} is about Jobs in the cluster; leave out the file or module")
     print_definitions(code_ref(file, module, ""), output.value)
     return 0

@@ -69,7 +69,11 @@ def _commands(app: typer.Typer, kind: Callable[[], type[Schedules | Sensors]], n
 
     @on_cluster
     def resume(target: Target, name: Name) -> int:
-        target.of(kind()).change(name, {"suspend": False})
+        from podgraph.cli.makers import check_resumed
+
+        cluster = target.of(kind())
+        check_resumed(cluster.get(name))
+        cluster.change(name, {"suspend": False})
         return 0
 
     app.command("list", help=f"Print the {noun}s of the namespace.")(list_all)

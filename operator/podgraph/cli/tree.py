@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from rich.console import Console
 from rich.text import Text
 from rich.tree import Tree
 
@@ -13,7 +15,12 @@ from podgraph.definition.graph import Graph
 from podgraph.planning.rerun_job import graph_of_job
 from podgraph.planning.status import seconds_of
 
-__all__ = ["StepView", "job_tree", "state_of", "state_color", "step_line", "steps_tree"]
+__all__ = [
+    "StepView", "full_width", "job_tree", "reason_of", "state_color", "state_of", "step_line", "steps_tree",
+]  # fmt: skip
+
+_FULL = 1_000_000  # columns: nothing is cut where nobody sees a right margin
+_CONTROLS = {code: "\ufffd" for code in (*range(32), *range(127, 160)) if chr(code) not in "\t\n"}
 
 _MARKS = {
     "Pending": ("·", "dim"),
@@ -73,6 +80,11 @@ class StepView:
         )  # fmt: skip
 
 
+def full_width() -> Console:
+    """Return a console for trees: as wide as the terminal, where long lines go on below; without one, without end."""
+    return Console() if sys.stdout.isatty() else Console(width=_FULL)
+
+
 def job_tree(job: Object) -> Tree:
     """Return a tree of a Job in a cluster with a line for each step."""
     status = job.get("status") or {}
@@ -85,7 +97,7 @@ def job_tree(job: Object) -> Tree:
         head.append(f"  {key}={value}", "dim")
     tree = Tree(head)
     if state in ("Refused", "Failed", "Canceled", "DeadlineExceeded", "Suspended", "Stopping"):
-        tree.add(Text(_condition(job, "Succeeded").get("message", ""), state_color(state).removeprefix("bold ")))
+        tree.add(Text(_plain(reason_of(job)), state_color(state).removeprefix("bold ")))
     steps = {name: StepView.of_record(step) for name, step in (status.get("steps") or {}).items()}
     graph = graph_of_job(job)
     names = [name for name in graph.order if name in steps] if graph else sorted(steps)
@@ -125,9 +137,9 @@ def step_line(name: str, step: StepView, upstream: tuple[str, ...] = ()) -> Text
     for output, text in step.stored.items():
         line.append(f"  {output} = {text}", "bold")
     if step.reason:
-        line.append(f"  {step.reason}: {step.message}", "red" if step.state == "Failed" else "yellow")
+        line.append(f"  {step.reason}: {_plain(step.message)}", "red" if step.state == "Failed" else "yellow")
     elif step.message:
-        line.append(f"  {step.message}", "dim")
+        line.append(f"  {_plain(step.message)}", "dim")
     return line
 
 
@@ -136,9 +148,19 @@ def state_of(job: Object) -> str:
     return str(_condition(job, "Succeeded").get("reason") or "Pending")
 
 
+def reason_of(job: Object) -> str:
+    """Return the sentence about the job's state."""
+    return str(_condition(job, "Succeeded").get("message") or "")
+
+
 def state_color(state: str) -> str:
     """Return the color a job's state is shown in."""
     return _COLORS.get(state, "cyan")
+
+
+def _plain(text: str) -> str:
+    """Return a text that does nothing to a terminal."""
+    return text.translate(_CONTROLS).strip()
 
 
 def _stored(step: Object) -> dict[str, str]:

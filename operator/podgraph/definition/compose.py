@@ -14,37 +14,13 @@ from typing import TYPE_CHECKING, Any, Callable
 
 from podgraph.definition import graph as data
 from podgraph.definition.errors import DefinitionError
+from podgraph.definition.handles import OutputHandle, Unconnected
 from podgraph.definition.values import Nothing, NotJsonError, to_json
 
 if TYPE_CHECKING:
     from podgraph.definition.ops import OpDefinition
 
 __all__ = ["Composition", "OutputHandle", "Parameter", "call_graph", "compose", "composing", "invoke"]
-
-
-@dataclass(frozen=True)
-class OutputHandle:
-    """Stands for an op's output while a job's body runs; giving it to another op draws an edge."""
-
-    op: str
-    output: str
-
-    def __iter__(self) -> Iterator[Any]:
-        raise DefinitionError(
-            "InvalidGraph",
-            f"output {self.output!r} of op {self.op!r} cannot be unpacked or looped over inside a job: "
-            "its value exists only when the job runs; give the op several outputs with @op(out={...})",
-        )
-
-
-@dataclass(frozen=True)
-class Unconnected:
-    """Given to a graph's or job's parameter that nobody connected: run config or a default supplies the value.
-
-    `job_input` is the name of the job's own parameter, "" for a graph's.
-    """
-
-    job_input: str = ""
 
 
 @dataclass(frozen=True)
@@ -207,7 +183,9 @@ def _unconnected(signature: inspect.Signature, given: Collection[str]) -> dict[s
 def _bind(path: str, params: tuple[Parameter, ...], args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
     names = [p.name for p in params]
     if len(args) > len(names):
-        raise DefinitionError("UnknownInput", f"op {path!r} takes {len(names)} inputs but is given {len(args)}")
+        count = f"{len(names)} input{'' if len(names) == 1 else 's'}" if names else "no inputs"
+        listed = f"; its inputs are: {', '.join(names)}" if names else "; an op that only waits has an In(Nothing)"
+        raise DefinitionError("UnknownInput", f"op {path!r} takes {count} but is given {len(args)}{listed}")
     given = dict(zip(names, args))
     for key, value in kwargs.items():
         if key not in names:

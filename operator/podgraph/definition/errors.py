@@ -16,16 +16,18 @@ class DefinitionError(Exception):
     """A job, selection or run config that cannot run as written.
 
     `reason` is one CamelCase word (a Kubernetes condition reason), `message` one sentence for a person that says
-    what is wrong, where, and what is allowed.
+    what is wrong, where, and what is allowed. `stack` is the traceback through the user's code
+    where it has more to say.
 
     >>> str(DefinitionError("UnknownOp", "no op is named 'x'"))
     "no op is named 'x'"
     """
 
-    def __init__(self, reason: str, message: str) -> None:
+    def __init__(self, reason: str, message: str, stack: str = "") -> None:
         super().__init__(message)
         self.reason = reason
         self.message = message
+        self.stack = stack
 
 
 def nearest(name: str, known: Iterable[str]) -> str:

@@ -7,6 +7,7 @@ import inspect
 from collections.abc import Iterable, Mapping
 from typing import Any, Callable, overload
 
+from podgraph.definition.arguments import refuse_unknown
 from podgraph.definition.compose import call_graph, composing
 from podgraph.definition.errors import DefinitionError
 from podgraph.definition.executors import ExecutorDefinition
@@ -92,13 +93,15 @@ def graph(
 
 
 def graph(
-    name: Any = None, *, description: str | None = None, out: GraphOut | Mapping[str, GraphOut] | None = None
-) -> Any:
+    name: Any = None, *, description: str | None = None, out: GraphOut | Mapping[str, GraphOut] | None = None,
+    **unknown: Any,
+) -> Any:  # fmt: skip
     """Make a function a graph: ops under one name, for use in jobs and in other graphs.
 
     What its body returns are its outputs: one op's output is `result`; several are a dict by name, or a tuple in the
     order of `out`.
     """
+    refuse_unknown("@graph", unknown, ("description", "out"))
     if callable(name):
         return GraphDefinition(name)
     return lambda fn: GraphDefinition(fn, name, description, out)

@@ -6,6 +6,7 @@ import inspect
 from collections.abc import Iterable
 from typing import Any, Callable, overload
 
+from podgraph.definition.arguments import refuse_unknown
 from podgraph.definition.errors import DefinitionError
 from podgraph.definition.resources import check_keys
 
@@ -40,8 +41,9 @@ def success_hook(
 
 
 def success_hook(
-    fn: Callable[..., Any] | None = None, *, name: str | None = None, required_resource_keys: Iterable[str] = ()
-) -> Any:
+    fn: Callable[..., Any] | None = None, *, name: str | None = None, required_resource_keys: Iterable[str] = (),
+    **unknown: Any,
+) -> Any:  # fmt: skip
     """Make a function a hook for steps that succeed: `@job(hooks={tell})` or `my_op.with_hooks({tell})`.
 
     A hook that raises leaves its step as it was; the error is a HOOK_ERRORED event.
@@ -50,6 +52,7 @@ def success_hook(
     ... def tell(context):
     ...     print(context.op_name, "is done")
     """
+    refuse_unknown("@success_hook", unknown, ("name", "required_resource_keys"))
     return _hook(fn, "Succeeded", name, required_resource_keys)
 
 
@@ -62,9 +65,11 @@ def failure_hook(
 
 
 def failure_hook(
-    fn: Callable[..., Any] | None = None, *, name: str | None = None, required_resource_keys: Iterable[str] = ()
-) -> Any:
+    fn: Callable[..., Any] | None = None, *, name: str | None = None, required_resource_keys: Iterable[str] = (),
+    **unknown: Any,
+) -> Any:  # fmt: skip
     """Make a function a hook for steps that fail, after their last retry; its `context.op_exception` says why."""
+    refuse_unknown("@failure_hook", unknown, ("name", "required_resource_keys"))
     return _hook(fn, "Failed", name, required_resource_keys)
 
 

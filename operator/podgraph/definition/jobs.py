@@ -7,6 +7,7 @@ import inspect
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Callable, overload
 
+from podgraph.definition.arguments import refuse_unknown
 from podgraph.definition.compose import OutputHandle, compose
 from podgraph.definition.errors import DefinitionError
 from podgraph.definition.executors import ExecutorDefinition
@@ -152,6 +153,7 @@ def job(
     hooks: Iterable[HookDefinition] = (),
     executor_def: ExecutorDefinition | None = None,
     op_retry_policy: RetryPolicy | None = None,
+    **unknown: Any,
 ) -> Any:
     """Make a function a job: its body calls ops and graphs, and each call becomes a step.
 
@@ -172,6 +174,7 @@ def job(
     >>> my_job.graph.order
     ('one', 'add_two')
     """
+    refuse_unknown("@job", unknown, inspect.getfullargspec(job).kwonlyargs if unknown else ())
     if callable(name):
         return JobDefinition(name)
 

@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
 from functools import cached_property
 from typing import Any, Callable, get_args, get_origin, overload
 
+from podgraph.definition.arguments import refuse_unknown
 from podgraph.definition.compose import Parameter, composing, invoke, is_nothing
 from podgraph.definition.config_schema import schema_of
 from podgraph.definition.config_types import is_config_class
@@ -189,6 +190,7 @@ def op(
     timeout: float | None = None,
     pod_template: Mapping[str, Any] | None = None,
     pod: str | None = None,
+    **unknown: Any,
 ) -> Any:
     """Make a function an op.
 
@@ -209,6 +211,7 @@ def op(
     ... def scale(context, i: int) -> int:
     ...     return i * context.config["factor"]
     """
+    refuse_unknown("@op", unknown, inspect.getfullargspec(op).kwonlyargs if unknown else ())
     outs = {"result": out} if isinstance(out, Out) else out
 
     def make(fn: Callable[..., Any], own: str | None) -> OpDefinition:

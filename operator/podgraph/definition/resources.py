@@ -7,6 +7,7 @@ import inspect
 from collections.abc import Iterable, Mapping
 from typing import Any, Callable, overload
 
+from podgraph.definition.arguments import refuse_unknown
 from podgraph.definition.config_read import ConfigError, read_config
 from podgraph.definition.config_schema import schema_of
 from podgraph.definition.errors import DefinitionError, nearest
@@ -67,8 +68,9 @@ def resource(
 
 
 def resource(
-    config_schema: Any = None, *, description: str | None = None, required_resource_keys: Iterable[str] = ()
-) -> Any:
+    config_schema: Any = None, *, description: str | None = None, required_resource_keys: Iterable[str] = (),
+    **unknown: Any,
+) -> Any:  # fmt: skip
     """Make a function a resource.
 
     >>> @resource(config_schema={"url": str})
@@ -79,6 +81,7 @@ def resource(
     >>> db.schema["required"]
     ['url']
     """
+    refuse_unknown("@resource", unknown, ("config_schema", "description", "required_resource_keys"))
     if inspect.isfunction(config_schema):
         return ResourceDefinition(config_schema)
 

@@ -8,6 +8,8 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any, Callable
 
+from podgraph.definition.arguments import refuse_unknown
+from podgraph.definition.cron import check_cron
 from podgraph.definition.errors import DefinitionError
 from podgraph.definition.jobs import JobDefinition
 from podgraph.definition.ops import check_tags
@@ -79,6 +81,11 @@ class ScheduleDefinition:
         found = [cron_schedule] if isinstance(cron_schedule, str) else list(cron_schedule)
         if not found or not all(isinstance(text, str) and text.strip() for text in found):
             raise DefinitionError("InvalidSchedule", f"{where} must have a cron expression, or a list of them")
+        for text in found:
+            try:
+                check_cron(text)
+            except DefinitionError as error:
+                raise DefinitionError(error.reason, f"{where}: {error.message}") from None
         self.cron_schedules: tuple[str, ...] = tuple(found)
         self.execution_timezone = execution_timezone or "UTC"
         self.run_config = RunRequest(run_config=run_config).run_config or {}
@@ -102,7 +109,7 @@ class ScheduleDefinition:
 
 
 def schedule(
-    cron_schedule: str | Sequence[str],
+    cron_schedule: str | Sequence[str] = (),
     *,
     job: JobDefinition | None = None,
     job_name: str | None = None,
@@ -111,6 +118,7 @@ def schedule(
     execution_timezone: str | None = None,
     description: str | None = None,
     default_status: DefaultScheduleStatus = DefaultScheduleStatus.STOPPED,
+    **unknown: Any,
 ) -> Callable[[Callable[..., Any]], ScheduleDefinition]:
     """Make a function a schedule: at each of its times it is asked what to run.
 
@@ -122,6 +130,11 @@ def schedule(
     >>> [r.run_config for r in nightly.evaluate_tick(build_schedule_context(datetime(2026, 11, 26))).requests]
     [{'ops': {'load': {'config': {'day': '2026-11-26'}}}}]
     """
+    refuse_unknown("@schedule", unknown, inspect.getfullargspec(schedule).kwonlyargs if unknown else ())
+    if callable(cron_schedule) or not cron_schedule:
+        raise DefinitionError(
+            "InvalidSchedule", "@schedule must have a cron expression, as in @schedule(cron_schedule='0 2 * * *')"
+        )
 
     def make(fn: Callable[..., Any]) -> ScheduleDefinition:
         return ScheduleDefinition(

@@ -7,6 +7,7 @@ import inspect
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Callable, overload
 
+from podgraph.definition.arguments import refuse_unknown
 from podgraph.definition.errors import DefinitionError
 from podgraph.definition.jobs import JobDefinition
 from podgraph.definition.ops import check_tags
@@ -149,6 +150,7 @@ def sensor(
     tags: Mapping[str, str] | None = None,
     description: str | None = None,
     default_status: DefaultSensorStatus = DefaultSensorStatus.STOPPED,
+    **unknown: Any,
 ) -> Any:
     """Make a function a sensor: it is asked at least `minimum_interval_seconds` (30) apart what there is to run.
 
@@ -163,6 +165,7 @@ def sensor(
     >>> orders.evaluate_tick(build_sensor_context("7"))
     Evaluation(requests=(RunRequest(run_key='7', run_config=None, tags={}, op_selection=None),), skip='', cursor='8')
     """
+    refuse_unknown("@sensor", unknown, inspect.getfullargspec(sensor).kwonlyargs if unknown else ())
     if callable(job_name):
         return SensorDefinition(job_name)
 

@@ -69,7 +69,7 @@ def work(assignment: Assignment, out: Out, link: Link, job: JobDefinition | None
         link.open()
         return _work(job, assignment, out)
     except (DefinitionError, StepError) as error:
-        print(f"{error.reason}: {error.message}", file=sys.stderr)
+        print(f"{getattr(error, 'stack', '')}{error.reason}: {error.message}", file=sys.stderr)
         return Record(assignment.nonce, "Failed", reason=error.reason, message=error.message)
 
 

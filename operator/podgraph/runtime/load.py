@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import importlib.util
 import json
@@ -16,10 +17,20 @@ from types import ModuleType, TracebackType
 from podgraph.definition.errors import DefinitionError, nearest
 from podgraph.definition.jobs import JobDefinition
 
-__all__ = ["CodeRef", "find_job", "find_jobs", "import_file", "import_module", "own_frames", "where"]
+__all__ = [
+    "CodeRef", "code_error", "find_job", "find_jobs", "import_file", "import_module", "own_frames", "package_root",
+    "where",
+]  # fmt: skip
 
 _OWN = str(Path(__file__).parents[1]) + os.sep
 _BEFORE = ("<frozen ", "<string>", importlib.__file__ or "")
+_TAKEN = frozenset(getattr(sys, "stdlib_module_names", sys.builtin_module_names))
+_NEEDED = (
+    "asyncio", "base64", "concurrent.futures", "copy", "dataclasses", "difflib", "glob", "hashlib", "inspect", "json",
+    "logging", "pickle", "queue", "random", "shutil", "signal", "socket", "ssl", "statistics", "subprocess", "tempfile",
+    "threading", "traceback", "typing", "urllib.parse", "uuid", "zoneinfo",
+)  # fmt: skip
+_MOST_CAUSES, _MOST_SAID, _MOST_FRAMES, _MOST_STACK = 20, 900, 50, 64 * 1024
 _LIBRARY = str(Path(json.__file__).parents[1]) + os.sep  # the standard library, with site-packages often inside it
 
 
@@ -37,19 +48,25 @@ class CodeRef:
 
     def module_of(self) -> ModuleType:
         """Import the code, with its folder on the path as when Python starts it. Raises DefinitionError."""
-        folder = str(Path(self.file).resolve().parent) if self.file else os.getcwd()
+        folder = str(package_root(Path(self.file).resolve())) if self.file else os.getcwd()
+        _keep_own(folder)
         if folder not in sys.path:
             sys.path.insert(0, folder)
         return import_file(self.file) if self.file else import_module(self.module)
 
 
 def import_file(path: str) -> ModuleType:
-    """Import the Python file at `path` as a module named after it.
+    """Import the Python file at `path` as a module named after it, one in a package as that package's.
 
     Raises DefinitionError (`CodeError`) with the user's line when it does not compile or import.
     """
-    name = Path(path).stem
+    name = _module_name(path)
     try:
+        if "." in name and os.path.isfile(path):
+            importlib.import_module(name.rpartition(".")[0])  # as `import` does, for relative imports
+            known = sys.modules.get(name)
+            if known is not None and os.path.realpath(known.__file__ or "") == os.path.realpath(path):
+                return known
         spec = importlib.util.spec_from_file_location(name, path)
         if spec is None or spec.loader is None:
             raise DefinitionError("CodeError", f"{path!r} is no Python file; its name must end in .py")
@@ -57,13 +74,16 @@ def import_file(path: str) -> ModuleType:
         sys.modules[name] = module  # as `import` does, so that pickle and dataclasses find it
         spec.loader.exec_module(module)
     except FileNotFoundError as error:
+        _forget(name)
         if str(error.filename) != path:
-            raise _code_error(error) from error
+            raise code_error(error, path) from error
         raise DefinitionError("CodeError", f"there is no file {path!r}") from None
     except DefinitionError as error:
+        _forget(name)
         raise _located(error) from error
     except (Exception, SystemExit) as error:
-        raise _code_error(error) from error
+        _forget(name)
+        raise code_error(error, path) from error
     return module
 
 
@@ -74,7 +94,7 @@ def import_module(name: str) -> ModuleType:
     except DefinitionError as error:
         raise _located(error) from error
     except (Exception, SystemExit) as error:
-        raise _code_error(error) from error
+        raise code_error(error) from error
 
 
 def find_jobs(module: ModuleType) -> list[JobDefinition]:
@@ -97,10 +117,14 @@ def find_job(module: ModuleType, name: str = "") -> JobDefinition:
     if name:
         return named[name]
     if not named:
-        raise DefinitionError("NoJob", "the code has no @job; it must have one function with that decorator")
+        text = "the code has no @job; it must have one function with that decorator"
+        if any(type(value).__module__.startswith("dagster.") for value in list(vars(module).values())):
+            text += "; what it has is made with dagster: import op and job from podgraph instead"
+        raise DefinitionError("NoJob", text)
     if len(named) > 1:
         listed = ", ".join(sorted(named))
-        raise DefinitionError("SeveralJobs", f"the code has {len(named)} jobs ({listed}); say which one to run")
+        text = f"the code has {len(named)} jobs ({listed}); say which one to run with --job NAME (-j)"
+        raise DefinitionError("SeveralJobs", text)
     return next(iter(named.values()))
 
 
@@ -133,10 +157,109 @@ def own_frames(tb: TracebackType | None) -> TracebackType | None:
     return tb
 
 
-def _code_error(error: BaseException) -> DefinitionError:
-    text = error.msg if isinstance(error, SyntaxError) else str(error)
+def _keep_own(folder: str) -> None:
+    """Import what podgraph itself may need later and a file beside the code would hide, as random.py does."""
+    with contextlib.suppress(OSError):
+        beside = {name.partition(".")[0] for name in os.listdir(folder)}
+        for name in _NEEDED:
+            if name.partition(".")[0] in beside:
+                importlib.import_module(name)
+
+
+def package_root(path: Path) -> Path:
+    """Return the folder from which a file is imported: that of its outermost package, else its own."""
+    folder = path.parent
+    while (folder / "__init__.py").is_file() and folder.name.isidentifier() and folder.parent != folder:
+        folder = folder.parent
+    return folder
+
+
+def code_error(error: BaseException, path: str = "") -> DefinitionError:
+    """Return what is said of code that cannot be imported; the traceback through the user's code is its `stack`."""
     verb = "does not compile" if isinstance(error, SyntaxError) else "cannot be imported"
-    return DefinitionError("CodeError", f"the code {verb}: {type(error).__name__}: {text}{where(error)}")
+    chain = _chain(error)
+    text = f"the code {verb}: {_said(error)}{where(error)}"
+    if len(chain) > 1:
+        text += f"; it began with {_said(chain[-1])}{where(chain[-1])}"
+    missing = next((e.name for e in reversed(chain) if isinstance(e, ModuleNotFoundError) and e.name), "")
+    if missing and repr(missing) not in text:
+        text += f"; the missing module is {missing!r}"
+    return DefinitionError("CodeError", text + _hint(chain[-1], missing, path), _stack(error))
+
+
+def _module_name(path: str) -> str:
+    """Return the name under which a file is imported.
+
+    It is no name of Python's own modules, nor podgraph's, which would be gone then; and it has no dot but those of its
+    packages, so that pickle finds what is in it.
+    """
+    file = Path(path)
+    stem = file.stem.replace(".", "_")
+    with contextlib.suppress(OSError):
+        file = file.resolve()
+    if not (file.parent / "__init__.py").is_file() or not stem.isidentifier():
+        return f"user_{stem}" if stem in _TAKEN or stem == "podgraph" else stem
+    return ".".join([*file.parent.relative_to(package_root(file)).parts, stem])
+
+
+def _forget(name: str) -> None:
+    """Let go of a module that was not imported to its end, as `import` does."""
+    sys.modules.pop(name, None)
+
+
+def _chain(error: BaseException) -> list[BaseException]:
+    """Return an error and what it came from, the first last."""
+    found = [error]
+    while len(found) < _MOST_CAUSES:
+        last = found[-1]
+        before = last.__cause__ or (None if last.__suppress_context__ else last.__context__)
+        if before is None or any(before is seen for seen in found):
+            break
+        found.append(before)
+    return found
+
+
+def _said(error: BaseException) -> str:
+    """Return an error's type and what it says, in one line and not at too great a length."""
+    try:
+        text = error.msg if isinstance(error, SyntaxError) else str(error)
+    except Exception:  # noqa: BLE001 - the user's own code
+        text = ""
+    line = " ".join(str(text).split())
+    if len(line) > _MOST_SAID:
+        line = f"{line[: _MOST_SAID // 3]} ... {line[-_MOST_SAID // 2 :]}"
+    return f"{type(error).__name__}: {line}"
+
+
+def _stack(error: BaseException) -> str:
+    """Return the traceback of an error and of what it came from, through the user's code alone."""
+    parts = []
+    chain = _chain(error)
+    for at, one in enumerate(reversed(chain)):
+        frames = [f for f in traceback.extract_tb(one.__traceback__) if not f.filename.startswith((_OWN, *_BEFORE))]
+        lines = traceback.format_list(frames[-_MOST_FRAMES:])
+        head = ["Traceback (most recent call last):\n"] if lines else []
+        parts.append("".join([*head, *lines, *traceback.format_exception_only(type(one), one)]))
+        if at < len(chain) - 1:
+            after = chain[len(chain) - 2 - at]
+            joint = "The above exception was the direct cause of the following exception:"
+            parts.append(joint if after.__cause__ is one else "During handling of it, another exception occurred:")
+    text = "\n".join(parts)
+    return text if len(text) <= _MOST_STACK else f"{text[: _MOST_STACK // 4]}\n...\n{text[-_MOST_STACK // 2 :]}"
+
+
+def _hint(error: BaseException, missing: str, path: str) -> str:
+    if missing.partition(".")[0].startswith("dagster"):
+        return "; podgraph does not need Dagster: import op, job and the others from podgraph instead"
+    if not isinstance(error, ImportError) or not error.name:
+        return ""
+    if error.name == "podgraph" and (found := re.search("cannot import name '([^']{1,100})'", str(error))):
+        import podgraph
+
+        return nearest(found[1], podgraph.__all__)
+    if path and error.name in _TAKEN and (Path(path).parent / f"{error.name}.py").is_file():
+        return f"; {error.name}.py beside the code has the name of a module of Python's own: rename it"
+    return ""
 
 
 def _is_library(filename: str) -> bool:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import re
 from dataclasses import dataclass
 from datetime import UTC, datetime, tzinfo
 from typing import Protocol
@@ -11,19 +10,11 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
 from cronsim import CronSim, CronSimError
 
+from podgraph.definition.cron import ALIASES, check_cron
 from podgraph.definition.errors import DefinitionError, nearest
 
 __all__ = ["Cron", "Interval", "Timing", "due_ticks", "read_cron", "read_zone"]
 
-_ALIASES = {
-    "@yearly": "0 0 1 1 *",
-    "@annually": "0 0 1 1 *",
-    "@monthly": "0 0 1 * *",
-    "@weekly": "0 0 * * 0",
-    "@daily": "0 0 * * *",
-    "@midnight": "0 0 * * *",
-    "@hourly": "0 * * * *",
-}
 _FIRST_SPAN = 60.0
 _SHOWN = 100  # characters of a user's text in a message
 
@@ -89,7 +80,12 @@ def _next_after_minute(text: str, zone: ZoneInfo, minute: float) -> float | None
     At a full minute many schedules ask, and each of them more than once.
     """
     # cronsim takes an ambiguous time the same however its UTC is written, and knows the real UTC to be simple.
-    return _next(_ALIASES.get(text, text), UTC if zone.key == "UTC" else zone, 60 * minute)
+    return _next(_plain(text), UTC if zone.key == "UTC" else zone, 60 * minute)
+
+
+def _plain(text: str) -> str:
+    """Return an expression as cronsim reads it."""
+    return ALIASES.get(text, text).replace("?", "*")
 
 
 def _next(expression: str, zone: tzinfo, time: float) -> float | None:
@@ -110,23 +106,12 @@ def read_cron(expressions: tuple[str, ...], zone: str) -> Cron:
 
 
 def _check(text: str) -> None:
-    if text.startswith("@"):
-        if text not in _ALIASES:
-            hint = nearest(text[:_SHOWN], _ALIASES)
-            raise DefinitionError("InvalidSchedule", f"{text[:_SHOWN]!r} is not a valid cron expression{hint}")
-        return
-    if len(text.split()) != 5:
-        raise DefinitionError(
-            "InvalidSchedule",
-            f"{text[:_SHOWN]!r} is not a valid cron expression: it must have five fields (minute, hour, "
-            f"day of month, month, day of week), not {len(text.split())}",
-        )
+    plain = check_cron(text)
     try:
-        never = _next(text, UTC, 0.0) is None
+        never = _next(plain, UTC, 0.0) is None
     except CronSimError as error:
-        what = re.sub("^Bad ", "its ", str(error))
-        message = f"{text[:_SHOWN]!r} is not a valid cron expression: {what} is wrong"
-        raise DefinitionError("InvalidSchedule", message) from None
+        shown = text[:_SHOWN]
+        raise DefinitionError("InvalidSchedule", f"{shown!r} is not a valid cron expression: {error}") from None
     if never:
         raise DefinitionError("InvalidSchedule", f"{text[:_SHOWN]!r} names a time that never comes")
 

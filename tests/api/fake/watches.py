@@ -168,13 +168,14 @@ class Watches:
                     break
                 watch.wake.clear()
                 left = None if deadline is None else max(0.0, deadline - loop.time())
-                pause = min(self.bookmark_interval, left) if left is not None else self.bookmark_interval
+                # Said before the wait: by the clock a timer may go off a little before its time is there.
+                is_last = left is not None and left <= self.bookmark_interval
+                pause = left if left is not None and is_last else self.bookmark_interval
                 with suppress(TimeoutError):
                     await asyncio.wait_for(watch.wake.wait(), pause)
                     continue
                 self.send_bookmark(watch)
-                if deadline is not None and loop.time() >= deadline:
-                    watch.ended = True
+                watch.ended |= is_last
             await response.write_eof()
         except ConnectionError:
             pass

@@ -7,10 +7,11 @@ import subprocess
 import sys
 from pathlib import Path
 
-__all__ = ["ARITHMETIC", "podgraph", "written"]
+__all__ = ["ARITHMETIC", "CHECKOUT", "podgraph", "written"]
 
 COMMAND = [sys.executable, "-m", "podgraph.cli"]
 LIMIT_SECONDS = 60
+CHECKOUT = Path(__file__).parents[3]
 
 ARITHMETIC = """
 from podgraph import job, op

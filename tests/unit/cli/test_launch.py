@@ -92,6 +92,6 @@ def test_a_cluster_that_does_not_answer_is_told_in_a_line(tmp_path: Path) -> Non
         "kubeconfig",
     )
     status, out, err = podgraph("job", "get", "x", "--kubeconfig", config)
-    assert (status, out) == (2, "")
+    assert (status, out) == (4, "")
     assert "the cluster at http://127.0.0.1:1 does not answer" in err
     assert "Traceback" not in err

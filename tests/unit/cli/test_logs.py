@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from types import SimpleNamespace
 from typing import Any
@@ -10,7 +11,7 @@ import pytest
 
 from podgraph.cli import logs
 from podgraph.cli.cluster import Cluster
-from podgraph.cli.logs import _print_lines, print_logs
+from podgraph.cli.logs import _Out, print_logs
 from podgraph.definition.errors import DefinitionError
 from podgraph.planning.names import OP_ANNOTATION, resolve_pod, run_pod
 from podgraph.runtime.protocol import Record
@@ -22,7 +23,7 @@ from podgraph.runtime.signing import Signer
 def test_what_a_pod_says_to_the_operator_is_left_out(step: str, capsys: pytest.CaptureFixture[str]) -> None:
     lines = ["one", Record("n", "Succeeded").to_line(), StepReport("add", "Running").to_line(Signer("n")), ""]
     lines.append("two, and no end of line" + Record("n", "Succeeded").to_line())
-    _print_lines(lines, "add", step)
+    _Out(step, sys.stdout).lines(lines, "add")
     printed = ["one", "", "two, and no end of line"]
     assert capsys.readouterr().out.splitlines() == (printed if step else [f"add | {line}" for line in printed])
 
@@ -76,10 +77,16 @@ class Quick:
         status = {"steps": steps if finished else {}, "conditions": finished}
         return {"metadata": {"name": name, "uid": "u"}, "status": status}
 
+    def init_containers(self, pod: str) -> tuple[str, ...]:
+        return (f"{pod}/fetch",)
+
     def step_pods(self, job: dict[str, Any]) -> dict[str, str]:
         return {"one": "p1", "two": "p2"} if self.looks < 2 else {"two": "p2"}
 
     def log(self, pod: str, follow: bool) -> Iterator[str]:
+        if pod.endswith("/fetch"):
+            yield "fetched"
+            return
         self.asked += pod == "p2"
         if pod == "p2" and self.asked == 1:
             raise DefinitionError("BadRequest", "the container is waiting to start")
@@ -108,14 +115,28 @@ def test_a_log_is_waited_for_that_the_kubelet_has_not_yet(capsys: pytest.Capture
     assert capsys.readouterr().out == "one | said in p1\ntwo | said in p2\n"
 
 
-def test_one_that_it_never_has_is_told_of(monkeypatch: pytest.MonkeyPatch) -> None:
+class Never(Over):
+    """One whose second step's container never begins."""
+
+    def log(self, pod: str, follow: bool) -> Iterator[str]:
+        if pod == "p2":
+            raise DefinitionError("BadRequest", "the container is waiting to start")
+        return super().log(pod, follow)
+
+
+def test_one_that_it_never_has_is_told_of(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.setattr(logs, "_LAST_SECONDS", 0.0)
+    print_logs(Never(), "j", "", False)  # type: ignore[arg-type]
+    assert tuple(capsys.readouterr()) == ("one | said in p1\n", "the container is waiting to start\n")
+    print_logs(Never(), "j", "two", False)  # type: ignore[arg-type]
+    assert capsys.readouterr().out == "fetch | fetched\n"
+    monkeypatch.setattr(Never, "init_containers", lambda *_: ())
     with pytest.raises(DefinitionError, match="the container is waiting to start"):
-        print_logs(Over(), "j", "two", False)  # type: ignore[arg-type]
+        print_logs(Never(), "j", "two", False)  # type: ignore[arg-type]
 
 
 def test_one_step_is_followed_alone(capsys: pytest.CaptureFixture[str]) -> None:
     print_logs(Quick(), "j", "two", True)  # type: ignore[arg-type]
-    assert capsys.readouterr().out == "said in p2\n"
+    assert capsys.readouterr().out == "fetch | fetched\nsaid in p2\n"
     with pytest.raises(DefinitionError, match="has no step 'twoo'; did you mean 'two'"):
         print_logs(Quick(), "j", "twoo", True)  # type: ignore[arg-type]

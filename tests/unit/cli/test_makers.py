@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from podgraph.cli.makers import jobs_by_hand
+from podgraph.cli.makers import check_resumed, jobs_by_hand
 from podgraph.definition.errors import DefinitionError
 
 NEXT = {"nextTickTime": "2026-11-25T01:30:00Z"}
@@ -49,3 +49,11 @@ def test_one_with_a_function_is_asked_through_the_operator() -> None:
     assert message == "m"
     with pytest.raises(DefinitionError, match="the operator has not answered for 'nightly' within 0 s"):
         jobs_by_hand(Fake(schedule(python=python)), "nightly", "", True, 0)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("spec", [{"schedule": "61 * * * *"}, {"schedules": ["@daily", "0 0 31 2 *"]}])
+def test_a_schedule_that_never_ticks_is_not_resumed(spec: dict[str, Any]) -> None:
+    with pytest.raises(DefinitionError, match="JobSchedule 's' is not resumed: '"):
+        check_resumed({"metadata": {"name": "s"}, "spec": spec})
+    check_resumed({"metadata": {"name": "s"}, "spec": {"schedule": "0 0 ? * *"}})
+    check_resumed({"metadata": {"name": "s"}, "spec": {"source": {}}})

@@ -279,7 +279,7 @@ def test_paths_are_bounded() -> None:
     [
         (lambda: add(1, c=2), "UnknownInput", "op 'add' has no input 'c'; it has: a, b"),
         (lambda: one(x=2), "UnknownInput", "op 'one' has no input 'x'; it has: none"),
-        (lambda: add(1, 2, 3), "UnknownInput", "op 'add' takes 2 inputs but is given 3"),
+        (lambda: add(1, 2, 3), "UnknownInput", "op 'add' takes 2 inputs but is given 3; its inputs are: a, b"),
         (lambda: add(1, a=2), "InvalidGraph", "input 'a' of op 'add' is given twice"),
         (
             lambda: add({1}),

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import pickle
+import subprocess
 import sys
 import textwrap
 from collections.abc import Iterator
@@ -12,7 +15,7 @@ import pytest
 
 from podgraph import DefinitionError, job, op
 from podgraph.runtime import load
-from podgraph.runtime.load import find_job, import_file, import_module, own_frames, where
+from podgraph.runtime.load import CodeRef, find_job, import_file, import_module, own_frames, where
 
 GOOD = """
 from podgraph import job, op
@@ -213,3 +216,106 @@ def test_whose_line_it_is() -> None:
     assert where(raised(code, package + "_jobs/job.py")) == " (job.py line 2 in f)"
     assert where(raised(code, package + "/x.py")) == ""
     assert own_frames(raised(code, package + "/x.py").__traceback__) is None
+
+
+def failure(path: str) -> DefinitionError:
+    with pytest.raises(DefinitionError) as caught:
+        import_file(path)
+    return caught.value
+
+
+def test_a_failing_import_shows_the_users_traceback_and_where_it_began(tmp_path: Path) -> None:
+    written(tmp_path, "def load():\n    import no_such_library\n", "user_deep.py")
+    source = """
+        import user_deep
+        try:
+            user_deep.load()
+        except ImportError as e:
+            raise RuntimeError("outer problem, see the cause") from e
+    """
+    error = failure(written(tmp_path, source))
+    assert error.message == (
+        "the code cannot be imported: RuntimeError: outer problem, see the cause (user_job.py line 6); "
+        "it began with ModuleNotFoundError: No module named 'no_such_library' (user_deep.py line 2 in load)"
+    )
+    assert "direct cause" in error.stack
+    assert 'user_deep.py", line 2, in load' in error.stack
+    assert "podgraph" not in error.stack.replace("pytest-of", "")
+    assert "importlib" not in error.stack
+    assert "user_job" not in sys.modules  # not half imported
+
+
+@pytest.mark.parametrize(
+    ("source", "said"),
+    [
+        (
+            "try:\n    import no_a\nexcept ImportError:\n    import no_b\n",
+            "it began with ModuleNotFoundError: No module",
+        ),
+        ("class E(Exception):\n    def __str__(self):\n        raise ValueError\nraise E\n", "E: "),
+        ("raise ValueError('a' * 10_000_000 + 'the end')", "the end (user_job.py line 1)"),
+        ("def f(n):\n    f(n + 1)\nf(0)\n", "RecursionError"),
+        ("import dagster_no_such\n", "import op, job and the others from podgraph instead"),
+        ("from podgraph import jobb\n", "did you mean 'job'?"),
+        ("e = ValueError('x')\ne.__cause__ = e\nraise e\n", "ValueError: x (user_job.py line 3)"),
+    ],
+)
+def test_errors_of_any_kind_are_told_in_bounds(tmp_path: Path, source: str, said: str) -> None:
+    error = failure(written(tmp_path, source))
+    assert said in error.message
+    assert len(error.message) < 2_500
+    assert 0 < len(error.stack) < 70_000
+    assert "\n" not in error.message
+
+
+def test_code_that_does_not_compile_shows_where(tmp_path: Path) -> None:
+    error = failure(written(tmp_path, "x = 1\ny = = 2\n"))
+    assert error.stack.startswith('  File "')
+    assert "y = = 2" in error.stack
+
+
+def test_a_file_in_a_package_is_a_module_of_it(tmp_path: Path) -> None:
+    package = tmp_path / "user_pkg" / "sub"
+    package.mkdir(parents=True)
+    for folder in (package, package.parent):
+        (folder / "__init__.py").write_text("")
+    written(package.parent, "VALUE = 3\n", "shared.py")
+    source = "from ..shared import VALUE\nimport user_pkg.shared\nimport pickle\nclass Row: pass\n" + GOOD
+    path = written(package, source + "again = pickle.loads(pickle.dumps(Row()))\n", "jobs.py")
+    before = list(sys.path)
+    try:
+        module = CodeRef(file=path).module_of()
+        assert sys.path[0] == str(tmp_path)
+    finally:
+        sys.path[:] = before
+    assert (module.__name__, module.VALUE, module.main.name) == ("user_pkg.sub.jobs", 3, "main")
+    assert import_file(path) is module
+
+
+@pytest.mark.parametrize("name", ["report-v1.2.py", "random.py", "podgraph.py", "queue.py"])
+def test_a_file_of_any_name(tmp_path: Path, name: str) -> None:
+    import random
+
+    import podgraph
+
+    module = import_file(written(tmp_path, f"import pickle\nclass Row: pass\nrow = pickle.dumps(Row())\n{GOOD}", name))
+    assert type(pickle.loads(module.row)) is module.Row
+    assert find_job(module).name == "main"
+    assert (sys.modules["random"], sys.modules["podgraph"]) == (random, podgraph)
+    del sys.modules[module.__name__]
+
+
+def test_a_file_beside_the_code_hides_nothing_of_ours(tmp_path: Path) -> None:
+    written(tmp_path, "raise SystemExit('this is not Python\\'s own')\n", "random.py")
+    policy = "@op(retry_policy=RetryPolicy(max_retries=1, delay=0.01, jitter=Jitter.FULL))\n"
+    source = f"from podgraph import RetryPolicy, Jitter\n{GOOD}".replace("@op\n", policy)
+    path = written(tmp_path, source.replace("return 1", "raise ValueError('own')"))
+    done = subprocess.run(
+        [sys.executable, "-m", "podgraph.cli", "job", "execute", "-f", path, "--executor", "in_process"],
+        env={**os.environ, "PYTHONPATH": str(Path(load.__file__).parents[2])}, capture_output=True, text=True,
+        check=False,
+    )  # fmt: skip
+    assert (done.returncode, "ValueError: own" in done.stderr) == (1, True), done.stderr
+    assert "Python's own" not in done.stderr
+    hint = failure(written(tmp_path, "from random import mine\n")).message
+    assert hint.endswith("random.py beside the code has the name of a module of Python's own: rename it")
