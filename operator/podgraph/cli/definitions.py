@@ -14,14 +14,12 @@ from podgraph.cli.graphs import print_tree
 from podgraph.cli.launch import code_spec, loaded, name_of
 from podgraph.definition.errors import DefinitionError
 from podgraph.definition.ops import check_tags
+from podgraph.planning.acceptance import check_spec
 from podgraph.planning.defined import effective_spec
-from podgraph.planning.definitions import check_defaults
 from podgraph.planning.names import DEFINITION_LABEL, GROUP, label_value
 from podgraph.planning.status import duration
-from podgraph.run_config.binding import bind
 from podgraph.runtime.load import CodeRef
 from podgraph.runtime.resolve import unpack
-from podgraph.selection import select
 
 __all__ = ["Definitions", "definition_of", "job_of", "print_definition", "print_definitions", "wait_resolved"]
 
@@ -48,8 +46,7 @@ def definition_of(code: CodeRef, image: str, name: str, selection: Sequence[str]
     if run_config:
         spec["runConfig"] = run_config
     job = loaded(code)
-    if job is not None:
-        check_defaults(job.graph, spec)
+    check_spec(spec, job.graph if job is not None else None, may_lack_config=True).raise_errors()
     meta = {"name": name or name_of(code, job)}
     return {"apiVersion": f"{GROUP}/v1alpha1", "kind": "JobDefinition", "metadata": meta, "spec": spec}
 
@@ -76,7 +73,7 @@ def job_of(
         raise DefinitionError("NotReady", f"JobDefinition {meta['name']!r} cannot be run: {message}")
     if ready == "True":
         graph, whole = unpack(definition["status"]["graph"]), effective_spec(definition["spec"], spec)
-        bind(graph, select(graph, whole.get("opSelection") or ()), whole.get("runConfig") or {})
+        check_spec(whole, graph).raise_errors()
     made = {"name": name} if name else {"generateName": f"{meta['name'][:50].strip('-.')}-"}
     labels = {DEFINITION_LABEL: label_value(meta["name"])}
     return {

@@ -12,11 +12,9 @@ from typing import Any
 from podgraph.definition.errors import DefinitionError
 from podgraph.definition.jobs import JobDefinition
 from podgraph.definition.ops import check_tags
+from podgraph.planning.acceptance import check_spec
 from podgraph.planning.names import GROUP
-from podgraph.planning.sharing import sharing_of
-from podgraph.run_config.binding import bind
 from podgraph.runtime.load import CodeRef, find_job
-from podgraph.selection import select
 
 __all__ = ["MAX_SOURCE", "code_spec", "loaded", "manifest", "module_here", "name_of", "resource_name"]
 
@@ -34,17 +32,14 @@ def manifest(
     that only the image has. Raises DefinitionError.
     """
     spec: dict[str, Any] = {"code": code_spec(code, image)}
-    job = loaded(code)
-    if job is not None:
-        selected = select(job.graph, selection)
-        bind(job.graph, selected, run_config, sections=("ops", "inputs", "resources"))
-        sharing_of(job.graph, selected)
     if selection:
         spec["opSelection"] = list(selection)
     if run_config:
         spec["runConfig"] = run_config
     if run_tags := check_tags("the run", tags):
         spec["tags"] = run_tags
+    job = loaded(code)
+    check_spec(spec, job.graph if job is not None else None).raise_errors()
     meta = {"name": name} if name else {"generateName": f"{name_of(code, job)}-"}
     return {"apiVersion": f"{GROUP}/v1alpha1", "kind": "Job", "metadata": meta, "spec": spec}
 

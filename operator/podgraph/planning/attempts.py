@@ -8,16 +8,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 from podgraph.flow import TERMINAL, UNDECIDED
 from podgraph.planning.actions import Actions, Event
 from podgraph.planning.admission import Admission
-from podgraph.planning.deadlines import deadline_of_pod, lost_at
 from podgraph.planning.execution import ExecutionSpec
-from podgraph.planning.gates import Gates
+from podgraph.planning.executor import Pods
+from podgraph.planning.gates import GATED
 from podgraph.planning.making import PodMaker
 from podgraph.planning.observe import Phase, Seen, is_alive, lingers, observe
 from podgraph.planning.outcome import Outcome, container_outcome, if_room, micro, python_outcome, read_record
+from podgraph.planning.pod_lifecycle import Look, PodLifecycle, Stage
 from podgraph.planning.pods import Pod
 from podgraph.planning.retry import Fault, chance_of, seconds_until_retry
 from podgraph.planning.scripts import ended_in
@@ -36,8 +38,6 @@ EXIT_SECONDS = 60
 """How long a pod that has told its result may take to exit."""
 MAX_ASSIGNMENT = 131_072
 
-Pods = Mapping[str, Pod]
-
 
 class Attempts:
     """The steps of one Job and the pods of their attempts.
@@ -53,14 +53,14 @@ class Attempts:
         self.steps = steps
         self.timers = Timers()
         self.stopped: Stop | None = None
+        self.waiting = ""
         self._maker = maker
         self._spec = spec
         self._output_budget = output_budget
         self._admission = Admission(steps.graph.ops, spec, units)
         self._step_of: dict[str, str] = {}
         self._pod_of: dict[str, str] = {}
-        self._stuck: dict[str, float] = {}  # steps whose pod cannot start, and since when
-        self._gone: set[str] = set()
+        self._lives: dict[str, PodLifecycle] = {}
         self._followed: set[str] = set()
         self._told: dict[str, str] = {}  # results by pod that came by its link or log
         self.exits: dict[str, float] = {}  # pods that have told their result, and until when they may exit
@@ -68,7 +68,6 @@ class Attempts:
         self._warned: set[str] = set()
         self._waiting = WaitingPods(steps, maker, spec)
         self._waiting.find(pods or {})
-        self._gates = Gates()
         for step in steps.alone:
             record = steps.records[step]
             if record.state == "UpForRetry":
@@ -89,6 +88,15 @@ class Attempts:
     def done(self) -> bool:
         """Whether no step can change any more."""
         return self.steps.done
+
+    @property
+    def has_changes(self) -> bool:
+        """Whether :meth:`pods_patch` would return anything: a pod of one step is told with its step."""
+        return False
+
+    def pods_patch(self) -> dict[str, Any]:
+        """Return nothing; see `has_changes`."""
+        return {}
 
     def take_in(self, changed: Iterable[str], pods: Pods, now: float, actions: Actions) -> None:
         """Look at the pods that changed, and at the steps whose time has come."""
@@ -165,7 +173,7 @@ class Attempts:
         """Say that a pod exists; its uid goes into the record with the next write."""
         step = self._step_of.get(pod_name)
         if step is not None and self._pod_of[step] == pod_name and not self.steps.records[step].pod_uid:
-            self.steps.records[step].pod_uid = uid
+            self.steps.records[step].pod_uid = self._lives[step].uid = uid
             self.steps.changed.add(step)
 
     def not_created(self, pod_name: str, reason: str, message: str, now: float) -> Actions:
@@ -181,7 +189,9 @@ class Attempts:
 
     def confirm_gone(self, pod_name: str) -> None:
         """Say that a pod that `confirm` named is really gone."""
-        self._gone.add(pod_name)
+        step = self._step_of.get(pod_name)
+        if step is not None and self._pod_of[step] == pod_name:
+            self._lives[step].confirm_gone()
 
     # --- one pod
 
@@ -195,34 +205,47 @@ class Attempts:
             if pod is not None:
                 self._look_after(step, pod, now, actions)
             return
-        if pod is None:
-            self._missing(step, name, now, actions)
+        seen = self._seen(step, pod, now) if pod is not None else None
+        timeout, stopping = self.steps.graph.ops[step].timeout, record.state == "Stopping"
+        look = self._lives[step].look(pod, seen, now, actions, timeout=timeout, stopping=stopping)
+        record.pod_uid = self._lives[step].uid or record.pod_uid
+        if look.stage is Stage.UNSEEN:
             return
-        if record.pod_uid and record.pod_uid != pod.metadata.uid:
-            actions.deletes.append(name)
-            self._lost(step, "PodDeleted", "its pod was deleted and another was made under its name", now, actions)
-            return
-        record.pod_uid = pod.metadata.uid
+        if look.due is not None:
+            self.timers.set(step, look.due)
+        else:
+            self.timers.clear(step)
+        if pod is not None and look.stage in (Stage.STARTING, Stage.RUNNING) and is_waiting(pod):
+            self._waiting.assign(step, pod, actions)
+        self._conclude(step, look, pod, now, actions)
+
+    def _seen(self, step: str, pod: Pod, now: float) -> Seen:
+        """Return the state of a step's pod; for one that was started ahead the step began with its assignment."""
         seen = observe(pod)
         if seen.phase is Phase.ENDED and self._waiting.has_missed(pod, seen):
             said = "its pod ended before it was told what to do"
-            seen = replace(seen, reason=NOT_ASSIGNED, message=said, fault=Fault.INFRASTRUCTURE, text="")
-        elif was_ahead(pod):
-            seen = replace(seen, started_at=record.start_time or seen.started_at)
-        if seen.phase is Phase.ENDED:
+            return replace(seen, reason=NOT_ASSIGNED, message=said, fault=Fault.INFRASTRUCTURE, text="")
+        if is_waiting(pod) and seen.phase is not Phase.ENDED:
+            return replace(seen, started_at=_second(now) if seen.phase is Phase.RUNNING else None)
+        if was_ahead(pod):
+            return replace(seen, started_at=self.steps.records[step].start_time or seen.started_at)
+        return seen
+
+    def _conclude(self, step: str, look: Look, pod: Pod | None, now: float, actions: Actions) -> None:
+        """Do what one look at a step's pod calls for."""
+        if look.stage is Stage.LOST and self.steps.records[step].state == "Stopping":
+            self._stopped(step, None, now, actions)
+        elif look.stage is Stage.OVERTIME and look.outcome is not None and look.seen is not None:
+            self._follow(step, look.seen, actions)  # it says when the container started
+            self._end_pod(step, look.outcome.reason, look.outcome.message, actions)
+        elif look.outcome is not None:
+            self._fail(step, look.outcome, now, actions)
+        elif look.stage is Stage.ENDED and pod is not None and look.seen is not None:
             if lingers(pod):
-                actions.deletes.append(name)
-            self._finish(step, seen, now, actions)
-        elif seen.phase is Phase.GONE:
-            self._lost(step, seen.reason, seen.message, now, actions)
-        elif record.state == "Stopping":
-            self._wait_for_end(step, pod, now, actions)
-        else:
-            if is_waiting(pod):
-                seen = replace(seen, started_at=_second(now) if seen.phase is Phase.RUNNING else None)
-                self._waiting.assign(step, pod, actions)
-            if not self._give_up(step, pod, seen, now, actions):
-                self._follow(step, seen, actions)
+                actions.deletes.append(pod.metadata.name)
+            self._finish(step, look.seen, now, actions)
+        elif look.stage in (Stage.STARTING, Stage.RUNNING) and look.seen is not None:
+            self._follow(step, look.seen, actions)
 
     def _look_after(self, step: str, pod: Pod, now: float, actions: Actions) -> None:
         """Look at a pod whose attempt is over: it is on its way out, or came late and nobody waits for it."""
@@ -245,13 +268,6 @@ class Attempts:
             text = f"op {step!r} succeeded, then {seen.message}"
             actions.events.append(Event("Warning", "FailedAfterResult", text))
 
-    def _missing(self, step: str, name: str, now: float, actions: Actions) -> None:
-        record = self.steps.records[step]
-        if name in self._gone and (record.pod_uid or record.state == "Stopping"):
-            self._lost(step, "PodDeleted", "its pod was deleted before it ended", now, actions)
-        elif record.pod_uid or record.state == "Stopping":
-            actions.confirm.append(name)
-
     def _follow(self, step: str, seen: Seen, actions: Actions) -> None:
         """Take over what a pod on its way says."""
         if seen.phase is Phase.RUNNING:
@@ -260,7 +276,6 @@ class Attempts:
             if self._maker.tells(step):
                 self._follow_log(self._pod_of[step], actions)
         else:
-            actions.pressed = actions.pressed or seen.reason == "Unschedulable"
             self.steps.set_state(step, "Starting", seen.reason, seen.message)
 
     def _follow_log(self, name: str, actions: Actions) -> None:
@@ -269,44 +284,12 @@ class Attempts:
             self._followed.add(name)
             actions.follow.append(name)
 
-    def _give_up(self, step: str, pod: Pod, seen: Seen, now: float, actions: Actions) -> bool:
-        """End an attempt that has had its time; else remember when it will have had it."""
-        if seen.phase is not Phase.STUCK:
-            self._stuck.pop(step, None)
-        since = self._stuck.setdefault(step, now) if seen.phase is Phase.STUCK else now
-        let_go = self._gates.look(pod.metadata.name, seen, now, self.steps.records[step].reason)
-        deadline = deadline_of_pod(self.steps.graph.ops[step], pod, seen, since, self._spec.pending_seconds, let_go)
-        if deadline is None:
-            self.timers.clear(step)
-            return False
-        if now < deadline.time:
-            self.timers.set(step, deadline.time)
-            return False
-        if deadline.wait:
-            self._follow(step, seen, actions)  # it tells when the container started
-            self._end_pod(step, deadline.outcome.reason, deadline.outcome.message, actions)
-            return True
-        if deadline.delete:
-            actions.deletes.append(pod.metadata.name)
-            actions.urgent = True
-        self._fail(step, deadline.outcome, now, actions)
-        return True
-
     def _end_pod(self, step: str, reason: str, message: str, actions: Actions) -> None:
         """Delete a step's pod; the step ends when the pod has. Why is written first: a restart must not forget it."""
         self.timers.clear(step)
         self.steps.set_state(step, "Stopping", reason, message)
         actions.deletes.append(self._pod_of[step])
         actions.urgent = True
-
-    def _wait_for_end(self, step: str, pod: Pod, now: float, actions: Actions) -> None:
-        until = lost_at(pod)
-        if until is None:  # the request was lost with the operator that was to send it
-            actions.deletes.append(pod.metadata.name)
-        elif now < until:
-            self.timers.set(step, until)
-        else:
-            self._stopped(step, None, now, actions)
 
     # --- the end of an attempt
 
@@ -328,13 +311,6 @@ class Attempts:
             self._leave(step, actions)
             self.steps.end(step, outcome)
             self._warn_of_exit(step, seen, actions)
-
-    def _lost(self, step: str, reason: str, message: str, now: float, actions: Actions) -> None:
-        """End an attempt whose pod is not there any more."""
-        if self.steps.records[step].state == "Stopping":
-            self._stopped(step, None, now, actions)
-        else:
-            self._fail(step, Outcome({}, reason, message, fault=Fault.INFRASTRUCTURE), now, actions)
 
     def _stopped(self, step: str, ended: str | None, now: float, actions: Actions) -> None:
         """End an attempt that was told to end, for the reason it was told."""
@@ -380,7 +356,6 @@ class Attempts:
             actions.leave.append(self._pod_of[step])
             self._lines.pop(self._pod_of[step], None)
         self.timers.clear(step)
-        self._stuck.pop(step, None)
         self._admission.give(step)
 
     # --- the begin of an attempt
@@ -429,6 +404,10 @@ class Attempts:
 
     def _name(self, step: str, attempt: int) -> str:
         name = self._waiting.name_of(step, attempt)
+        if self._pod_of.get(step) != name:
+            record = self.steps.records[step]
+            uid = record.pod_uid if record.attempt == attempt and record.state not in UNDECIDED else ""
+            self._lives[step] = PodLifecycle(name, self._spec.pending_seconds, uid, record.reason == GATED)
         self._step_of[name], self._pod_of[step] = step, name
         return name
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from podgraph.definition.graph import Op
 from podgraph.planning.gates import is_gated
 from podgraph.planning.observe import Phase, Seen, grace_of
 from podgraph.planning.outcome import Outcome
@@ -33,39 +32,41 @@ class Deadline:
 
 
 def deadline_of_pod(
-    op: Op, pod: Pod, seen: Seen, stuck_since: float, pending_seconds: float, let_go: float = 0.0
-) -> Deadline | None:
+    pod: Pod, seen: Seen, stuck_since: float, pending_seconds: float, ungated_at: float = 0.0,
+    timeout: float | None = None, noun: str = "its pod",
+) -> Deadline | None:  # fmt: skip
     """Return the first deadline of a pod on its way; `stuck_since` counts only while its container cannot start.
 
-    `let_go` is when a scheduling gate let go of it, 0 when none ever held it.
+    `ungated_at` is when a scheduling gate let go of it, 0 when none ever held it; `timeout` is how many seconds it may
+    run, None without a limit.
     """
     found: list[Deadline] = []
     if seen.phase is Phase.STUCK:
         given_up = Outcome({}, seen.reason, seen.message, fault=seen.fault)
         found.append(Deadline(stuck_since + grace_of(seen), given_up))
-    until = unstarted_at(pod, seen, pending_seconds, let_go)
+    until = unstarted_at(pod, seen, pending_seconds, ungated_at)
     if until is not None:
         why = f": {seen.reason}: {seen.message}" if seen.reason else ""
-        text = f"its pod was not running within {pending_seconds:g} seconds{why}"
+        text = f"{noun} was not running within {pending_seconds:g} seconds{why}"
         found.append(Deadline(until, Outcome({}, "PendingTimeout", text, fault=Fault.INFRASTRUCTURE)))
-    if seen.phase is Phase.RUNNING and op.timeout is not None and seen.started_at:
-        text = f"it ran longer than its timeout of {op.timeout:g} seconds"
-        found.append(Deadline(seconds_of(seen.started_at) + op.timeout, Outcome({}, "Timeout", text), wait=True))
+    if seen.phase is Phase.RUNNING and timeout is not None and seen.started_at:
+        text = f"it ran longer than its timeout of {timeout:g} seconds"
+        found.append(Deadline(seconds_of(seen.started_at) + timeout, Outcome({}, "Timeout", text), wait=True))
     until = lost_at(pod)
     if until is not None:
-        text = "its pod was deleted, and its node does not tell that it ended"
+        text = f"{noun} was deleted, and its node does not tell that it ended"
         found.append(Deadline(until, Outcome({}, "NodeLost", text, fault=Fault.INFRASTRUCTURE), delete=False))
     return min(found, key=lambda deadline: deadline.time, default=None)
 
 
-def unstarted_at(pod: Pod, seen: Seen, pending_seconds: float, let_go: float = 0.0) -> float | None:
+def unstarted_at(pod: Pod, seen: Seen, pending_seconds: float, ungated_at: float = 0.0) -> float | None:
     """Return when a pod that does not run yet has been there for too long; None for one that runs or that a gate holds.
 
-    `let_go` see :func:`deadline_of_pod`.
+    `ungated_at` see :func:`deadline_of_pod`.
     """
     if seen.phase is Phase.RUNNING or pod.metadata.creation_timestamp is None or is_gated(seen):
         return None
-    return max(seconds_of(pod.metadata.creation_timestamp), let_go) + pending_seconds
+    return max(seconds_of(pod.metadata.creation_timestamp), ungated_at) + pending_seconds
 
 
 def lost_at(pod: Pod) -> float | None:

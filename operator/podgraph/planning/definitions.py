@@ -12,26 +12,23 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from podgraph.definition.errors import DefinitionError
-from podgraph.definition.graph import Graph
 from podgraph.planning import manifests
+from podgraph.planning.acceptance import check_spec
 from podgraph.planning.actions import Actions, Event, Settings
-from podgraph.planning.admission import check_priorities
 from podgraph.planning.making import PodMaker
 from podgraph.planning.manifests import JobRef, Manifest
 from podgraph.planning.pods import Pod
 from podgraph.planning.resolving import Resolver
-from podgraph.planning.sizes import MAX_OBJECT, check_ops
+from podgraph.planning.sizes import MAX_OBJECT
 from podgraph.planning.spec import JobSpec, graph_of_ops, read_spec
 from podgraph.planning.status import condition, set_condition
 from podgraph.planning.storage import Storage, read_storage
 from podgraph.planning.templates import Templates
-from podgraph.run_config.binding import RunConfigError, bind
 from podgraph.run_config.schema import run_config_schema
 from podgraph.runtime.protocol import Record
 from podgraph.runtime.resolve import pack, unpack
-from podgraph.selection import select
 
-__all__ = ["MAX_SCHEMA", "DefinitionRun", "check_defaults"]
+__all__ = ["MAX_SCHEMA", "DefinitionRun"]
 
 MAX_SCHEMA = 262_144
 """Most characters of a config schema in a definition's status."""
@@ -178,8 +175,7 @@ class DefinitionRun:
 
     def _settle(self, packed: str, now: float, actions: Actions) -> None:
         graph = unpack(packed)
-        check_ops(graph)
-        check_defaults(graph, self.object["spec"])
+        check_spec(self.object["spec"], graph, may_lack_config=True).raise_errors()
         own = json.dumps([self.object["metadata"], self.object["spec"]], ensure_ascii=False)
         room = MAX_OBJECT - len(own.encode()) - len(packed)
         if room < 16_384:
@@ -224,21 +220,6 @@ class DefinitionRun:
     def _needs(self, pod_name: str) -> bool:
         """Whether a pod stays: that which reads the code, and that whose log tells why the code cannot be run."""
         return not self.ready and (self._resolver is None or pod_name == self._resolver.pod_name)
-
-
-def check_defaults(graph: Graph, spec: Object) -> None:
-    """Check a definition's selection and run config; what is missing of the latter its Jobs may give.
-
-    Raises DefinitionError.
-    """
-    selected = select(graph, tuple(spec.get("opSelection") or ()))
-    check_priorities(graph.ops[name] for name in selected)
-    try:
-        bind(graph, selected, spec.get("runConfig") or {})
-    except RunConfigError as error:
-        wrong = [problem for problem in error.problems if not problem.missing]
-        if wrong:
-            raise RunConfigError(wrong) from None
 
 
 def digest(spec: Object, source: str | None) -> str:

@@ -18,20 +18,22 @@ def is_gated(seen: Seen) -> bool:
 
 
 class Gates:
-    """When each of some pods was let go. A pod does not tell it, so it is when that was seen."""
+    """When a pod was let go. A pod does not say so, therefore it is the time at which that was seen.
 
-    def __init__(self) -> None:
-        self._held: set[str] = set()
-        self._let_go: dict[str, float] = {}
+    `held` says that the pod was held when it was last seen, before a restart.
+    """
 
-    def look(self, name: str, seen: Seen, now: float, before: str = "") -> float:
-        """Take in a pod and return when it was let go, 0 for one that never was held.
+    __slots__ = ("_held", "_ungated_at")
 
-        `before` is the reason that was told of it until now, by which a restart knows that it was held.
-        """
+    def __init__(self, held: bool = False) -> None:
+        self._held = held
+        self._ungated_at = 0.0
+
+    def look(self, seen: Seen, now: float) -> float:
+        """Take in the state of the pod and return when it was let go, 0 for one that was never held."""
         if is_gated(seen):
-            self._held.add(name)
-        elif name in self._held or before == GATED:
-            self._held.discard(name)
-            self._let_go[name] = now
-        return self._let_go.get(name, 0.0)
+            self._held = True
+        elif self._held:
+            self._held = False
+            self._ungated_at = now
+        return self._ungated_at

@@ -6,8 +6,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from podgraph.planning.actions import Actions
-from podgraph.planning.attempts import Attempts, Pods
+from podgraph.planning.attempts import Attempts
 from podgraph.planning.execution import ExecutionSpec
+from podgraph.planning.executor import Pods
 from podgraph.planning.making import PodMaker
 from podgraph.planning.shared import SharedPod
 from podgraph.planning.shared_containers import SharedContainers

@@ -9,17 +9,15 @@ from typing import Protocol
 
 from podgraph.definition.errors import DefinitionError
 from podgraph.planning.actions import Actions, Event
-from podgraph.planning.deadlines import lost_at, unstarted_at
 from podgraph.planning.execution import ExecutionSpec
 from podgraph.planning.first_pod import STAY_SECONDS, end_resolve_pod, is_staying
-from podgraph.planning.gates import Gates
 from podgraph.planning.making import PodMaker
 from podgraph.planning.names import OP_LABEL
-from podgraph.planning.observe import Phase, Seen, grace_of, lingers, observe
+from podgraph.planning.observe import Phase, Seen, lingers, observe
 from podgraph.planning.outcome import read_record
+from podgraph.planning.pod_lifecycle import PodLifecycle, Stage
 from podgraph.planning.pods import Pod
 from podgraph.planning.retry import Fault, chance_of, seconds_after_loss
-from podgraph.planning.status import seconds_of
 from podgraph.runtime.protocol import Record, record_text_in
 from podgraph.runtime.resolve import from_log
 
@@ -57,8 +55,7 @@ class Resolver:
         self._spec = spec
         self._attempt = 0
         self._due = 0.0
-        self._stuck: float | None = None  # since when its pod cannot start
-        self._gates = Gates()
+        self._life = self._new_life()
 
     @property
     def pod_name(self) -> str:
@@ -73,15 +70,12 @@ class Resolver:
         if not self._attempt:
             attempts = range(self._spec.infrastructure_retries + 1, 1, -1)
             self._attempt = next((n for n in attempts if self._maker.resolve_name(n) in pods), 1)
+            self._life = self._new_life()
         pod = pods.get(self.pod_name)
         if pod is None:
             self._make(suspended, now, actions)
             return ""
         seen = observe(pod)
-        if seen.phase is Phase.GONE:
-            text = "the resolve pod was deleted before it had told the graph"
-            self._lost("PodDeleted", text, seen.fault, now, actions)
-            return ""
         if seen.phase is not Phase.ENDED and not self._is_told(seen):
             self._wait(pod, seen, now, actions)
             return ""
@@ -165,62 +159,41 @@ class Resolver:
         chance = chance_of(self._maker.ref.uid, "", self._attempt)
         self._due = now + seconds_after_loss(self._attempt - 1, chance)
         self._attempt += 1
-        self._stuck, self._told, self._lines = None, None, []
+        self._told, self._lines = None, []
         self._leave(actions)
+        self._life = self._new_life()
         actions.look_again(self._due)
         actions.events.append(Event("Warning", "ResolveRetried", f"the code is read again: {message}"))
         self._conditions.resolving(f"again, as {message}", now, actions)
 
     def _wait(self, pod: Pod, seen: Seen, now: float, actions: Actions) -> None:
-        """Let the pod start and run; give it up, and delete it, when it cannot."""
-        if seen.phase is Phase.STUCK:
-            self._stuck = now if self._stuck is None else self._stuck
-            until = self._stuck + grace_of(seen)
-            if now >= until:
-                actions.deletes.append(pod.metadata.name)
-                reason = "ImagePullFailed" if "Image" in seen.reason else seen.reason
-                text = f"the resolve pod cannot start: {seen.reason}: {seen.message}"
-                self._lost(reason, text, seen.fault, now, actions)
-                return
-            actions.look_again(until)
-        else:
-            self._stuck = None
-        if seen.phase is Phase.RUNNING:
-            self._listen(pod, seen, now, actions)
-        let_go = self._gates.look(pod.metadata.name, seen, now)
-        late = unstarted_at(pod, seen, self._spec.pending_seconds, let_go)
-        if late is not None:
-            if now >= late:
-                actions.deletes.append(pod.metadata.name)
-                why = f": {seen.reason}: {seen.message}" if seen.reason else ""
-                text = f"the resolve pod was not running within {self._spec.pending_seconds:g} seconds{why}"
-                self._lost("PendingTimeout", text, Fault.INFRASTRUCTURE, now, actions)
-                return
-            actions.look_again(late)
-        lost = lost_at(pod)
-        if lost is not None:
-            if now >= lost:
-                text = "the resolve pod was deleted, and its node does not tell that it ended"
-                self._lost("NodeLost", text, Fault.INFRASTRUCTURE, now, actions)
-                return
-            actions.look_again(lost)
+        """Let the pod start and run; give it up when it cannot. Raises DefinitionError when it runs too long."""
+        look = self._life.look(pod, seen, now, actions, timeout=RESOLVE_SECONDS)
+        actions.look_again(look.due)
+        if look.stage is Stage.OVERTIME:
+            actions.deletes.append(self.pod_name)
+            raise DefinitionError("ResolveFailed", f"reading the code took longer than {RESOLVE_SECONDS} seconds")
+        if look.outcome is not None:
+            reason, message = look.outcome.reason, look.outcome.message
+            if look.stage is Stage.GIVEN_UP and seen.phase is Phase.STUCK and reason == seen.reason:
+                reason = "ImagePullFailed" if "Image" in reason else reason
+                message = f"the resolve pod cannot start: {seen.reason}: {message}"
+            self._lost(reason, message, look.outcome.fault, now, actions)
+            return
+        if look.stage is Stage.RUNNING:
+            self._listen(pod, actions)
         self._conditions.resolving(f"{seen.reason}: {seen.message}" if seen.reason else "", now, actions)
 
-    def _listen(self, pod: Pod, seen: Seen, now: float, actions: Actions) -> None:
-        """Have the log of a pod that runs followed, for as long as it may take."""
+    def _listen(self, pod: Pod, actions: Actions) -> None:
+        """Have the log of a pod that runs followed."""
         if not self._followed:
             self._followed = True
             actions.follow.append(self.pod_name)
         if self._unheard and is_staying(pod):
             end_resolve_pod(self._maker, self._attempt, pod, actions)
-        if seen.started_at is None:
-            return
-        late = seconds_of(seen.started_at) + RESOLVE_SECONDS
-        if now >= late:
-            actions.deletes.append(self.pod_name)
-            text = f"reading the code took longer than {RESOLVE_SECONDS} seconds"
-            raise DefinitionError("ResolveFailed", text)
-        actions.look_again(late)
+
+    def _new_life(self) -> PodLifecycle:
+        return PodLifecycle(self.pod_name, self._spec.pending_seconds, noun="the resolve pod")
 
     def _leave(self, actions: Actions) -> None:
         if self._followed:

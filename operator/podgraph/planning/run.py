@@ -14,23 +14,23 @@ from podgraph.definition.errors import DefinitionError
 from podgraph.definition.graph import Graph
 from podgraph.flow import TERMINAL
 from podgraph.planning import manifests, names
+from podgraph.planning.acceptance import check
 from podgraph.planning.actions import Actions, Settings
-from podgraph.planning.admission import check_priorities
 from podgraph.planning.attempts import EXIT_SECONDS, Attempts
 from podgraph.planning.conditions import Conditions
 from podgraph.planning.defined import Defined, Frozen
 from podgraph.planning.execution import Control, ExecutionSpec, one_pod_section, read_control
+from podgraph.planning.executor import StepExecutor
 from podgraph.planning.making import PodMaker
 from podgraph.planning.manifests import JobRef, Manifest
 from podgraph.planning.mixed import Mixed
 from podgraph.planning.observe import is_alive, observe
 from podgraph.planning.pods import Pod
-from podgraph.planning.rerun import Rerun, json_values, read_rerun, taken_before
+from podgraph.planning.rerun import Rerun, json_values, read_rerun
 from podgraph.planning.resolving import Resolver
 from podgraph.planning.retention import pods_to_delete
-from podgraph.planning.scripts import in_shared_pod
-from podgraph.planning.sharing import GroupedSteps, SharingSteps, sharing_of
-from podgraph.planning.sizes import check_ops, longest_message, output_budget
+from podgraph.planning.sharing import GroupedSteps, SharingSteps
+from podgraph.planning.sizes import longest_message, output_budget
 from podgraph.planning.spec import ContainerSpec, JobSpec, graph_of_ops, read_spec
 from podgraph.planning.status import STATES, StepRecord, duration, seconds_of
 from podgraph.planning.steps import ReportedSteps, Steps
@@ -38,11 +38,9 @@ from podgraph.planning.stopping import Stop, deadline_of, stop_of
 from podgraph.planning.storage import Storage, read_storage
 from podgraph.planning.templates import PodCheck, Templates, queue_labels
 from podgraph.planning.whole import Whole
-from podgraph.run_config.binding import bind
 from podgraph.runtime.protocol import Record
 from podgraph.runtime.resolve import unpack
 from podgraph.runtime.step import utc
-from podgraph.selection import select
 
 __all__ = ["Run"]
 
@@ -75,7 +73,7 @@ class Run:
         self._maker = PodMaker(self.ref, settings, None)
         self._resolver = Resolver(self._maker, self.conditions, ExecutionSpec())
         self._pods = status.get("pods") or {}
-        self._attempts: Attempts | Whole | None = None
+        self._executor: StepExecutor | None = None
         self._checked: set[str] = set()
         self._told_generation = True
         self.waits_for_exit = False
@@ -96,7 +94,7 @@ class Run:
     @property
     def steps(self) -> Steps | None:
         """Its steps, None until the graph is known."""
-        return self._attempts.steps if self._attempts is not None else None
+        return self._executor.steps if self._executor is not None else None
 
     def spec_changed(self, job: Object) -> None:
         """Take in what a user changed of the Job: of its spec only what steers it can change."""
@@ -180,24 +178,24 @@ class Run:
 
     def take_lines(self, pod_name: str, lines: Iterable[str], whole: bool = False) -> None:
         """Give lines of a log that was asked for; `whole` says that the pod has ended and there are no others."""
-        if self._attempts is not None:
-            self._attempts.take_lines(pod_name, lines, whole)
+        if self._executor is not None:
+            self._executor.take_lines(pod_name, lines, whole)
         elif pod_name == self._resolver.pod_name:
             self._resolver.take_lines(lines)
 
     def not_heard(self, pod_name: str) -> None:
         """Say that a log that was to be followed is not: there are too many, or it cannot be read."""
-        if self._attempts is None and pod_name == self._resolver.pod_name:
+        if self._executor is None and pod_name == self._resolver.pod_name:
             self._resolver.not_heard()
 
     @property
     def waiting_pods(self) -> int:
         """How many of its pods wait for their inputs."""
-        return self._attempts.waiting_pods if self._attempts is not None else 0
+        return self._executor.waiting_pods if self._executor is not None else 0
 
     def pause_ahead(self, now: float) -> bool:
         """Start no pods ahead for a while, as pods find no room; return whether any waits and is to go."""
-        return self._attempts is not None and self._attempts.pause_ahead(now)
+        return self._executor is not None and self._executor.pause_ahead(now)
 
     def resolve_record(self, pods: Mapping[str, Pod]) -> Record | None:
         """Return the resolve pod's record, for reading its log."""
@@ -205,22 +203,22 @@ class Run:
 
     def created(self, pod_name: str, uid: str) -> None:
         """Say that a pod exists."""
-        if self._attempts is not None:
-            self._attempts.created(pod_name, uid)
+        if self._executor is not None:
+            self._executor.created(pod_name, uid)
 
     def not_created(self, pod_name: str, reason: str, message: str, now: float) -> Actions:
         """Say that the API server refuses a pod for good.
 
         Raises DefinitionError when it is the resolve pod: then the Job is to be refused.
         """
-        if self._attempts is None or pod_name == self._resolver.pod_name:
+        if self._executor is None or pod_name == self._resolver.pod_name:
             raise DefinitionError(reason, f"the API server refuses the resolve pod: {message}")
-        return self._attempts.not_created(pod_name, reason, message, now)
+        return self._executor.not_created(pod_name, reason, message, now)
 
     def confirm_gone(self, pod_name: str) -> None:
         """Say that a pod that `confirm` named is really gone."""
-        if self._attempts is not None:
-            self._attempts.confirm_gone(pod_name)
+        if self._executor is not None:
+            self._executor.confirm_gone(pod_name)
 
     def refuse(self, error: DefinitionError, now: float) -> Actions:
         """Return what refusing the Job takes, for an error found outside (a missing ConfigMap)."""
@@ -231,13 +229,11 @@ class Run:
     @property
     def has_changes(self) -> bool:
         """Whether :meth:`patch` would return anything."""
-        if isinstance(self._attempts, Mixed) and self._attempts.has_changes:
-            return True
-        return self.steps is not None and bool(self.steps.changed)
+        return self._executor is not None and (self._executor.has_changes or bool(self._executor.steps.changed))
 
     def patch(self, now: float) -> dict[str, Any]:
         """Return the merge patch for all that changed in steps since the last call; empty when nothing did."""
-        pods = self._attempts.pods_patch() if isinstance(self._attempts, Mixed) else {}
+        pods = self._executor.pods_patch() if self._executor is not None else {}
         if self.steps is None or not (self.steps.changed or pods):
             return {}
         changed, self.steps.changed = self.steps.changed, set()
@@ -266,32 +262,31 @@ class Run:
     # --- one pass
 
     def _advance(self, pods: Mapping[str, Pod], changed: Iterable[str], now: float, actions: Actions) -> None:
-        if self._attempts is None:
+        if self._executor is None:
             self._prepare(pods, now, actions)
-            if self._attempts is None:
+            if self._executor is None:
                 return
-            changed = dict.fromkeys([*changed, *self._attempts.pod_names])
-        attempts, steps = self._attempts, self._attempts.steps
-        attempts.take_in(changed, pods, now, actions)
+            changed = dict.fromkeys([*changed, *self._executor.pod_names])
+        executor = self._executor
+        executor.take_in(changed, pods, now, actions)
         self._resolver.look_after(pods, actions)
-        stop = None if attempts.done else self._stop(now)
+        stop = None if executor.done else self._stop(now)
         if stop is not None:
-            attempts.stop(stop, pods, now, actions)
+            executor.stop(stop, pods, now, actions)
         elif self.control.suspend:
-            attempts.rest(now, actions)
+            executor.rest(now, actions)
         else:
-            attempts.start(pods, now, actions)
-        if attempts.done:
-            self.conditions.conclude(steps, attempts.stopped, self.started, now, actions)
+            executor.start(pods, now, actions)
+        if executor.done:
+            self.conditions.conclude(executor.steps, executor.stopped, self.started, now, actions)
             return
-        if attempts.stopped is not None:
-            told = ("Stopping", f"{attempts.stopped.message}; its pods are coming to their end")
+        if executor.stopped is not None:
+            told = ("Stopping", f"{executor.stopped.message}; its pods are coming to their end")
         else:
-            waiting = attempts.waiting if isinstance(attempts, Whole) else ""
-            running = f"its pod is waited for ({waiting})" if waiting else "its steps are running"
+            running = f"its pod is waited for ({executor.waiting})" if executor.waiting else "its steps are running"
             told = _SUSPENDED if self.control.suspend else ("Running", running)
         self.conditions.on_the_way(*told, now, actions)
-        actions.look_again(attempts.timers.next())
+        actions.look_again(executor.timers.next())
         self._look_at_deadline(actions)
 
     def _stop(self, now: float) -> Stop | None:
@@ -301,7 +296,7 @@ class Run:
     def _look_at_deadline(self, actions: Actions) -> None:
         """Look again when the Job's time is over, unless it is being ended already."""
         assert self.spec is not None
-        if self._attempts is None or self._attempts.stopped is None:
+        if self._executor is None or self._executor.stopped is None:
             actions.look_again(deadline_of(self.started, self.spec.deadline))
 
     def _no_longer_needed(self, pods: Mapping[str, Pod]) -> list[str]:
@@ -336,7 +331,7 @@ class Run:
             completed = ended.get(pod.metadata.uid)
             if completed is not None and is_alive(pod):
                 found[name] = seconds_of(completed) + EXIT_SECONDS
-        for name, until in (self._attempts.exits if isinstance(self._attempts, Attempts) else {}).items():
+        for name, until in (self._executor.exits if self._executor is not None else {}).items():
             if name in pods and is_alive(pods[name]):  # an attempt before the last one's
                 found.setdefault(name, until)
         name = self._resolver.let_go(pods, actions)
@@ -422,27 +417,16 @@ class Run:
         actions: Actions,
     ) -> None:  # fmt: skip
         assert self.spec is not None
-        check_ops(graph)
-        selected = select(graph, self.spec.selection)
-        check_priorities(graph.ops[name] for name in selected)
-        taken = taken_before(graph, selected, self._records)
-        if self._rerun is not None:
-            taken = self._rerun.take(graph, selected, self.storage)
-        bound = bind(graph, taken.run, self.spec.run_config, taken=taken.records)
-        section = one_pod_section(self.spec.execution, self.spec.run_config)
-        sharing = {} if section else sharing_of(graph, taken.run)
+        accepted = self.conditions.holds("Accepted", "True")
+        plan = check(
+            graph, self.spec, self._maker, containers, records=self._records, rerun=self._rerun, storage=self.storage,
+            with_pods=not accepted,
+        ).get()  # fmt: skip
+        if self._must_check(plan.pod_checks, actions):
+            return
+        taken, bound, section, sharing = plan.taken, plan.bound, plan.one_pod, plan.pod_groups
         names_ = taken.names(graph)
-        shared = {op: pod for pod, members in sharing.items() for op in members}
-        containers = {op: in_shared_pod(op, c, shared[op]) if op in shared else c for op, c in containers.items()}
         budget = output_budget(self._object, len(self._packed), [*names_, *sharing])
-        self._maker.set_graph(graph, bound, containers)
-        if section:
-            self._maker.refuse_overrides()
-        elif not self.conditions.holds("Accepted", "True"):
-            checks = self._maker.step_checks(op for op in taken.run if op not in shared or not containers)
-            checks += self._maker.joined_checks(sharing) if containers else []
-            if self._must_check(checks, actions):
-                return
         records = {**self._records, **taken.records}
         steps: Steps
         if section:
@@ -450,15 +434,15 @@ class Run:
             group = self.spec.group(section)
             if taken.records:
                 group |= {"selection": list(taken.run), "taken": json_values(graph, taken)}
-            self._attempts = Whole(steps, self._maker, self.spec.execution, budget, group)
+            self._executor = Whole(steps, self._maker, self.spec.execution, budget, group)
         elif sharing:
-            kind = GroupedSteps if containers else SharingSteps
+            kind = GroupedSteps if plan.containers else SharingSteps
             steps = kind(graph, names_, bound.inputs, records, sharing)
-            self._attempts = Mixed(steps, self._maker, self.spec.execution, budget, self._pods, pods)
+            self._executor = Mixed(steps, self._maker, self.spec.execution, budget, self._pods, pods)
         else:
             steps = Steps(graph, names_, bound.inputs, records)
-            self._attempts = Attempts(steps, self._maker, self.spec.execution, budget, pods)
-        if not self.conditions.holds("Accepted", "True"):
+            self._executor = Attempts(steps, self._maker, self.spec.execution, budget, pods)
+        if not accepted:
             steps.changed.update(steps.records)
             chosen, total = len(taken.run), len(graph.ops)
             count = f"{chosen} of {total} ops" if chosen < total else f"{total} op{'s' if total != 1 else ''}"

@@ -7,18 +7,19 @@ as `infrastructureRetries` says; when a step failed that may be tried again, as 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 
-from podgraph.definition.graph import Op
 from podgraph.flow import TERMINAL
 from podgraph.planning.actions import Actions
 from podgraph.planning.admission import Admission
-from podgraph.planning.deadlines import deadline_of_pod, lost_at
 from podgraph.planning.execution import ExecutionSpec
+from podgraph.planning.executor import Pods
+from podgraph.planning.gates import GATED
 from podgraph.planning.making import PodMaker
 from podgraph.planning.manifests import Manifest
-from podgraph.planning.observe import Phase, Seen, is_alive
+from podgraph.planning.observe import Seen, is_alive
 from podgraph.planning.outcome import Outcome
+from podgraph.planning.pod_lifecycle import PodLifecycle, Stage
 from podgraph.planning.pods import Pod
 from podgraph.planning.retry import Fault
 from podgraph.planning.shared_ending import SharedEnding
@@ -28,12 +29,9 @@ from podgraph.planning.stopping import Stop
 from podgraph.planning.timers import Timers
 from podgraph.runtime.step import utc
 
-__all__ = ["Pods", "Refused", "SharedPod", "lost"]
+__all__ = ["Refused", "SharedPod", "lost"]
 
 _UNDER_WAY = ("Starting", "Running", "Stopping")
-
-Pods = Mapping[str, Pod]
-"""The pods that there are, by name."""
 
 
 class Refused(Exception):
@@ -63,8 +61,7 @@ class SharedPod(ABC):
         self._ending = SharedEnding(name, steps, maker, spec, record)
         # Only a stop ends a pod that could go on, so what the record says then is why.
         self._stopped = Stop(record.reason, record.message) if record.state == "Stopping" else None
-        self._stuck: float | None = None
-        self._gone = False
+        self._life = self._new_life(record.uid, record.reason == GATED)
         if self.under_way:
             admission.hold(self.unit)
         elif record.state == "UpForRetry":
@@ -140,6 +137,7 @@ class SharedPod(ABC):
             return
         self._set("Starting")
         self.record.attempt, self.record.uid, self.record.retry_time = attempt, "", None
+        self._life = self._new_life()
         if self.pod_name in pods:
             self.look(pods[self.pod_name], now, actions)
         else:
@@ -147,8 +145,8 @@ class SharedPod(ABC):
 
     def created(self, uid: str) -> None:
         """Say that the pod exists."""
-        if self.under_way and not self.record.uid:
-            self.record.uid, self.changed = uid, True
+        if self.under_way and uid and not self.record.uid:
+            self.record.uid, self._life.uid, self.changed = uid, uid, True
 
     def not_created(self, reason: str, message: str, now: float) -> Actions:
         """Say that the API server refuses the pod for good: its steps have failed."""
@@ -160,7 +158,7 @@ class SharedPod(ABC):
 
     def confirm_gone(self) -> None:
         """Say that the pod is really gone."""
-        self._gone = True
+        self._life.confirm_gone()
 
     def stop(self, stop: Stop, pods: Pods, now: float, actions: Actions) -> None:
         """End its steps: at once where there is no pod, else when that has ended."""
@@ -171,6 +169,8 @@ class SharedPod(ABC):
                 self._over(None, now, actions)
                 return
             self.record.attempt += 1  # made before a restart, and to be ended as the others
+            name = self._maker.shared_name(self.name, self.record.attempt)
+            self._life = PodLifecycle(name, self._spec.pending_seconds)
         self._end_pod(actions)
         for step in self.todo:
             if self.steps.records[step].state in ("Running", "UpForRetry"):
@@ -184,30 +184,22 @@ class SharedPod(ABC):
         self._take_news(now, actions)
         if not self.under_way:
             return
-        if pod is None:
-            if self._gone:
-                self._over(lost("PodDeleted", "its pod was deleted before it ended"), now, actions)
-            elif self.record.uid or self._stopped is not None:
-                actions.confirm.append(self.pod_name)
-            return
-        if self.record.uid and self.record.uid != pod.metadata.uid:
-            actions.deletes.append(self.pod_name)
-            self._over(lost("PodDeleted", "its pod was deleted and another was made under its name"), now, actions)
-            return
-        self.created(pod.metadata.uid)
-        seen = self._observe(pod)
-        if seen.phase is Phase.GONE:
-            self._over(lost(seen.reason, seen.message), now, actions)
-        elif seen.phase is Phase.ENDED:
-            self._conclude(pod, seen, now, actions)
-        elif self.record.state == "Stopping":
-            self._wait_for_end(pod, now, actions)
-        elif not self._give_up(pod, seen, now, actions):
-            if seen.phase is Phase.RUNNING:
+        state = self._observe(pod) if pod is not None else None
+        self._timers.clear(self.name)
+        look = self._life.look(pod, state, now, actions, stopping=self.record.state == "Stopping")
+        self.created(self._life.uid)
+        if look.due is not None:
+            self._timers.set(self.name, look.due)
+        if look.outcome is not None:
+            self._over(look.outcome, now, actions)
+        elif pod is not None and look.seen is not None and look.stage is Stage.ENDED:
+            self._conclude(pod, look.seen, now, actions)
+        elif pod is not None and look.seen is not None and look.stage in (Stage.STARTING, Stage.RUNNING):
+            if look.stage is Stage.RUNNING:
                 self._set("Running")
             else:
-                self._set("Starting", seen.reason, seen.message)
-            self._go_on(pod, seen, now, actions)
+                self._set("Starting", look.seen.reason, look.seen.message)
+            self._go_on(pod, look.seen, now, actions)
 
     def look_at(self, name: str, pod: Pod | None, now: float, actions: Actions) -> None:
         """Look at a pod of any of its attempts."""
@@ -223,24 +215,6 @@ class SharedPod(ABC):
         else:
             self.queue(pods, now, actions)
 
-    def _give_up(self, pod: Pod, seen: Seen, now: float, actions: Actions) -> bool:
-        """End a pod that does not come to run, or whose node tells nothing; else look again when it will have."""
-        self._timers.clear(self.name)
-        if seen.phase is not Phase.STUCK:
-            self._stuck = None
-        elif self._stuck is None:
-            self._stuck = now
-        deadline = deadline_of_pod(Op(""), pod, seen, self._stuck or now, self._spec.pending_seconds)
-        if deadline is None:
-            return False
-        if now < deadline.time:
-            self._timers.set(self.name, deadline.time)
-            return False
-        if deadline.delete:
-            actions.deletes.append(self.pod_name)
-        self._over(deadline.outcome, now, actions)
-        return True
-
     def _end_pod(self, actions: Actions) -> None:
         assert self._stopped is not None
         self._set("Stopping", self._stopped.reason, self._stopped.message)
@@ -248,15 +222,8 @@ class SharedPod(ABC):
         actions.deletes.append(self.pod_name)
         actions.urgent = True
 
-    def _wait_for_end(self, pod: Pod, now: float, actions: Actions) -> None:
-        until = lost_at(pod)
-        if until is None:  # the request was lost with the operator that was to send it
-            actions.deletes.append(self.pod_name)
-        elif now < until:
-            self._timers.set(self.name, until)
-        else:
-            text = "its pod was deleted, and its node does not tell that it ended"
-            self._over(lost("NodeLost", text), now, actions)
+    def _new_life(self, uid: str = "", held: bool = False) -> PodLifecycle:
+        return PodLifecycle(self.pod_name, self._spec.pending_seconds, uid, held)
 
     # --- the end of an attempt
 
@@ -266,8 +233,7 @@ class SharedPod(ABC):
             actions.leave.append(self.pod_name)
         self._admission.give(self.unit)
         self._timers.clear(self.name)
-        self._gone = False
-        self._stuck, self.record.retry_time = None, None
+        self.record.retry_time = None
         todo = self.todo
         self._set("Ended" if self.record.attempt else "Pending")
         if self._stopped is not None:

@@ -13,6 +13,7 @@ from typing import Any
 
 from podgraph.flow import TERMINAL
 from podgraph.planning.actions import Actions, Assign
+from podgraph.planning.executor import Pods
 from podgraph.planning.joining import inputs_key
 from podgraph.planning.manifests import Manifest
 from podgraph.planning.names import step_container
@@ -21,7 +22,7 @@ from podgraph.planning.outcome import Outcome, container_outcome, if_room
 from podgraph.planning.pods import Pod
 from podgraph.planning.retry import Fault
 from podgraph.planning.scripts import LATE, ended_in, ending
-from podgraph.planning.shared import Pods, SharedPod, lost
+from podgraph.planning.shared import SharedPod, lost
 from podgraph.planning.shared_reports import end_step
 from podgraph.planning.status import seconds_of
 from podgraph.runtime.step import utc
@@ -93,7 +94,6 @@ class SharedContainers(SharedPod):
 
     def _go_on(self, pod: Pod, seen: Seen, now: float, actions: Actions) -> None:
         """Begin the steps whose turn has come, end those whose containers have, and let go who waits for nothing."""
-        actions.pressed = actions.pressed or seen.reason == "Unschedulable"
         if not self._told:  # a new pod, or one that was told before a restart: to say it again changes nothing
             for step in self.members:
                 if self._is_here(step) and self.steps.records[step].state not in TERMINAL:

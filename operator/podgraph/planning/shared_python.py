@@ -9,12 +9,13 @@ from collections.abc import Iterable
 from typing import Any
 
 from podgraph.planning.actions import Actions
+from podgraph.planning.executor import Pods
 from podgraph.planning.manifests import Manifest
 from podgraph.planning.observe import Phase, Seen, observe
 from podgraph.planning.outcome import Outcome, micro, read_record
 from podgraph.planning.pods import Pod
 from podgraph.planning.retry import Fault
-from podgraph.planning.shared import Pods, Refused, SharedPod, lost
+from podgraph.planning.shared import Refused, SharedPod, lost
 from podgraph.planning.shared_reports import SharedReports
 from podgraph.planning.shared_work import steps_to_repeat, work_of
 from podgraph.planning.sharing import SharingSteps

@@ -13,15 +13,14 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from podgraph.definition.errors import DefinitionError
-from podgraph.definition.graph import Op
 from podgraph.flow import FAILED, TERMINAL
 from podgraph.planning.actions import Actions, Event
-from podgraph.planning.deadlines import deadline_of_pod, lost_at
 from podgraph.planning.execution import ExecutionSpec
-from podgraph.planning.gates import Gates
+from podgraph.planning.executor import Pods
 from podgraph.planning.making import PodMaker
-from podgraph.planning.observe import Phase, Seen, is_alive, observe
+from podgraph.planning.observe import Seen, is_alive, observe
 from podgraph.planning.outcome import Outcome, micro, read_record
+from podgraph.planning.pod_lifecycle import PodLifecycle, Stage
 from podgraph.planning.pods import Pod
 from podgraph.planning.steps import ReportedSteps
 from podgraph.planning.stopping import Stop
@@ -37,11 +36,9 @@ MAX_ASSIGNMENT = 200_000
 _MAX_MESSAGE = 1_500
 _POD = "pod"  # the one name in the timers
 
-Pods = Mapping[str, Pod]
-
 
 class Whole:
-    """All steps of one Job in one pod, with the same methods as `Attempts`.
+    """All steps of one Job in one pod, as a StepExecutor.
 
     `group` is what the pod is told; `output_budget` is the most bytes of outputs that the Job's status has room for.
     """
@@ -55,7 +52,6 @@ class Whole:
         self._maker = maker
         self._spec = spec
         self._output_budget = output_budget
-        self._name = maker.run_name
         self._assignment = maker.run_assignment(group)
         size = len(self._assignment.to_text().encode())
         if size > MAX_ASSIGNMENT:
@@ -64,18 +60,27 @@ class Whole:
                 f"run config and selection are {size:,} bytes; a pod that runs all steps takes at most "
                 f"{MAX_ASSIGNMENT:,}: use the mode PodPerStep or a smaller run config",
             )
-        self._uid = next((record.pod_uid for record in steps.records.values() if record.pod_uid), "")
+        uid = next((record.pod_uid for record in steps.records.values() if record.pod_uid), "")
+        self._life = PodLifecycle(maker.run_name, spec.pending_seconds, uid)
         self._asked = False  # for the pod's creation
-        self._gone = self._log_read = self._over = False
-        self._stuck: float | None = None
+        self._log_read = self._over = False
         self._reports: list[StepReport] = []
-        self._gates = Gates()
-        self.waiting = ""  # why its pod has not started yet
+        self.waiting = ""
+        self.exits: dict[str, float] = {}
 
     @property
     def pod_names(self) -> list[str]:
         """The name of the pod."""
-        return [self._name]
+        return [self._life.name]
+
+    @property
+    def has_changes(self) -> bool:
+        """Whether :meth:`pods_patch` would return anything: the pod is told with the first step."""
+        return False
+
+    def pods_patch(self) -> dict[str, Any]:
+        """Return nothing; see `has_changes`."""
+        return {}
 
     @property
     def done(self) -> bool:
@@ -106,13 +111,13 @@ class Whole:
             self._take(report, actions)
         self.timers.clear(_POD)
         if not self._over:
-            self._look(pods.get(self._name), now, actions)
-        elif (pod := pods.get(self._name)) is not None and is_alive(pod):  # a late one
-            actions.deletes.append(self._name)
+            self._look(pods.get(self._life.name), now, actions)
+        elif (pod := pods.get(self._life.name)) is not None and is_alive(pod):  # a late one
+            actions.deletes.append(self._life.name)
 
     def start(self, pods: Pods, now: float, actions: Actions) -> None:
         """Make the pod, unless it was made before."""
-        if not (self._asked or self._uid or self._over or self._name in pods):
+        if not (self._asked or self._life.uid or self._over or self._life.name in pods):
             self._asked = True
             actions.creates.append(self._maker.run_pod(self._assignment))
 
@@ -121,93 +126,56 @@ class Whole:
         if self.stopped is not None:
             return
         self.stopped = stop
-        if not (self._asked or self._uid or self._name in pods):
+        if not (self._asked or self._life.uid or self._life.name in pods):
             self._end(None, now, actions)
             return
-        actions.deletes.append(self._name)
+        actions.deletes.append(self._life.name)
         actions.urgent = True
         for step, record in self.steps.records.items():
             if record.state in ("Running", "UpForRetry"):
                 self.steps.set_state(step, "Stopping", stop.reason, stop.message)
         if not self._over:
-            self._look(pods.get(self._name), now, actions)
+            self._look(pods.get(self._life.name), now, actions)
 
     def created(self, pod_name: str, uid: str) -> None:
         """Say that the pod exists; its uid is written with the first step, so that no other is ever made."""
-        if pod_name == self._name and not self._uid:
-            self._uid = uid
-            first = self.steps.first
-            self.steps.records[first].pod_uid = uid
+        first = self.steps.first
+        if pod_name == self._life.name and not self.steps.records[first].pod_uid:
+            self._life.uid = self.steps.records[first].pod_uid = uid
             self.steps.changed.add(first)
 
     def not_created(self, pod_name: str, reason: str, message: str, now: float) -> Actions:
         """Say that the API server refuses the pod for good (a quota, an admission policy): the steps fail."""
         actions = Actions()
-        if pod_name == self._name and not (self._uid or self._over):
+        if pod_name == self._life.name and not (self._life.uid or self._over):
             self._end(Outcome({}, reason, f"the API server refuses its pod: {message}"), now, actions)
         return actions
 
     def confirm_gone(self, pod_name: str) -> None:
         """Say that the pod is really gone."""
-        self._gone = self._gone or pod_name == self._name
+        if pod_name == self._life.name:
+            self._life.confirm_gone()
 
     # --- the pod
 
     def _look(self, pod: Pod | None, now: float, actions: Actions) -> None:
-        if pod is None:
-            if self._gone:
-                self._end(Outcome({}, "PodDeleted", "its pod was deleted before it ended"), now, actions)
-            elif self._uid or self.stopped is not None:
-                actions.confirm.append(self._name)
-            return
-        if self._uid and self._uid != pod.metadata.uid:
-            actions.deletes.append(self._name)
-            text = "its pod was deleted and another was made under its name"
-            self._end(Outcome({}, "PodDeleted", text), now, actions)
-            return
-        self.created(self._name, pod.metadata.uid)
-        seen = observe(pod)
-        self.waiting = (
-            f"{seen.reason}: {seen.message}" if seen.phase in (Phase.STARTING, Phase.STUCK) and seen.reason else ""
-        )
-        if seen.phase is Phase.GONE:
-            self._end(Outcome({}, seen.reason, seen.message), now, actions)
-        elif seen.phase is Phase.ENDED:
+        state = observe(pod) if pod is not None else None
+        look = self._life.look(pod, state, now, actions, stopping=self.stopped is not None)
+        if self._life.uid:
+            self.created(self._life.name, self._life.uid)
+        if look.due is not None:
+            self.timers.set(_POD, look.due)
+        held = look.seen is not None and look.stage in (Stage.STARTING, Stage.GIVEN_UP) and look.seen.reason
+        self.waiting = f"{look.seen.reason}: {look.seen.message}" if look.seen is not None and held else ""
+        if look.outcome is not None:
+            self._end(look.outcome, now, actions)
+        elif look.stage is Stage.RUNNING:
+            actions.follow_log = self._life.name
+        elif look.stage is Stage.ENDED and look.seen is not None:
             if self._log_read:
-                self._conclude(seen, now, actions)
+                self._conclude(look.seen, now, actions)
             else:
-                actions.read_reports = self._name
-        elif self.stopped is not None:
-            self._wait_for_end(pod, now, actions)
-        elif not self._give_up(pod, seen, now, actions) and seen.phase is Phase.RUNNING:
-            actions.follow_log = self._name
-
-    def _give_up(self, pod: Pod, seen: Seen, now: float, actions: Actions) -> bool:
-        """End a pod that does not come to run, or whose node tells nothing; else look again when it will have."""
-        if seen.phase is not Phase.STUCK:
-            self._stuck = None
-        elif self._stuck is None:
-            self._stuck = now
-        let_go = self._gates.look(self._name, seen, now)
-        deadline = deadline_of_pod(Op(""), pod, seen, self._stuck or now, self._spec.pending_seconds, let_go)
-        if deadline is None:
-            return False
-        if now < deadline.time:
-            self.timers.set(_POD, deadline.time)
-            return False
-        actions.deletes.append(self._name)
-        self._end(deadline.outcome, now, actions)
-        return True
-
-    def _wait_for_end(self, pod: Pod, now: float, actions: Actions) -> None:
-        until = lost_at(pod)
-        if until is None:  # the request was lost with the operator that was to send it
-            actions.deletes.append(self._name)
-        elif now < until:
-            self.timers.set(_POD, until)
-        else:
-            text = "its pod was deleted, and its node does not tell that it ended"
-            self._end(Outcome({}, "NodeLost", text), now, actions)
+                actions.read_reports = self._life.name
 
     def _conclude(self, seen: Seen, now: float, actions: Actions) -> None:
         """Take in the pod's end, when all is read that it said."""
@@ -241,7 +209,7 @@ class Whole:
         if record.state == "Stopping" and report.state not in TERMINAL:
             return
         record.attempt = report.attempt
-        record.pod_uid = self._uid if report.attempt else record.pod_uid
+        record.pod_uid = self._life.uid if report.attempt else record.pod_uid
         record.start_time = report.start_time or None
         record.completion_time, record.retry_time = report.completion_time or None, report.retry_time or None
         record.outputs = self._with_room(report.outputs)
@@ -270,7 +238,7 @@ class Whole:
         record.message = "what its pod said of this step is lost but for its state"
         record.reason = "ReportLost" if state == "Failed" else ""
         if state in ("Succeeded", "Failed"):
-            record.attempt, record.pod_uid = record.attempt or 1, self._uid
+            record.attempt, record.pod_uid = record.attempt or 1, self._life.uid
             record.completion_time = ended
         self.steps.move(step, state)
 

@@ -15,9 +15,10 @@ from typing import Any
 from podgraph.definition.config_types import key_path
 from podgraph.definition.errors import DefinitionError
 from podgraph.definition.graph import Graph
+from podgraph.planning.acceptance import check_spec
 from podgraph.planning.names import GROUP, label_value
 from podgraph.planning.rerun_job import graph_of_job
-from podgraph.run_config.binding import RunConfigError, bind, merge
+from podgraph.run_config.binding import RunConfigError, merge
 from podgraph.run_config.schema import run_config_schema
 from podgraph.run_config.validate import Problem, example
 from podgraph.runtime.resolve import unpack
@@ -44,7 +45,8 @@ class Source:
     """What can be run: a `spec` without its selection, run config and mode, whose defaults stand beside it.
 
     `graph` is None while it is not known; `why` then says so. `most` is how many of its steps run at once, None without
-    a limit. `below` is run config that is laid below the editor's.
+    a limit. `below` is run config that is laid below the editor's. `whole` is the spec that the operator will see, with
+    what a definition gives; without one `spec` stands for it.
     """
 
     stem: str
@@ -58,6 +60,7 @@ class Source:
     tags: dict[str, str] = field(default_factory=dict)
     labels: dict[str, str] = field(default_factory=dict)
     below: dict[str, Any] = field(default_factory=dict)
+    whole: Object = field(default_factory=dict)
 
 
 def of_run(job: Object) -> Source:
@@ -103,6 +106,7 @@ def of_definition(definition: Object) -> Source:
         {},
         {f"{GROUP}/definition": label_value(name)},
         run_config,
+        {key: value for key, value in spec.items() if key not in ("opSelection", "runConfig")},
     )
 
 
@@ -140,23 +144,30 @@ def check(source: Source, selection: str, config: str, example_of: str = "") -> 
     found["schema"] = schema
     if text.error:
         return found
-    whole = merge(source.below, text.value)
-    try:
-        bind(source.graph, chosen, whole)
-    except RunConfigError as error:
+    for error in _acceptance_errors(source, list(chosen), merge(source.below, text.value)):
+        if not isinstance(error, RunConfigError):  # about the selection, or what config cannot mend
+            found["selection"] = found["selection"] or _slip(error, 0, len(selection))
+            continue
         found["config"] = [_problem(p, text.place(p.path)) for p in error.problems]
         if example_of == "Missing" and error.example:
             found["example"] = yaml_text.dump(merge(text.value, error.example))
         if example_of == "Known":
             extra = {problem.path for problem in error.problems if problem.extra}
             found["example"] = yaml_text.dump(_without(text.value, extra, ""))
-    except DefinitionError as error:  # a selection that config cannot mend
-        found["selection"] = found["selection"] or _slip(error, 0, len(selection))
     if example_of == "All":
         made = example({k: v for k, v in schema.items() if k != "execution"}, everything=True) or {}
         made.pop("execution", None)
         found["example"] = yaml_text.dump(merge(made, text.value))
     return found
+
+
+def _acceptance_errors(source: Source, selection: list[str], run_config: dict[str, Any]) -> tuple[DefinitionError, ...]:
+    """Return what the operator would refuse a Job for that runs these ops with this run config."""
+    spec = {**(source.whole or source.spec), "opSelection": selection, "runConfig": run_config}
+    if "ops" not in spec and "code" not in spec:  # a run of a definition that is not looked up here: its graph is known
+        del spec["definitionRef"]
+        spec["code"] = {"module": "of_the_definition"}
+    return check_spec(spec, source.graph).errors
 
 
 def job_manifest(

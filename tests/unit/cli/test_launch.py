@@ -60,7 +60,7 @@ def test_code_whose_packages_only_the_image_has_is_not_checked_here(tmp_path: Pa
             {},
             "i is missing: op 'return_one', which gives it, is not selected",
         ),
-        (ARITHMETIC, [], {"execution": {}}, "execution is unknown"),
+        (ARITHMETIC, [], {"execution": {"config": {"threads": {}}}}, "threads"),
         (SHARED, [], {}, "return_one -> add_two -> multi_three"),
         ("def broken(:\n", [], {}, "does not compile"),
         ("x = 1\n", [], {}, "no @job"),
