@@ -30,13 +30,7 @@ from podgraph.reconcile.queue import KeyedQueue
 from podgraph.reconcile.seats import MOST_PODS, WARM_SECONDS, Evaluated, Seat, no_room
 from podgraph.reconcile.working import work
 from podgraph.runtime.signing import Signer
-from podgraph.scheduling.evaluators import (
-    EVALUATOR_LABEL,
-    EvaluatorSpec,
-    PodOf,
-    definition_pod,
-    requests_that_fit,
-)
+from podgraph.scheduling.evaluators import EVALUATOR_LABEL, EvaluatorSpec, PodOf, definition_pod, requests_that_fit
 
 __all__ = ["Evaluators"]
 

@@ -4,26 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import datetime
-import hashlib
 import ipaddress
 import logging
 import resource
 import socket
 import ssl
-import tempfile
 from collections.abc import AsyncIterator, Callable
-from pathlib import Path
 from typing import cast
-
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 
 from podgraph.definition.errors import DefinitionError
 from podgraph.planning.invitation import Invitation
 from podgraph.planning.keys import Keys
+from podgraph.reconcile.certificate import certified
 from podgraph.reconcile.strangers import MOST, Strangers
 from podgraph.runtime.link import GOODBYE, MAX_LINE
 
@@ -36,7 +28,6 @@ _MOST_SHAKING = 16_384  # bytes until a pod has said who it is: some hundred, an
 _GREETING_SECONDS = 5.0
 _LINE_SECONDS = 10.0  # how long the rest of a line may take
 _MOST_UNREAD = 1 << 20  # bytes that a pod has yet to read of what it was told
-_YEARS = 10
 
 Key = tuple[str, str]
 Said = Callable[[str, str, list[str]], None]
@@ -104,7 +95,7 @@ class Links:
     async def serving(self, address: str) -> AsyncIterator[None]:
         """Take links for as long as the block runs, at "HOST:PORT" as pods reach it; port 0 is any that is free."""
         host, _, port = address.rpartition(":")
-        context, fingerprint = _certified()
+        context, fingerprint = certified()
         loop = asyncio.get_running_loop()
         server = await loop.create_server(lambda: _Peer(self, context), "::" if ":" in host else "0.0.0.0", int(port))
         found = f"{host}:{server.sockets[0].getsockname()[1]}"
@@ -298,24 +289,3 @@ class _Peer(asyncio.Protocol):
             self._transport.write(data)
             if self._transport.get_write_buffer_size() > _MOST_UNREAD:
                 self.abort()
-
-
-def _certified() -> tuple[ssl.SSLContext, str]:
-    """Return a context with a certificate of its own, and the certificate's SHA-256 in hex: it is known by that."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name, now = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "podgraph")]), datetime.datetime.now(datetime.UTC)
-    made = x509.CertificateBuilder().subject_name(name).issuer_name(name).public_key(key.public_key())
-    made = made.serial_number(x509.random_serial_number()).not_valid_before(now - datetime.timedelta(days=1))
-    certificate = made.not_valid_after(now + datetime.timedelta(days=365 * _YEARS)).sign(key, hashes.SHA256())
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.minimum_version = ssl.TLSVersion.TLSv1_3
-    context.num_tickets = 0  # no pod comes twice
-    encoding, plain = serialization.Encoding.PEM, serialization.NoEncryption()
-    with tempfile.TemporaryDirectory() as folder:  # the only way to give it to a context
-        file = Path(folder, "tls.pem")
-        file.touch(0o600)
-        file.write_bytes(
-            key.private_bytes(encoding, serialization.PrivateFormat.PKCS8, plain) + certificate.public_bytes(encoding)
-        )
-        context.load_cert_chain(file)
-    return context, hashlib.sha256(certificate.public_bytes(serialization.Encoding.DER)).hexdigest()

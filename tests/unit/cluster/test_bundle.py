@@ -9,6 +9,8 @@ import zipfile
 from pathlib import Path
 
 from podgraph.cluster.bundle import bundle
+from podgraph.runtime.protocol import Record, record_text_in
+from podgraph.runtime.signing import Signer
 
 
 def test_the_same_sources_have_the_same_name() -> None:
@@ -69,5 +71,6 @@ def test_it_runs_an_op_with_the_standard_library_alone(tmp_path: Path) -> None:
     )
     command = [sys.executable, "-S", "-I", "-c", script]
     subprocess.run(command, check=True, cwd=tmp_path, capture_output=True, timeout=30)
-    record = json.loads((tmp_path / "record").read_text())
-    assert (record["nonce"], record["outcome"], record["outputs"]) == ("n", "Succeeded", {"result": 42})
+    text = record_text_in([(tmp_path / "record").read_text()], Signer("n"))
+    assert text is not None
+    assert Record.from_text(text).outputs == {"result": 42}
