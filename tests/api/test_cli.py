@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from api.fake import FakeCluster
+from podgraph.planning.names import resolve_pod
 from unit.cli.running import ARITHMETIC, environment, written
 
 LIMIT_SECONDS = 60
@@ -345,3 +346,29 @@ async def test_a_reader_that_has_seen_enough(run: Commands) -> None:
     os.close(writing)
     status, _, err = await run.end(listing)
     assert (status, err) == (141, "")
+
+
+async def test_the_log_of_the_pod_that_read_the_code_is_shown(run: Commands) -> None:
+    made = run.job("j", "Refused", "CodeError: the code cannot be imported")
+    pod = run.fake.create(
+        {
+            "apiVersion": "v1", "kind": "Pod",
+            "metadata": {"name": resolve_pod("j", made["metadata"]["uid"], 2),
+                         "labels": {"podgraph.dev/job-uid": made["metadata"]["uid"]}},
+            "spec": {"nodeName": "node", "containers": [{"name": "step", "image": "i"}]},
+        }
+    )  # fmt: skip
+    run.fake.run_pod("default", pod["metadata"]["name"])
+    run.fake.logs.append(pod["metadata"]["uid"], "Traceback of the user's\n")
+    run.fake.finish_pod("default", pod["metadata"]["name"], 1, "")
+    assert (await run("logs", "j"))[:2] == (0, "code | Traceback of the user's\n")
+    assert (await run("logs", "j", "-f"))[:2] == (2, "code | Traceback of the user's\n")
+
+
+async def test_init_containers_are_heard(run: Commands) -> None:
+    run.job("j", "Failed", "", {"a": {"state": "Failed", "attempt": 1}})
+    pod = pod_of(run, "a", init=("fetch",))
+    run.fake.logs.append(run.fake.get("pods", "default", pod)["metadata"]["uid"], "no route\n")
+    run.fake.finish_pod("default", pod, 1, "")
+    _, out, err = await run("logs", "j", "--step", "a")
+    assert out.splitlines()[-1] == "no route", err

@@ -1,6 +1,6 @@
 """What a shell is offered behind TAB: jobs and ops of the file on the line, and names of objects in the cluster.
 
-It takes half a second at most and says nothing when it does not know: a shell waits for it.
+The file and the cluster have half a second, and nothing is said when it is not known: a shell waits for it.
 """
 
 from __future__ import annotations
@@ -74,9 +74,12 @@ def sensor_names(ctx: typer.Context, incomplete: str) -> list[str]:
 
 
 def _names(ctx: typer.Context, incomplete: str, module: str, kind: str) -> list[str]:
-    def found() -> Iterable[str]:
-        import importlib
+    import importlib
 
+    with contextlib.suppress(ImportError):
+        importlib.import_module(module)  # it takes longer than the cluster's answer, and is not waited for in vain
+
+    def found() -> Iterable[str]:
         where = [str(ctx.params.get(name) or "") for name in ("namespace", "context", "kubeconfig")]
         cluster: Cluster = getattr(importlib.import_module(module), kind)(*where)
         # The last of the line come first to mind: the newest.

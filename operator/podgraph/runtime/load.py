@@ -244,6 +244,8 @@ def _stack(error: BaseException) -> str:
             after = chain[len(chain) - 2 - at]
             joint = "The above exception was the direct cause of the following exception:"
             parts.append(joint if after.__cause__ is one else "During handling of it, another exception occurred:")
+    if not any(part.startswith("Traceback") for part in parts):
+        return ""  # the sentence has the place
     text = "\n".join(parts)
     return text if len(text) <= _MOST_STACK else f"{text[: _MOST_STACK // 4]}\n...\n{text[-_MOST_STACK // 2 :]}"
 

@@ -269,9 +269,11 @@ def test_errors_of_any_kind_are_told_in_bounds(tmp_path: Path, source: str, said
 
 
 def test_code_that_does_not_compile_shows_where(tmp_path: Path) -> None:
-    error = failure(written(tmp_path, "x = 1\ny = = 2\n"))
-    assert error.stack.startswith('  File "')
+    written(tmp_path, "x = 1\ny = = 2\n", "user_wrong.py")
+    error = failure(written(tmp_path, "import user_wrong\n"))
+    assert 'user_job.py", line 1, in <module>' in error.stack
     assert "y = = 2" in error.stack
+    assert failure(str(tmp_path / "user_wrong.py")).stack == ""  # the sentence has the place
 
 
 def test_a_file_in_a_package_is_a_module_of_it(tmp_path: Path) -> None:
