@@ -37,7 +37,7 @@ def bundle() -> Bundle:
     """Build the archive; what it holds follows from the sources and the operator's Python, so the digest names it."""
     root = Path(podgraph.__file__).parent
     files = sorted(
-        p for part in _PARTS for p in ([root / part] if part.endswith(".py") else (root / part).glob("*.py"))
+        p for part in _PARTS for p in ([root / part] if part.endswith(".py") else (root / part).rglob("*.py"))
     )
     content = {f"podgraph/{path.relative_to(root).as_posix()}": path.read_bytes() for path in files}
     content["__main__.py"] = _MAIN.encode()

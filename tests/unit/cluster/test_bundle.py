@@ -8,6 +8,7 @@ import sys
 import zipfile
 from pathlib import Path
 
+import podgraph
 from podgraph.cluster.bundle import bundle
 from podgraph.runtime.protocol import Record, record_text_in
 from podgraph.runtime.signing import Signer
@@ -74,3 +75,23 @@ def test_it_runs_an_op_with_the_standard_library_alone(tmp_path: Path) -> None:
     text = record_text_in([(tmp_path / "record").read_text()], Signer("n"))
     assert text is not None
     assert Record.from_text(text).outputs == {"result": 42}
+
+
+def test_every_module_of_it_can_be_imported_from_it(tmp_path: Path) -> None:
+    """Also those in folders of folders, which an image has from nowhere else."""
+    archive = tmp_path / "runtime.pyz"
+    archive.write_bytes(base64.b64decode(bundle().archive))
+    with zipfile.ZipFile(archive) as opened:
+        files = [name for name in opened.namelist() if name.startswith("podgraph/") and name.endswith(".py")]
+    names = [name[:-3].replace("/", ".") for name in files]
+    root = Path(podgraph.__file__).parent
+    parts = ("definition", "run_config", "runtime")
+    sources = {p.relative_to(root.parent).with_suffix("") for part in parts for p in (root / part).rglob("*.py")}
+    assert {".".join(source.parts) for source in sources} <= set(names)
+    modules = [name.removesuffix(".__init__") for name in names]
+    code = "import importlib, sys\nfor name in sys.argv[1:]:\n    print(importlib.import_module(name).__file__)"
+    command = [sys.executable, "-S", "-c", code, *modules]
+    done = subprocess.run(command, env={"PYTHONPATH": str(archive)}, capture_output=True, text=True, check=True)
+    found = done.stdout.split()
+    assert len(found) == len(modules)
+    assert all(file.startswith(f"{archive}/podgraph/") for file in found)
