@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from podgraph.planning import names
-from podgraph.planning.pods import (
+from podgraph.planning.model import names
+from podgraph.planning.pods.types import (
     Condition,
     ContainerState,
     ContainerStatus,
@@ -21,7 +21,7 @@ from podgraph.planning.pods import (
     Terminated,
     Waiting,
 )
-from podgraph.runtime.step import utc
+from podgraph.runtime.pod.step import utc
 
 __all__ = ["PodBuilder", "job", "op", "pod"]
 

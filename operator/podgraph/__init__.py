@@ -35,7 +35,7 @@ if TYPE_CHECKING:
         sensor,
     )
     from podgraph.runtime.context import HookContext, InitResourceContext, OpContext, build_op_context
-    from podgraph.runtime.result import ExecuteInProcessResult
+    from podgraph.runtime.local.result import ExecuteInProcessResult
 
     OpExecutionContext = OpContext
 
@@ -91,7 +91,7 @@ __all__ = [
 
 # Imported when they are asked for: what only a run has, and what only schedules and sensors are made of.
 _LATER = {
-    "ExecuteInProcessResult": "runtime.result",
+    "ExecuteInProcessResult": "runtime.local.result",
     "HookContext": "runtime.context",
     "InitResourceContext": "runtime.context",
     "OpContext": "runtime.context",

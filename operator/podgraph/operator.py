@@ -24,21 +24,21 @@ from typing import Any, cast
 import kopf
 import uvloop
 
-from podgraph.cluster.bundle import bundle
 from podgraph.cluster.client import ApiError, Client
 from podgraph.cluster.connection import connect, login
 from podgraph.cluster.namespaced import Tell, watch_namespace
+from podgraph.cluster.runtime_archive import bundle
 from podgraph.definition.errors import DefinitionError
-from podgraph.planning.keys import Keys
-from podgraph.planning.names import GROUP
-from podgraph.planning.storage import Storage, default_storage
-from podgraph.reconcile.controller import Controller
-from podgraph.reconcile.evaluators import Evaluators
+from podgraph.planning.manifests.keys import Keys
+from podgraph.planning.manifests.storage import Storage, default_storage
+from podgraph.planning.model.names import GROUP
+from podgraph.reconcile.automation.schedules import Schedules
+from podgraph.reconcile.automation.sensors import Sensors
+from podgraph.reconcile.evaluators.pool import Evaluators
 from podgraph.reconcile.health import serving
-from podgraph.reconcile.links import Links, read_link
+from podgraph.reconcile.jobs.controller import Controller
+from podgraph.reconcile.jobs.link_server import Links, read_link
 from podgraph.reconcile.master_key import MASTER_SECRET, master_keys, own_namespace, random_keys
-from podgraph.reconcile.schedules import Schedules
-from podgraph.reconcile.sensors import Sensors
 from podgraph.scheduling.http_policy import HttpPolicy, read_policy
 
 __all__ = ["main", "operate", "read_namespaces"]

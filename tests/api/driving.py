@@ -14,24 +14,24 @@ from typing import Any
 
 import aiohttp
 
-from podgraph.cluster.bundle import bundle
 from podgraph.cluster.client import Client
+from podgraph.cluster.runtime_archive import bundle
 from podgraph.definition.errors import DefinitionError
 from podgraph.definition.jobs import JobDefinition
-from podgraph.planning.keys import Keys
-from podgraph.planning.names import ASSIGNMENT, MANAGED_BY_LABEL, OP_ANNOTATION
-from podgraph.planning.run import Run
-from podgraph.planning.storage import Storage
-from podgraph.reconcile.controller import Controller
-from podgraph.reconcile.links import Links
-from podgraph.runtime.group import run_group
+from podgraph.planning.job.run import Run
+from podgraph.planning.manifests.keys import Keys
+from podgraph.planning.manifests.storage import Storage
+from podgraph.planning.model.names import ASSIGNMENT, MANAGED_BY_LABEL, OP_ANNOTATION
+from podgraph.protocol.signing import KEY_VARIABLE, pod_key, take_key
+from podgraph.protocol.step import Assignment, Record
+from podgraph.reconcile.jobs.controller import Controller
+from podgraph.reconcile.jobs.link_server import Links
 from podgraph.runtime.load import CodeRef, find_job
-from podgraph.runtime.protocol import Assignment, Record
-from podgraph.runtime.resolve import resolve
-from podgraph.runtime.shared import run_shared
-from podgraph.runtime.signing import KEY_VARIABLE, pod_key, take_key
-from podgraph.runtime.step import run_step
-from podgraph.runtime.storage import open_storage
+from podgraph.runtime.pod.all_steps import run_group
+from podgraph.runtime.pod.pod_group import run_shared
+from podgraph.runtime.pod.resolve import resolve
+from podgraph.runtime.pod.step import run_step
+from podgraph.runtime.pod.storage import open_storage
 
 from .fake import FakeCluster
 

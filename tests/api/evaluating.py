@@ -8,11 +8,11 @@ import types
 from typing import Any
 
 from api.driving import key_of
-from podgraph.planning.names import ASSIGNMENT
-from podgraph.runtime.answers import Answer
-from podgraph.runtime.evaluate import evaluate
-from podgraph.runtime.protocol import Assignment, Record
-from podgraph.runtime.signing import Signer
+from podgraph.planning.model.names import ASSIGNMENT
+from podgraph.protocol.answers import Answer
+from podgraph.protocol.signing import Signer
+from podgraph.protocol.step import Assignment, Record
+from podgraph.runtime.pod.evaluate import evaluate
 from podgraph.scheduling.evaluators import EVALUATOR_LABEL
 
 from .fake import FakeCluster

@@ -13,8 +13,8 @@ from typing import Any
 
 from api.fake import Request
 from crd_fields import ANY, Field, fields
-from podgraph.planning.names import STORAGE_FINALIZER
-from podgraph.scheduling.making import RUN_KEY_ANNOTATION, TICK_ANNOTATION, TRY_ANNOTATION
+from podgraph.planning.model.names import STORAGE_FINALIZER
+from podgraph.scheduling.job_factory import RUN_KEY_ANNOTATION, TICK_ANNOTATION, TRY_ANNOTATION
 
 Obj = dict[str, Any]
 API = "podgraph.dev/v1alpha1"

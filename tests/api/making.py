@@ -11,8 +11,8 @@ from typing import Any, Protocol
 import aiohttp
 
 from podgraph.cluster.client import Client
-from podgraph.planning.keys import Keys
-from podgraph.reconcile.evaluators import Evaluators
+from podgraph.planning.manifests.keys import Keys
+from podgraph.reconcile.evaluators.pool import Evaluators
 
 from .driving import BUNDLE, IMAGE, Clock, end, watch
 from .fake import FakeCluster

@@ -6,7 +6,7 @@ import time
 from typing import Any
 
 from api.driving import Clock, Driver, condition
-from podgraph.planning.names import step_pod
+from podgraph.planning.model.names import step_pod
 
 Obj = dict[str, Any]
 RETRIES = """

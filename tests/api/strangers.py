@@ -8,7 +8,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from podgraph.planning.names import GROUP, MANAGED_BY, MANAGED_BY_LABEL, OP_ANNOTATION
+from podgraph.planning.model.names import GROUP, MANAGED_BY, MANAGED_BY_LABEL, OP_ANNOTATION
 from podgraph.reconcile.metrics import Metrics
 
 from .fake import FakeCluster

@@ -10,8 +10,8 @@ import pytest
 from api.driving import Driver, PythonPods, adding, assignment_of, condition, driving, op_of
 from api.fake import AutoKubelet
 from api.steering import RETRIES, Moving, again, change, events, made_pods, op, pod_name, pod_there, states, wake
-from podgraph.planning.names import resolve_pod
-from podgraph.planning.status import seconds_of
+from podgraph.planning.model.names import resolve_pod
+from podgraph.planning.model.status import seconds_of
 
 Obj = dict[str, Any]
 NO_IMAGE = "manifest unknown: not found"

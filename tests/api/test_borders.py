@@ -11,8 +11,8 @@ import pytest
 from api.driving import Driver, PythonPods, condition, driving
 from api.fake import AutoKubelet
 from podgraph.cluster.client import Client
-from podgraph.planning.names import JOB_LABEL, code_config_map
-from podgraph.runtime.protocol import Record
+from podgraph.planning.model.names import JOB_LABEL, code_config_map
+from podgraph.protocol.step import Record
 
 Obj = dict[str, Any]
 OPS = [{"name": "a", "image": "i", "outputs": [{"name": "result"}]}]

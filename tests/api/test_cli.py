@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from api.fake import FakeCluster
-from podgraph.planning.names import resolve_pod
+from podgraph.planning.model.names import resolve_pod
 from unit.cli.running import ARITHMETIC, environment, written
 
 LIMIT_SECONDS = 60

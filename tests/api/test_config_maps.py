@@ -11,11 +11,11 @@ import pytest
 
 from api.driving import Driver, PythonPods, condition, driving
 from api.fake import AutoKubelet, FakeCluster
+from podgraph.cluster.automation_client import Launching
 from podgraph.cluster.client import ApiError, Client
-from podgraph.cluster.launching import Launching
 from podgraph.definition.errors import DefinitionError
-from podgraph.reconcile.asked import Asking
-from podgraph.reconcile.makers import Maker
+from podgraph.reconcile.automation.base import Maker
+from podgraph.reconcile.automation.polled_sensors import Asking
 
 Obj = dict[str, Any]
 SOURCE = "from podgraph import job, op\n\n@op\ndef a():\n    return 1\n\n@job\ndef j():\n    a()\n"

@@ -9,8 +9,8 @@ import pytest
 
 from api.driving import Driver, condition, driving
 from api.steering import Moving, change, said, states, wake
-from podgraph.planning.joining import inputs_key
-from podgraph.planning.names import POD_LABEL, shared_pod, step_container
+from podgraph.planning.manifests.multi_container import inputs_key
+from podgraph.planning.model.names import POD_LABEL, shared_pod, step_container
 
 Obj = dict[str, Any]
 END = "exit 0\n"

@@ -556,7 +556,7 @@ async def test_a_pod_refused_by_a_quota_fails_its_step(drive: Driver) -> None:
 
 
 async def test_a_name_that_somebody_took_fails_the_step(drive: Driver) -> None:
-    from podgraph.planning.names import step_pod
+    from podgraph.planning.model.names import step_pod
 
     with drive.fake.held_events("jobs"):
         job = drive.apply(ops=[op("a")])

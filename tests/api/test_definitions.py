@@ -13,11 +13,11 @@ import pytest
 from api.driving import Driver, PythonPods, adding, assignment_of, condition, driving, op_of
 from api.fake import AutoKubelet
 from api.steering import Moving
-from podgraph.planning import defined, definitions
-from podgraph.planning.names import JOB_LABEL, clean_pod
-from podgraph.planning.storage import Storage
-from podgraph.reconcile.defining import SURE_SECONDS
-from podgraph.runtime.resolve import unpack
+from podgraph.planning.job import definition_run, definition_snapshot
+from podgraph.planning.manifests.storage import Storage
+from podgraph.planning.model.names import JOB_LABEL, clean_pod
+from podgraph.reconcile.jobs.definition_cache import SURE_SECONDS
+from podgraph.runtime.pod.resolve import unpack
 
 Obj = dict[str, Any]
 
@@ -51,9 +51,9 @@ async def drive() -> AsyncIterator[Driver]:
 
 @pytest.fixture(autouse=True)
 def short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(defined, "MISSING_SECONDS", 0.4)
-    monkeypatch.setattr(defined, "BROKEN_SECONDS", 0.2)
-    monkeypatch.setattr(definitions, "RETRY_SECONDS", 0.1)
+    monkeypatch.setattr(definition_snapshot, "MISSING_SECONDS", 0.4)
+    monkeypatch.setattr(definition_snapshot, "BROKEN_SECONDS", 0.2)
+    monkeypatch.setattr(definition_run, "RETRY_SECONDS", 0.1)
 
 
 class Pods:
@@ -172,7 +172,7 @@ async def test_an_error_is_told_in_the_status_and_refuses_jobs(
 
 
 async def test_a_schema_that_is_too_large_is_left_out(drive: Driver, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(definitions, "MAX_SCHEMA", 100)
+    monkeypatch.setattr(definition_run, "MAX_SCHEMA", 100)
     define(drive, ops=CHAIN)
     ready = await settled(drive)
     assert ready["status"] == "True"
@@ -327,7 +327,7 @@ async def test_a_job_is_refused_whose_definition_is_deleted_while_it_waits(drive
 
 
 async def test_a_job_that_comes_before_its_definition_waits(drive: Driver, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(defined, "MISSING_SECONDS", 30.0)
+    monkeypatch.setattr(definition_snapshot, "MISSING_SECONDS", 30.0)
     launch(drive)
     await drive.fake.until(lambda: condition(drive.status(), "Accepted"), what="a status")
     assert condition(drive.status(), "Accepted")["message"] == "JobDefinition 'd' does not exist yet"
@@ -374,7 +374,7 @@ async def test_a_definition_whose_deletion_was_not_told_is_missed_after_a_while(
 async def test_one_that_was_mended_just_before_does_not_refuse_the_job(
     drive: Driver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(defined, "BROKEN_SECONDS", 30.0)
+    monkeypatch.setattr(definition_snapshot, "BROKEN_SECONDS", 30.0)
     define(drive, ops=CHAIN, opSelection=["c"])
     await settled(drive)
     launch(drive)

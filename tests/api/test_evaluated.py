@@ -13,15 +13,15 @@ from api.evaluating import EvaluatingPods
 from api.making import OPS, T0, MakerDriver, making
 from api.strangers import EVIL, forged
 from podgraph.cluster.client import Client
-from podgraph.planning.names import ASSIGNMENT
-from podgraph.reconcile import seats
-from podgraph.reconcile.evaluators import Evaluators
-from podgraph.reconcile.schedules import Schedules
-from podgraph.reconcile.sensors import Sensors
-from podgraph.runtime.answers import Answer
-from podgraph.runtime.protocol import Assignment
-from podgraph.runtime.signing import Signer
-from podgraph.scheduling import memory
+from podgraph.planning.model.names import ASSIGNMENT
+from podgraph.protocol.answers import Answer
+from podgraph.protocol.signing import Signer
+from podgraph.protocol.step import Assignment
+from podgraph.reconcile.automation.schedules import Schedules
+from podgraph.reconcile.automation.sensors import Sensors
+from podgraph.reconcile.evaluators import client as seats
+from podgraph.reconcile.evaluators.pool import Evaluators
+from podgraph.scheduling import dedup_store
 from podgraph.scheduling.http_policy import HttpPolicy
 
 CODE = """
@@ -140,8 +140,8 @@ async def test_what_was_dealt_with_is_known_after_a_restart(drive: MakerDriver) 
 
 
 async def test_many_objects_are_remembered_in_config_maps(drive: MakerDriver, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(memory, "MOST_IN_STATUS", 3)
-    monkeypatch.setattr(memory, "MOST_IN_BLOCK", 10)
+    monkeypatch.setattr(dedup_store, "MOST_IN_STATUS", 3)
+    monkeypatch.setattr(dedup_store, "MOST_IN_BLOCK", 10)
     pods = EvaluatingPods(drive.fake)
     pods.keys = {f"{n}.csv": "1" for n in range(24)}
     drive.apply(source=STORE, template=SEEN)

@@ -17,7 +17,7 @@ from api.driving import Driver, PythonPods, condition, driving, op_of
 from api.fake import AutoKubelet
 from api.making import MakerDriver
 from api.steering import Moving
-from podgraph.reconcile.schedules import Schedules
+from podgraph.reconcile.automation.schedules import Schedules
 
 Obj = dict[str, Any]
 ALLOWED = 1.0  # seconds that others may cost an honest Job

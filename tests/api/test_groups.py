@@ -10,12 +10,12 @@ import pytest
 from api.driving import Driver, PythonPods, assignment_of, condition, driving
 from api.fake import AutoKubelet
 from api.steering import Moving, change, events, made_pods, states, wake
-from podgraph.planning.names import OP_LABEL, POD_LABEL, shared_nonce, shared_pod
-from podgraph.reconcile.following import Logs
-from podgraph.runtime.protocol import Record
-from podgraph.runtime.reports import StepReport, pack_states
-from podgraph.runtime.signing import Signer
-from podgraph.runtime.step import utc
+from podgraph.planning.model.names import OP_LABEL, POD_LABEL, shared_nonce, shared_pod
+from podgraph.protocol.reports import StepReport, pack_states
+from podgraph.protocol.signing import Signer
+from podgraph.protocol.step import Record
+from podgraph.reconcile.log_follower import Logs
+from podgraph.runtime.pod.step import utc
 
 Obj = dict[str, Any]
 SOURCE = """

@@ -23,11 +23,11 @@ from api.driving import (
 from api.fake import AutoKubelet, FakeCluster
 from podgraph.cluster.client import Client
 from podgraph.definition.errors import DefinitionError
-from podgraph.planning.names import ASSIGNMENT
-from podgraph.planning.scripts import TOKEN_VARIABLE
+from podgraph.planning.manifests.shell_runner import TOKEN_VARIABLE
+from podgraph.planning.model.names import ASSIGNMENT
+from podgraph.protocol.signing import KEY_VARIABLE, Signer
+from podgraph.protocol.step import Record
 from podgraph.reconcile.master_key import MASTER_SECRET, master_keys, own_namespace, random_keys
-from podgraph.runtime.protocol import Record
-from podgraph.runtime.signing import KEY_VARIABLE, Signer
 
 Obj = dict[str, Any]
 

@@ -10,10 +10,10 @@ import pytest
 
 from api.driving import Driver, assignment_of, driving, key_of
 from api.steering import states
-from api.test_ahead import assigned, begun, ended_well, pods, record_of, run, tell, waiting
-from podgraph.reconcile.links import Links
-from podgraph.runtime.link import Link
-from podgraph.runtime.protocol import Assignment
+from api.test_prestart import assigned, begun, ended_well, pods, record_of, run, tell, waiting
+from podgraph.protocol.step import Assignment
+from podgraph.reconcile.jobs.link_server import Links
+from podgraph.runtime.pod.link import Link
 
 Obj = dict[str, Any]
 

@@ -12,11 +12,11 @@ import pytest
 from api.driving import Driver, PythonPods, assignment_of, condition, driving
 from api.fake import AutoKubelet
 from api.steering import change, events, said, states
-from podgraph.planning.names import run_nonce, run_pod
-from podgraph.reconcile.following import Logs
-from podgraph.runtime.protocol import Record
-from podgraph.runtime.reports import StepReport, pack_states
-from podgraph.runtime.signing import Signer
+from podgraph.planning.model.names import run_nonce, run_pod
+from podgraph.protocol.reports import StepReport, pack_states
+from podgraph.protocol.signing import Signer
+from podgraph.protocol.step import Record
+from podgraph.reconcile.log_follower import Logs
 
 Obj = dict[str, Any]
 SOURCE = """

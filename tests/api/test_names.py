@@ -16,11 +16,11 @@ from api.fake import FakeCluster, Request
 from api.hostile import STATUS, TEXTS, VICTIM, Hostile, found, hostile, wrong
 from crd_fields import KINDS, fields
 from podgraph.cluster.client import Client
-from podgraph.planning.storage import Storage
-from podgraph.reconcile.controller import Controller
-from podgraph.reconcile.evaluators import Evaluators
-from podgraph.reconcile.schedules import Schedules
-from podgraph.reconcile.sensors import Sensors
+from podgraph.planning.manifests.storage import Storage
+from podgraph.reconcile.automation.schedules import Schedules
+from podgraph.reconcile.automation.sensors import Sensors
+from podgraph.reconcile.evaluators.pool import Evaluators
+from podgraph.reconcile.jobs.controller import Controller
 from podgraph.scheduling.http_policy import HttpPolicy
 
 Obj = dict[str, Any]

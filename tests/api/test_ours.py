@@ -12,7 +12,7 @@ from api.driving import BUNDLE, Driver, PythonPods, adding, condition, driving
 from api.fake import AutoKubelet
 from api.steering import change, op
 from api.strangers import EVIL, FORGERIES, Mirror, claimed, forged, ignored
-from podgraph.planning.names import code_config_map, runtime_config_map, step_pod
+from podgraph.planning.model.names import code_config_map, runtime_config_map, step_pod
 
 Obj = dict[str, Any]
 SOURCE = """

@@ -10,7 +10,7 @@ import pytest
 from api.driving import Driver, PythonPods, adding, assignment_of, condition, driving, op_of
 from api.fake import AutoKubelet
 from api.steering import Moving, change, op, said, wake
-from podgraph.planning.names import run_pod
+from podgraph.planning.model.names import run_pod
 
 Obj = dict[str, Any]
 SOURCE = """

@@ -16,7 +16,7 @@ from api.fake import AutoKubelet, FakeCluster
 from chart.rendering import allowed, render, rights_of
 from podgraph.definition.errors import DefinitionError
 from podgraph.operator import operate, read_namespaces
-from podgraph.planning.storage import Storage, default_storage
+from podgraph.planning.manifests.storage import Storage, default_storage
 
 Obj = dict[str, Any]
 TEAM, OTHER = "team-a", "team-b"

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from api.making import OPS, T0, MakerDriver, making
-from podgraph.reconcile.schedules import Schedules
+from podgraph.reconcile.automation.schedules import Schedules
 
 MINUTE = 60.0
 

@@ -13,9 +13,9 @@ from aiohttp.test_utils import TestServer
 from api.driving import Clock
 from api.making import OPS, T0, MakerDriver, making
 from podgraph.cluster.client import Client
-from podgraph.reconcile import sensors, sources
-from podgraph.reconcile.evaluators import Evaluators
-from podgraph.reconcile.sensors import Sensors
+from podgraph.reconcile.automation import sensors, watched_sources
+from podgraph.reconcile.automation.sensors import Sensors
+from podgraph.reconcile.evaluators.pool import Evaluators
 from podgraph.scheduling.http_policy import HttpPolicy, read_policy
 
 VALUE = {"spec": {"ops": OPS, "runConfig": {"seen": "{{ source.name }}={{ source.value }}"}}}
@@ -188,7 +188,7 @@ async def test_a_condition_of_labelled_objects(drive: MakerDriver) -> None:
 
 
 async def test_what_may_not_be_watched(drive: MakerDriver, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("podgraph.cluster.watching._FORBIDDEN_SECONDS", 0.05)
+    monkeypatch.setattr("podgraph.cluster.object_watch._FORBIDDEN_SECONDS", 0.05)
     drive.fake.fault("GET", "/configmaps$", status=403, reason="Forbidden", message="no", times=None)
     drive.apply(source={"kubernetes": WATCHED}, template=VALUE)
     message = (await drive.ready("Forbidden"))["message"]
@@ -210,7 +210,7 @@ async def test_a_resource_that_there_is_not(drive: MakerDriver) -> None:
 
 
 async def test_more_objects_or_watches_than_are_allowed(drive: MakerDriver, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sources, "MOST_OBJECTS", 2)
+    monkeypatch.setattr(watched_sources, "MOST_OBJECTS", 2)
     monkeypatch.setattr(sensors, "MOST_WATCHES", 1)
     for name in ("a", "b", "c"):
         drive.fake.create(
@@ -270,13 +270,13 @@ async def test_a_web_page(monkeypatch: pytest.MonkeyPatch) -> None:
         url = f"http://127.0.0.1:{server.port}/"
         policy = read_policy(json.dumps({"allow": [url], "allowNetworks": ["127.0.0.1/32"]}))
         async with sensing(policy) as drive:
-            monkeypatch.setattr("podgraph.reconcile.sources._MAX_BACKOFF", 0.0)
-            read = sources.WatchedUrl.__init__
+            monkeypatch.setattr("podgraph.reconcile.automation.watched_sources._MAX_BACKOFF", 0.0)
+            read = watched_sources.WatchedUrl.__init__
 
             def quickly(self: Any, *args: Any) -> None:
                 read(self, *args[:4], 0.05, *args[5:])
 
-            monkeypatch.setattr(sources.WatchedUrl, "__init__", quickly)
+            monkeypatch.setattr(watched_sources.WatchedUrl, "__init__", quickly)
             ref = {"name": "token", "key": "t"}
             http = {"url": url, "path": "status", "equals": "ready"}
             http["headers"] = [{"name": "X-Token", "secretKeyRef": ref}]

@@ -11,8 +11,8 @@ import pytest
 from api.driving import IMAGE, Driver, PythonPods, assignment_of, condition, driving, op_of
 from api.fake import AutoKubelet
 from api.strangers import claimed
-from podgraph.planning.names import STORAGE_FINALIZER, clean_pod
-from podgraph.planning.storage import Storage
+from podgraph.planning.manifests.storage import Storage
+from podgraph.planning.model.names import STORAGE_FINALIZER, clean_pod
 
 Obj = dict[str, Any]
 

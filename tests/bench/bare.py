@@ -20,9 +20,9 @@ import msgspec
 
 from bench.world import World
 from cluster.kube import job_manifest
-from podgraph.cluster.window import Window
-from podgraph.planning.observe import Phase, Seen, observe
-from podgraph.planning.pods import Pod
+from podgraph.cluster.concurrency_window import Window
+from podgraph.planning.pods.state import Phase, Seen, observe
+from podgraph.planning.pods.types import Pod
 
 __all__ = ["Bare", "python_spec", "run"]
 

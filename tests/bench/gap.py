@@ -14,7 +14,7 @@ from bench.numbers import gaps, summary
 from bench.process import Operator, Usage, running
 from bench.report import Row
 from bench.world import World, in_turns, say
-from podgraph.planning.status import seconds_of
+from podgraph.planning.model.status import seconds_of
 
 __all__ = ["CASES", "Case", "measure", "rows"]
 

@@ -16,7 +16,7 @@ from cluster.kube import CHECKOUT, Kube, KubeError
 from cluster.node.layout import HOST
 from cluster.node.packages import require_go
 from cluster.node.progress import output_of, run, step
-from podgraph.planning.names import AHEAD_LABEL, WAITING
+from podgraph.planning.model.names import AHEAD_LABEL, WAITING
 
 __all__ = ["fake_nodes"]
 

@@ -15,7 +15,7 @@ from bench.report import Row
 from bench.world import World, in_turns, say
 from cluster import s3
 from cluster.volumes import node_claim
-from podgraph.planning.status import seconds_of
+from podgraph.planning.model.status import seconds_of
 
 __all__ = ["measure", "rows"]
 

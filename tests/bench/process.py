@@ -194,9 +194,9 @@ def place_pods(nodes: Sequence[str]) -> None:
 def note_times(notes: Notes) -> None:
     """Note when pods are asked for and when their end is seen, from now on."""
     from podgraph.cluster.client import Client
-    from podgraph.cluster.reflector import PodReflector
-    from podgraph.planning.names import OP_ANNOTATION
-    from podgraph.planning.observe import Phase, observe
+    from podgraph.cluster.pod_reflector import PodReflector
+    from podgraph.planning.model.names import OP_ANNOTATION
+    from podgraph.planning.pods.state import Phase, observe
 
     create, look = Client.create, PodReflector._look
 

@@ -16,7 +16,7 @@ from bench.numbers import percentile
 from bench.process import Operator, running
 from bench.report import Row
 from bench.world import WAIT_SECONDS, World, op, say
-from podgraph.cluster.window import MOST as _MOST
+from podgraph.cluster.concurrency_window import MOST as _MOST
 
 __all__ = ["measure", "rows"]
 

@@ -12,9 +12,9 @@ import pytest
 import yaml
 
 from chart.rendering import CHART, ROOT, helm, render, template
-from podgraph.cluster.acting import Acting
-from podgraph.planning.storage import default_storage
-from podgraph.reconcile.links import read_link
+from podgraph.cluster.impersonation import Acting
+from podgraph.planning.manifests.storage import default_storage
+from podgraph.reconcile.jobs.link_server import read_link
 from podgraph.reconcile.master_key import MASTER_SECRET
 from podgraph.scheduling.http_policy import read_policy
 from podgraph.server.proxies import Proxy, ProxyRules

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from cluster.kube import CHECKOUT, Kube, job_manifest, outputs_of, reasons_of, states_of
-from podgraph.planning.names import POD_LABEL
+from podgraph.planning.model.names import POD_LABEL
 from unit.cli.running import podgraph
 
 SECONDS = 150

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from fuzz.bounds import bounded, fuzzed, long_texts, texts
 from podgraph.definition.errors import DefinitionError
-from podgraph.scheduling.timing import due_ticks, read_cron
+from podgraph.scheduling.cron import due_ticks, read_cron
 
 NOW = 1_795_478_400.0
 parts = st.text("0123456789*/,-LW#", min_size=1, max_size=8) | st.sampled_from(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 
 from fuzz.bounds import bounded, fuzzed, long_texts, texts
-from podgraph.planning.invitation import Invitation
+from podgraph.planning.manifests.link_token import Invitation
 
 OURS = Invitation("10.0.0.1:7443", "f00d", b"secret")
 

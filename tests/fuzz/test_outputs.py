@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 
 from fuzz.bounds import bounded, fuzzed, long_texts, texts
 from podgraph.definition.graph import Op, Output
-from podgraph.planning.observe import Phase, Seen
-from podgraph.planning.outcome import container_outcome
+from podgraph.planning.pods.outcome import container_outcome
+from podgraph.planning.pods.state import Phase, Seen
 
 OPS = [
     Op("none"),

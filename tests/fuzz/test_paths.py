@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from fuzz.bounds import bounded, fuzzed, json_values, long_texts, texts
 from podgraph.definition.errors import DefinitionError
-from podgraph.scheduling.memory import read_block
-from podgraph.scheduling.paths import read_path, text_at
+from podgraph.scheduling.dedup_store import read_block
+from podgraph.scheduling.json_path import read_path, text_at
 
 
 @fuzzed

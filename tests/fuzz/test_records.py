@@ -10,10 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fuzz.bounds import bounded, corpus, fuzzed, json_values, long_texts, texts
-from podgraph.planning.lines import KeptReports, graph_lines, script_lines
-from podgraph.planning.scripts import ended_in
-from podgraph.runtime.protocol import Assignment, ProtocolError, Record, record_text_in
-from podgraph.runtime.reports import pack_states, reports_in, unpack_states
+from podgraph.planning.manifests.shell_runner import ended_in
+from podgraph.planning.steps.log_lines import KeptReports, graph_lines, script_lines
+from podgraph.protocol.reports import pack_states, reports_in, unpack_states
+from podgraph.protocol.step import Assignment, ProtocolError, Record, record_text_in
 
 fields = st.sampled_from(
     [

@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from crd_fields import KINDS, Field, fields, schema_of, wrong_texts
-from podgraph.planning.kube_names import (
+from podgraph.planning.model.kube_names import (
     API_VERSION,
     CONFIG_KEY,
     IMAGE,

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from podgraph.definition.errors import DefinitionError, nearest
 from podgraph.definition.graph import Graph, Input, Op, Output, OutputRef
-from podgraph.planning.sizes import MAX_OPS
+from podgraph.planning.model.limits import MAX_OPS
 
 steady = settings(deadline=None, derandomize=True, max_examples=100)
 MOST_MESSAGE = 4_000  # a Kubernetes condition's message ends at 32,768

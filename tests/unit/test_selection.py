@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from podgraph.definition.errors import DefinitionError
 from podgraph.definition.graph import Graph, Input, Op, OutputRef
-from podgraph.planning.sizes import MAX_OPS
+from podgraph.planning.model.limits import MAX_OPS
 from podgraph.selection import Clause, parse_clause, select, split_clauses
 
 ALLOWED = "; allowed are name, *name, name*, a '+' for each hop on either side (++name, name+), graph.name, or just *"

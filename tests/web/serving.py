@@ -16,14 +16,14 @@ import kopf
 import uvicorn
 
 from api.fake import RESOURCES, FakeCluster, Resource
-from podgraph.cluster.acting import Acting
-from podgraph.cluster.page import PageClient
+from podgraph.cluster.impersonation import Acting
+from podgraph.cluster.ui_client import PageClient
 from podgraph.definition.graph import Graph, Input, Op, OutputRef
-from podgraph.planning.names import JOB_UID_LABEL, MANAGED_BY, MANAGED_BY_LABEL, OP_ANNOTATION
-from podgraph.runtime.resolve import pack
+from podgraph.planning.model.names import JOB_UID_LABEL, MANAGED_BY, MANAGED_BY_LABEL, OP_ANNOTATION
+from podgraph.runtime.pod.resolve import pack
 from podgraph.server.app import STATIC, create_app, served_with
 from podgraph.server.state import State
-from podgraph.server.visitors import Auth, Own
+from podgraph.server.users import Auth, Own
 
 Obj = dict[str, Any]
 T = TypeVar("T")

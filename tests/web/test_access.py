@@ -13,14 +13,14 @@ import aiohttp
 import kopf
 import pytest
 
-from podgraph.cluster.acting import Acting
+from podgraph.cluster.impersonation import Acting
 from podgraph.definition.errors import DefinitionError
-from podgraph.planning.names import JOB_UID_LABEL, MANAGED_BY, MANAGED_BY_LABEL, OP_ANNOTATION
-from podgraph.server import visitors
+from podgraph.planning.model.names import JOB_UID_LABEL, MANAGED_BY, MANAGED_BY_LABEL, OP_ANNOTATION
+from podgraph.server import users
 from podgraph.server.proxies import SECRET_HEADER, Proxy, ProxyRules
 from podgraph.server.sessions import COOKIE, SECURE_COOKIE, Sessions
 from podgraph.server.settings import auth_of
-from podgraph.server.visitors import Own
+from podgraph.server.users import Own
 from web.serving import Served, browser_of, serving, sign_in
 
 Obj = dict[str, Any]
@@ -117,7 +117,7 @@ async def test_changes_are_told_of_open_namespaces_alone(served: Served) -> None
 
 
 async def test_a_right_that_is_taken_away_is_heeded(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(visitors, "_YES_HOLDS_SECONDS", 0.0)
+    monkeypatch.setattr(users, "_YES_HOLDS_SECONDS", 0.0)
     async with signed_in(served, "t-jane") as http:
         assert await names(http) == ["mine"]
         served.fake.people.open["jane"] = set()

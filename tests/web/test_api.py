@@ -13,7 +13,7 @@ import aiohttp
 import pytest
 
 from api.fake import RESOURCES
-from podgraph.planning.names import JOB_UID_LABEL, MANAGED_BY, MANAGED_BY_LABEL, POD_LABEL, step_container
+from podgraph.planning.model.names import JOB_UID_LABEL, MANAGED_BY, MANAGED_BY_LABEL, POD_LABEL, step_container
 from podgraph.server import log_api
 from podgraph.server.security import MOST_BODY
 from web.serving import Served, serving

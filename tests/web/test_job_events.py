@@ -10,7 +10,7 @@ import pytest
 
 from podgraph.cluster.events import event_manifest
 from podgraph.planning.actions import Event
-from podgraph.planning.manifests import JobRef
+from podgraph.planning.manifests.objects import JobRef
 from web.serving import Served
 
 Obj = dict[str, Any]

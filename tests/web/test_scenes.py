@@ -13,7 +13,7 @@ import pytest
 
 import podgraph
 from podgraph.flow import TERMINAL
-from podgraph.planning.names import OP_ANNOTATION
+from podgraph.planning.model.names import OP_ANNOTATION
 from web.scenes import busy_team
 from web.serving import Served
 

@@ -7,7 +7,7 @@ import time
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
-from podgraph.scheduling.making import second
+from podgraph.scheduling.job_factory import second
 from web.browser import Visit
 from web.serving import Beside, Served
 

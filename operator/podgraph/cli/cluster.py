@@ -14,8 +14,16 @@ from kubernetes.config import ConfigException
 
 from podgraph.cli.answers import told
 from podgraph.definition.errors import DefinitionError
-from podgraph.planning.kube_names import LABEL, check_name
-from podgraph.planning.names import CONTAINER, GROUP, JOB_UID_LABEL, OP_ANNOTATION, resolve_pod, run_pod, step_container
+from podgraph.planning.model.kube_names import LABEL, check_name
+from podgraph.planning.model.names import (
+    CONTAINER,
+    GROUP,
+    JOB_UID_LABEL,
+    OP_ANNOTATION,
+    resolve_pod,
+    run_pod,
+    step_container,
+)
 
 __all__ = ["Cluster"]
 

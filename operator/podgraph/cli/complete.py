@@ -65,12 +65,12 @@ def definition_names(ctx: typer.Context, incomplete: str) -> list[str]:
 
 def schedule_names(ctx: typer.Context, incomplete: str) -> list[str]:
     """Return the JobSchedules in the cluster."""
-    return _names(ctx, incomplete, "podgraph.cli.makers", "Schedules")
+    return _names(ctx, incomplete, "podgraph.cli.automations", "Schedules")
 
 
 def sensor_names(ctx: typer.Context, incomplete: str) -> list[str]:
     """Return the JobSensors in the cluster."""
-    return _names(ctx, incomplete, "podgraph.cli.makers", "Sensors")
+    return _names(ctx, incomplete, "podgraph.cli.automations", "Sensors")
 
 
 def _names(ctx: typer.Context, incomplete: str, module: str, kind: str) -> list[str]:

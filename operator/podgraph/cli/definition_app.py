@@ -58,7 +58,7 @@ def definition_apply(
 
     from podgraph.cli.definitions import Definitions, definition_of, print_definition, wait_resolved
     from podgraph.cli.execute import read_config_files
-    from podgraph.cli.file_makers import apply_makers, makers_of
+    from podgraph.cli.file_automations import apply_makers, makers_of
     from podgraph.cli.files import code_ref
     from podgraph.selection import split_clauses
 

@@ -14,12 +14,12 @@ from podgraph.cli.graphs import print_tree
 from podgraph.cli.launch import code_spec, loaded, name_of
 from podgraph.definition.errors import DefinitionError
 from podgraph.definition.ops import check_tags
-from podgraph.planning.acceptance import check_spec
-from podgraph.planning.defined import effective_spec
-from podgraph.planning.names import DEFINITION_LABEL, GROUP, label_value
-from podgraph.planning.status import duration
+from podgraph.planning.job.acceptance import check_spec
+from podgraph.planning.job.definition_snapshot import effective_spec
+from podgraph.planning.model.names import DEFINITION_LABEL, GROUP, label_value
+from podgraph.planning.model.status import duration
 from podgraph.runtime.load import CodeRef
-from podgraph.runtime.resolve import unpack
+from podgraph.runtime.pod.resolve import unpack
 
 __all__ = ["Definitions", "definition_of", "job_of", "print_definition", "print_definitions", "wait_resolved"]
 

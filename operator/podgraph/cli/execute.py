@@ -19,11 +19,11 @@ from podgraph.definition.errors import DefinitionError, nearest
 from podgraph.run_config.binding import merge
 from podgraph.run_config.execution import EXECUTORS
 from podgraph.runtime.attempt import RunInfo
-from podgraph.runtime.in_process import run_in_process, show_logs
 from podgraph.runtime.load import CodeRef
-from podgraph.runtime.multiprocess import run_multiprocess
-from podgraph.runtime.prepare import Prepared, prepare
-from podgraph.runtime.steps import LocalSteps
+from podgraph.runtime.local.in_process import run_in_process, show_logs
+from podgraph.runtime.local.multiprocess import run_multiprocess
+from podgraph.runtime.local.run_plan import Prepared, prepare
+from podgraph.runtime.local.steps import LocalSteps
 
 __all__ = ["execute", "read_config_files", "read_tags"]
 

@@ -14,8 +14,8 @@ import yaml
 from podgraph.cli.overlay import plain_yaml
 from podgraph.definition.errors import DefinitionError, nearest
 from podgraph.definition.graph import Graph
-from podgraph.planning.names import GROUP
-from podgraph.planning.spec import CodeSpec, graph_of_ops, read_spec
+from podgraph.planning.model.names import GROUP
+from podgraph.planning.model.spec import CodeSpec, graph_of_ops, read_spec
 from podgraph.run_config.schema import needed_resources, run_config_schema
 from podgraph.run_config.validate import example
 from podgraph.runtime.load import CodeRef, find_job, find_jobs, import_file, import_module

@@ -14,7 +14,7 @@ from podgraph.cli.cluster import Cluster
 from podgraph.cli.follow import Patience, follow, is_finished
 from podgraph.cli.tree import StepView, full_width, job_tree, reason_of, state_of, step_line
 from podgraph.definition.errors import DefinitionError, nearest
-from podgraph.planning.status import duration
+from podgraph.planning.model.status import duration
 
 __all__ = ["Waiting", "create", "end_status", "in_states", "print_as", "print_job", "print_jobs", "wait"]
 

@@ -12,8 +12,8 @@ from typing import Any
 from podgraph.definition.errors import DefinitionError
 from podgraph.definition.jobs import JobDefinition
 from podgraph.definition.ops import check_tags
-from podgraph.planning.acceptance import check_spec
-from podgraph.planning.names import GROUP
+from podgraph.planning.job.acceptance import check_spec
+from podgraph.planning.model.names import GROUP
 from podgraph.runtime.load import CodeRef, find_job
 
 __all__ = ["MAX_SOURCE", "code_spec", "loaded", "manifest", "module_here", "name_of", "resource_name"]

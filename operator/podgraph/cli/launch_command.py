@@ -133,7 +133,7 @@ def _of_file(
             target = dataclasses.replace(target, namespace=str(wanted["metadata"].get("namespace") or ""))
         wanted["metadata"] = {key: value for key, value in wanted["metadata"].items() if key != "namespace"}
         return target, {**wanted, "spec": overlay.over(wanted["spec"])}
-    from podgraph.cli.file_makers import launch_makers
+    from podgraph.cli.file_automations import launch_makers
     from podgraph.cli.files import code_ref
     from podgraph.cli.launch import manifest
 

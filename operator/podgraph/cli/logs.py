@@ -14,9 +14,9 @@ from typing import Any, TextIO
 from podgraph.cli.cluster import Cluster
 from podgraph.cli.follow import Patience, is_finished
 from podgraph.definition.errors import DefinitionError, nearest
-from podgraph.planning.kept_logs import has_run
-from podgraph.planning.kept_logs import lost as why_lost
-from podgraph.runtime.protocol import LINE_MARK
+from podgraph.planning.manifests.log_reader import has_run
+from podgraph.planning.manifests.log_reader import lost as why_lost
+from podgraph.protocol.step import LINE_MARK
 
 __all__ = ["follow_logs", "print_logs", "tails"]
 

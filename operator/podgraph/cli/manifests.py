@@ -12,7 +12,7 @@ from typing import Any, cast
 from podgraph.cli.files import resource_of
 from podgraph.definition.errors import DefinitionError
 from podgraph.definition.ops import check_tags
-from podgraph.planning.spec import graph_of_ops
+from podgraph.planning.model.spec import graph_of_ops
 from podgraph.run_config.binding import merge
 from podgraph.runtime.load import CodeRef
 from podgraph.selection import select

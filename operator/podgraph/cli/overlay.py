@@ -10,7 +10,7 @@ from typing import Any
 import yaml
 
 from podgraph.definition.errors import DefinitionError, nearest
-from podgraph.planning.names import CONTAINER
+from podgraph.planning.model.names import CONTAINER
 
 __all__ = ["FIELDS", "MODES", "Overlay", "plain_yaml"]
 

@@ -62,7 +62,7 @@ def job_rerun(
     from podgraph.cli.execute import read_config_files
     from podgraph.cli.jobs import Waiting, create
     from podgraph.cli.rerun import one_way
-    from podgraph.planning.rerun_job import rerun_manifest
+    from podgraph.planning.job.rerun_manifest import rerun_manifest
     from podgraph.selection import split_clauses
 
     clauses = split_clauses(selection)

@@ -10,7 +10,7 @@ import typer
 from podgraph.cli.options import Output, Seconds, Target, on_cluster
 
 if TYPE_CHECKING:
-    from podgraph.cli.makers import Schedules, Sensors
+    from podgraph.cli.automations import Schedules, Sensors
 
 __all__ = ["schedule_app", "sensor_app"]
 
@@ -34,13 +34,13 @@ def _sensor() -> None:
 
 
 def _schedules() -> type[Schedules]:
-    from podgraph.cli.makers import Schedules
+    from podgraph.cli.automations import Schedules
 
     return Schedules
 
 
 def _sensors() -> type[Sensors]:
-    from podgraph.cli.makers import Sensors
+    from podgraph.cli.automations import Sensors
 
     return Sensors
 
@@ -50,14 +50,14 @@ def _commands(app: typer.Typer, kind: Callable[[], type[Schedules | Sensors]], n
 
     @on_cluster
     def list_all(target: Target, output: Listed = Output.TEXT) -> int:
-        from podgraph.cli.makers import print_makers
+        from podgraph.cli.automations import print_makers
 
         print_makers(target.of(kind()), output.value)
         return 0
 
     @on_cluster
     def get(target: Target, name: Name, output: Got = Output.TEXT) -> int:
-        from podgraph.cli.makers import print_maker
+        from podgraph.cli.automations import print_maker
 
         print_maker(target.of(kind()), name, output.value)
         return 0
@@ -69,7 +69,7 @@ def _commands(app: typer.Typer, kind: Callable[[], type[Schedules | Sensors]], n
 
     @on_cluster
     def resume(target: Target, name: Name) -> int:
-        from podgraph.cli.makers import check_resumed
+        from podgraph.cli.automations import check_resumed
 
         cluster = target.of(kind())
         check_resumed(cluster.get(name))
@@ -102,7 +102,7 @@ def schedule_tick(
     They count as those of the schedule for its concurrency policy and history limits. With --dry-run it is the next
     tick when --at is absent. A schedule with a Python function is asked through the operator.
     """
-    from podgraph.cli.makers import jobs_by_hand, print_jobs
+    from podgraph.cli.automations import jobs_by_hand, print_jobs
 
     cluster = target.of(_schedules())
     jobs, message = jobs_by_hand(cluster, name, at, upcoming=dry_run, seconds=timeout)
@@ -122,7 +122,7 @@ def schedule_tick(
 @on_cluster
 def sensor_tick(target: Target, name: Name, dry_run: DryRun = False, timeout: Seconds = 120) -> int:
     """Print the Jobs that a sensor would make now, also one that is suspended. The operator looks for you."""
-    from podgraph.cli.makers import print_jobs, tried
+    from podgraph.cli.automations import print_jobs, tried
     from podgraph.definition.errors import DefinitionError
 
     if not dry_run:

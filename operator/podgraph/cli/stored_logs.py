@@ -1,4 +1,4 @@
-"""The logs of steps whose pods are gone, as the commands get them (planning/kept_logs.py)."""
+"""The logs of steps whose pods are gone, as the commands get them (planning/manifests/log_reader.py)."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from podgraph.cli.cluster import Cluster
-from podgraph.cluster.bundle import bundle
-from podgraph.planning.kept_logs import Reading, ended, reading, too_slow
-from podgraph.planning.storage import SHOW_SECONDS
-from podgraph.runtime.logs import read_shown
+from podgraph.cluster.runtime_archive import bundle
+from podgraph.planning.manifests.log_reader import Reading, ended, reading, too_slow
+from podgraph.planning.manifests.storage import SHOW_SECONDS
+from podgraph.runtime.pod.logs import read_shown
 
 __all__ = ["stored_logs"]
 

@@ -12,8 +12,8 @@ from rich.text import Text
 from rich.tree import Tree
 
 from podgraph.definition.graph import Graph
-from podgraph.planning.rerun_job import graph_of_job
-from podgraph.planning.status import seconds_of
+from podgraph.planning.job.rerun_manifest import graph_of_job
+from podgraph.planning.model.status import seconds_of
 
 __all__ = [
     "StepView", "full_width", "job_tree", "reason_of", "state_color", "state_of", "step_line", "steps_tree",

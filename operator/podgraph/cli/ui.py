@@ -74,8 +74,8 @@ def _run(listener: socket.socket, namespace: str, hosts: Sequence[str]) -> None:
     import uvicorn
     from kubernetes import client
 
-    from podgraph.cluster.page import PageClient
-    from podgraph.cluster.page_session import page_session
+    from podgraph.cluster.ui_client import PageClient
+    from podgraph.cluster.ui_session import page_session
     from podgraph.server.app import create_app, served_with
     from podgraph.server.security import LOCAL_HOSTS
     from podgraph.server.state import State

@@ -12,13 +12,13 @@ import aiohttp
 import msgspec
 from multidict import CIMultiDict
 
+from podgraph.cluster.concurrency_window import Window
 from podgraph.cluster.errors import ApiError
 from podgraph.cluster.ownership import KINDS, difference
 from podgraph.cluster.paths import OURS, ApiPath, Query, core, of_version, ours
-from podgraph.cluster.window import Window
 from podgraph.definition.errors import DefinitionError
-from podgraph.planning.names import CONTAINER, JOB_UID_LABEL, MANAGED_BY, MANAGED_BY_LABEL
-from podgraph.planning.pods import Meta, Owner, Pod, doubt
+from podgraph.planning.model.names import CONTAINER, JOB_UID_LABEL, MANAGED_BY, MANAGED_BY_LABEL
+from podgraph.planning.pods.types import Meta, Owner, Pod, doubt
 
 __all__ = ["ApiError", "Client"]
 

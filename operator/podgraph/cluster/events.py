@@ -6,9 +6,9 @@ import hashlib
 from typing import Any
 
 from podgraph.planning.actions import Event
-from podgraph.planning.manifests import JobRef
-from podgraph.planning.names import GROUP, OP_ANNOTATION
-from podgraph.runtime.step import utc
+from podgraph.planning.manifests.objects import JobRef
+from podgraph.planning.model.names import GROUP, OP_ANNOTATION
+from podgraph.runtime.pod.step import utc
 
 __all__ = ["event_manifest"]
 

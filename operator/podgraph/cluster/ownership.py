@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from podgraph.planning.names import AHEAD_LABEL, GROUP, MANAGED_BY_LABEL, OP_LABEL
+from podgraph.planning.model.names import AHEAD_LABEL, GROUP, MANAGED_BY_LABEL, OP_LABEL
 
 __all__ = ["KINDS", "difference"]
 

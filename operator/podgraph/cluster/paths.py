@@ -12,8 +12,8 @@ from collections.abc import Mapping
 from yarl import URL
 
 from podgraph.cluster.errors import ApiError
-from podgraph.planning.kube_names import API_VERSION, LABEL, SUBDOMAIN, Rule, problem
-from podgraph.planning.names import GROUP
+from podgraph.planning.model.kube_names import API_VERSION, LABEL, SUBDOMAIN, Rule, problem
+from podgraph.planning.model.names import GROUP
 
 __all__ = ["OURS", "ApiPath", "Query", "core", "everywhere", "in_namespace", "of_version", "ours"]
 

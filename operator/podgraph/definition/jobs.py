@@ -19,7 +19,7 @@ from podgraph.definition.retry import RetryPolicy, check_retry_policy
 from podgraph.definition.values import NotJsonError, to_json
 
 if TYPE_CHECKING:
-    from podgraph.runtime.result import ExecuteInProcessResult
+    from podgraph.runtime.local.result import ExecuteInProcessResult
 
 __all__ = ["JobDefinition", "job"]
 
@@ -105,7 +105,7 @@ class JobDefinition:
         1
         """
         # The one import that points up: this method is the way from a definition to what runs it.
-        from podgraph.runtime.in_process import execute_in_process
+        from podgraph.runtime.local.in_process import execute_in_process
 
         return execute_in_process(
             self, run_config or {}, op_selection or (), input_values or {}, resources or {}, tags or {}, raise_on_error

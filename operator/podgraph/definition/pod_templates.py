@@ -1,6 +1,6 @@
 """Pod templates as people write them: a part of a Kubernetes Pod, as plain JSON values.
 
-How they are laid over the pods of a job, and what of a pod they may not touch, is for planning.templates.
+How they are laid over the pods of a job, and what of a pod they may not touch, is for planning.manifests.pod_template.
 """
 
 from __future__ import annotations

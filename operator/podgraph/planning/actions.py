@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from podgraph.planning.invitation import Invitation
-from podgraph.planning.keys import Keys
-from podgraph.planning.manifests import Manifest
-from podgraph.planning.storage import Storage
-from podgraph.planning.templates import PodCheck
+from podgraph.planning.manifests.keys import Keys
+from podgraph.planning.manifests.link_token import Invitation
+from podgraph.planning.manifests.objects import Manifest
+from podgraph.planning.manifests.pod_template import PodCheck
+from podgraph.planning.manifests.storage import Storage
 
 __all__ = ["Actions", "Assign", "Event", "Held", "Settings"]
 
@@ -64,15 +64,15 @@ class Actions:
     """What one pass decided. Empty fields ask for nothing.
 
     `copy_code` asks for the Job's own copy of its code before anything else (see :meth:`Run.code_source`), `freeze` for
-    that of its definition (see :class:`~podgraph.planning.defined.Defined`), `read_jobs` for Jobs by name (see
-    :meth:`Run.jobs_found`), and `check_pods` whether the API server would take these pods (then
+    that of its definition (see :class:`~podgraph.planning.job.definition_snapshot.Defined`), `read_jobs` for Jobs by
+    name (see :meth:`Run.jobs_found`), and `check_pods` whether the API server would take these pods (then
     :meth:`Run.pods_checked` is to be called); `creates` are pods; `deletes`, `confirm` (look whether it really is
     gone), `read_log` (for the graph), `follow_log` (for what its steps do) and `read_reports` (once more and whole, as
     it has ended) are pod names, as are `follow_logs` and `read_logs`, the same of pods that some steps share; `status`
-    is a merge patch; `assigns` tells waiting pods what to do; the logs of `follow` (a pod, or
-    `pod/container`) are followed for the record of their step, and those of `leave` no more; `pressed` says that a pod
-    of the Job finds no room, `held` which pods wait no more; `urgent` says that the status should be written at once;
-    `again_at` is a time (seconds since the epoch) to look again.
+    is a merge patch; `assigns` tells waiting pods what to do; the logs of `follow` (a pod, or `pod/container`) are
+    followed for the record of their step, and those of `leave` no more; `pressed` says that a pod of the Job finds no
+    room, `held` which pods wait no more; `urgent` says that the status should be written at once; `again_at` is a time
+    (seconds since the epoch) to look again.
     """
 
     copy_code: bool = False

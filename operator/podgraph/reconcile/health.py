@@ -11,7 +11,7 @@ from typing import cast
 from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST
 
-from podgraph.reconcile.controller import Controller
+from podgraph.reconcile.jobs.controller import Controller
 
 __all__ = ["serving"]
 

@@ -14,8 +14,8 @@ from pathlib import Path
 
 from podgraph.cluster.client import Client
 from podgraph.definition.errors import DefinitionError
-from podgraph.planning.keys import MASTER_BYTES, Keys
-from podgraph.planning.names import MANAGED_BY, MANAGED_BY_LABEL
+from podgraph.planning.manifests.keys import MASTER_BYTES, Keys
+from podgraph.planning.model.names import MANAGED_BY, MANAGED_BY_LABEL
 
 __all__ = ["MASTER_SECRET", "master_keys", "own_namespace", "random_keys"]
 

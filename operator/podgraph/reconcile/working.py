@@ -6,7 +6,7 @@ import logging
 from collections.abc import Awaitable, Callable
 
 from podgraph.cluster.client import ApiError
-from podgraph.reconcile.queue import KeyedQueue
+from podgraph.reconcile.workqueue import KeyedQueue
 
 __all__ = ["work"]
 

@@ -2,7 +2,7 @@
 
 Both the pattern and the text come from users, and the standard library's engine may try all ways to match: it takes
 for ever where it is made to. That is harmless in a user's own process, so it is the default. A process that works for
-many users sets another engine (see planning.patterns).
+many users sets another engine (see planning.model.patterns).
 """
 
 from __future__ import annotations

@@ -16,14 +16,14 @@ from types import ModuleType
 
 from podgraph.definition.errors import DefinitionError
 from podgraph.definition.jobs import JobDefinition
-from podgraph.runtime import protocol
-from podgraph.runtime.ending import EXIT_CODE, Ended, ended_at_once
-from podgraph.runtime.link import Link
+from podgraph.protocol import step as protocol
+from podgraph.protocol.signing import pod_key, take_key
+from podgraph.protocol.step import Assignment, Record, StepError
 from podgraph.runtime.load import CodeRef, find_job, import_file, import_module
-from podgraph.runtime.out import Out
-from podgraph.runtime.protocol import Assignment, Record, StepError
-from podgraph.runtime.signing import pod_key, take_key
-from podgraph.runtime.storage import open_storage, probe
+from podgraph.runtime.pod.link import Link
+from podgraph.runtime.pod.output import Out
+from podgraph.runtime.pod.sigterm import EXIT_CODE, Ended, ended_at_once
+from podgraph.runtime.pod.storage import open_storage, probe
 
 
 def main(assignment: Assignment) -> int:
@@ -52,12 +52,12 @@ def work(assignment: Assignment, out: Out, link: Link, job: JobDefinition | None
             open_storage(assignment.storage).delete(assignment.prefix)
             return Record(assignment.nonce, "Succeeded")
         if assignment.show:
-            from podgraph.runtime.logs import show_logs
+            from podgraph.runtime.pod.logs import show_logs
 
             show_logs(open_storage(assignment.storage), assignment.prefix, assignment.show, assignment.nonce)
             return Record(assignment.nonce, "Succeeded")
         if assignment.evaluate:
-            from podgraph.runtime.evaluator import serve
+            from podgraph.runtime.pod.evaluator import serve
 
             has_code = assignment.file or assignment.module
             serve(assignment, _module(assignment) if has_code else None)
@@ -75,21 +75,21 @@ def work(assignment: Assignment, out: Out, link: Link, job: JobDefinition | None
 
 def _work_ahead(assignment: Assignment, out: Out, link: Link) -> Record:
     """Do all that needs no inputs, telling the graph if that is asked for, and the rest when they are there."""
-    from podgraph.runtime.ahead import whole_assignment
+    from podgraph.runtime.pod.prestart import whole_assignment
 
     record = None
     with ended_at_once():
         job = _load(assignment)
         if not assignment.op:
             record = _work(job, assignment, out)
-        import podgraph.runtime.step  # noqa: F401  takes its time, and is needed in any case
+        import podgraph.runtime.pod.step  # noqa: F401  takes its time, and is needed in any case
 
         if assignment.storage:
             open_storage(assignment.storage)
         whole = whole_assignment(assignment, link)
     if whole is not None and whole.op:
         if assignment.keep_log:
-            from podgraph.runtime.logs import keep_below
+            from podgraph.runtime.pod.logs import keep_below
 
             keep_below(whole.prefix)
         return work(whole, out, link, job)
@@ -113,19 +113,19 @@ def _module(assignment: Assignment) -> ModuleType:
 
 def _work(job: JobDefinition, assignment: Assignment, out: Out) -> Record:
     if assignment.group:
-        from podgraph.runtime.group import run_group
+        from podgraph.runtime.pod.all_steps import run_group
 
         file = f"{protocol.CODE_DIR}/{assignment.file}" if assignment.file else ""
         return run_group(job, CodeRef(file, assignment.module, assignment.job), assignment, out)
     if assignment.shared:
-        from podgraph.runtime.shared import run_shared
+        from podgraph.runtime.pod.pod_group import run_shared
 
         return run_shared(job, assignment, out)
     if assignment.op:
-        from podgraph.runtime.step import run_step
+        from podgraph.runtime.pod.step import run_step
 
         return run_step(job, assignment)
-    from podgraph.runtime.resolve import resolve
+    from podgraph.runtime.pod.resolve import resolve
 
     if assignment.storage:
         probe(open_storage(assignment.storage), assignment.prefix)
@@ -147,7 +147,7 @@ def run() -> None:
     assignment = Assignment.from_text(Path(protocol.ASSIGNMENT_FILE).read_text(encoding="utf-8"))
     code = None
     if assignment.keep_log:
-        from podgraph.runtime.logs import keep_log
+        from podgraph.runtime.pod.logs import keep_log
 
         # That of a pod that only tells the graph is nobody's.
         code = keep_log(assignment.storage, assignment.prefix if assignment.op or not assignment.ahead else "")

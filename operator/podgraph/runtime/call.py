@@ -8,8 +8,8 @@ from typing import Any, Callable
 
 from podgraph.definition.ops import OpDefinition
 from podgraph.definition.values import NO_DEFAULT, Output
+from podgraph.protocol.step import StepError
 from podgraph.runtime.context import OpContext
-from podgraph.runtime.protocol import StepError
 
 __all__ = ["call_op"]
 

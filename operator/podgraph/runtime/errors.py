@@ -11,8 +11,8 @@ from podgraph.definition.graph import Op
 from podgraph.definition.retry import Failure, RetryRequested
 from podgraph.definition.typecheck import shown
 from podgraph.definition.values import NotJsonError, to_json
+from podgraph.protocol.step import StepError
 from podgraph.runtime.load import own_frames, where
-from podgraph.runtime.protocol import StepError
 
 __all__ = ["ErrorInfo", "error_info", "portable", "said", "seconds_to_retry", "wishes"]
 

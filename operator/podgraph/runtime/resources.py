@@ -10,10 +10,10 @@ from typing import Any, Callable
 
 from podgraph.definition.config_read import read_config
 from podgraph.definition.resources import ResourceDefinition
+from podgraph.protocol.step import StepError
 from podgraph.runtime.context import InitResourceContext, Resources
 from podgraph.runtime.errors import said
 from podgraph.runtime.load import where
-from podgraph.runtime.protocol import StepError
 
 __all__ = ["open_resources"]
 

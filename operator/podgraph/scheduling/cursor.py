@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from podgraph.planning.status import seconds_of
+from podgraph.planning.model.status import seconds_of
 from podgraph.scheduling.sources import Seen
 
 __all__ = ["Cursor", "key_digest"]
@@ -22,9 +22,9 @@ class Cursor:
     """What a sensor has dealt with: all up to `time`, and what `keys` name, those with a time behind an `@`.
 
     Of an http source it is `value`, the digest of its last value, and `count`, how many Jobs it has made. Of an object
-    store and of run keys the rest of the keys is in `blocks` (see scheduling.memory). What a `@sensor` function has
-    left is `text`, and `run_key` the last that it asked for; `count` is then how many times it did. `begun` says that
-    what was so already when the sensor began to look is taken in.
+    store and of run keys the rest of the keys is in `blocks` (see scheduling.dedup_store). What a `@sensor` function
+    has left is `text`, and `run_key` the last that it asked for; `count` is then how many times it did. `begun` says
+    that what was so already when the sensor began to look is taken in.
     """
 
     time: str = ""

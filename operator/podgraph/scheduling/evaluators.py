@@ -13,13 +13,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from podgraph.definition.errors import DefinitionError
-from podgraph.planning import manifests, names
-from podgraph.planning.manifests import JobRef, Manifest
-from podgraph.planning.spec import CodeSpec
-from podgraph.planning.storage import Storage, equip
-from podgraph.planning.templates import JOB_TEMPLATE, lay_over
-from podgraph.runtime.protocol import Assignment
-from podgraph.scheduling.making import SENSOR_LABEL
+from podgraph.planning.manifests import objects as manifests
+from podgraph.planning.manifests.objects import JobRef, Manifest
+from podgraph.planning.manifests.pod_template import JOB_TEMPLATE, lay_over
+from podgraph.planning.manifests.storage import Storage, equip
+from podgraph.planning.model import names
+from podgraph.planning.model.spec import CodeSpec
+from podgraph.protocol.step import Assignment
+from podgraph.scheduling.job_factory import SENSOR_LABEL
 
 __all__ = ["EVALUATOR_LABEL", "MAX_REQUESTS", "EvaluatorSpec", "PodOf", "definition_pod", "requests_that_fit"]
 

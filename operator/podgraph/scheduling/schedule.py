@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from podgraph.scheduling.cron import Cron, Interval, Timing, due_ticks, read_cron
 from podgraph.scheduling.cursor import key_digest
-from podgraph.scheduling.making import TICK_ANNOTATION, Request, launched_name, made_job, second, tick_names
+from podgraph.scheduling.job_factory import TICK_ANNOTATION, Request, launched_name, made_job, second, tick_names
 from podgraph.scheduling.sources import FunctionRef, read_function
-from podgraph.scheduling.timing import Cron, Interval, Timing, due_ticks, read_cron
 
 __all__ = ["Due", "ScheduleSpec", "TickRecord", "due", "job_of_tick", "read_schedule", "still_running"]
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from podgraph.definition.errors import DefinitionError
 from podgraph.scheduling.cursor import key_digest
-from podgraph.scheduling.making import TICK_ANNOTATION, Request, launched_name, made_job, second
+from podgraph.scheduling.job_factory import TICK_ANNOTATION, Request, launched_name, made_job, second
 from podgraph.scheduling.sources import Seen, Source, default_interval, read_source
 
 __all__ = ["SensorSpec", "job_of_request", "job_of_seen", "read_sensor"]

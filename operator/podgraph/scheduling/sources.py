@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from podgraph.definition.errors import DefinitionError
-from podgraph.planning.kube_names import (
+from podgraph.planning.manifests.storage import Storage, read_storage
+from podgraph.planning.model.kube_names import (
     API_VERSION,
     CONFIG_KEY,
     IMAGE,
@@ -17,9 +18,8 @@ from podgraph.planning.kube_names import (
     check_field,
     check_labels,
 )
-from podgraph.planning.status import seconds_of
-from podgraph.planning.storage import Storage, read_storage
-from podgraph.scheduling.paths import Path, read_path, text_at
+from podgraph.planning.model.status import seconds_of
+from podgraph.scheduling.json_path import Path, read_path, text_at
 
 __all__ = [
     "MOST_OBJECTS", "FunctionRef", "HttpSource", "JobSource", "KubernetesSource", "PythonSource", "Seen", "Source",

@@ -14,9 +14,9 @@ import sys
 
 import uvicorn
 
-from podgraph.cluster.acting import Acting
 from podgraph.cluster.connection import connect, login
-from podgraph.cluster.page import PageClient
+from podgraph.cluster.impersonation import Acting
+from podgraph.cluster.ui_client import PageClient
 from podgraph.definition.errors import DefinitionError
 from podgraph.server.app import create_app, served_with
 from podgraph.server.security import LOCAL_HOSTS

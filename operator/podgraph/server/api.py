@@ -12,9 +12,9 @@ from fastapi.responses import StreamingResponse
 
 from podgraph import __version__
 from podgraph.cluster.client import ApiError
-from podgraph.cluster.resources import Key
+from podgraph.cluster.resource_reflector import Key
 from podgraph.definition.errors import DefinitionError
-from podgraph.planning.rerun_job import graph_of_job, rerun_manifest
+from podgraph.planning.job.rerun_manifest import graph_of_job, rerun_manifest
 from podgraph.selection import split_clauses
 from podgraph.server import launchpad, yaml_text
 from podgraph.server.graphs import graph_view
@@ -23,6 +23,7 @@ from podgraph.server.logs import attempts_of
 from podgraph.server.models import Check, Launch, Made, Name, Namespace, Problems, Rerun, SourceRef, Uid
 from podgraph.server.streams import ALIVE, BEAT_SECONDS, TOGETHER_SECONDS, event, stream
 from podgraph.server.summaries import JobItem, definition_summary, order_of, run_summary
+from podgraph.server.users import SignedOut, ends, visitor_of
 from podgraph.server.views import (
     Checked,
     Definitions,
@@ -34,7 +35,6 @@ from podgraph.server.views import (
     Run,
     Step,
 )
-from podgraph.server.visitors import SignedOut, ends, visitor_of
 
 __all__ = ["api"]
 

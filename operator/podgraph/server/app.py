@@ -19,16 +19,16 @@ from podgraph.cluster.client import ApiError
 from podgraph.definition.errors import DefinitionError
 from podgraph.server.api import api
 from podgraph.server.assets import Assets
+from podgraph.server.automations import makers
+from podgraph.server.bootstrap import told_with
 from podgraph.server.connections import Connection
-from podgraph.server.family import family
+from podgraph.server.lineage import family
 from podgraph.server.log_api import log_api
-from podgraph.server.makers import makers
 from podgraph.server.run_list import run_list
 from podgraph.server.security import LOCAL_HOSTS, Guard
 from podgraph.server.sessions import session_api
 from podgraph.server.state import State
-from podgraph.server.told import told_with
-from podgraph.server.visitors import SignedOut, ends
+from podgraph.server.users import SignedOut, ends
 
 __all__ = ["STATIC", "create_app", "page_is_built", "served_with"]
 

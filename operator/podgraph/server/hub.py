@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 from collections.abc import Iterator
 
-from podgraph.cluster.resources import Key
+from podgraph.cluster.resource_reflector import Key
 from podgraph.definition.errors import DefinitionError
 
 __all__ = ["MOST_LISTENERS", "Hub", "Listener"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from podgraph.planning.names import OP_ANNOTATION
+from podgraph.planning.model.names import OP_ANNOTATION
 from podgraph.server.views import Event
 
 __all__ = ["event_views"]

@@ -15,13 +15,13 @@ from typing import Any
 from podgraph.definition.config_types import key_path
 from podgraph.definition.errors import DefinitionError
 from podgraph.definition.graph import Graph
-from podgraph.planning.acceptance import check_spec
-from podgraph.planning.names import GROUP, label_value
-from podgraph.planning.rerun_job import graph_of_job
+from podgraph.planning.job.acceptance import check_spec
+from podgraph.planning.job.rerun_manifest import graph_of_job
+from podgraph.planning.model.names import GROUP, label_value
 from podgraph.run_config.binding import RunConfigError, merge
 from podgraph.run_config.schema import run_config_schema
 from podgraph.run_config.validate import Problem, example
-from podgraph.runtime.resolve import unpack
+from podgraph.runtime.pod.resolve import unpack
 from podgraph.selection import parse_clause, select
 from podgraph.server import yaml_text
 from podgraph.server.views import Checked, ConfigProblem, Slip

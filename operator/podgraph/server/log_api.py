@@ -12,11 +12,11 @@ from fastapi import APIRouter, Query, Request
 from fastapi.responses import StreamingResponse
 
 from podgraph.cluster.client import ApiError
-from podgraph.planning.kept_logs import has_run
-from podgraph.server.kept import kept_log
+from podgraph.planning.manifests.log_reader import has_run
+from podgraph.server.archived_logs import kept_log
 from podgraph.server.logs import attempts_of, own_words, why_none
 from podgraph.server.models import Name, Namespace, Problems
-from podgraph.server.visitors import READ_ONLY, SignedOut, only_shows, visitor_of
+from podgraph.server.users import READ_ONLY, SignedOut, only_shows, visitor_of
 
 __all__ = ["log_api"]
 

@@ -6,9 +6,9 @@ from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from typing import Any
 
 from podgraph.definition.errors import nearest
-from podgraph.planning import names
-from podgraph.planning.kept_logs import has_run, lost
-from podgraph.runtime.protocol import LINE_MARK
+from podgraph.planning.manifests.log_reader import has_run, lost
+from podgraph.planning.model import names
+from podgraph.protocol.step import LINE_MARK
 from podgraph.server.views import Pod
 
 __all__ = ["attempts_of", "own_words", "why_none"]

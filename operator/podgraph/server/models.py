@@ -9,7 +9,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstra
 from pydantic_core import PydanticCustomError
 from typing_extensions import TypedDict
 
-from podgraph.planning.kube_names import LABEL, SUBDOMAIN, UID, Rule, problem
+from podgraph.planning.model.kube_names import LABEL, SUBDOMAIN, UID, Rule, problem
 from podgraph.server.yaml_text import MOST_TEXT
 
 __all__ = ["Check", "Launch", "Made", "Name", "Named", "Namespace", "Problems", "Rerun", "SourceRef", "Uid"]

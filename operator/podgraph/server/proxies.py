@@ -14,10 +14,10 @@ from dataclasses import dataclass
 
 from fastapi import HTTPException, Request
 
-from podgraph.cluster.acting import Acting
+from podgraph.cluster.impersonation import Acting
 from podgraph.definition.errors import DefinitionError
 from podgraph.server.state import State
-from podgraph.server.visitors import SignedOut, Visitor
+from podgraph.server.users import SignedOut, Visitor
 
 __all__ = ["SECRET_HEADER", "Proxy", "ProxyRules"]
 

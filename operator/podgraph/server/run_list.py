@@ -13,8 +13,8 @@ from podgraph.cluster.client import ApiError
 from podgraph.server.models import Problems
 from podgraph.server.streams import ALIVE, BEAT_SECONDS, TOGETHER_SECONDS, event, stream
 from podgraph.server.summaries import Wanted, order_of, run_summary
+from podgraph.server.users import SignedOut, Visitor, ends, visitor_of
 from podgraph.server.views import Runs
-from podgraph.server.visitors import SignedOut, Visitor, ends, visitor_of
 
 __all__ = ["page_of_runs", "run_list"]
 

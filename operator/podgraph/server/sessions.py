@@ -15,13 +15,13 @@ from typing import Annotated
 from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
-from podgraph.cluster.acting import Acting
 from podgraph.cluster.client import ApiError
+from podgraph.cluster.impersonation import Acting
 from podgraph.definition.errors import DefinitionError
 from podgraph.server.models import Problems
 from podgraph.server.state import State
+from podgraph.server.users import SignedOut, Visitor
 from podgraph.server.views import Session
-from podgraph.server.visitors import SignedOut, Visitor
 
 __all__ = ["COOKIE", "SECURE_COOKIE", "Sessions", "session_api", "session_of"]
 

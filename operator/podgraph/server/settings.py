@@ -5,11 +5,11 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Mapping
 
-from podgraph.cluster.acting import Acting
+from podgraph.cluster.impersonation import Acting
 from podgraph.definition.errors import DefinitionError
 from podgraph.server.proxies import Proxy, ProxyRules
 from podgraph.server.sessions import Sessions
-from podgraph.server.visitors import Auth, Own
+from podgraph.server.users import Auth, Own
 
 __all__ = ["auth_of", "words"]
 

@@ -7,11 +7,11 @@ import contextlib
 from collections.abc import AsyncIterator
 
 from podgraph.cluster.client import ApiError
-from podgraph.cluster.page import PageClient
-from podgraph.cluster.resources import ResourceReflector
+from podgraph.cluster.resource_reflector import ResourceReflector
+from podgraph.cluster.ui_client import PageClient
 from podgraph.server.hub import Hub
 from podgraph.server.summaries import DefinitionItem, JobItem
-from podgraph.server.visitors import Auth, Own, Visitor
+from podgraph.server.users import Auth, Own, Visitor
 
 __all__ = ["State"]
 

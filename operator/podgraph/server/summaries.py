@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 
 import msgspec
 
-from podgraph.planning.names import GROUP
-from podgraph.scheduling.making import SCHEDULE_LABEL, SENSOR_LABEL
+from podgraph.planning.model.names import GROUP
+from podgraph.scheduling.job_factory import SCHEDULE_LABEL, SENSOR_LABEL
 from podgraph.server.views import Definition, Summary
 
 __all__ = ["DefinitionItem", "JobItem", "Wanted", "definition_summary", "order_of", "run_summary"]

@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 
 from podgraph import cli
-from podgraph.runtime import protocol
+from podgraph.protocol import step as protocol
+from podgraph.protocol.step import Assignment
 from podgraph.runtime.__main__ import work
-from podgraph.runtime.link import Link
-from podgraph.runtime.out import Out
-from podgraph.runtime.protocol import Assignment
+from podgraph.runtime.pod.link import Link
+from podgraph.runtime.pod.output import Out
 from unit.cli.running import podgraph, written
 
 NOISY = """

@@ -13,10 +13,10 @@ from podgraph.cli import logs
 from podgraph.cli.cluster import Cluster
 from podgraph.cli.logs import _Out, print_logs
 from podgraph.definition.errors import DefinitionError
-from podgraph.planning.names import OP_ANNOTATION, resolve_pod, run_pod
-from podgraph.runtime.protocol import Record
-from podgraph.runtime.reports import StepReport
-from podgraph.runtime.signing import Signer
+from podgraph.planning.model.names import OP_ANNOTATION, resolve_pod, run_pod
+from podgraph.protocol.reports import StepReport
+from podgraph.protocol.signing import Signer
+from podgraph.protocol.step import Record
 
 
 @pytest.mark.parametrize("step", ["", "add"])

@@ -9,7 +9,7 @@ import pytest
 from podgraph.cli.rerun import one_way
 from podgraph.cli.tree import StepView, step_line
 from podgraph.definition.errors import DefinitionError
-from podgraph.planning.rerun_job import rerun_manifest
+from podgraph.planning.job.rerun_manifest import rerun_manifest
 from unit.cli.running import podgraph
 
 OPS = [{"name": "a", "image": "i"}, {"name": "b", "image": "i", "after": ["a"]}]

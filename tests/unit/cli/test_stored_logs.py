@@ -12,15 +12,15 @@ import pytest
 
 from podgraph.cli.logs import print_logs
 from podgraph.definition.errors import DefinitionError
-from podgraph.planning.names import ASSIGNMENT
+from podgraph.planning.model.names import ASSIGNMENT
 from unit.cli.running import environment
 
 WORK = """
 import sys
 from podgraph.runtime.__main__ import work
-from podgraph.runtime.link import Link
-from podgraph.runtime.out import Out
-from podgraph.runtime.protocol import Assignment
+from podgraph.runtime.pod.link import Link
+from podgraph.runtime.pod.output import Out
+from podgraph.protocol.step import Assignment
 record = work(Assignment.from_text(sys.argv[1]), Out(), Link(""))
 print(record.to_text(), file=sys.stderr)
 """

@@ -8,7 +8,7 @@ from rich.console import Console
 
 from podgraph.cli.follow import is_finished
 from podgraph.cli.tree import job_tree, state_of
-from podgraph.planning.rerun_job import graph_of_job
+from podgraph.planning.job.rerun_manifest import graph_of_job
 
 
 def job(state: str, steps: dict[str, Any], message: str = "") -> dict[str, Any]:

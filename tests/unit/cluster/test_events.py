@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from podgraph.cluster.events import event_manifest
 from podgraph.planning.actions import Event
-from podgraph.planning.manifests import JobRef
+from podgraph.planning.manifests.objects import JobRef
 
 JOB = JobRef("j", "default", "u1")
 

@@ -11,7 +11,7 @@ from cronsim import CronSim, CronSimError
 from podgraph import job, op, schedule
 from podgraph.definition.cron import check_cron
 from podgraph.definition.errors import DefinitionError
-from podgraph.scheduling.timing import read_cron
+from podgraph.scheduling.cron import read_cron
 
 
 @pytest.mark.parametrize(

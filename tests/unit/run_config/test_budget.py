@@ -10,7 +10,7 @@ import pytest
 
 from podgraph.definition.errors import DefinitionError
 from podgraph.definition.graph import Graph, Op
-from podgraph.planning.patterns import linear
+from podgraph.planning.model.patterns import linear
 from podgraph.run_config import patterns
 from podgraph.run_config.binding import bind
 

@@ -10,9 +10,9 @@ from unittest.mock import MagicMock
 import pytest
 
 from podgraph import In, Nothing, Out, Output, op
+from podgraph.protocol.step import StepError
 from podgraph.runtime.call import call_op
 from podgraph.runtime.context import OpContext
-from podgraph.runtime.protocol import StepError
 
 Told = list[tuple[str, dict[str, Any]]]
 

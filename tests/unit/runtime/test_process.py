@@ -21,14 +21,14 @@ from typing import Any
 import pytest
 
 import podgraph
-from podgraph.planning.keys import Keys
-from podgraph.reconcile.links import Links
-from podgraph.runtime.protocol import RECORD_MARK, Assignment, Record, record_text_in
-from podgraph.runtime.reports import reports_in, unpack_states
-from podgraph.runtime.resolve import from_log, unpack
-from podgraph.runtime.signing import KEY_VARIABLE, Signer
+from podgraph.planning.manifests.keys import Keys
+from podgraph.protocol.reports import reports_in, unpack_states
+from podgraph.protocol.signing import KEY_VARIABLE, Signer
+from podgraph.protocol.step import RECORD_MARK, Assignment, Record, record_text_in
+from podgraph.reconcile.jobs.link_server import Links
+from podgraph.runtime.pod.resolve import from_log, unpack
 
-PARTS = ("__init__.py", "definition", "flow.py", "run_config", "selection.py", "runtime")
+PARTS = ("__init__.py", "definition", "flow.py", "run_config", "selection.py", "protocol", "runtime")
 
 CODE = """
 import os
@@ -162,7 +162,7 @@ def long():
 START = """
 import sys
 sys.path.insert(0, sys.argv[1])
-from podgraph.runtime import protocol
+from podgraph.protocol import step as protocol
 protocol.ASSIGNMENT_FILE, protocol.CODE_DIR, protocol.TERMINATION_FILE = sys.argv[2:]
 from podgraph.runtime.__main__ import run
 run()
@@ -462,7 +462,9 @@ def test_it_needs_only_the_standard_library(python: str, archive: Path) -> None:
 import json, sys
 sys.path.insert(0, sys.argv[1])
 import podgraph, podgraph.selection
-from podgraph.runtime import __main__, context, load, protocol, resolve, step
+from podgraph.runtime import __main__, context, load
+from podgraph.protocol import step as protocol
+from podgraph.runtime.pod import resolve, step
 ours = {name.partition(".")[0]: getattr(module, "__file__", None) or "" for name, module in sys.modules.items()}
 known = getattr(sys, "stdlib_module_names", None)
 print(json.dumps([sorted(set(ours) - set(known)) if known else ["__main__", "podgraph"], podgraph.__file__]))

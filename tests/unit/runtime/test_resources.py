@@ -11,7 +11,7 @@ import pytest
 
 from podgraph import resource
 from podgraph.definition.resources import with_dependencies
-from podgraph.runtime.protocol import StepError
+from podgraph.protocol.step import StepError
 from podgraph.runtime.resources import open_resources
 
 Told = list[tuple[str, dict[str, Any]]]

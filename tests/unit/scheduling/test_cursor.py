@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from podgraph.scheduling.cursor import Cursor
-from podgraph.scheduling.making import second
+from podgraph.scheduling.job_factory import second
 from podgraph.scheduling.sources import Seen
 
 

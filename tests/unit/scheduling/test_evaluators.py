@@ -5,11 +5,11 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
-from podgraph.planning.manifests import JobRef
-from podgraph.planning.names import ASSIGNMENT, JOB_UID_LABEL
-from podgraph.planning.spec import CodeSpec
-from podgraph.planning.storage import Storage
-from podgraph.runtime.protocol import Assignment
+from podgraph.planning.manifests.objects import JobRef
+from podgraph.planning.manifests.storage import Storage
+from podgraph.planning.model.names import ASSIGNMENT, JOB_UID_LABEL
+from podgraph.planning.model.spec import CodeSpec
+from podgraph.protocol.step import Assignment
 from podgraph.scheduling.evaluators import EVALUATOR_LABEL, EvaluatorSpec, definition_pod, requests_that_fit
 
 SPEC = EvaluatorSpec(JobRef("d", "n", "u", "JobDefinition", 2), CodeSpec("image"), "runtime", "code-map")

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from podgraph.definition.errors import DefinitionError
-from podgraph.scheduling.making import launched_name
+from podgraph.scheduling.job_factory import launched_name
 from podgraph.scheduling.schedule import due, job_of_tick, read_schedule
 
 T0 = datetime.fromisoformat("2026-11-24T00:00:00+00:00").timestamp()

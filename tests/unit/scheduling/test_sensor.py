@@ -8,7 +8,7 @@ import pytest
 
 from podgraph.definition.errors import DefinitionError
 from podgraph.scheduling.cursor import key_digest
-from podgraph.scheduling.making import Request
+from podgraph.scheduling.job_factory import Request
 from podgraph.scheduling.sensor import job_of_request, job_of_seen
 from podgraph.scheduling.sources import Seen
 

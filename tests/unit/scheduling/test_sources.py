@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from podgraph.definition.errors import DefinitionError
-from podgraph.scheduling.making import second
+from podgraph.scheduling.job_factory import second
 from podgraph.scheduling.sensor import read_sensor
 from podgraph.scheduling.sources import FunctionRef, HttpSource, JobSource, KubernetesSource, PythonSource, StoreSource
 

@@ -1,0 +1,169 @@
+"""What the commands about JobSchedules and JobSensors do and print."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from podgraph.cli.cluster import Cluster
+from podgraph.definition.cron import check_cron
+from podgraph.definition.errors import DefinitionError
+from podgraph.planning.model.status import duration, seconds_of
+from podgraph.scheduling.job_factory import TRY_ANNOTATION, second
+from podgraph.scheduling.manual_ticks import answer_to, asks_code, job_by_hand, named_by_hand, question, tick_of
+
+__all__ = [
+    "Schedules",
+    "Sensors",
+    "check_resumed",
+    "jobs_by_hand",
+    "print_jobs",
+    "print_maker",
+    "print_makers",
+    "tried",
+]
+
+_LOOK_SECONDS = 0.3
+
+Object = dict[str, Any]
+
+
+class Schedules(Cluster):
+    """The JobSchedules of one namespace."""
+
+    plural, kind = "jobschedules", "JobSchedule"
+    columns = ("NAME", "SCHEDULE", "SUSPENDED", "LAST", "NEXT", "READY", "AGE")
+
+    def row(self, found: Object) -> tuple[str, ...]:
+        """Return what a list tells of one."""
+        status = found.get("status") or {}
+        last = _ago(status["lastTickTime"]) if status.get("lastTickTime") else "-"
+        upcoming = status.get("nextTickTime") or "-"
+        return (status.get("schedule") or "-", _suspended(found), last, upcoming)
+
+
+class Sensors(Cluster):
+    """The JobSensors of one namespace."""
+
+    plural, kind = "jobsensors", "JobSensor"
+    columns = ("NAME", "SOURCE", "SUSPENDED", "LAST", "READY", "AGE")
+
+    def row(self, found: Object) -> tuple[str, ...]:
+        """Return what a list tells of one."""
+        status = found.get("status") or {}
+        last = _ago(status["lastTickTime"]) if status.get("lastTickTime") else "-"
+        return (status.get("source") or "-", _suspended(found), last)
+
+
+def check_resumed(found: Object) -> None:
+    """Refuse to resume a schedule that would never tick. Raises DefinitionError (`InvalidSchedule`)."""
+    spec = found["spec"]
+    for text in [spec["schedule"]] if "schedule" in spec else spec.get("schedules") or ():
+        try:
+            check_cron(text)
+        except DefinitionError as error:
+            name = found["metadata"]["name"]
+            raise DefinitionError(error.reason, f"JobSchedule {name!r} is not resumed: {error.message}") from None
+
+
+def print_makers(cluster: Schedules | Sensors, output: str) -> None:
+    """Print a line for each."""
+    found = cluster.list()
+    if output == "json":
+        print(json.dumps(found, ensure_ascii=False, indent=2))
+        return
+    rows = [cluster.columns]
+    for item in found:
+        meta = item["metadata"]
+        ready = _ready(item).get("reason", "-")
+        rows.append((meta["name"], *cluster.row(item), ready, _ago(meta["creationTimestamp"])))
+    _table(rows)
+
+
+def print_maker(cluster: Schedules | Sensors, name: str, output: str) -> None:
+    """Print one, with what became of its last ticks."""
+    found = cluster.get(name)
+    if output == "json":
+        print(json.dumps(found, ensure_ascii=False, indent=2))
+        return
+    for title, text in zip(cluster.columns[1:], cluster.row(found), strict=False):
+        print(f"{title.lower() + ':':11}{text}")
+    ready = _ready(found)
+    print(f"{'ready:':11}{ready.get('reason', '-')}" + (f": {ready['message']}" if ready.get("message") else ""))
+    ticks = (found.get("status") or {}).get("ticks") or ()
+    if ticks:
+        print()
+        _table(
+            [
+                ("TICK", "OUTCOME", "JOB", "WHY"),
+                *(
+                    (t["time"], t["outcome"], t.get("job", "-"), ": ".join(filter(None, map(t.get, _WHY))))
+                    for t in ticks
+                ),
+            ]
+        )
+
+
+_WHY = ("reason", "message")
+
+
+def jobs_by_hand(cluster: Schedules, name: str, at: str, upcoming: bool, seconds: float) -> tuple[list[Object], str]:
+    """Return the Jobs that a schedule makes for a time, by hand, and what is to be said: at its next tick with
+    `upcoming`, else now. Raises DefinitionError.
+    """
+    schedule = cluster.get(name)
+    if not asks_code(schedule):
+        return [job_by_hand(schedule, at, upcoming, time.time())], ""
+    tick = tick_of(schedule, at, upcoming, time.time())
+    jobs, message = tried(cluster, name, second(tick), seconds)
+    return named_by_hand(schedule, jobs), message
+
+
+def tried(cluster: Schedules | Sensors, name: str, tick: str, seconds: float) -> tuple[list[Object], str]:
+    """Have the operator find out what one would make now, or at a tick; return the Jobs and what it says of them.
+
+    Raises DefinitionError (`Timeout`) when it has not after so many seconds.
+    """
+    wanted = question(tick)
+    cluster.annotate(name, {TRY_ANNOTATION: wanted})
+    end = time.monotonic() + seconds
+    while True:
+        if (told := answer_to(wanted, cluster.get(name))) is not None:
+            return told
+        if time.monotonic() >= end:
+            raise DefinitionError("Timeout", f"the operator has not answered for {name!r} within {seconds:.0f} s")
+        time.sleep(_LOOK_SECONDS)
+
+
+def print_jobs(jobs: Sequence[Object], message: str) -> None:
+    """Print Jobs as YAML, and what is to be said of them on standard error."""
+    import yaml
+
+    if jobs:
+        print(yaml.safe_dump_all(jobs, sort_keys=False, allow_unicode=True), end="")
+    said = "; ".join(filter(None, ("" if jobs else "it would make no Job", message)))
+    if said:
+        print(said, file=sys.stderr)
+
+
+def _ready(found: Object) -> Object:
+    conditions = (found.get("status") or {}).get("conditions") or ()
+    return next((c for c in conditions if c["type"] == "Ready"), {})
+
+
+def _suspended(found: Object) -> str:
+    return "yes" if found["spec"].get("suspend") else "no"
+
+
+def _ago(time: str) -> str:
+    return duration((datetime.now(UTC) - datetime.fromtimestamp(seconds_of(time), UTC)).total_seconds())
+
+
+def _table(rows: Sequence[Sequence[str]]) -> None:
+    widths = [max(len(row[at]) for row in rows) for at in range(len(rows[0]))]
+    for row in rows:
+        print("   ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip())

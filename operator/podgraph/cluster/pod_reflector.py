@@ -1,0 +1,331 @@
+"""Our own view of the pods: one list, one watch, and for each change a word to the controller.
+
+kopf could watch them too, but costs a hundred times the CPU an event and never tells of pods that vanished while a
+watch was broken. This one asks the server for our pods only, decodes the few fields we read, and after every break
+lists again and compares.
+
+Labels select pods, but prove nothing: everybody can put them on a pod of any namespace. A pod counts when its uid is
+one that our own create returned, or when it was there before its owner was adopted, in the owner's namespace and with
+the owner as its controller. All else is ignored and counted, and nothing of it is kept.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable, Sequence
+
+import aiohttp
+import msgspec
+
+from podgraph.cluster.listwatch import Event, Expired, ListMeta, lines, pause_after, told, watching
+from podgraph.cluster.paths import core, everywhere
+from podgraph.planning.model.names import JOB_UID_LABEL, MANAGED_BY, MANAGED_BY_LABEL
+from podgraph.planning.pods.types import Owner, Pod, controller_of, doubt
+
+__all__ = ["PodReflector"]
+
+_LOG = logging.getLogger(__name__)
+_CHUNK = 500
+_KINDS = ("Job", "JobDefinition", "JobSensor")
+_REFUSED_SECONDS = 5.0  # a namespace and the rights in it come while we wait
+
+
+class _PodList(msgspec.Struct):
+    metadata: ListMeta
+    items: list[Pod] = []
+
+
+class _Place:
+    """Where pods are watched: one namespace, or with "" the whole cluster. Each has a resource version of its own."""
+
+    def __init__(self, namespace: str) -> None:
+        self.namespace = namespace
+        self.path = core(namespace, "pods") if namespace else everywhere("v1", "pods")
+        self.version = ""
+        self.failures = 0
+        self.heard_at = time.monotonic()
+        self.listed = asyncio.Event()
+        self.asked = False
+
+
+class _Owned:
+    """What is kept for one owner.
+
+    `making` holds the names of pods that we are creating, each with the last pod of that name that the watch told of:
+    it may tell of a pod before the answer to our request does.
+    """
+
+    __slots__ = ("making", "owner", "pods", "strangers")
+
+    def __init__(self, owner: Owner) -> None:
+        self.owner = owner
+        self.pods: dict[str, Pod] = {}
+        self.making: dict[str, Pod | None] = {}
+        self.strangers = False
+
+
+class PodReflector:
+    """Keeps what :meth:`of` returns equal to the cluster's pods, by Job uid (or what else their `label` says).
+
+    With `namespaces` only these are watched, each by itself. One that does not exist, or in which the operator has no
+    rights, has no pods until that changes.
+
+    `on_change(job_uid, pod_name)` is called for each pod that came, changed or went; a pod that went stays with `gone`
+    set until :meth:`forget`, so that its last state can still be read.
+
+    Pods whose owner was not adopted yet are kept apart (:meth:`unclaimed`) and told of by `on_unclaimed`; `owner_of`
+    may know the owner already, by the label. `ignored(kind, reason)` counts what is not ours.
+    """
+
+    def __init__(
+        self, session: aiohttp.ClientSession, on_change: Callable[[str, str], None], label: str = JOB_UID_LABEL,
+        owner_of: Callable[[str], Owner | None] = lambda _: None, namespaces: Sequence[str] = (),
+    ) -> None:  # fmt: skip
+        self.synced = asyncio.Event()
+        self.ignored: Callable[[str, str], None] = lambda kind, reason: None
+        self.on_unclaimed: Callable[[str, Pod], None] = lambda uid, pod: on_change(uid, pod.metadata.name)
+        self._places = [_Place(namespace) for namespace in namespaces or ("",)]
+        self._owned: dict[str, _Owned] = {}
+        self._unclaimed: dict[str, dict[str, Pod]] = {}  # by uid: two may have one name, in two namespaces
+        self._session = session
+        self._on_change = on_change
+        self._owner_of = owner_of
+        self._label = label
+        self._query = {"labelSelector": f"{MANAGED_BY_LABEL}={MANAGED_BY},{label}"}
+
+    @property
+    def heard_at(self) -> float:
+        """Since when at least one of the watches has been silent."""
+        return min(place.heard_at for place in self._places)
+
+    async def run(self) -> None:
+        """List and watch until cancelled; no fault of the server or the network ends this."""
+        async with asyncio.TaskGroup() as group:
+            for place in self._places:
+                group.create_task(self._follow(place))
+
+    async def listed(self, namespace: str) -> None:
+        """Wait until the pods of a watched namespace are known."""
+        await next(place for place in self._places if place.namespace in ("", namespace)).listed.wait()
+
+    async def _follow(self, place: _Place) -> None:
+        while True:
+            try:
+                if not place.version:
+                    await self._list(place)
+                await self._watch(place)
+            except Expired:
+                place.version = ""
+            except (aiohttp.ClientError, TimeoutError, msgspec.MsgspecError, OSError) as error:
+                place.version = ""
+                place.failures += 1
+                await asyncio.sleep(self._pause(place, error))
+
+    def _pause(self, place: _Place, error: Exception) -> float:
+        """Log what went wrong, and return the seconds until the next try."""
+        pause = pause_after(place.failures)
+        if not place.namespace:
+            _LOG.warning("the watch of pods broke (%s); listing again in %.1f s", told(error), pause)
+            return pause
+        if getattr(error, "status", 0) in (403, 404):  # the others go on, and the server is heard
+            place.heard_at = time.monotonic()
+            self._asked(place)
+            pause = min(pause, _REFUSED_SECONDS)
+        text = "the watch of pods in namespace %s broke (%s); listing again in %.1f s"
+        _LOG.warning(text, place.namespace, told(error), pause)
+        return pause
+
+    def _asked(self, place: _Place) -> None:
+        place.asked = True
+        if all(other.asked for other in self._places):
+            self.synced.set()
+
+    # --- whose pods they are
+
+    def adopt(self, job_uid: str, owner: Owner) -> None:
+        """Begin to work for an owner: what is there of it by now is taken over, from here on only what we make."""
+        if job_uid in self._owned:
+            return
+        owned = self._owned[job_uid] = _Owned(owner)
+        for pod in self._unclaimed.pop(job_uid, {}).values():
+            if reason := doubt(pod.metadata, owner):
+                self._ignore(owned, reason)
+            else:
+                owned.pods[pod.metadata.name] = pod
+
+    def making(self, job_uid: str, pod_name: str) -> None:
+        """Say that a pod is about to be created; :meth:`put` or :meth:`not_made` is to follow."""
+        if job_uid in self._owned:
+            self._owned[job_uid].making.setdefault(pod_name, None)
+
+    def not_made(self, job_uid: str, pod_name: str) -> None:
+        """Say that a pod will not be created after all."""
+        if job_uid in self._owned:
+            self._owned[job_uid].making.pop(pod_name, None)
+
+    def put(self, job_uid: str, pod: Pod) -> None:
+        """Take in a Job's pod that is ours, as a request of ours answered: it may come behind the watch."""
+        owned, name = self._owned.get(job_uid), pod.metadata.name
+        if owned is None:  # it was forgotten meanwhile
+            self._keep_apart(job_uid, pod)
+            return
+        seen = owned.making.pop(name, None)
+        if seen is not None and _number(seen) > _number(pod):
+            # One namespace has one pod of a name at a time, so a later one of another uid tells that ours has gone.
+            same = seen.metadata.uid == pod.metadata.uid
+            if not same:
+                self._ignore(owned, "NotMade")
+            pod = seen if same else msgspec.structs.replace(pod, gone=True)
+        self._take_over(owned, job_uid, pod)
+
+    # --- what there is
+
+    def of(self, job_uid: str) -> dict[str, Pod]:
+        """Return the pods of an adopted Job by name."""
+        owned = self._owned.get(job_uid)
+        return owned.pods if owned is not None else {}
+
+    def unclaimed(self, job_uid: str, owner: Owner | None = None) -> list[Pod]:
+        """Return the pods of one that was not adopted, if it is this one's: others may bear its label too."""
+        found = self._unclaimed.get(job_uid, {}).values()
+        return [pod for pod in found if owner is None or not doubt(pod.metadata, owner)]
+
+    def has_strangers(self, job_uid: str) -> bool:
+        """Whether pods that are not ours were seen with the label of an adopted Job."""
+        return job_uid in self._owned and self._owned[job_uid].strangers
+
+    def knows(self, job_uid: str) -> bool:
+        """Whether anything is kept for a Job."""
+        return job_uid in self._owned or job_uid in self._unclaimed
+
+    def forget(self, job_uid: str) -> None:
+        """Drop what is kept of a Job and of its pods."""
+        self._owned.pop(job_uid, None)
+        self._unclaimed.pop(job_uid, None)
+
+    def release(self, job_uid: str) -> None:
+        """Work for an owner no more; what is told of its pods from here on is kept apart again."""
+        owned = self._owned.pop(job_uid, None)
+        for pod in filter(None, owned.making.values() if owned is not None else ()):
+            self._keep_apart(job_uid, pod)
+
+    def forget_gone(self, job_uid: str, pod_name: str) -> None:
+        """Drop a pod that is gone: else pods that nobody looks at any more would pile up."""
+        known = self.of(job_uid)
+        if pod_name in known and known[pod_name].gone:
+            del known[pod_name]
+
+    # --- what the cluster says
+
+    async def _list(self, place: _Place) -> None:
+        seen: set[str] = set()
+        params = {**self._query, "limit": str(_CHUNK)}
+        version, token = "", ""
+        while True:
+            query = {**params, **({"continue": token} if token else {})}
+            async with self._session.get(place.path.url, params=query) as answer:
+                answer.raise_for_status()
+                page = msgspec.json.decode(await answer.read(), type=_PodList)
+            for pod in page.items:
+                seen.add(pod.metadata.uid)
+                self._look(pod, True)
+            version, token = page.metadata.resource_version, page.metadata.continue_
+            if not token:
+                break
+        for pod in self._all():
+            if place.namespace not in ("", pod.metadata.namespace):
+                continue
+            # One that is newer than the list was made after it; the watch will tell of it.
+            if pod.metadata.uid not in seen and _number(pod) <= int(version or 0):
+                self._look(msgspec.structs.replace(pod, gone=True), False)
+        place.version = version
+        place.heard_at = time.monotonic()
+        place.listed.set()
+        self._asked(place)
+
+    def _all(self) -> list[Pod]:
+        found = [pod for pods in self._unclaimed.values() for pod in pods.values()]
+        for owned in self._owned.values():
+            found += owned.pods.values()
+            found += filter(None, owned.making.values())
+        return found
+
+    async def _watch(self, place: _Place) -> None:
+        async with watching(self._session, place.path, self._query, place.version) as answer:
+            answer.raise_for_status()
+            async for line in lines(answer.content):
+                self._take(place, msgspec.json.decode(line, type=Event))
+
+    def _take(self, place: _Place, event: Event) -> None:
+        place.heard_at = time.monotonic()
+        place.failures = 0  # the line works; if it breaks again, that is a new trouble
+        if event.type == "ERROR":
+            _LOG.info("the watch of pods ended: %s", bytes(event.object)[:300].decode(errors="replace"))
+            raise Expired
+        pod = msgspec.json.decode(event.object, type=Pod)
+        place.version = pod.metadata.resource_version or place.version
+        if event.type == "DELETED":
+            self._look(msgspec.structs.replace(pod, gone=True), False)
+        elif event.type != "BOOKMARK":
+            self._look(pod, event.type == "ADDED")
+
+    def _look(self, pod: Pod, first: bool) -> None:
+        """Take in a pod with our label if it is ours; one that is not is counted when it is seen the `first` time."""
+        label, name = pod.metadata.labels.get(self._label, ""), pod.metadata.name
+        owned = self._owned.get(label)
+        if owned is None:
+            self._keep_apart(label, pod, first)
+            return
+        known = owned.pods.get(name)
+        if known is not None and known.metadata.uid == pod.metadata.uid:
+            self._take_over(owned, label, pod)
+            return
+        reason = doubt(pod.metadata, owned.owner)
+        if not reason and name in owned.making:
+            seen = owned.making[name]
+            if seen is None or _number(seen) <= _number(pod):
+                owned.making[name] = pod
+        elif first:
+            self._ignore(owned, reason or "NotMade")
+
+    def _keep_apart(self, label: str, pod: Pod, first: bool = False) -> None:
+        """Keep a pod for its owner, who may be adopted yet; Kubernetes deletes those whose owner does not exist."""
+        owner, controller = self._owner_of(label), controller_of(pod.metadata)
+        if owner is not None:
+            reason = doubt(pod.metadata, owner)
+        elif controller is None or controller.kind not in _KINDS:
+            reason = "NoController"
+        else:
+            reason = "OtherController" if self._label == JOB_UID_LABEL and controller.uid != label else ""
+        uid, kept = pod.metadata.uid, self._unclaimed.get(label, {})
+        if reason or pod.gone:
+            if reason and first:
+                self.ignored("Pod", reason)
+            if kept.pop(uid, None) is not None and not kept:
+                del self._unclaimed[label]
+            return
+        if uid not in kept or _number(kept[uid]) <= _number(pod):
+            self._unclaimed.setdefault(label, kept)[uid] = pod
+            self.on_unclaimed(label, pod)
+
+    def _take_over(self, owned: _Owned, label: str, pod: Pod) -> None:
+        """Take in the state of a pod of ours, unless a later one is known."""
+        old = owned.pods.get(pod.metadata.name)
+        if old is not None and old.metadata.uid == pod.metadata.uid:
+            same = old.metadata.resource_version == pod.metadata.resource_version
+            if (same and old.gone == pod.gone) or _number(old) > _number(pod):
+                return
+        owned.pods[pod.metadata.name] = pod
+        self._on_change(label, pod.metadata.name)
+
+    def _ignore(self, owned: _Owned, reason: str) -> None:
+        owned.strangers = True
+        self.ignored("Pod", reason)
+
+
+def _number(pod: Pod) -> int:
+    """Return the pod's resource version, which Kubernetes lets clients compare as a number (KEP-5504)."""
+    version = pod.metadata.resource_version
+    return int(version) if version.isdigit() else 0

@@ -1,0 +1,427 @@
+"""The attempts at a Job's steps: their pods are made, followed, given up and ended here.
+
+A pod's name carries the number of its attempt, and every decision follows from what the status and the pods say, so
+after a restart the same attempts are found, none is made twice and none is forgotten.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from podgraph.flow import TERMINAL, UNDECIDED
+from podgraph.planning.actions import Actions, Event
+from podgraph.planning.executors.base import Pods
+from podgraph.planning.manifests.pod_factory import PodMaker
+from podgraph.planning.manifests.shell_runner import ended_in
+from podgraph.planning.model.execution import ExecutionSpec
+from podgraph.planning.model.status import seconds_of
+from podgraph.planning.pods.lifecycle import Look, PodLifecycle, Stage
+from podgraph.planning.pods.outcome import Outcome, container_outcome, if_room, micro, python_outcome, read_record
+from podgraph.planning.pods.scheduling_gates import GATED
+from podgraph.planning.pods.state import Phase, Seen, is_alive, lingers, observe
+from podgraph.planning.pods.types import Pod
+from podgraph.planning.prestart.waiting_pods import WaitingPods, is_waiting, was_ahead
+from podgraph.planning.steps.admission import Admission
+from podgraph.planning.steps.log_lines import KeptLines, script_lines
+from podgraph.planning.steps.records import Steps
+from podgraph.planning.steps.retry_policy import Fault, chance_of, seconds_until_retry
+from podgraph.planning.steps.stop import Stop
+from podgraph.planning.steps.timers import Timers
+from podgraph.protocol.step import NOT_ASSIGNED, Record, record_text_in
+from podgraph.runtime.errors import ErrorInfo
+from podgraph.runtime.pod.step import utc
+
+__all__ = ["Attempts"]
+
+EXIT_SECONDS = 60
+"""How long a pod that has told its result may take to exit."""
+MAX_ASSIGNMENT = 131_072
+
+
+class Attempts:
+    """The steps of one Job and the pods of their attempts.
+
+    `output_budget` is the most bytes of outputs the Job has; `pods` are those that are there after a restart; `units`
+    see Admission.
+    """
+
+    def __init__(
+        self, steps: Steps, maker: PodMaker, spec: ExecutionSpec, output_budget: int, pods: Pods | None = None,
+        units: Mapping[str, Sequence[str]] | None = None,
+    ) -> None:  # fmt: skip
+        self.steps = steps
+        self.timers = Timers()
+        self.stopped: Stop | None = None
+        self.waiting = ""
+        self._maker = maker
+        self._spec = spec
+        self._output_budget = output_budget
+        self._admission = Admission(steps.graph.ops, spec, units)
+        self._step_of: dict[str, str] = {}
+        self._pod_of: dict[str, str] = {}
+        self._lives: dict[str, PodLifecycle] = {}
+        self._followed: set[str] = set()
+        self._told: dict[str, str] = {}  # results by pod that came by its link or log
+        self.exits: dict[str, float] = {}  # pods that have told their result, and until when they may exit
+        self._lines: dict[str, KeptLines] = {}  # of script ops, until all are there
+        self._warned: set[str] = set()
+        self._waiting = WaitingPods(steps, maker, spec)
+        self._waiting.find(pods or {})
+        for step in steps.alone:
+            record = steps.records[step]
+            if record.state == "UpForRetry":
+                self.timers.set(step, seconds_of(record.retry_time) if record.retry_time else 0.0)
+            elif record.state in UNDECIDED:
+                self._name(step, record.attempt + 1)
+            elif record.state not in TERMINAL:
+                record.attempt = record.attempt or 1
+                self._name(step, record.attempt)
+                self._admission.hold(step)
+
+    @property
+    def pod_names(self) -> list[str]:
+        """The names of the pods of the attempts that may be under way."""
+        return list(self._step_of)
+
+    @property
+    def done(self) -> bool:
+        """Whether no step can change any more."""
+        return self.steps.done
+
+    @property
+    def has_changes(self) -> bool:
+        """Whether :meth:`pods_patch` would return anything: a pod of one step is told with its step."""
+        return False
+
+    def pods_patch(self) -> dict[str, Any]:
+        """Return nothing; see `has_changes`."""
+        return {}
+
+    def take_in(self, changed: Iterable[str], pods: Pods, now: float, actions: Actions) -> None:
+        """Look at the pods that changed, and at the steps whose time has come."""
+        told, self._told = self._told, {}
+        for name, text in told.items():
+            step = self._step_of[name]
+            record = self.steps.records[step]
+            if self._pod_of[step] == name and record.state in ("Starting", "Running"):
+                seen = Seen(Phase.ENDED, started_at=record.start_time, finished_at=_second(now), text=text)
+                record_told = None if step in self._maker.containers else Record.from_text(text)
+                self._finish(step, seen, now, actions, record_told)
+                self.exits[name] = now + EXIT_SECONDS
+        for name in changed:
+            if name in self._step_of:
+                self._look(self._step_of[name], name, pods.get(name), now, actions)
+        self._look_at_due(pods, now, actions)
+
+    def start(self, pods: Pods, now: float, actions: Actions) -> None:
+        """Begin an attempt at each step that is ready, as far as the Job's limits have room."""
+        while (step := self._admission.take()) is not None:
+            self._begin(step, pods, now, actions)
+            self._look_at_due(pods, now, actions)
+        for step, attempt in self._waiting.plan(now, actions):
+            self._name(step, attempt)
+
+    def rest(self, now: float, actions: Actions) -> None:
+        """Begin nothing, and let nothing wait for its begin: the Job is suspended."""
+        self._waiting.let_all_go(now, actions)
+
+    @property
+    def waiting_pods(self) -> int:
+        """How many pods wait for their inputs."""
+        return self._waiting.count
+
+    def pause_ahead(self, now: float) -> bool:
+        """Start no pods ahead for a while, as there is no room for those that would run; return whether any waits."""
+        return self._waiting.pause(now)
+
+    def take_lines(self, pod_name: str, lines: Iterable[str], whole: bool = False) -> bool:
+        """Take in lines of the log of a step's pod, `whole` or not; return whether its record is among them."""
+        text = None
+        step = self._step_of.get(pod_name)
+        if step is not None and self._pod_of[step] == pod_name:
+            attempt = self.steps.records[step].attempt
+            if step in self._maker.containers:
+                token = self._maker.token_of(step, attempt)
+                kept = self._lines.setdefault(pod_name, script_lines(token))
+                text = ended_in(kept.lines, token) if kept.take(lines) else None
+            else:
+                text = record_text_in(lines, self._maker.signer_of(step, attempt))
+            if text is not None:
+                self._told[pod_name] = text
+        return text is not None
+
+    def stop(self, stop: Stop, pods: Pods, now: float, actions: Actions) -> None:
+        """End all that is not at its end: steps without a pod at once, the others when their pod has gone."""
+        if self.stopped is not None:
+            return
+        self.stopped = stop
+        self._admission.drop()
+        self.steps.ready.clear()
+        self._waiting.let_all_go(now, actions)
+        for step in self.steps.alone:
+            record = self.steps.records[step]
+            if record.state in ("Pending", "UpForRetry"):
+                self.timers.clear(step)
+                name = self._waiting.name_of(step, record.attempt + 1)
+                if name not in pods or is_waiting(pods[name]):
+                    self.steps.cancel(step, f"not run: {stop.message}" if record.attempt == 0 else stop.message)
+                    continue
+                self._name(step, self.steps.begin(step))  # made before a restart, and to be ended as the others
+            if record.state not in TERMINAL:
+                self._end_pod(step, stop.reason, stop.message, actions)
+                self._look(step, self._pod_of[step], pods.get(self._pod_of[step]), now, actions)
+
+    def created(self, pod_name: str, uid: str) -> None:
+        """Say that a pod exists; its uid goes into the record with the next write."""
+        step = self._step_of.get(pod_name)
+        if step is not None and self._pod_of[step] == pod_name and not self.steps.records[step].pod_uid:
+            self.steps.records[step].pod_uid = self._lives[step].uid = uid
+            self.steps.changed.add(step)
+
+    def not_created(self, pod_name: str, reason: str, message: str, now: float) -> Actions:
+        """Say that the API server refuses a pod for good (a quota, an admission policy): its step has failed."""
+        actions = Actions()
+        step = self._step_of[pod_name]
+        if self._waiting.refused(step, now):
+            return actions
+        if self._pod_of[step] == pod_name and self.steps.records[step].state == "Starting":
+            text = f"the API server refuses its pod: {message}"
+            self._fail(step, Outcome({}, reason, text, fault=Fault.LASTING), now, actions)
+        return actions
+
+    def uid_of(self, pod_name: str) -> str:
+        """Return the uid of the pod of this name, "" while it is not known."""
+        step = self._step_of.get(pod_name)
+        known = step is not None and self._pod_of[step] == pod_name
+        return (self.steps.records[step].pod_uid or "") if step is not None and known else ""
+
+    def confirm_gone(self, pod_name: str) -> None:
+        """Say that a pod that `confirm` named is really gone."""
+        step = self._step_of.get(pod_name)
+        if step is not None and self._pod_of[step] == pod_name:
+            self._lives[step].confirm_gone()
+
+    # --- one pod
+
+    def _look(self, step: str, name: str, pod: Pod | None, now: float, actions: Actions) -> None:
+        record = self.steps.records[step]
+        if record.state in UNDECIDED:  # or made before a restart that lost the write: its step begins with it later
+            if self._waiting.look(step, name, pod, now, actions):
+                self._follow_log(name, actions)
+            return
+        if record.state in TERMINAL or record.state == "UpForRetry" or self._pod_of[step] != name:
+            if pod is not None:
+                self._look_after(step, pod, now, actions)
+            return
+        seen = self._seen(step, pod, now) if pod is not None else None
+        timeout, stopping = self.steps.graph.ops[step].timeout, record.state == "Stopping"
+        look = self._lives[step].look(pod, seen, now, actions, timeout=timeout, stopping=stopping)
+        record.pod_uid = self._lives[step].uid or record.pod_uid
+        if look.stage is Stage.UNSEEN:
+            return
+        if look.due is not None:
+            self.timers.set(step, look.due)
+        else:
+            self.timers.clear(step)
+        if pod is not None and look.stage in (Stage.STARTING, Stage.RUNNING) and is_waiting(pod):
+            self._waiting.assign(step, pod, actions)
+        self._conclude(step, look, pod, now, actions)
+
+    def _seen(self, step: str, pod: Pod, now: float) -> Seen:
+        """Return the state of a step's pod; for one that was started ahead the step began with its assignment."""
+        seen = observe(pod)
+        if seen.phase is Phase.ENDED and self._waiting.has_missed(pod, seen):
+            said = "its pod ended before it was told what to do"
+            return replace(seen, reason=NOT_ASSIGNED, message=said, fault=Fault.INFRASTRUCTURE, text="")
+        if is_waiting(pod) and seen.phase is not Phase.ENDED:
+            return replace(seen, started_at=_second(now) if seen.phase is Phase.RUNNING else None)
+        if was_ahead(pod):
+            return replace(seen, started_at=self.steps.records[step].start_time or seen.started_at)
+        return seen
+
+    def _conclude(self, step: str, look: Look, pod: Pod | None, now: float, actions: Actions) -> None:
+        """Do what one look at a step's pod calls for."""
+        if look.stage is Stage.LOST and self.steps.records[step].state == "Stopping":
+            self._stopped(step, None, now, actions)
+        elif look.stage is Stage.OVERTIME and look.outcome is not None and look.seen is not None:
+            self._follow(step, look.seen, actions)  # it says when the container started
+            self._end_pod(step, look.outcome.reason, look.outcome.message, actions)
+        elif look.outcome is not None:
+            self._fail(step, look.outcome, now, actions)
+        elif look.stage is Stage.ENDED and pod is not None and look.seen is not None:
+            if lingers(pod):
+                actions.deletes.append(pod.metadata.name)
+            self._finish(step, look.seen, now, actions)
+        elif look.stage in (Stage.STARTING, Stage.RUNNING) and look.seen is not None:
+            self._follow(step, look.seen, actions)
+
+    def _look_after(self, step: str, pod: Pod, now: float, actions: Actions) -> None:
+        """Look at a pod whose attempt is over: it is on its way out, or came late and nobody waits for it."""
+        record, seen = self.steps.records[step], observe(pod)
+        if seen.phase is Phase.ENDED:
+            self.exits.pop(pod.metadata.name, None)
+        if record.pod_uid != pod.metadata.uid:
+            if is_alive(pod) and now >= self.exits.get(pod.metadata.name, 0.0):
+                actions.deletes.append(pod.metadata.name)
+        elif seen.phase is Phase.ENDED:
+            if lingers(pod):
+                actions.deletes.append(pod.metadata.name)
+            if record.state == "Succeeded":
+                self._warn_of_exit(step, seen, actions)
+
+    def _warn_of_exit(self, step: str, seen: Seen, actions: Actions) -> None:
+        """Tell of a pod that failed after it had left its result: the result stands, as all is done by then."""
+        if seen.exit_code and step not in self._warned:
+            self._warned.add(step)
+            text = f"op {step!r} succeeded, then {seen.message}"
+            actions.events.append(Event("Warning", "FailedAfterResult", text, step))
+
+    def _follow(self, step: str, seen: Seen, actions: Actions) -> None:
+        """Take over what a pod on its way says."""
+        if seen.phase is Phase.RUNNING:
+            self.steps.records[step].start_time = micro(seen.started_at)
+            self.steps.set_state(step, "Running")
+            if self._maker.tells(step):
+                self._follow_log(self._pod_of[step], actions)
+        else:
+            self.steps.set_state(step, "Starting", seen.reason, seen.message)
+
+    def _follow_log(self, name: str, actions: Actions) -> None:
+        """Ask for a pod's log, once."""
+        if name not in self._followed:
+            self._followed.add(name)
+            actions.follow.append(name)
+
+    def _end_pod(self, step: str, reason: str, message: str, actions: Actions) -> None:
+        """Delete a step's pod; the step ends when the pod has. Why is written first: a restart must not forget it."""
+        self.timers.clear(step)
+        self.steps.set_state(step, "Stopping", reason, message)
+        actions.deletes.append(self._pod_of[step])
+        actions.urgent = True
+
+    # --- the end of an attempt
+
+    def _finish(self, step: str, seen: Seen, now: float, actions: Actions, told: Record | None = None) -> None:
+        record = self.steps.records[step]
+        if record.state == "Stopping":
+            self._stopped(step, micro(seen.finished_at), now, actions)
+            return
+        op = self.steps.graph.ops[step]
+        if step in self._maker.containers:
+            outcome = container_outcome(op, seen)
+        else:
+            found = told or read_record(seen, self._maker.signer_of(step, record.attempt))
+            outcome = python_outcome(op, seen, found, self._maker.prefix_of(step, record.attempt))
+        outcome = if_room(step, outcome, self.steps.output_bytes, self._output_budget)
+        if outcome.reason:
+            self._fail(step, outcome, now, actions)
+        else:
+            self._leave(step, actions)
+            self.steps.end(step, outcome)
+            self._warn_of_exit(step, seen, actions)
+
+    def _stopped(self, step: str, ended: str | None, now: float, actions: Actions) -> None:
+        """End an attempt that was told to end, for the reason it was told."""
+        record = self.steps.records[step]
+        record.completion_time = ended or (utc(now) if record.start_time else None)
+        if record.reason == "Canceled":
+            self._leave(step, actions)
+            self.steps.cancel(step, record.message)
+            return
+        self._fail(
+            step, Outcome({}, record.reason, record.message, completion_time=record.completion_time), now, actions
+        )
+
+    def _fail(self, step: str, outcome: Outcome, now: float, actions: Actions) -> None:
+        """End an attempt that failed: the step is tried again, or has failed with it."""
+        self._leave(step, actions)
+        record, op = self.steps.records[step], self.steps.graph.ops[step]
+        requested = (outcome.said["max"], outcome.said["seconds"]) if "max" in outcome.said else None
+        error = ErrorInfo(
+            outcome.reason, outcome.message, allow_retries=outcome.said.get("allow", True), requested=requested
+        )
+        seconds = None
+        if self.stopped is None:
+            chance = chance_of(self._maker.ref.uid, step, record.attempt)
+            most = self._spec.infrastructure_retries
+            seconds = seconds_until_retry(op, outcome.fault, error, record.attempt, record.lost, most, chance)
+        record.lost += outcome.fault is Fault.INFRASTRUCTURE
+        said = f"{outcome.reason}: {outcome.message}"
+        if seconds is not None:
+            due = (seconds_of(outcome.completion_time) if outcome.completion_time else now) + seconds
+            self.steps.retry(step, outcome, utc(due))
+            self.timers.set(step, due)
+            text = f"attempt {record.attempt} of op {step!r} failed and is followed by another: {said}"
+            actions.events.append(Event("Warning", "StepRetried", text, step))
+            return
+        if record.attempt > 1:
+            outcome = replace(outcome, message=f"{outcome.message} (attempt {record.attempt})")
+        self.steps.end(step, outcome)
+        actions.events.append(Event("Warning", "StepFailed", f"op {step!r} failed: {said}", step))
+
+    def _leave(self, step: str, actions: Actions) -> None:
+        if self._pod_of.get(step) in self._followed:
+            actions.leave.append(self._pod_of[step])
+            self._lines.pop(self._pod_of[step], None)
+        self.timers.clear(step)
+        self._admission.give(step)
+
+    # --- the begin of an attempt
+
+    def _look_at_due(self, pods: Pods, now: float, actions: Actions) -> None:
+        """Look at the steps whose time has come, and let those that are ready wait for their start."""
+        while True:
+            due = self.timers.pop_due(now)
+            if not due and not self.steps.ready:
+                return
+            for step in due:
+                if self.steps.records[step].state == "UpForRetry":
+                    self._queue(step, pods, now, actions)
+                else:
+                    self._look(step, self._pod_of[step], pods.get(self._pod_of[step]), now, actions)
+            while self.steps.ready:
+                self._queue(self.steps.ready.popleft(), pods, now, actions)
+
+    def _queue(self, step: str, pods: Pods, now: float, actions: Actions) -> None:
+        """Let a step wait for its start, unless its pod is there: it was made before a restart that lost the write."""
+        pod = pods.get(self._waiting.name_of(step, self.steps.records[step].attempt + 1))
+        if pod is not None and not is_waiting(pod):
+            self._admission.hold(step)
+            self._begin(step, pods, now, actions)
+        else:
+            self._admission.add(step)
+
+    def _begin(self, step: str, pods: Pods, now: float, actions: Actions) -> None:
+        inputs = self.steps.inputs_of(step)
+        size = sum(len(text.encode()) for text in inputs.values())
+        if size > MAX_ASSIGNMENT:
+            largest = max(inputs, key=lambda name: len(inputs[name]))
+            message = (
+                f"input {largest!r} of op {step!r} is {len(inputs[largest].encode()):,} bytes of JSON; the inputs "
+                f"of one step may have at most {MAX_ASSIGNMENT:,} bytes together"
+            )
+            self._fail(step, Outcome({}, "InputTooLarge", message, fault=Fault.LASTING), now, actions)
+            return
+        self._waiting.take(step, pods, now, actions)
+        attempt = self.steps.begin(step)
+        name = self._name(step, attempt)
+        if name in pods:
+            self._look(step, name, pods[name], now, actions)
+            return
+        actions.creates.append(self._maker.step_pod(name, step, attempt, self.steps.records[step].lost, inputs))
+
+    def _name(self, step: str, attempt: int) -> str:
+        name = self._waiting.name_of(step, attempt)
+        if self._pod_of.get(step) != name:
+            record = self.steps.records[step]
+            uid = record.pod_uid if record.attempt == attempt and record.state not in UNDECIDED else ""
+            self._lives[step] = PodLifecycle(name, self._spec.pending_seconds, uid, record.reason == GATED)
+        self._step_of[name], self._pod_of[step] = step, name
+        return name
+
+
+def _second(now: float) -> str:
+    """Return a time as the kubelet tells it, in whole seconds, so that one step's end is not behind another's begin."""
+    return utc(float(int(now)))

@@ -1,0 +1,174 @@
+"""The attempts at a Job's steps where some of them share pods: those pods beside the ones that steps have alone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from podgraph.planning.actions import Actions
+from podgraph.planning.executors.base import Pods
+from podgraph.planning.executors.pod_per_step import Attempts
+from podgraph.planning.groups.container_pod import SharedContainers
+from podgraph.planning.groups.pod import SharedPod
+from podgraph.planning.groups.python_pod import SharedPythonPod
+from podgraph.planning.groups.steps import GroupedSteps, SharingSteps
+from podgraph.planning.manifests.pod_factory import PodMaker
+from podgraph.planning.model.execution import ExecutionSpec
+from podgraph.planning.model.status import PodRecord
+from podgraph.planning.steps.stop import Stop
+from podgraph.planning.steps.timers import Timers
+
+__all__ = ["Mixed"]
+
+
+class Mixed(Attempts):
+    """Attempts in pods of one step, and in pods that steps share; `records` holds what the status says of the latter.
+
+    A shared pod counts as one step under the Job's limits from its begin to its end.
+    """
+
+    steps: GroupedSteps
+
+    def __init__(
+        self, steps: GroupedSteps, maker: PodMaker, spec: ExecutionSpec, output_budget: int,
+        records: Mapping[str, Mapping[str, Any]], pods: Pods | None = None,
+    ) -> None:  # fmt: skip
+        units = {f"@{pod}": members for pod, members in steps.sharing.items()}
+        super().__init__(steps, maker, spec, output_budget, pods, units)
+        self._pod_timers = Timers()
+        self._pods: dict[str, SharedPod] = {}
+        self._pod_called: dict[str, SharedPod] = {}  # by the name it has in the cluster
+        self._with_news: dict[str, SharedPod] = {}
+        self._with_turns = set(steps.sharing)
+        for name in steps.sharing:
+            record = PodRecord.from_status(records.get(name) or {})
+            made: type[SharedPod] = SharedPythonPod if isinstance(steps, SharingSteps) else SharedContainers
+            pod = made(name, steps, maker, spec, self._admission, self._pod_timers, output_budget, record)
+            self._pods[name] = pod
+            self._pod_called[pod.pod_name] = pod
+
+    @property
+    def pod_names(self) -> list[str]:
+        """The names of the pods of the attempts that may be under way."""
+        return [*super().pod_names, *self._pod_called]
+
+    @property
+    def done(self) -> bool:
+        """Whether no step can change any more, and all shared pods have ended."""
+        return super().done and not any(pod.under_way for pod in self._pods.values())
+
+    def take_lines(self, pod_name: str, lines: Iterable[str], whole: bool = False) -> bool:
+        """Take in lines of the log of `pod` or `pod/container`; `whole`: there are no others, as the pod has ended."""
+        called, _, container = pod_name.partition("/")
+        pod = self._pod_called.get(called)
+        if pod is None:
+            return super().take_lines(pod_name, lines, whole)
+        if pod.pod_name != called or not pod.take_lines(container, lines, whole):
+            return False
+        self._with_news[pod.name] = pod
+        return True
+
+    def take_in(self, changed: Iterable[str], pods: Pods, now: float, actions: Actions) -> None:
+        """Look at the pods that changed or said something, and at all whose time has come."""
+        changed = list(changed)
+        news, self._with_news = self._with_news, {}
+        for pod in self._pods.values():
+            if pod.wants_log:  # reading it may have failed
+                news[pod.name] = pod
+        for pod in news.values():
+            pod.look(pods.get(pod.pod_name), now, actions)
+        for name in changed:
+            if name in self._pod_called:
+                self._pod_called[name].look_at(name, pods.get(name), now, actions)
+        for name in self._pod_timers.pop_due(now):
+            self._pods[name].time_has_come(pods, now, actions)
+        super().take_in(changed, pods, now, actions)
+        actions.look_again(self._pod_timers.next())
+
+    def start(self, pods: Pods, now: float, actions: Actions) -> None:
+        """Begin an attempt at each step and shared pod that is ready, as far as the Job's limits have room."""
+        todo = {**dict.fromkeys(self._with_turns, ()), **self._turns()}
+        while todo:
+            for pod, turns in todo.items():
+                if self._pods[pod].start_turns(turns, pods, now, actions):
+                    self._with_turns.add(pod)
+                else:
+                    self._with_turns.discard(pod)
+            todo = self._turns()
+        super().start(pods, now, actions)
+        actions.look_again(self._pod_timers.next())
+
+    def stop(self, stop: Stop, pods: Pods, now: float, actions: Actions) -> None:
+        """End all that is not at its end: what has no pod at once, all else when its pod has gone."""
+        if self.stopped is None:
+            super().stop(stop, pods, now, actions)
+            for pod in self._pods.values():
+                pod.stop(stop, pods, now, actions)
+        actions.look_again(self._pod_timers.next())
+
+    def created(self, pod_name: str, uid: str) -> None:
+        """Say that a pod exists."""
+        pod = self._pod_called.get(pod_name)
+        if pod is None:
+            super().created(pod_name, uid)
+        elif pod.pod_name == pod_name:
+            pod.created(uid)
+
+    def not_created(self, pod_name: str, reason: str, message: str, now: float) -> Actions:
+        """Say that the API server refuses a pod for good."""
+        pod = self._pod_called.get(pod_name)
+        if pod is None:
+            return super().not_created(pod_name, reason, message, now)
+        return pod.not_created(reason, message, now) if pod.pod_name == pod_name else Actions()
+
+    def uid_of(self, pod_name: str) -> str:
+        """Return the uid of the pod of this name, "" while it is not known."""
+        pod = self._pod_called.get(pod_name)
+        if pod is None:
+            return super().uid_of(pod_name)
+        return pod.record.uid if pod.pod_name == pod_name else ""
+
+    def confirm_gone(self, pod_name: str) -> None:
+        """Say that a pod that `confirm` named is really gone."""
+        pod = self._pod_called.get(pod_name)
+        if pod is None:
+            super().confirm_gone(pod_name)
+        elif pod.pod_name == pod_name:
+            pod.confirm_gone()
+
+    @property
+    def has_changes(self) -> bool:
+        """Whether :meth:`pods_patch` would return anything."""
+        return any(pod.changed for pod in self._pods.values())
+
+    def pods_patch(self) -> dict[str, Any]:
+        """Return `pods` of the status when anything of it changed since the last call, else nothing."""
+        if not self.has_changes:
+            return {}
+        for pod in self._pods.values():
+            pod.changed = False
+        return {"pods": {name: pod.record.to_patch() for name, pod in self._pods.items() if pod.record.attempt}}
+
+    def _turns(self) -> dict[str, Sequence[str]]:
+        """Return the steps that may begin now in their shared pods."""
+        found: dict[str, list[str]] = {}
+        while self.steps.turns:
+            step = self.steps.turns.popleft()
+            found.setdefault(self.steps.pod_of[step], []).append(step)
+        return {**found}
+
+    def _look_at_due(self, pods: Pods, now: float, actions: Actions) -> None:
+        super()._look_at_due(pods, now, actions)
+        while self.steps.free:
+            pod = self._pods[self.steps.free.popleft()]
+            if pod.record.state == "Pending":
+                pod.queue(pods, now, actions)
+
+    def _begin(self, step: str, pods: Pods, now: float, actions: Actions) -> None:
+        pod = self._pods.get(step.removeprefix("@")) if step.startswith("@") else None
+        if pod is None:
+            super()._begin(step, pods, now, actions)
+        else:
+            pod.begin(pods, now, actions)
+            self._with_turns.add(pod.name)
+            self._pod_called[pod.pod_name] = pod

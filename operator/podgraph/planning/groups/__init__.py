@@ -1,0 +1,1 @@
+"""Pods that several ops share (`@op(pod=...)`, `ops[].pod`)."""

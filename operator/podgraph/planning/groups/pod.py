@@ -1,0 +1,258 @@
+"""A pod that several steps share, and its attempts: whatever runs in it, here it is made, looked at and ended.
+
+A pod that ends before its steps are done is followed by another for the rest of them: when it was lost to the cluster,
+as `infrastructureRetries` says; when a step failed that may be tried again, as its own policy says.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable
+
+from podgraph.flow import TERMINAL
+from podgraph.planning.actions import Actions
+from podgraph.planning.executors.base import Pods
+from podgraph.planning.groups.recovery import SharedEnding
+from podgraph.planning.groups.steps import GroupedSteps
+from podgraph.planning.manifests.objects import Manifest
+from podgraph.planning.manifests.pod_factory import PodMaker
+from podgraph.planning.model.execution import ExecutionSpec
+from podgraph.planning.model.status import PodRecord, seconds_of
+from podgraph.planning.pods.lifecycle import PodLifecycle, Stage
+from podgraph.planning.pods.outcome import Outcome
+from podgraph.planning.pods.scheduling_gates import GATED
+from podgraph.planning.pods.state import Seen, is_alive
+from podgraph.planning.pods.types import Pod
+from podgraph.planning.steps.admission import Admission
+from podgraph.planning.steps.retry_policy import Fault
+from podgraph.planning.steps.stop import Stop
+from podgraph.planning.steps.timers import Timers
+from podgraph.runtime.pod.step import utc
+
+__all__ = ["Refused", "SharedPod", "lost"]
+
+_UNDER_WAY = ("Starting", "Running", "Stopping")
+
+
+class Refused(Exception):
+    """Why a pod cannot be made, as the outcome of its steps."""
+
+    def __init__(self, outcome: Outcome) -> None:
+        super().__init__(outcome.message)
+        self.outcome = outcome
+
+
+class SharedPod(ABC):
+    """One shared pod of a Job: `name` is what its steps call it, `unit` what it is called in `admission`."""
+
+    wants_log = False
+    """Whether it waits for its whole log."""
+
+    def __init__(
+        self, name: str, steps: GroupedSteps, maker: PodMaker, spec: ExecutionSpec, admission: Admission,
+        timers: Timers, output_budget: int, record: PodRecord,
+    ) -> None:  # fmt: skip
+        self.name, self.unit = name, f"@{name}"
+        self.steps, self.members = steps, steps.sharing[name]
+        self.record = record
+        self.changed = False
+        self._maker, self._spec, self._admission, self._timers = maker, spec, admission, timers
+        self._output_budget = output_budget
+        self._ending = SharedEnding(name, steps, maker, spec, record)
+        # Only a stop ends a pod that could go on, so what the record says then is why.
+        self._stopped = Stop(record.reason, record.message) if record.state == "Stopping" else None
+        self._life = self._new_life(record.uid, record.reason == GATED)
+        if self.under_way:
+            admission.hold(self.unit)
+        elif record.state == "UpForRetry":
+            timers.set(name, seconds_of(record.retry_time) if record.retry_time else 0.0)
+
+    @property
+    def under_way(self) -> bool:
+        """Whether its pod was asked for and has not ended."""
+        return self.record.state in _UNDER_WAY
+
+    @property
+    def pod_name(self) -> str:
+        """The name of the pod that is under way, else of the next one."""
+        return self._maker.shared_name(self.name, self.record.attempt + (not self.under_way))
+
+    @property
+    def todo(self) -> list[str]:
+        """Its steps that are not at their end."""
+        return [step for step in self.members if self.steps.records[step].state not in TERMINAL]
+
+    @abstractmethod
+    def start_turns(self, steps: Iterable[str], pods: Pods, now: float, actions: Actions) -> bool:
+        """Begin these steps, as all that they wait for is there, if the pod is; return whether any are left."""
+
+    @abstractmethod
+    def take_lines(self, container: str, lines: Iterable[str], whole: bool) -> bool:
+        """Take in lines of a log, "" for that of the only container; `whole`: the pod has ended and no others come."""
+
+    @abstractmethod
+    def _make(self, attempt: int) -> Manifest:
+        """Return the pod of an attempt, for all steps that are not done. Raises Refused."""
+
+    @abstractmethod
+    def _observe(self, pod: Pod) -> Seen:
+        """Say how far the pod is as a whole."""
+
+    @abstractmethod
+    def _take_news(self, now: float, actions: Actions) -> None:
+        """Take in what was read of its log."""
+
+    @abstractmethod
+    def _go_on(self, pod: Pod, seen: Seen, now: float, actions: Actions) -> None:
+        """Look after the steps of a pod that is on its way or runs."""
+
+    @abstractmethod
+    def _conclude(self, pod: Pod, seen: Seen, now: float, actions: Actions) -> None:
+        """Take in the pod's end."""
+
+    def _due_after(self, todo: list[str], outcome: Outcome, now: float, actions: Actions) -> float | None:
+        """Return when another pod goes on with what is left of `todo` (see SharedEnding)."""
+        return self._ending.due_after(todo, outcome, now, actions)
+
+    def queue(self, pods: Pods, now: float, actions: Actions) -> None:
+        """Let it wait for its start, unless its pod is there: it was made before a restart that lost the write."""
+        if self.under_way or not self.todo:
+            return
+        if self.pod_name in pods:
+            self._admission.hold(self.unit)
+            self.begin(pods, now, actions)
+        else:
+            self._admission.add(self.unit)
+
+    def begin(self, pods: Pods, now: float, actions: Actions) -> None:
+        """Make the pod for all of its steps that are not done."""
+        if not self.todo:
+            self._over(None, now, actions)
+            return
+        attempt = self.record.attempt + 1
+        try:
+            made = self._make(attempt)
+        except Refused as refused:
+            self._over(refused.outcome, now, actions)
+            return
+        self._set("Starting")
+        self.record.attempt, self.record.uid, self.record.retry_time = attempt, "", None
+        self._life = self._new_life()
+        if self.pod_name in pods:
+            self.look(pods[self.pod_name], now, actions)
+        else:
+            actions.creates.append(made)
+
+    def created(self, uid: str) -> None:
+        """Say that the pod exists."""
+        if self.under_way and uid and not self.record.uid:
+            self.record.uid, self._life.uid, self.changed = uid, uid, True
+
+    def not_created(self, reason: str, message: str, now: float) -> Actions:
+        """Say that the API server refuses the pod for good: its steps have failed."""
+        actions = Actions()
+        if self.record.state == "Starting":
+            text = f"the API server refuses its pod: {message}"
+            self._over(Outcome({}, reason, text, fault=Fault.LASTING), now, actions)
+        return actions
+
+    def confirm_gone(self) -> None:
+        """Say that the pod is really gone."""
+        self._life.confirm_gone()
+
+    def stop(self, stop: Stop, pods: Pods, now: float, actions: Actions) -> None:
+        """End its steps: at once where there is no pod, else when that has ended."""
+        self._stopped = stop
+        if not self.under_way:
+            self._timers.clear(self.name)
+            if self.pod_name not in pods:
+                self._over(None, now, actions)
+                return
+            self.record.attempt += 1  # made before a restart, and to be ended as the others
+            name = self._maker.shared_name(self.name, self.record.attempt)
+            self._life = PodLifecycle(name, self._spec.pending_seconds)
+        self._end_pod(actions)
+        for step in self.todo:
+            if self.steps.records[step].state in ("Running", "UpForRetry"):
+                self.steps.set_state(step, "Stopping", stop.reason, stop.message)
+        self.look(pods.get(self.pod_name), now, actions)
+
+    # --- the pod
+
+    def look(self, pod: Pod | None, now: float, actions: Actions) -> None:
+        """Look at the pod that is under way, and at what was read of its log."""
+        self._take_news(now, actions)
+        if not self.under_way:
+            return
+        state = self._observe(pod) if pod is not None else None
+        self._timers.clear(self.name)
+        look = self._life.look(pod, state, now, actions, stopping=self.record.state == "Stopping")
+        self.created(self._life.uid)
+        if look.due is not None:
+            self._timers.set(self.name, look.due)
+        if look.outcome is not None:
+            self._over(look.outcome, now, actions)
+        elif pod is not None and look.seen is not None and look.stage is Stage.ENDED:
+            self._conclude(pod, look.seen, now, actions)
+        elif pod is not None and look.seen is not None and look.stage in (Stage.STARTING, Stage.RUNNING):
+            if look.stage is Stage.RUNNING:
+                self._set("Running")
+            else:
+                self._set("Starting", look.seen.reason, look.seen.message)
+            self._go_on(pod, look.seen, now, actions)
+
+    def look_at(self, name: str, pod: Pod | None, now: float, actions: Actions) -> None:
+        """Look at a pod of any of its attempts."""
+        if self.under_way and name == self.pod_name:
+            self.look(pod, now, actions)
+        elif pod is not None and is_alive(pod) and (self.under_way or name != self.pod_name):
+            actions.deletes.append(name)  # a late one, that nobody waits for any more
+
+    def time_has_come(self, pods: Pods, now: float, actions: Actions) -> None:
+        """Do what was to be done now: make the next pod, or look at the one that there is."""
+        if self.under_way:
+            self.look(pods.get(self.pod_name), now, actions)
+        else:
+            self.queue(pods, now, actions)
+
+    def _end_pod(self, actions: Actions) -> None:
+        assert self._stopped is not None
+        self._set("Stopping", self._stopped.reason, self._stopped.message)
+        self._timers.clear(self.name)
+        actions.deletes.append(self.pod_name)
+        actions.urgent = True
+
+    def _new_life(self, uid: str = "", held: bool = False) -> PodLifecycle:
+        return PodLifecycle(self.pod_name, self._spec.pending_seconds, uid, held)
+
+    # --- the end of an attempt
+
+    def _over(self, outcome: Outcome | None, now: float, actions: Actions) -> None:
+        """End the pod's attempt, for which `outcome` says why steps of it are not done, where there are any."""
+        if self.under_way:
+            actions.leave.append(self.pod_name)
+        self._admission.give(self.unit)
+        self._timers.clear(self.name)
+        self.record.retry_time = None
+        todo = self.todo
+        self._set("Ended" if self.record.attempt else "Pending")
+        if self._stopped is not None:
+            ended = outcome.completion_time if outcome is not None else None
+            self._ending.stop(todo, self._stopped, ended or utc(now))
+        elif todo and outcome is not None:
+            due = self._due_after(todo, outcome, now, actions)
+            self._set("Ended" if due is None else "UpForRetry", outcome.reason, outcome.message)
+            if due is not None:
+                self.record.retry_time = utc(due)
+                self._timers.set(self.name, due)
+            actions.urgent = True  # the next pod is told what stands in the status
+
+    def _set(self, state: str, reason: str = "", message: str = "") -> None:
+        record = self.record
+        self.changed = self.changed or (record.state, record.reason, record.message) != (state, reason, message)
+        record.state, record.reason, record.message = state, reason, message
+
+
+def lost(reason: str, message: str) -> Outcome:
+    """Return how steps end whose pod was lost to the cluster."""
+    return Outcome({}, reason, message, fault=Fault.INFRASTRUCTURE)

@@ -1,0 +1,141 @@
+"""A pod that several Python ops share: it runs them by itself, and tells in its log how each went.
+
+What a report tells of a step (see protocol.reports) counts at once for the steps outside.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from podgraph.planning.actions import Actions
+from podgraph.planning.executors.base import Pods
+from podgraph.planning.groups.assignment import steps_to_repeat, work_of
+from podgraph.planning.groups.pod import Refused, SharedPod, lost
+from podgraph.planning.groups.reports import SharedReports
+from podgraph.planning.groups.steps import SharingSteps
+from podgraph.planning.manifests.objects import Manifest
+from podgraph.planning.model.status import seconds_of
+from podgraph.planning.pods.outcome import Outcome, micro, read_record
+from podgraph.planning.pods.state import Phase, Seen, observe
+from podgraph.planning.pods.types import Pod
+from podgraph.planning.steps.log_lines import KeptReports
+from podgraph.planning.steps.retry_policy import Fault
+from podgraph.protocol.reports import INTERRUPTED, STEPS_FAILED, reports_in, unpack_states
+from podgraph.protocol.signing import Signer
+
+__all__ = ["MAX_ASSIGNMENT", "SharedPythonPod"]
+
+MAX_ASSIGNMENT = 200_000
+"""Most bytes of what the pod is told; all annotations of a pod may have 256 KiB together."""
+
+_MAX_TAIL = 1_500
+
+
+class SharedPythonPod(SharedPod):
+    """One such pod of a Job; the arguments are those of SharedPod."""
+
+    steps: SharingSteps
+
+    def __init__(self, name: str, steps: SharingSteps, *rest: Any) -> None:
+        super().__init__(name, steps, *rest)
+        self._said = SharedReports(name, steps, self._maker, self._output_budget)
+        self._log_read = False
+        self._reports = KeptReports(self.members)
+
+    def start_turns(self, steps: Iterable[str], pods: Pods, now: float, actions: Actions) -> bool:
+        """Begin none: the pod begins its steps by itself."""
+        return False
+
+    def take_lines(self, container: str, lines: Iterable[str], whole: bool) -> bool:
+        """Take in lines of the pod's log, `whole` when it has ended and no others come; return whether it is news."""
+        if not self.under_way:
+            return False
+        self._log_read = self._log_read or whole
+        return self._reports.take(reports_in(lines, self._signer)) or whole
+
+    def _make(self, attempt: int) -> Manifest:
+        assignment = self._maker.shared_assignment(self.name, attempt, work_of(self.steps, self.name))
+        size = len(assignment.to_text().encode())
+        if size > MAX_ASSIGNMENT:
+            text = (
+                f"pod {self.name!r} would be told {size:,} bytes, the inputs of its steps with them; a pod can be told "
+                f"at most {MAX_ASSIGNMENT:,}"
+            )
+            raise Refused(Outcome({}, "InputTooLarge", text, fault=Fault.LASTING))
+        return self._maker.shared_pod(self.name, attempt, assignment)
+
+    def _observe(self, pod: Pod) -> Seen:
+        return observe(pod)
+
+    def _take_news(self, now: float, actions: Actions) -> None:
+        for report in self._reports.pop():
+            self._said.take(report, self.record.attempt, self.record.uid, actions)
+
+    def _go_on(self, pod: Pod, seen: Seen, now: float, actions: Actions) -> None:
+        if seen.phase is not Phase.RUNNING:
+            return
+        actions.follow_logs.append(self.pod_name)
+        for step in self.todo:
+            self._look_at_time(step, pod, now, actions)
+
+    def _look_at_time(self, step: str, pod: Pod, now: float, actions: Actions) -> None:
+        """End the pod when a step has run for too long: nothing less ends what runs in its one process."""
+        record, timeout = self.steps.records[step], self.steps.graph.ops[step].timeout
+        if record.state == "Running" and timeout is not None and record.start_time:
+            due = seconds_of(record.start_time) + timeout
+            if now < due:
+                self._timers.set(self.name, due)
+                return
+            text = f"it ran longer than its timeout of {timeout:g} seconds"
+            self.steps.set_state(step, "Stopping", "Timeout", text)
+            actions.urgent = True  # a restart must not forget why
+        if record.state == "Stopping" and not pod.metadata.deletion_timestamp:
+            actions.deletes.append(self.pod_name)
+
+    def _conclude(self, pod: Pod, seen: Seen, now: float, actions: Actions) -> None:
+        """Take in the pod's end, when all is read that it said."""
+        if self.todo and not self._log_read:
+            self.wants_log = True
+            actions.read_logs.append(self.pod_name)
+            return
+        record = read_record(seen, self._signer)
+        ended = micro(seen.finished_at)
+        if record is None or record.reason == INTERRUPTED:
+            tail = f": {seen.text.strip()[-_MAX_TAIL:]}" if record is None and seen.text.strip() else ""
+            reason, message = seen.reason or "NoResult", seen.message or "its process ended and left no result"
+            outcome = Outcome({}, reason, message + tail, completion_time=ended, fault=seen.fault)
+        elif record.outcome == "Failed" and record.reason != STEPS_FAILED:
+            message = record.message or "its pod failed before its steps began"
+            outcome = Outcome({}, record.reason or "OpFailed", message, completion_time=ended, fault=Fault.LASTING)
+        else:
+            for step, state in zip(self.members, unpack_states(record.summary), strict=False):
+                self._said.fill(step, state, self.record.uid, ended)
+            outcome = lost("ReportLost", "its pod came to its end, but what it said of this step is lost")
+        self._over(outcome, now, actions)
+
+    def _over(self, outcome: Outcome | None, now: float, actions: Actions) -> None:
+        self._log_read = self.wants_log = False
+        late = next((r for r in map(self.steps.records.__getitem__, self.todo) if r.state == "Stopping"), None)
+        if late is not None and self._stopped is None:  # its time was over, and that is why the pod has ended
+            ended = outcome.completion_time if outcome is not None else None
+            outcome = Outcome({}, late.reason, late.message, completion_time=ended)
+        super()._over(outcome, now, actions)
+
+    def _due_after(self, todo: list[str], outcome: Outcome, now: float, actions: Actions) -> float | None:
+        due = super()._due_after(todo, outcome, now, actions)
+        if due is not None:
+            self._lose_repeated()
+        return due
+
+    def _lose_repeated(self) -> None:
+        """Count the attempts that had succeeded in this pod and are made again as lost: it was not their fault."""
+        for step in steps_to_repeat(self.steps, self.name):
+            record = self.steps.records[step]
+            if record.pod_uid == self.record.uid:
+                record.lost += 1
+                self.steps.changed.add(step)
+
+    @property
+    def _signer(self) -> Signer:
+        return self._maker.shared_signer(self.name, self.record.attempt)

@@ -1,0 +1,80 @@
+"""What becomes of the steps of a shared pod that has ended before they were done."""
+
+from __future__ import annotations
+
+from podgraph.flow import TERMINAL
+from podgraph.planning.actions import Actions, Event
+from podgraph.planning.groups.reports import end_step
+from podgraph.planning.groups.steps import GroupedSteps
+from podgraph.planning.manifests.pod_factory import PodMaker
+from podgraph.planning.model.execution import ExecutionSpec
+from podgraph.planning.model.status import PodRecord
+from podgraph.planning.pods.outcome import Outcome
+from podgraph.planning.steps.retry_policy import Fault, chance_of, seconds_after_loss, seconds_until_retry
+from podgraph.planning.steps.stop import Stop
+from podgraph.runtime.errors import ErrorInfo
+from podgraph.runtime.pod.step import utc
+
+__all__ = ["SharedEnding"]
+
+
+class SharedEnding:
+    """Decides for the steps of the pod `name`; `record` is the pod's own."""
+
+    def __init__(self, name: str, steps: GroupedSteps, maker: PodMaker, spec: ExecutionSpec, record: PodRecord) -> None:
+        self.name, self.steps, self.record = name, steps, record
+        self._uid, self._most = maker.ref.uid, spec.infrastructure_retries
+
+    def stop(self, todo: list[str], stop: Stop, ended: str) -> None:
+        """End the steps of a Job that is stopped: first those that had not begun, which so do not fail by others."""
+        pending = [step for step in todo if self.steps.records[step].state == "Pending"]
+        for step in pending:
+            self.steps.cancel(step, f"not run: {stop.message}")
+        for step in todo:
+            record = self.steps.records[step]
+            if step in pending:
+                continue
+            record.completion_time = ended
+            if stop.reason == "Canceled" or record.state == "UpForRetry":
+                self.steps.cancel(step, stop.message)
+            else:
+                self.steps.end(step, Outcome({}, stop.reason, stop.message, completion_time=ended))
+
+    def due_after(self, todo: list[str], outcome: Outcome, now: float, actions: Actions) -> float | None:
+        """Return when another pod goes on with what is left of `todo`; None when nothing is.
+
+        A pod lost to the cluster is followed by another as `infrastructureRetries` says. A crash is the fault of the
+        step that ran, which follows its own policy, and the others go on. Else there is no use in another pod.
+        """
+        due = now
+        running = [step for step in todo if self.steps.records[step].state in ("Starting", "Running", "Stopping")]
+        if outcome.fault is Fault.INFRASTRUCTURE and self.record.lost < self._most:
+            due += seconds_after_loss(self.record.lost, chance_of(self._uid, f"@{self.name}", self.record.attempt))
+            self.record.lost += 1
+            for step in running:
+                self.steps.records[step].lost += 1
+                self.steps.retry(step, outcome, utc(due))
+            text = f"pod {self.name!r} ended and is followed by another for {len(todo)} of its steps"
+            actions.events.append(Event("Warning", "PodRetried", f"{text}: {outcome.reason}: {outcome.message}"))
+        elif outcome.fault is Fault.APPLICATION and running:
+            for step in running:
+                due = max(due, self.failed(step, outcome, now, actions))
+        else:
+            for step in todo:
+                if self.steps.records[step].state not in TERMINAL:
+                    end_step(self.steps, step, outcome, actions)
+        return None if all(self.steps.records[step].state in TERMINAL for step in todo) else due
+
+    def failed(self, step: str, outcome: Outcome, now: float, actions: Actions) -> float:
+        """End the attempt of a step that failed in the pod; return when the pod's steps may go on."""
+        record, op = self.steps.records[step], self.steps.graph.ops[step]
+        error, chance = ErrorInfo(outcome.reason, outcome.message), chance_of(self._uid, step, record.attempt)
+        seconds = seconds_until_retry(op, outcome.fault, error, record.attempt, record.lost, self._most, chance)
+        if seconds is None:
+            end_step(self.steps, step, outcome, actions)
+            return now
+        self.steps.retry(step, outcome, utc(now + seconds))
+        said = f"{outcome.reason}: {outcome.message}"
+        text = f"attempt {record.attempt} of op {step!r} failed and is followed by another: {said}"
+        actions.events.append(Event("Warning", "StepRetried", text, step))
+        return now + seconds

@@ -1,0 +1,120 @@
+"""What a shared pod says of its steps, taken in as it comes: reports may come twice, and a step never goes back."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from podgraph.flow import FAILED, TERMINAL
+from podgraph.planning.actions import Actions, Event
+from podgraph.planning.groups.assignment import steps_to_repeat
+from podgraph.planning.groups.steps import GroupedSteps, SharingSteps
+from podgraph.planning.manifests.pod_factory import PodMaker
+from podgraph.planning.model.status import StepRecord
+from podgraph.planning.pods.outcome import Outcome, if_room, reported_outcome
+from podgraph.protocol.reports import LAST_RANK, RANKS, StepReport
+
+__all__ = ["SharedReports", "end_step"]
+
+
+class SharedReports:
+    """Takes in what the pod `name` says; `output_budget` is the most bytes of outputs the Job has."""
+
+    def __init__(self, name: str, steps: SharingSteps, maker: PodMaker, output_budget: int) -> None:
+        self.name, self.steps, self.members = name, steps, frozenset(steps.sharing[name])
+        self._maker, self._output_budget = maker, output_budget
+
+    def take(self, report: StepReport, pod_attempt: int, uid: str, actions: Actions) -> None:
+        """Take in a report of the pod's attempt `pod_attempt`, of this `uid`, if it tells more than is known."""
+        if report.step not in self.members:
+            return
+        step, record = report.step, self.steps.records[report.step]
+        news = (report.attempt, RANKS.get(report.state, LAST_RANK))
+        if record.state in TERMINAL:
+            self._take_repeated(report, record, uid, actions)
+            return
+        if news <= (record.attempt, RANKS[record.state]) and report.state not in TERMINAL:
+            return
+        if record.state == "Stopping" and report.state not in TERMINAL:
+            return
+        record.attempt, record.start_time = report.attempt, report.start_time or None
+        record.completion_time, record.retry_time = report.completion_time or None, report.retry_time or None
+        record.pod_uid = uid if report.attempt else record.pod_uid
+        if report.state == "Succeeded":
+            prefix = self._maker.shared_prefix(self.name, pod_attempt, step, report.attempt)
+            outcome = reported_outcome(self.steps.graph.ops[step], report, self.steps.needed_outside(step), prefix)
+            end_step(self.steps, step, self._with_room(step, outcome), actions)
+        elif report.state == "Failed":
+            times = (record.start_time, record.completion_time)
+            end_step(self.steps, step, Outcome({}, report.reason, report.message, *times), actions)
+        elif report.state == "UpstreamFailed" and not self._has_failed_upstream(step):
+            text = f"what it needs was lost with an earlier pod and could not be made again ({report.message})"
+            end_step(self.steps, step, Outcome({}, "InputLost", text), actions)
+        else:
+            self.steps.move(step, report.state)
+            record.reason, record.message = report.reason, report.message
+            if report.state == "UpForRetry":
+                said = f"{report.reason}: {report.message}"
+                text = f"attempt {record.attempt} of op {step!r} failed and is followed by another: {said}"
+                actions.events.append(Event("Warning", "StepRetried", text, step))
+            elif report.state in TERMINAL:
+                self.steps.spread(step)
+
+    def _take_repeated(self, report: StepReport, record: StepRecord, uid: str, actions: Actions) -> None:
+        """Take in how a step went that had succeeded before, and is run again for what it had given in its pod alone.
+
+        It stays as it was: steps outside may have used what it gave then. Where it fails now, those that wait for it
+        in this pod have failed.
+        """
+        if record.state != "Succeeded" or report.attempt <= record.attempt:
+            return
+        if report.state == "Failed" and report.step in steps_to_repeat(self.steps, self.name):
+            text = (
+                f"what op {report.step!r} gave was lost with their pod, and it failed when it was run again: "
+                f"{report.reason}: {report.message}"
+            )
+            for down in self.steps.graph.downstream[report.step]:
+                if down in self.members and self.steps.records[down].state not in TERMINAL:
+                    end_step(self.steps, down, Outcome({}, "InputLost", text), actions)
+        elif report.state == "Succeeded":
+            record.attempt, record.pod_uid = report.attempt, uid
+            record.start_time, record.completion_time = report.start_time or None, report.completion_time or None
+            self.steps.changed.add(report.step)
+
+    def _with_room(self, step: str, outcome: Outcome) -> Outcome:
+        """Return an outcome whose outputs the Job's status has room for: those needed outside, or it is a failure."""
+        room = self._output_budget - self.steps.output_bytes
+        if sum(len(text.encode()) for text in outcome.outputs.values()) <= room:
+            return outcome
+        needed = self.steps.needed_outside(step)
+        outputs = {name: text for name, text in outcome.outputs.items() if name in needed}
+        return if_room(step, replace(outcome, outputs=outputs), self.steps.output_bytes, self._output_budget)
+
+    def fill(self, step: str, state: str, uid: str, ended: str | None) -> None:
+        """Take from the pod's record how a step ended of which its log does not tell it, as far as that is enough."""
+        record = self.steps.records[step]
+        if not state or record.state in TERMINAL:
+            return
+        text = "what its pod said of this step is lost but for its state"
+        if state == "UpstreamFailed" and not self._has_failed_upstream(step):
+            state = "Failed"
+        if state in ("Succeeded", "Failed"):
+            if state == "Succeeded" and self.steps.needed_outside(step):
+                return
+            record.attempt, record.pod_uid = max(record.attempt, 1), uid
+            self.steps.end(step, Outcome({}, "ReportLost" if state == "Failed" else "", text, completion_time=ended))
+        else:
+            record.message = text
+            self.steps.move(step, state)
+            self.steps.spread(step)
+
+    def _has_failed_upstream(self, step: str) -> bool:
+        ups = self.steps.graph.upstream[step]
+        return any(up in self.steps.records and self.steps.records[up].state in FAILED for up in ups)
+
+
+def end_step(steps: GroupedSteps, step: str, outcome: Outcome, actions: Actions) -> None:
+    """End a step for good, with an event when it has failed."""
+    steps.end(step, outcome)
+    if outcome.reason:
+        text = f"op {step!r} failed: {outcome.reason}: {outcome.message}"
+        actions.events.append(Event("Warning", "StepFailed", text, step))

@@ -1,0 +1,1 @@
+"""One Job or JobDefinition as a whole: from its spec to its conditions."""

@@ -1,0 +1,211 @@
+"""The resolve pod: it reads the Job's Python code in the user's image and tells its graph."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from typing import Protocol
+
+from podgraph.definition.errors import DefinitionError
+from podgraph.planning.actions import Actions, Event
+from podgraph.planning.manifests.pod_factory import PodMaker
+from podgraph.planning.model.execution import ExecutionSpec
+from podgraph.planning.model.names import OP_LABEL
+from podgraph.planning.pods.lifecycle import PodLifecycle, Stage
+from podgraph.planning.pods.outcome import read_record
+from podgraph.planning.pods.state import Phase, Seen, lingers, observe
+from podgraph.planning.pods.types import Pod
+from podgraph.planning.prestart.resolve_handoff import STAY_SECONDS, end_resolve_pod, is_staying
+from podgraph.planning.steps.log_lines import KeptLines, graph_lines
+from podgraph.planning.steps.retry_policy import Fault, chance_of, seconds_after_loss
+from podgraph.protocol.step import Record, record_text_in
+from podgraph.runtime.pod.resolve import from_log
+
+__all__ = ["RESOLVE_SECONDS", "Resolver"]
+
+RESOLVE_SECONDS = 600
+"""How long a resolve pod may take once it runs: a module that hangs while it is imported ends there."""
+
+
+class Telling(Protocol):
+    """Where it is told how the reading goes."""
+
+    def resolving(self, trouble: str, now: float, actions: Actions) -> None:
+        """Say that the code is being read; `trouble` is what keeps the resolve pod, or empty."""
+
+
+class Resolver:
+    """Follows the resolve pod of a Job or a JobDefinition.
+
+    One that the cluster ends is made again under another name, as an attempt at a step is. To learn the graph twice
+    does no harm, so which attempt it is need not be written down: after a restart it is the last that is there.
+
+    The graph is taken from the pod's link or log, long before the kubelet tells that the pod has ended. With `stays`
+    the pod then waits to become a step's (see planning.prestart.resolve_handoff).
+    """
+
+    def __init__(self, maker: PodMaker, conditions: Telling, spec: ExecutionSpec, stays: bool = False) -> None:
+        self.copied = False
+        self._stay = STAY_SECONDS if stays else 0
+        self._told: Record | None = None  # by the pod's log, or its link
+        self._lines: KeptLines | None = None
+        self._followed = self._unheard = False
+        self._maker = maker
+        self._conditions = conditions
+        self._spec = spec
+        self._attempt = 0
+        self._due = 0.0
+        self._life = self._new_life()
+
+    @property
+    def pod_name(self) -> str:
+        """The name of the pod of the current attempt."""
+        return self._maker.resolve_name(max(self._attempt, 1))
+
+    def look(self, pods: Mapping[str, Pod], suspended: bool, now: float, actions: Actions) -> str:
+        """Return the packed graph, "" while the pod is not done.
+
+        Raises DefinitionError when there will be none. While the Job is suspended no pod is made.
+        """
+        if not self._attempt:
+            attempts = range(self._spec.infrastructure_retries + 1, 1, -1)
+            self._attempt = next((n for n in attempts if self._maker.resolve_name(n) in pods), 1)
+            self._life = self._new_life()
+        pod = pods.get(self.pod_name)
+        if pod is None:
+            self._make(suspended, now, actions)
+            return ""
+        seen = observe(pod)
+        if seen.phase is not Phase.ENDED and not self._is_told(seen):
+            self._wait(pod, seen, now, actions)
+            return ""
+        record = self._told or self._record(seen)
+        if record is None:
+            self._lost("ResolveFailed", _no_record(seen), seen.fault, now, actions)
+            return ""
+        if record.outcome == "Failed":
+            raise DefinitionError(record.reason or "CodeError", record.message)
+        if not record.graph:
+            actions.read_log = self.pod_name
+        if lingers(pod):
+            actions.deletes.append(self.pod_name)
+        if not self._stay or seen.phase is Phase.ENDED:
+            self._leave(actions)
+        return record.graph
+
+    def record(self, pods: Mapping[str, Pod]) -> Record | None:
+        """Return the resolve pod's record, for reading its log."""
+        pod = pods.get(self.pod_name)
+        return self._told or (self._record(observe(pod)) if pod is not None else None)
+
+    def take_lines(self, lines: Iterable[str]) -> bool:
+        """Take in lines of the pod's log; return whether the graph is among them.
+
+        What went wrong is read when the pod has ended.
+        """
+        lines = list(lines)
+        signer = self._maker.signer_of("", max(self._attempt, 1))
+        self._lines = self._lines or graph_lines(signer)
+        self._lines.take(lines)
+        text = record_text_in(lines, signer)
+        if text is not None and (record := Record.from_text(text)).outcome == "Succeeded":
+            if not record.graph:
+                with contextlib.suppress(DefinitionError):  # only the last lines of a log are followed
+                    record = replace(record, graph=from_log(record, self._lines.lines, self._maker.pod_key))
+            self._told, self._lines = record, None
+            return True
+        return False
+
+    def not_heard(self) -> None:
+        """Say that the pod's log cannot be followed: it is not to wait, as its status tells the graph at its end."""
+        self._unheard = True
+
+    def let_go(self, pods: Mapping[str, Pod], actions: Actions) -> str:
+        """Tell the pod, if it waits, that it is not needed any more; return its name if it has told the graph.
+
+        For a Job that has come to its end: it has a moment to do so.
+        """
+        pod = pods.get(self.pod_name)
+        if pod is None or self._told is None:
+            return ""
+        if is_staying(pod):
+            end_resolve_pod(self._maker, self._attempt, pod, actions)
+        return self.pod_name
+
+    def look_after(self, pods: Mapping[str, Pod], actions: Actions) -> None:
+        """Delete the pod, if it is no step's, when it goes on only for another container: the graph is known."""
+        pod = pods.get(self.pod_name)
+        if pod is not None and OP_LABEL not in pod.metadata.labels and lingers(pod):
+            actions.deletes.append(self.pod_name)
+
+    def _is_told(self, seen: Seen) -> bool:
+        """Whether the graph is there, or stands in a log that the kubelet has by now."""
+        return self._told is not None and (bool(self._told.graph) or seen.phase is Phase.RUNNING)
+
+    def _record(self, seen: Seen) -> Record | None:
+        return read_record(seen, self._maker.signer_of("", self._attempt))
+
+    def _make(self, suspended: bool, now: float, actions: Actions) -> None:
+        if suspended:
+            return
+        if now < self._due:
+            actions.look_again(self._due)
+        elif self._maker.code_map and not self.copied:
+            actions.copy_code = True
+        else:
+            actions.creates.append(self._maker.resolve_pod(self._attempt, self._stay))
+            self._conditions.resolving("", now, actions)
+
+    def _lost(self, reason: str, message: str, fault: Fault, now: float, actions: Actions) -> None:
+        """Let another attempt follow where the cluster is to blame for the end of this one, else refuse the Job."""
+        if fault is not Fault.INFRASTRUCTURE or self._attempt > self._spec.infrastructure_retries:
+            raise DefinitionError(reason, message)
+        chance = chance_of(self._maker.ref.uid, "", self._attempt)
+        self._due = now + seconds_after_loss(self._attempt - 1, chance)
+        self._attempt += 1
+        self._told, self._lines = None, None
+        self._leave(actions)
+        self._life = self._new_life()
+        actions.look_again(self._due)
+        actions.events.append(Event("Warning", "ResolveRetried", f"the code is read again: {message}"))
+        self._conditions.resolving(f"again, as {message}", now, actions)
+
+    def _wait(self, pod: Pod, seen: Seen, now: float, actions: Actions) -> None:
+        """Let the pod start and run; give it up when it cannot. Raises DefinitionError when it runs too long."""
+        look = self._life.look(pod, seen, now, actions, timeout=RESOLVE_SECONDS)
+        actions.look_again(look.due)
+        if look.stage is Stage.OVERTIME:
+            actions.deletes.append(self.pod_name)
+            raise DefinitionError("ResolveFailed", f"reading the code took longer than {RESOLVE_SECONDS} seconds")
+        if look.outcome is not None:
+            reason, message = look.outcome.reason, look.outcome.message
+            if look.stage is Stage.GIVEN_UP and seen.phase is Phase.STUCK and reason == seen.reason:
+                reason = "ImagePullFailed" if "Image" in reason else reason
+                message = f"the resolve pod cannot start: {seen.reason}: {message}"
+            self._lost(reason, message, look.outcome.fault, now, actions)
+            return
+        if look.stage is Stage.RUNNING:
+            self._listen(pod, actions)
+        self._conditions.resolving(f"{seen.reason}: {seen.message}" if seen.reason else "", now, actions)
+
+    def _listen(self, pod: Pod, actions: Actions) -> None:
+        """Have the log of a pod that runs followed."""
+        if not self._followed:
+            self._followed = True
+            actions.follow.append(self.pod_name)
+        if self._unheard and is_staying(pod):
+            end_resolve_pod(self._maker, self._attempt, pod, actions)
+
+    def _new_life(self) -> PodLifecycle:
+        return PodLifecycle(self.pod_name, self._spec.pending_seconds, noun="the resolve pod")
+
+    def _leave(self, actions: Actions) -> None:
+        if self._followed:
+            self._followed = False
+            actions.leave.append(self.pod_name)
+
+
+def _no_record(seen: Seen) -> str:
+    tail = f": {seen.text.strip()[-600:]}" if seen.text.strip() else ""
+    return f"the resolve pod told no graph; {seen.message or 'it exited with code 0'}{tail}"

@@ -1,0 +1,1 @@
+"""What the operator reads from pods: their state, outcome, timeouts and retention."""

@@ -1,0 +1,137 @@
+"""The life of one pod: asked for, scheduled, running, reported, exited, gone.
+
+Every pod of a Job goes the same way, whether it runs one step, some steps or all of them, or reads the code. The rules
+for a pod that does not start, runs too long, is deleted or vanishes with its node are here and nowhere else; what
+follows for the steps is decided by the owner of the pod.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+from podgraph.planning.actions import Actions
+from podgraph.planning.pods.outcome import Outcome
+from podgraph.planning.pods.scheduling_gates import Gates
+from podgraph.planning.pods.state import Phase, Seen
+from podgraph.planning.pods.timeouts import deadline_of_pod, lost_at
+from podgraph.planning.pods.types import Pod
+from podgraph.planning.steps.retry_policy import Fault
+
+__all__ = ["Look", "PodLifecycle", "Stage"]
+
+
+class Stage(Enum):
+    """What one look at a pod shows."""
+
+    UNSEEN = "Unseen"
+    """The pod was asked for and has not been seen, or whether it is gone is being confirmed."""
+    STARTING = "Starting"
+    RUNNING = "Running"
+    STOPPING = "Stopping"
+    """The pod was told to end and has not ended."""
+    OVERTIME = "Overtime"
+    """The pod runs longer than it may: the owner has to end it."""
+    ENDED = "Ended"
+    LOST = "Lost"
+    """The pod went without an end of its own: it was deleted, or its node is silent."""
+    GIVEN_UP = "GivenUp"
+    """The pod did not start in time, or cannot start."""
+
+
+@dataclass(frozen=True)
+class Look:
+    """The answer of :meth:`PodLifecycle.look`.
+
+    `seen` is the state of the pod, None while there is none; `outcome` says how the attempt ends when the stage is
+    OVERTIME, LOST or GIVEN_UP; `due` is the time of the next look that needs no news.
+    """
+
+    stage: Stage
+    seen: Seen | None = None
+    outcome: Outcome | None = None
+    due: float | None = None
+
+
+class PodLifecycle:
+    """Follows one pod by its name; `uid` is known once the pod exists.
+
+    `held` says that a scheduling gate held the pod when it was last seen, before a restart. `noun` names the pod in
+    messages.
+    """
+
+    __slots__ = ("_confirmed", "_gates", "_noun", "_pending_seconds", "_stuck_since", "name", "uid")
+
+    def __init__(
+        self, name: str, pending_seconds: float, uid: str = "", held: bool = False, noun: str = "its pod"
+    ) -> None:
+        self.name, self.uid = name, uid
+        self._pending_seconds, self._noun = pending_seconds, noun
+        self._gates = Gates(held)
+        self._stuck_since: float | None = None
+        self._confirmed = False
+
+    def confirm_gone(self) -> None:
+        """Take in that the API server has no pod of this name."""
+        self._confirmed = True
+
+    def look(
+        self, pod: Pod | None, seen: Seen | None, now: float, actions: Actions, *, timeout: float | None = None,
+        stopping: bool = False,
+    ) -> Look:  # fmt: skip
+        """Say how far the pod is, and add to `actions` what that needs: a deletion, a question to the API server.
+
+        `seen` is the state of `pod`, both None where no pod is known. `timeout` is how many seconds the pod may run;
+        `stopping` says that it was told to end.
+        """
+        if pod is None or seen is None:
+            return self._missing(stopping, actions)
+        if self.uid and self.uid != pod.metadata.uid:
+            return self._lost("PodDeleted", f"{self._noun} was deleted and another was made under its name", seen)
+        self.uid = pod.metadata.uid
+        if seen.phase is Phase.GONE:
+            return self._lost(seen.reason, f"{self._noun} was deleted before it ended", seen)
+        if seen.phase is Phase.ENDED:
+            return Look(Stage.ENDED, seen)
+        if stopping:
+            return self._await_exit(pod, seen, now, actions)
+        return self._on_its_way(pod, seen, now, timeout, actions)
+
+    def _missing(self, stopping: bool, actions: Actions) -> Look:
+        if not (self.uid or stopping):
+            return Look(Stage.UNSEEN)
+        if self._confirmed:
+            return self._lost("PodDeleted", f"{self._noun} was deleted before it ended", None)
+        actions.confirm.append(self.name)
+        return Look(Stage.UNSEEN)
+
+    def _await_exit(self, pod: Pod, seen: Seen, now: float, actions: Actions) -> Look:
+        until = lost_at(pod)
+        if until is None:  # the request was lost with the operator that was to send it
+            actions.deletes.append(self.name)
+        elif now >= until:
+            return self._lost("NodeLost", f"{self._noun} was deleted, and its node does not tell that it ended", seen)
+        return Look(Stage.STOPPING, seen, due=until)
+
+    def _on_its_way(self, pod: Pod, seen: Seen, now: float, timeout: float | None, actions: Actions) -> Look:
+        if seen.phase is not Phase.STUCK:
+            self._stuck_since = None
+        elif self._stuck_since is None:
+            self._stuck_since = now
+        since = now if self._stuck_since is None else self._stuck_since
+        ungated_at = self._gates.look(seen, now)
+        # A pod that finds no node needs the room that prestarted pods take.
+        actions.pressed = actions.pressed or (seen.phase is Phase.STARTING and seen.reason == "Unschedulable")
+        deadline = deadline_of_pod(pod, seen, since, self._pending_seconds, ungated_at, timeout, self._noun)
+        if deadline is None or now < deadline.time:
+            stage = Stage.RUNNING if seen.phase is Phase.RUNNING else Stage.STARTING
+            return Look(stage, seen, due=None if deadline is None else deadline.time)
+        if deadline.wait:
+            return Look(Stage.OVERTIME, seen, deadline.outcome)
+        if deadline.delete:
+            actions.deletes.append(self.name)
+            actions.urgent = True
+        return Look(Stage.GIVEN_UP if seen.phase is not Phase.RUNNING else Stage.LOST, seen, deadline.outcome)
+
+    def _lost(self, reason: str, message: str, seen: Seen | None) -> Look:
+        return Look(Stage.LOST, seen, Outcome({}, reason, message, fault=Fault.INFRASTRUCTURE))

@@ -1,0 +1,1 @@
+"""Pods that start before the inputs of their step exist (`spec.execution.prestart`)."""

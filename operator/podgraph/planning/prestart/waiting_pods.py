@@ -1,0 +1,181 @@
+"""The pods of steps that wait before their inputs exist: made, found again after a restart, let go.
+
+Such a pod has the name that its step's attempt would give it. One that has waited for nothing is deleted, and as that
+takes its time the next pod of the same attempt has another name: how many there were is part of it.
+The resolve pod, which waits for the first step of all, is told what to do in the same way (see
+planning.prestart.resolve_handoff).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from podgraph.planning.actions import Actions, Assign, Held
+from podgraph.planning.manifests.pod_factory import PodMaker
+from podgraph.planning.model.execution import ExecutionSpec
+from podgraph.planning.model.names import AHEAD_LABEL, ASSIGNED, OP_LABEL, WAITING
+from podgraph.planning.model.status import seconds_of
+from podgraph.planning.pods.state import Phase, Seen, is_alive, observe
+from podgraph.planning.pods.types import Pod
+from podgraph.planning.prestart.policy import LIFETIME_SECONDS, MAX_RELEASES, Ahead
+from podgraph.planning.prestart.resolve_handoff import FirstPod
+from podgraph.planning.steps.records import Steps
+
+__all__ = ["WaitingPods", "is_waiting", "was_ahead"]
+
+Pods = Mapping[str, Pod]
+
+
+def is_waiting(pod: Pod) -> bool:
+    """Whether a pod has not been told yet what to do."""
+    return pod.metadata.labels.get(AHEAD_LABEL) == WAITING
+
+
+def was_ahead(pod: Pod) -> bool:
+    """Whether a pod was started before its inputs existed."""
+    return AHEAD_LABEL in pod.metadata.labels
+
+
+class WaitingPods:
+    """The waiting pods of one Job."""
+
+    def __init__(self, steps: Steps, maker: PodMaker, spec: ExecutionSpec) -> None:
+        most = spec.max_prestarted if spec.max_concurrent is None else min(spec.max_prestarted, spec.max_concurrent)
+        self._ahead = Ahead(steps, spec.prestart, most, maker.can_wait)
+        self._steps = steps
+        self._maker = maker
+        self._since: dict[str, float] = {}
+        self._first = FirstPod(steps, maker, spec.infrastructure_retries + 1)
+
+    def name_of(self, step: str, attempt: int) -> str:
+        """Return the name of the pod of an attempt at a step."""
+        return self._first.name_of(step, attempt) or self._maker.name_of(step, attempt, self._ahead.released(step))
+
+    def find(self, pods: Pods) -> None:
+        """Learn from the pods that are there which of them wait, and which steps have had one for nothing."""
+        self._first.find(pods)
+        if not any(was_ahead(pod) and OP_LABEL in pod.metadata.labels for pod in pods.values()):
+            return
+        for step in self._steps.alone:
+            record = self._steps.records[step]
+            begun = bool(record.pod_uid)
+            there = [pods.get(name) for name in self._names(step, record.attempt if begun else record.attempt + 1)]
+            found = next((at for at, pod in enumerate(there) if pod is not None and _is_own(pod, record.pod_uid)), None)
+            if found is None:
+                found = 0 if begun else next((at for at, pod in enumerate(there) if pod is None), MAX_RELEASES)
+            self._ahead.found_released(step, found)
+            pod = there[found]
+            if not begun and pod is not None and is_waiting(pod) and self._steps.waits(step):
+                self._ahead.adopt(step)
+                created = pod.metadata.creation_timestamp
+                self._since[step] = seconds_of(created) if created else 0.0
+                self._steps.set_state(step, "Waiting")
+
+    def look(self, step: str, name: str, pod: Pod | None, now: float, actions: Actions) -> bool:
+        """Look at a pod of a step that has not begun; return whether it runs, and so has a log to follow."""
+        if pod is None or step not in self._ahead.waiting or name != self.name_of(step, self._attempt(step)):
+            if pod is not None and is_waiting(pod) and is_alive(pod):
+                actions.deletes.append(name)
+            return False
+        seen = observe(pod)
+        if not _is_of_use(pod, seen):
+            self.release(step, now, actions)
+            return False
+        actions.pressed = actions.pressed or seen.reason == "Unschedulable"
+        return seen.phase is Phase.RUNNING
+
+    def plan(self, now: float, actions: Actions) -> list[tuple[str, int]]:
+        """Let go what is not to wait any more, then start pods ahead; return their steps and attempts."""
+        self.let_go(now, actions)
+        made = []
+        while (step := self._ahead.next(now)) is not None:
+            attempt = self._attempt(step)
+            pod = self._maker.waiting_pod(self.name_of(step, attempt), step, attempt, LIFETIME_SECONDS)
+            actions.creates.append(pod)
+            self._since[step] = now
+            self._steps.set_state(step, "Waiting")
+            made.append((step, attempt))
+        self._first.let_go(actions)
+        return made
+
+    def let_go(self, now: float, actions: Actions) -> None:
+        """Delete the pods that wait for what will not come soon."""
+        while steps := self._ahead.to_release(now):  # with one goes what waits further ahead
+            for step in steps:
+                self.release(step, now, actions)
+
+    def let_all_go(self, now: float, actions: Actions) -> None:
+        """Delete all waiting pods; the resolve pod is told to end."""
+        self._first.let_go(actions)
+        for step in list(self._ahead.waiting):
+            self.release(step, now, actions)
+
+    def release(self, step: str, now: float, actions: Actions) -> None:
+        """Delete the pod that waits for a step."""
+        actions.held.append(Held("released", now - self._since.pop(step, now)))
+        actions.deletes.append(self.name_of(step, self._attempt(step)))
+        self._ahead.drop(step)
+        if self._steps.records[step].state == "Waiting":
+            self._steps.set_state(step, "Pending")
+
+    def take(self, step: str, pods: Pods, now: float, actions: Actions) -> None:
+        """Say that a step begins: the pod that waits for it, if it is of use, has the name of its attempt."""
+        if step not in self._ahead.waiting:
+            self._first.take(step, pods)
+            return
+        pod = pods.get(self.name_of(step, self._attempt(step)))
+        if pod is not None and not _is_of_use(pod, observe(pod)):
+            self.release(step, now, actions)
+        else:
+            self._ahead.take(step)
+            actions.held.append(Held("used", now - self._since.pop(step, now)))
+
+    def assign(self, step: str, pod: Pod, actions: Actions) -> None:
+        """Tell the pod of a step that has begun what to do; said again until the pod's label tells that it was."""
+        record = self._steps.records[step]
+        name, inputs = pod.metadata.name, self._steps.inputs_of(step)
+        told = self._maker.assignment(name, step, record.attempt, record.lost, inputs)
+        assign = Assign(name, pod.metadata.uid, told, {AHEAD_LABEL: ASSIGNED})
+        actions.assigns.append(self._first.named(step, assign))
+
+    def has_missed(self, pod: Pod, seen: Seen) -> bool:
+        """Whether a pod that has ended was not told what to do, or too late."""
+        return is_waiting(pod) or self._first.has_missed(pod, seen)
+
+    def pause(self, now: float) -> bool:
+        """Start none ahead for a while, as pods that are to run find no room; return whether any waits."""
+        self._ahead.pause(now)
+        return bool(self._ahead.waiting)
+
+    def refused(self, step: str, now: float) -> bool:
+        """Say that the API server does not take a pod of this name; return whether it was to wait.
+
+        Then nothing has failed: the step will have its pod in the ordinary way.
+        """
+        if step not in self._ahead.waiting:
+            return False
+        self._ahead.drop(step)
+        self._since.pop(step, None)
+        self._ahead.pause(now)
+        self._steps.set_state(step, "Pending")
+        return True
+
+    @property
+    def count(self) -> int:
+        """How many pods wait."""
+        return len(self._ahead.waiting)
+
+    def _attempt(self, step: str) -> int:
+        return self._steps.records[step].attempt + 1
+
+    def _names(self, step: str, attempt: int) -> list[str]:
+        return [self._maker.name_of(step, attempt, count) for count in range(MAX_RELEASES + 1)]
+
+
+def _is_of_use(pod: Pod, seen: Seen) -> bool:
+    return is_alive(pod) and seen.phase is not Phase.STUCK
+
+
+def _is_own(pod: Pod, uid: str) -> bool:
+    """Whether a pod is that of the attempt: the one that was recorded, or one that was not let go before."""
+    return pod.metadata.uid == uid if uid else not is_waiting(pod) or is_alive(pod)

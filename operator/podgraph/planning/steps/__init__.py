@@ -1,0 +1,1 @@
+"""The steps of one Job: their records, admission, retries and timers."""

@@ -1,0 +1,1 @@
+"""The evaluator pods, which run the functions of schedules and sensors."""

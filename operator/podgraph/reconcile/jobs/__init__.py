@@ -1,0 +1,1 @@
+"""The controller of Jobs and JobDefinitions."""

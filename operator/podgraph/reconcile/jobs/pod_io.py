@@ -1,0 +1,153 @@
+"""What is done to the pods of a Job that are there: they are told what to do, their logs are read, they are deleted."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from functools import partial
+
+from podgraph.cluster.client import ApiError, Client
+from podgraph.cluster.pod_reflector import PodReflector
+from podgraph.planning.actions import Actions, Assign
+from podgraph.planning.job.run import Run
+from podgraph.planning.model.names import ASSIGNMENT
+from podgraph.planning.pods.types import Pod, doubt
+from podgraph.reconcile.jobs.link_server import Links
+from podgraph.reconcile.jobs.state import AnyRun, JobState
+from podgraph.reconcile.log_follower import Logs
+from podgraph.reconcile.workqueue import KeyedQueue
+
+__all__ = ["PodCare"]
+
+_DELETES_AT_ONCE = 20
+_FEW_DELETES = 2  # so many are deleted one by one; to delete those that succeeded all together is one request
+_TAIL = 20  # a step's record is the last that its pod says
+
+
+class PodCare:
+    """Looks after the pods of all Jobs; `changed` takes in that a pod came, changed or went."""
+
+    def __init__(
+        self, client: Client, pods: PodReflector, queue: KeyedQueue, changed: Callable[[str, str], None], links: Links
+    ) -> None:
+        self._client, self._pods, self._queue, self._changed = client, pods, queue, changed
+        self._logs, self._links = Logs(client), links
+
+    async def close(self) -> None:
+        """Follow no log any more."""
+        await self._logs.close()
+
+    def forget(self, uid: str) -> None:
+        """Forget the pods of a Job."""
+        self._logs.leave(uid)
+        self._links.forget(uid)
+        self._pods.forget(uid)
+
+    async def look_after(self, job: JobState, run: Run, actions: Actions) -> None:
+        """Tell waiting pods what to do, follow and read logs, and look whether pods that are missed are gone."""
+        await self._assign(job, run)
+        self._look_into_logs(run, actions)
+        for pod in dict.fromkeys(filter(None, (actions.read_reports, *actions.read_logs))):
+            await self._logs.read(run.ref.uid, run.ref.namespace, pod, partial(run.take_lines, pod))
+            run.take_lines(pod, (), whole=True)
+            self._logs.leave(run.ref.uid, pod)
+            self._queue.add(run.ref.uid)
+        for name in list(job.to_confirm):
+            await self._confirm(run, name)
+            job.to_confirm.discard(name)
+
+    def _look_into_logs(self, run: Run, actions: Actions) -> None:
+        for pod in actions.leave:
+            self._logs.leave(run.ref.uid, pod)
+            self._links.leave(run.ref.uid, pod)
+        for pod in actions.follow:
+            self._follow(run, pod, _TAIL, partial(self._log_lost, run, pod))
+        for pod in filter(None, (actions.follow_log, *actions.follow_logs)):
+            self._follow(run, pod)
+
+    def _follow(self, run: Run, pod: str, tail: int = 0, lost: Callable[[], None] | None = None) -> None:
+        """Hear what a pod says: by its link, or else by its log."""
+        uid, take = run.ref.uid, partial(self._lines_came, run, pod)
+        follow = partial(self._logs.follow, uid, run.ref.namespace, pod, take, tail, lost)
+        self._links.hear(uid, pod, follow, partial(self._logs.leave, uid, pod))
+
+    def _lines_came(self, run: Run, pod: str, lines: list[str]) -> None:
+        if run.take_lines(pod, lines):
+            self._queue.add(run.ref.uid)
+
+    def _log_lost(self, run: Run, pod: str) -> None:
+        run.not_heard(pod)
+        self._queue.add(run.ref.uid)
+
+    async def _assign(self, job: JobState, run: Run) -> None:
+        """Tell waiting pods what to do."""
+
+        async def assign(item: Assign) -> None:
+            try:
+                namespace = run.ref.namespace
+                pod = await self._client.assign_pod(namespace, item.pod, item.uid, item.annotations, item.labels)
+            except ApiError as error:
+                if not error.lasting:
+                    raise
+                job.to_confirm.add(item.pod)  # it has gone: how its step goes on is decided when that is sure
+            else:
+                self._pods.put(run.ref.uid, pod)
+                if ASSIGNMENT in item.annotations:
+                    self._links.tell(run.ref.uid, item.pod, item.annotations[ASSIGNMENT])
+            job.to_assign.pop(item.pod, None)
+
+        for trouble in await asyncio.gather(*map(assign, list(job.to_assign.values())), return_exceptions=True):
+            if trouble is not None:
+                raise trouble
+
+    async def _confirm(self, run: Run, name: str) -> None:
+        """Look at the cluster itself before a pod that is missing from our view is taken for lost."""
+        pod = await self._find(run, name)
+        if pod is None or run.uid_of(name) not in ("", pod.metadata.uid):
+            run.confirm_gone(name)
+            self._changed(run.ref.uid, name)
+        else:
+            self._pods.put(run.ref.uid, pod)
+
+    async def _find(self, run: AnyRun, name: str) -> Pod | None:
+        """Return the pod of this name that the cluster has, if it is this Job's."""
+        pod = await self._client.get_pod(run.ref.namespace, name)
+        if pod is None:
+            return None
+        known = self._pods.of(run.ref.uid).get(name)
+        if known is not None:
+            return pod if known.metadata.uid == pod.metadata.uid else None
+        return None if doubt(pod.metadata, run.ref.owner) else pod
+
+    async def delete(self, job: JobState, run: AnyRun) -> None:
+        """Delete the pods that are to go. Raises ApiError."""
+
+        async def delete(name: str) -> None:
+            # Without a known uid its create may have been lost on the way, and it is there all the same.
+            pod = self._pods.of(run.ref.uid).get(name) or await self._find(run, name)
+            if pod is not None:
+                await self._client.delete_pod(run.ref.namespace, name, pod.metadata.uid)
+            if name not in job.to_create:
+                self._pods.not_made(run.ref.uid, name)
+            job.to_delete.discard(name)
+
+        if len(job.to_delete) > _FEW_DELETES and run.finished:
+            await self._delete_succeeded(job, run)
+        while job.to_delete:
+            some = list(job.to_delete)[:_DELETES_AT_ONCE]
+            for trouble in await asyncio.gather(*map(delete, some), return_exceptions=True):
+                if trouble is not None:
+                    raise trouble
+
+    async def _delete_succeeded(self, job: JobState, run: AnyRun) -> None:
+        """Delete the pods that succeeded all at once, if all that did are to go.
+
+        The request selects by labels, so it is not sent where pods with them were seen that are not ours.
+        """
+        if self._pods.has_strangers(run.ref.uid):
+            return
+        pods = self._pods.of(run.ref.uid)
+        succeeded = {name for name, pod in pods.items() if pod.status.phase == "Succeeded" and not pod.gone}
+        if all(name in job.to_delete or pods[name].metadata.deletion_timestamp for name in succeeded):
+            await self._client.delete_succeeded_pods(run.ref.namespace, run.ref.uid)
+            job.to_delete -= succeeded

@@ -1,0 +1,76 @@
+"""Jobs at their end: they are deleted when their time is over, and so is any pod of theirs that comes too late."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from podgraph.cluster.client import Client
+from podgraph.planning.model.status import seconds_of
+from podgraph.planning.pods.state import is_alive
+from podgraph.planning.pods.types import Owner, Pod
+from podgraph.reconcile.workqueue import KeyedQueue
+
+__all__ = ["EndedJobs"]
+
+
+@dataclass
+class _Ended:
+    """What is kept of a Job: little, for there may be many."""
+
+    namespace: str
+    name: str
+    completed: str | None
+    ttl: int | None
+    strays: dict[str, str] = field(default_factory=dict)  # uids by name
+
+
+class EndedJobs:
+    """The ended Jobs by uid. Their keys go through the controller's queue; :meth:`tidy` does what is due for one."""
+
+    def __init__(self, client: Client, queue: KeyedQueue, clock: Callable[[], float]) -> None:
+        self._client, self._queue, self._clock = client, queue, clock
+        self._jobs: dict[str, _Ended] = {}
+
+    def __contains__(self, uid: str) -> bool:
+        return uid in self._jobs
+
+    def keep(self, uid: str, namespace: str, name: str, completed: str | None, ttl: int | None) -> None:
+        """Take in a Job that is at its end, or what has changed of one."""
+        strays = self._jobs[uid].strays if uid in self._jobs else {}
+        self._jobs[uid] = _Ended(namespace, name, completed, ttl, strays)
+        if ttl is not None:
+            self._queue.add(uid)
+
+    def forget(self, uid: str) -> None:
+        """Take in that a Job is gone."""
+        self._jobs.pop(uid, None)
+
+    def owner(self, uid: str) -> Owner | None:
+        """Return whose pods are an ended Job's, None where there is no such Job."""
+        ended = self._jobs.get(uid)
+        return Owner(ended.namespace, "Job", uid) if ended is not None else None
+
+    def pod_changed(self, uid: str, pod: Pod) -> None:
+        """Look at a pod of a Job: one that has not ended was made by a request from before the Job's end."""
+        ended = self._jobs.get(uid)
+        if ended is not None and is_alive(pod):
+            ended.strays[pod.metadata.name] = pod.metadata.uid
+            self._queue.add(uid)
+
+    async def tidy(self, uid: str) -> None:
+        """Delete what came too late for a Job, and the Job itself when its time is over. Raises ApiError."""
+        ended = self._jobs.get(uid)
+        if ended is None:
+            return
+        for name, pod_uid in list(ended.strays.items()):
+            await self._client.delete_pod(ended.namespace, name, pod_uid)
+            if ended.strays.get(name) == pod_uid:
+                del ended.strays[name]
+        if ended.ttl is None or ended.completed is None:
+            return
+        wait = seconds_of(ended.completed) + ended.ttl - self._clock()
+        if wait > 0:
+            self._queue.add_after(uid, wait)
+        else:
+            await self._client.delete_job(ended.namespace, ended.name, uid)

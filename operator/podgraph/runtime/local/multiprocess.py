@@ -1,0 +1,235 @@
+"""Run a job with each step in a process of its own, several at once."""
+
+from __future__ import annotations
+
+import contextlib
+import selectors
+import signal
+import tempfile
+import time
+from collections.abc import Callable
+from typing import Any
+
+from podgraph.definition.graph import Graph
+from podgraph.flow import is_connected
+from podgraph.run_config.limits import Limits
+from podgraph.runtime.attempt import RunInfo
+from podgraph.runtime.errors import ErrorInfo, seconds_to_retry
+from podgraph.runtime.load import CodeRef
+from podgraph.runtime.local.channel import Inbox, Stored, send
+from podgraph.runtime.local.processes import ForkServer, Spawner, Worker, how_it_ended
+from podgraph.runtime.local.run_plan import Prepared
+from podgraph.runtime.local.steps import LocalSteps
+from podgraph.runtime.local.tasks import Done, Task
+
+__all__ = ["run_multiprocess"]
+
+_LOOK_SECONDS = 0.2  # how often ended processes are looked for that say nothing by themselves
+_GRACE_SECONDS = 5.0
+_START_SECONDS = 0.5  # no time for a server to fork, unless it still loads the code
+
+Print = Callable[[str, str], None]
+
+
+def run_multiprocess(prepared: Prepared, steps: LocalSteps, run: RunInfo, code: CodeRef, show: Print) -> bool:
+    """Run all steps and return whether none failed; `show` is called with each line that a step prints, and its name.
+
+    Steps' outputs are left as `Stored` values; large ones are gone when the run is over. Raises KeyboardInterrupt
+    after a Ctrl-C, with no process left behind.
+    """
+    steps.emit("RUN_START", "", {})
+    with tempfile.TemporaryDirectory(prefix="podgraph-") as folder:
+        makes = ForkServer(code) if prepared.execution.start_method == "forkserver" else Spawner(code)
+        running = _Run(prepared, steps, run, folder, makes, show)
+        try:
+            running.to_the_end()
+        except KeyboardInterrupt:
+            try:
+                running.cancel()
+            finally:
+                steps.cancel()
+            raise
+        finally:
+            running.close()
+            makes.close()
+    failed = bool(steps.count("Failed"))
+    steps.emit("RUN_FAILURE" if failed else "RUN_SUCCESS", "", {})
+    return not failed
+
+
+class _Run:
+    """The steps that run now, each in its worker."""
+
+    def __init__(
+        self, prepared: Prepared, steps: LocalSteps, run: RunInfo, folder: str, makes: ForkServer | Spawner, show: Print
+    ) -> None:
+        self._prepared, self._steps, self._run, self._folder = prepared, steps, run, folder
+        self._makes, self._show = makes, show
+        self._limits = Limits(prepared.execution.max_concurrent, prepared.execution.tag_limits)
+        self._workers: dict[str, Worker] = {}
+        self._ended: dict[str, Done] = {}
+        self._waiting = selectors.DefaultSelector()
+
+    def to_the_end(self) -> None:
+        """Start what is ready and take in what happens until no step can change any more."""
+        while True:
+            wait = self._steps.seconds_to_retry()
+            self._start_ready()
+            if not self._workers and wait is None:
+                return
+            self._waiting.select(_LOOK_SECONDS if wait is None else min(wait, _LOOK_SECONDS))
+            self._take_in()
+
+    def cancel(self) -> None:
+        """End all workers: ask them first, so that they can put their resources away, then kill them.
+
+        A process that is only being made is asked when it is there, or given up when that takes long.
+        """
+        late = time.monotonic() + _START_SECONDS
+        for number in (signal.SIGTERM, signal.SIGKILL):
+            asked: set[str] = set()
+            deadline = time.monotonic() + _GRACE_SECONDS
+            while self._workers and time.monotonic() < deadline:
+                self._makes.check()
+                for worker in list(self._workers.values()):
+                    gone = worker.status is not None
+                    self._hear(worker)
+                    if gone or (not worker.pid and time.monotonic() > late):
+                        self._let_go(worker)
+                    elif worker.pid and worker.step not in asked:
+                        asked.add(worker.step)
+                        worker.signal(number)
+                self._waiting.select(_LOOK_SECONDS / 10)
+
+    def close(self) -> None:
+        """Let go of all; a process that still runs then ends itself."""
+        for worker in self._workers.values():
+            worker.close()
+        self._waiting.close()
+
+    def _start_ready(self) -> None:
+        graph, ready = self._prepared.graph, self._steps.ready
+        for _ in range(len(ready)):
+            if self._limits.is_full:
+                return
+            name = ready.popleft()
+            if self._limits.take(name, graph.ops[name].tags):
+                self._start(name)
+            else:
+                ready.append(name)
+
+    def _start(self, name: str) -> None:
+        bound = self._prepared.bound
+        task = Task(
+            name,
+            self._steps.start(name).attempt,
+            self._run,
+            self._folder,
+            self._prepared.inputs.get(name, {}),
+            _stored_inputs(self._prepared.graph, name, self._steps),
+            bound.configs.get(name),
+            {key: bound.resources.get(key) for key in self._prepared.graph.ops[name].resources},
+        )
+        worker = self._makes.start(name)
+        self._watch_server()
+        self._workers[name] = worker
+        with contextlib.suppress(OSError):  # one that is gone already shows by its status
+            send(worker.connection, task)
+        worker.inbox = Inbox(worker.connection)
+        self._waiting.register(worker.connection, selectors.EVENT_READ)
+        self._waiting.register(worker.output, selectors.EVENT_READ)
+
+    def _take_in(self) -> None:
+        self._makes.check()
+        self._watch_server()
+        for worker in list(self._workers.values()):
+            gone = worker.status is not None  # asked first: what it said before is then there to be read
+            self._hear(worker)
+            done = self._ended.pop(worker.step, None)
+            if done is not None or gone:
+                self._let_go(worker)
+                late = worker.overdue and (done is None or done.error is not None)
+                self._end(worker.step, self._timed_out(worker) if late else done or self._died(worker))
+            else:
+                self._end_overdue(worker)
+
+    def _hear(self, worker: Worker) -> None:
+        """Take in what a worker says and prints; what it has closed would always seem to have news."""
+        for message in worker.messages():
+            if isinstance(message, Done):
+                self._ended[worker.step] = message
+            else:
+                self._steps.emit(message[0], worker.step, message[1])
+        for line in worker.lines():
+            self._show(worker.step, line)
+        if worker.inbox is not None and worker.inbox.ended:
+            self._ignore(worker.connection)
+        if worker.is_mute:
+            self._ignore(worker.output)
+
+    def _watch_server(self) -> None:
+        """Wait also for what the fork server says, as long as it is there."""
+        if not isinstance(self._makes, ForkServer):
+            return
+        server = self._makes.connection
+        if self._makes.is_gone:
+            self._ignore(server)
+        elif server not in self._waiting.get_map():
+            self._waiting.register(server, selectors.EVENT_READ)
+
+    def _ignore(self, thing: Any) -> None:
+        with contextlib.suppress(KeyError):
+            self._waiting.unregister(thing)
+
+    def _end_overdue(self, worker: Worker) -> None:
+        """Ask a process that has had its op's time to end, so that it puts its resources away, and then kill it."""
+        timeout = self._prepared.graph.ops[worker.step].timeout
+        if timeout is None or time.monotonic() < worker.begun + timeout:
+            return
+        if not worker.overdue:
+            worker.overdue = True
+            worker.signal(signal.SIGTERM)
+        elif time.monotonic() > worker.begun + timeout + _GRACE_SECONDS:
+            worker.signal(signal.SIGKILL)
+
+    def _timed_out(self, worker: Worker) -> Done:
+        timeout = self._prepared.graph.ops[worker.step].timeout
+        return self._failed(worker, ErrorInfo("Timeout", f"it ran longer than its timeout of {timeout:g} seconds"))
+
+    def _died(self, worker: Worker) -> Done:
+        assert worker.status is not None
+        text = f"its process {how_it_ended(worker.status)} before the op was done"
+        return self._failed(worker, ErrorInfo("WorkerDied", text))
+
+    def _failed(self, worker: Worker, error: ErrorInfo) -> Done:
+        """Return the end of an attempt that its process could not tell itself."""
+        attempt = self._steps.records[worker.step].attempt
+        op = self._prepared.graph.ops[worker.step]
+        return Done(error=error, retry_after=seconds_to_retry(op, error, attempt) if self._run.retries else None)
+
+    def _end(self, name: str, done: Done) -> None:
+        self._limits.give(name)
+        if done.error is None:
+            self._steps.succeed(name, done.outputs)
+        elif done.retry_after is not None:
+            self._steps.retry(name, done.error, done.retry_after)
+        else:
+            self._steps.fail(name, done.error)
+
+    def _let_go(self, worker: Worker) -> None:
+        for line in worker.lines(last=True):
+            self._show(worker.step, line)
+        self._ignore(worker.connection)
+        self._ignore(worker.output)
+        worker.close()
+        del self._workers[worker.step]
+
+
+def _stored_inputs(graph: Graph, name: str, steps: LocalSteps) -> dict[str, Stored | list[Stored]]:
+    stored: dict[str, Stored | list[Stored]] = {}
+    for item in graph.ops[name].inputs:
+        if item.ordering or not is_connected(item, steps.records):
+            continue
+        found = [out for ref in item.sources if (out := steps.records[ref.op].outputs.get(ref.output)) is not None]
+        stored[item.name] = found if item.fan_in else found[0]
+    return stored

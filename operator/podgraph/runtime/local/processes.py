@@ -1,0 +1,205 @@
+"""Make the processes that steps run in, and know how they end."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from podgraph.runtime.load import CodeRef
+from podgraph.runtime.local.channel import Inbox, send
+from podgraph.runtime.local.forkserver import ask_for_fork, kill_group
+
+__all__ = ["ForkServer", "Spawner", "Worker", "how_it_ended"]
+
+_GRACE_SECONDS = 5.0
+_READ = 64 * 1024
+_MOST_READS = 16
+
+
+class Worker:
+    """The process of one step: the run's end of its connection, what it prints, and its pid once it is known.
+
+    `status` is its exit code, or the negative number of the signal that ended it; None while it runs. `begun` is when
+    it was asked for, on the monotonic clock; one that is `overdue` has had its op's time and is to end.
+    """
+
+    def __init__(self, step: str, connection: socket.socket, output: int) -> None:
+        self.step, self.connection, self.output = step, connection, output
+        os.set_blocking(output, False)
+        self.inbox: Inbox | None = None
+        self.pid = 0
+        self.status: int | None = None
+        self.text = bytearray()
+        self.begun = time.monotonic()
+        self.overdue = False
+        self.is_mute = False  # it has closed what it prints to
+
+    def messages(self) -> Iterator[Any]:
+        """Yield the messages it has sent since the last call."""
+        return iter(()) if self.inbox is None else self.inbox.messages()
+
+    def lines(self, last: bool = False) -> Iterator[str]:
+        """Yield the whole lines it has printed since the last call, and with `last` also an open one.
+
+        Not more is read at a time than a pipe can hold, so that one that prints without end keeps nobody waiting.
+        """
+        for _ in range(_MOST_READS):
+            try:
+                part = os.read(self.output, _READ)
+            except OSError:  # nothing there now
+                break
+            if not part:
+                self.is_mute = True
+                break
+            self.text += part
+        *whole, rest = bytes(self.text).split(b"\n")
+        self.text = bytearray(b"" if last else rest)
+        for line in [*whole, rest] if last and rest else whole:
+            yield line.decode(errors="replace")
+
+    def signal(self, number: int) -> None:
+        """Send a signal to the process and to those it made itself."""
+        if self.pid and self.status is None:
+            with contextlib.suppress(OSError):
+                os.killpg(self.pid, number)
+
+    def close(self) -> None:
+        """Let go of the connection and the pipe; a process that still runs then ends itself."""
+        self.connection.close()
+        os.close(self.output)
+
+
+class Spawner:
+    """Starts a new interpreter for each step."""
+
+    def __init__(self, code: CodeRef) -> None:
+        self._code = code
+        self._made: list[tuple[Worker, subprocess.Popen[bytes]]] = []
+
+    def start(self, step: str) -> Worker:
+        """Start the process of a step."""
+        ours, theirs = socket.socketpair()
+        output, printed = os.pipe()
+        process = subprocess.Popen(
+            [sys.executable, "-u", "-m", "podgraph.runtime.local.worker", str(theirs.fileno())],
+            pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL, stdout=printed, stderr=printed,
+            start_new_session=True, env=_environment(),
+        )  # fmt: skip
+        theirs.close()
+        os.close(printed)
+        worker = Worker(step, ours, output)
+        worker.pid = process.pid
+        self._made.append((worker, process))
+        send(ours, self._code)
+        return worker
+
+    def check(self) -> None:
+        """Learn which processes have ended."""
+        for worker, process in self._made:
+            worker.status = process.poll()
+            if worker.status is not None:
+                kill_group(process.pid)
+        self._made = [(worker, process) for worker, process in self._made if worker.status is None]
+
+    def close(self) -> None:
+        """Wait for the last processes to be gone; their connections are closed by now."""
+        deadline = time.monotonic() + _GRACE_SECONDS
+        for _, process in self._made:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(max(0.0, deadline - time.monotonic()))
+            kill_group(process.pid)
+            process.wait()
+
+
+class ForkServer:
+    """Forks a process for each step from one that has loaded the user's code once."""
+
+    def __init__(self, code: CodeRef) -> None:
+        self._code = code
+        self._asked: list[Worker] = []  # not yet told their pid, in the order they were asked for
+        self._running: dict[int, Worker] = {}
+        self._open()
+
+    def _open(self) -> None:
+        self.connection, theirs = socket.socketpair()
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "podgraph.runtime.local.forkserver", str(theirs.fileno())],
+            pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL, start_new_session=True, env=_environment(),
+        )  # fmt: skip
+        theirs.close()
+        send(self.connection, self._code)
+        self._inbox: Inbox | None = None
+        self.is_gone = self._has_forked = False
+
+    def start(self, step: str) -> Worker:
+        """Ask for the process of a step; its pid is known after a later :meth:`check`."""
+        if self.is_gone and self._has_forked:  # something killed it; it has loaded the code, so another can
+            self.connection.close()
+            self._open()
+        ours, theirs = socket.socketpair()
+        output, printed = os.pipe()
+        worker = Worker(step, ours, output)
+        with theirs, contextlib.suppress(OSError):  # a server that is gone shows as the worker's end
+            ask_for_fork(self.connection, theirs.fileno(), printed)
+        os.close(printed)
+        self._asked.append(worker)
+        return worker
+
+    def check(self) -> None:
+        """Learn which processes were forked, and which have ended."""
+        self._inbox = self._inbox or Inbox(self.connection)
+        for kind, pid, *status in self._inbox.messages():
+            if kind == "forked":
+                self._has_forked = True
+                self._running[pid] = self._asked.pop(0)
+                self._running[pid].pid = pid
+            elif pid in self._running:
+                self._running.pop(pid).status = os.waitstatus_to_exitcode(status[0])
+        if self._inbox.ended:
+            self.is_gone = True
+            code = self._process.wait()
+            for worker in [*self._asked, *self._running.values()]:
+                worker.status = worker.status if worker.status is not None else code
+            self._asked, self._running = [], {}
+
+    def close(self) -> None:
+        """End the server, and with it all that it forked."""
+        self.connection.close()
+        if not self._has_forked:  # it still loads the code
+            self._process.kill()
+        try:
+            self._process.wait(_GRACE_SECONDS)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+
+
+def how_it_ended(status: int) -> str:
+    """Say how a process ended that told no result.
+
+    >>> how_it_ended(3)
+    'ended with exit code 3'
+    """
+    if status >= 0:
+        return f"ended with exit code {status}"
+    try:
+        name = signal.Signals(-status).name
+    except ValueError:
+        name = f"signal {-status}"
+    hint = ", perhaps because memory ran out" if -status == signal.SIGKILL else ""
+    return f"was killed by {name}{hint}"
+
+
+def _environment() -> dict[str, str]:
+    """Return this process's environment, in which the same podgraph is found, also in a zip archive."""
+    home = str(Path(__file__).parents[3])
+    paths = [home, *filter(None, [os.environ.get("PYTHONPATH")])]
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(paths)}

@@ -1,0 +1,107 @@
+"""The process of one step in a multiprocess run: `python -m ...worker FD`, or forked (see forkserver)."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import signal
+import socket
+import sys
+import threading
+import traceback
+from typing import Any
+
+from podgraph.definition.config_read import read_config
+from podgraph.definition.jobs import JobDefinition
+from podgraph.protocol.step import StepError
+from podgraph.runtime.attempt import run_attempt
+from podgraph.runtime.errors import error_info, portable
+from podgraph.runtime.load import CodeRef
+from podgraph.runtime.local.channel import Stored, load, receive, send, store
+from podgraph.runtime.local.in_process import show_logs
+from podgraph.runtime.local.tasks import Done, Task
+from podgraph.runtime.resources import open_resources
+
+__all__ = ["serve"]
+
+
+def serve(job: JobDefinition, connection: socket.socket) -> None:
+    """Do the task that comes over the connection, tell of it, and leave the process at once.
+
+    Threads and exit handlers of the user's code count no more then: the step has ended.
+    """
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that resources are put away
+    status = 1
+    try:
+        task: Task = receive(connection)
+        threading.Thread(target=_end_with_the_run, args=(connection,), daemon=True).start()
+        done = _work(job, task, connection)
+        _flush()
+        send(connection, done)
+        status = 0
+    except (KeyboardInterrupt, EOFError, ConnectionError):
+        pass  # the run is over
+    except BaseException:  # noqa: BLE001  all that is left is to say what went wrong
+        traceback.print_exc()
+    finally:
+        _flush()
+        os._exit(status)
+
+
+def _work(job: JobDefinition, task: Task, connection: socket.socket) -> Done:
+    outputs: dict[str, Stored] = {}
+
+    def emit(kind: str, data: dict[str, Any]) -> None:
+        send(connection, (kind, data))
+
+    def finish(values: dict[str, Any]) -> None:
+        for name, value in values.items():
+            outputs[name] = store(value, task.folder, f"output {name!r} of op {task.op!r}")
+
+    try:
+        inputs = dict(task.inputs)
+        for name, stored in task.stored.items():
+            what = f"input {name!r} of op {task.op!r}"
+            inputs[name] = [load(s, what) for s in stored] if isinstance(stored, list) else load(stored, what)
+        schema = job.ops[task.op].config_schema
+        config = None if schema is None else read_config(schema, task.config)
+        needed = job.graph.ops[task.op].resources
+        with open_resources(job.resource_defs, needed, task.resources, task.run.run_id, emit) as resources:
+            attempt = run_attempt(job, task.op, inputs, config, resources, task.run, task.number, emit, finish)
+    except StepError as error:
+        return Done(error=error_info(error))
+    except KeyboardInterrupt as error:
+        return Done(error=error_info(error))
+    if attempt.error is not None:
+        return Done(error=portable(attempt.error), retry_after=attempt.retry_after)
+    return Done(outputs)
+
+
+def _end_with_the_run(connection: socket.socket) -> None:
+    """Wait until the run is gone, however it went, and end this process and those it made itself."""
+    with contextlib.suppress(OSError):
+        connection.recv(1)
+    os.killpg(0, signal.SIGKILL)
+
+
+def _flush() -> None:
+    with contextlib.suppress(Exception):  # handlers are the user's code
+        logging.shutdown()
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(AttributeError, OSError, ValueError):
+            stream.flush()
+
+
+def main() -> None:
+    """Be the process of one step that was started as a program."""
+    connection = socket.socket(fileno=int(sys.argv[1]))
+    connection.set_inheritable(False)
+    code: CodeRef = receive(connection)
+    show_logs()
+    serve(code.load(), connection)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,169 @@
+"""Run all steps of a job in one pod, in one process or each in its own, and report each of them as it goes."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+import time
+from collections.abc import Sequence
+from typing import Any, Callable
+
+from podgraph.definition.graph import Graph
+from podgraph.definition.jobs import JobDefinition
+from podgraph.definition.values import NotJsonError, to_json
+from podgraph.protocol.reports import INTERRUPTED, STEPS_FAILED, StepReport, fitting, pack_states
+from podgraph.protocol.signing import Signer, pod_key
+from podgraph.protocol.step import MAX_OUTPUTS, Assignment, Record, StepError
+from podgraph.runtime.attempt import RunInfo
+from podgraph.runtime.errors import ErrorInfo
+from podgraph.runtime.load import CodeRef
+from podgraph.runtime.local.channel import Stored, load, store
+from podgraph.runtime.local.in_process import run_in_process
+from podgraph.runtime.local.multiprocess import run_multiprocess
+from podgraph.runtime.local.run_plan import prepare
+from podgraph.runtime.local.steps import LocalStep, LocalSteps
+from podgraph.runtime.pod.sigterm import ended_by_sigterm
+from podgraph.runtime.pod.step import utc
+
+__all__ = ["Say", "ToldSteps", "json_texts", "run_group"]
+
+_PICKLE_EXTRA = 1_024  # how much longer a pickled value may be than its JSON before it is not even looked at
+
+Say = Callable[[str], None]
+
+
+def run_group(job: JobDefinition, code: CodeRef, assignment: Assignment, say: Say) -> Record:
+    """Run the steps of `assignment.group`; each change of one is a line that `say` takes.
+
+    The group has the job's `selection` and `runConfig`, and the `execution` section to run by; `taken` holds, by op and
+    output, the values of ops that are not run as they were in another run. The record says that
+    the pod came to its end, and how its steps did; all else of a step stands in its lines. Raises DefinitionError
+    before any step when something is not right.
+    """
+    group = assignment.group
+    config = {**(group.get("runConfig") or {}), "execution": group["execution"]}
+    taken = group.get("taken") or {}
+    prepared = prepare(job, config, group.get("selection") or (), taken=taken, tags=group.get("tags"))
+    multiprocess = prepared.execution.executor == "multiprocess"
+    if multiprocess:
+        taken = {op: {out: store(value, "", "") for out, value in outs.items()} for op, outs in taken.items()}
+    steps = ToldSteps(prepared.graph, prepared.selected, assignment.nonce, say, taken=taken)
+    run = RunInfo(assignment.run_id, prepared.tags, prepared.execution.retries)
+    started, reason, message = time.time(), "", ""
+    try:
+        with ended_by_sigterm():
+            if multiprocess:
+                run_multiprocess(prepared, steps, run, code, _print_line)
+            else:
+                run_in_process(prepared, steps, run)
+        steps.give_up()
+        if failed := steps.count("Failed"):
+            reason, message = STEPS_FAILED, f"{failed} of {len(steps.records)} steps failed"
+    except KeyboardInterrupt:
+        reason, message = INTERRUPTED, "the pod was told to end before its steps were done"
+    states = pack_states(step.state for step in steps.records.values())
+    outcome = "Failed" if reason else "Succeeded"
+    times = utc(started), utc(time.time())
+    return Record(assignment.nonce, outcome, *times, reason=reason, message=message, summary=states)
+
+
+class ToldSteps(LocalSteps):
+    """The steps of a pod, each of whose changes is told."""
+
+    def __init__(
+        self, graph: Graph, selected: Sequence[str], nonce: str, say: Say,
+        records: dict[str, LocalStep] | None = None, taken: dict[str, dict[str, Any]] | None = None,
+    ) -> None:  # fmt: skip
+        self._signer, self._say = Signer(nonce, pod_key()), say
+        self._retry_time = ""
+        self._resource_failure = ""
+        super().__init__(graph, selected, records=records, taken=taken)
+
+    def emit(self, kind: str, step: str, data: dict[str, Any]) -> None:
+        """Keep of all events only what no step's state says."""
+        if kind == "RESOURCE_INIT_FAILURE" and not step:
+            self._resource_failure = f"resource {data['name']!r} cannot be made: {data['error']}"
+
+    def move(self, name: str, state: str) -> None:
+        """Put a step into `state`, and tell it; of what was canceled the operator knows more than this pod."""
+        super().move(name, state)
+        if state == "Canceled":
+            return
+        step = self.records[name]
+        outputs, stored = self.told_outputs(name) if state == "Succeeded" else ({}, {})
+        told = state in ("Failed", "UpForRetry")
+        report = StepReport(
+            name,
+            state,
+            step.attempt,
+            start_time=utc(step.start) if step.start else "",
+            completion_time=utc(step.end) if step.end else "",
+            retry_time=self._retry_time if state == "UpForRetry" else "",
+            outputs=outputs,
+            stored=stored,
+            reason=step.error.reason if told and step.error is not None else "",
+            message=step.message if told or state in ("Skipped", "UpstreamFailed") else "",
+        )
+        self._say(report.to_line(self._signer))
+
+    def told_outputs(self, name: str) -> tuple[dict[str, str], dict[str, Any]]:
+        """Return what is told of a step's outputs: JSON texts, and references."""
+        return fitting(json_texts(self.records[name].outputs)), {}
+
+    def retry(self, name: str, error: ErrorInfo, seconds: float) -> None:
+        """Let a step be ready again in some seconds."""
+        step = self.records[name]
+        step.error, step.message = error, error.message
+        self._retry_time = utc(time.time() + min(seconds, 1e9))
+        _show_stack(error)
+        super().retry(name, error, seconds)
+
+    def fail(self, name: str, error: ErrorInfo, exception: BaseException | None = None) -> None:
+        """End a step with its last error, whose traceback goes into the log."""
+        _show_stack(error)
+        super().fail(name, error, exception)
+
+    def give_up(self) -> None:
+        """Fail the steps that could not even begin, as when a resource cannot be made."""
+        why = ErrorInfo("ResourceFailed", self._resource_failure or "it was not begun")
+        for name, step in self.records.items():
+            if step.state == "Pending":
+                self.fail(name, why)
+
+
+def json_texts(outputs: dict[str, Any]) -> dict[str, str]:
+    """Return the outputs that JSON can hold, as JSON texts; large ones are not even looked at."""
+    texts = {}
+    for name, value in outputs.items():
+        try:
+            if isinstance(value, Stored):
+                if value.size > MAX_OUTPUTS + _PICKLE_EXTRA:
+                    continue
+                value = load(value, "")
+            if not _may_fit(value):
+                continue
+            texts[name] = to_json(value)
+        except (NotJsonError, StepError):
+            continue
+    return texts
+
+
+def _may_fit(value: Any) -> bool:
+    """Whether a value's JSON may be short enough to be told, found out without making all of it."""
+    room, todo = MAX_OUTPUTS, [value]
+    while todo and room >= 0:
+        item = todo.pop()
+        room -= 1 + (len(item) if type(item) in (str, list, dict) else 0)
+        if room >= 0 and type(item) in (list, dict):
+            todo += [*item, *item.values()] if type(item) is dict else item
+    return room >= 0
+
+
+def _show_stack(error: ErrorInfo) -> None:
+    with contextlib.suppress(AttributeError, OSError, ValueError):  # the user's code may have closed it
+        sys.stderr.write(error.stack or f"{error.reason}: {error.message}\n")
+
+
+def _print_line(step: str, line: str) -> None:
+    with contextlib.suppress(AttributeError, OSError, ValueError):
+        print(f"{step} | {line}", flush=True)

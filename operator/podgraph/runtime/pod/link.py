@@ -1,0 +1,154 @@
+"""A pod's direct link to the operator: what it says there is heard at once, and so is what it is told to do.
+
+The kubelet looks at containers each second: only then can the log of a new one be followed, and an annotation reaches
+the pod's file with the kubelet's next look. The link passes by both. It carries nothing that is not also said on
+standard output or written in the pod's annotation, so that where none comes about (a network policy is in the way, the
+operator has another address by now) all goes on as it would, only later. Nothing waits long for it.
+
+Each way has lines of UTF-8 inside TLS. The pod's first shows by the key of its Job who it is, then come the
+marked lines of standard output, at last :data:`GOODBYE`; the operator's lines are assignments.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import hmac
+import select
+import socket
+import time
+from typing import TYPE_CHECKING, Any
+
+from podgraph.protocol.signing import mac
+
+if TYPE_CHECKING:
+    import ssl
+
+__all__ = ["GOODBYE", "MAX_LINE", "Link", "greeting"]
+
+GOODBYE = "::podgraph-end"
+"""What a pod says last; a link that ends without it broke."""
+MAX_LINE = 64 * 1024
+"""Most bytes of a line that the operator takes."""
+
+_ALL_WAIT_SECONDS = 0.25  # for the connection: within a cluster it takes a thousandth of that
+_IO_SECONDS = 0.5
+
+
+def greeting(key: bytes, fingerprint: str, uid: str, pod: str) -> str:
+    """Return what a pod says first.
+
+    It holds for a server with this certificate alone: who has been connected to in place of the operator cannot use it.
+    """
+    return f"{uid} {pod} {mac(key, 'link', fingerprint, uid, pod)}"
+
+
+class Link:
+    """The link to `where`: "HOST:PORT FINGERPRINT UID POD", the SHA-256 of the certificate in hex, and who this is.
+
+    It begins to connect at once. :meth:`open` completes that; what is said before it does so too.
+    """
+
+    def __init__(self, where: str, key: bytes = b"") -> None:
+        self._fingerprint = self._words = ""
+        self._plain: socket.socket | None = None
+        self._again: tuple[str, int] | None = None
+        self._tls: ssl.SSLSocket | None = None
+        self._heard = b""
+        with contextlib.suppress(OSError, ValueError):
+            address, self._fingerprint, uid, pod = where.split(" ")
+            self._words = greeting(key, self._fingerprint, uid, pod)
+            host, _, port = address.rpartition(":")
+            self._plain = _begin(host, int(port))
+            self._again = host, int(port)
+
+    def open(self) -> None:
+        """Complete the link, or do without it."""
+        plain, self._plain = self._plain, None
+        if plain is None:
+            return
+        try:
+            self._tls = _secured(plain, self._fingerprint)
+            self._tls.sendall(f"{self._words}\n".encode())
+        except (OSError, ValueError, ImportError) as error:  # an image's Python may have no ssl
+            self._drop(plain)
+            again, self._again = self._again, None
+            if again is not None and isinstance(error, OSError) and not isinstance(error, TimeoutError):
+                # The operator does not wait long for what a pod says first, and to load the code may take longer.
+                with contextlib.suppress(OSError, ValueError):
+                    self._plain = _begin(*again)
+                self.open()
+
+    def say(self, line: str) -> None:
+        """Say a line, if there is a link."""
+        self.open()
+        if self._tls is None:
+            return
+        try:
+            self._tls.sendall(f"{line}\n".encode(errors="replace"))
+        except OSError:
+            self._drop(self._tls)
+
+    def hear(self, seconds: float) -> str | None:
+        """Wait for so long at most and return a line that the operator said; None when it said nothing."""
+        self.open()
+        if self._tls is None:
+            time.sleep(seconds)
+            return None
+        try:
+            if b"\n" not in self._heard and (self._tls.pending() or select.select([self._tls], [], [], seconds)[0]):
+                data = self._tls.recv(MAX_LINE)
+                self._heard += data
+                if not data:
+                    self._drop(self._tls)
+        except (OSError, ValueError):
+            self._drop(self._tls)
+        line, end, rest = self._heard.partition(b"\n")
+        if not end:
+            return None
+        self._heard = rest
+        return line.decode(errors="replace")
+
+    def close(self) -> None:
+        """Say goodbye."""
+        if self._tls is not None:
+            self.say(GOODBYE)
+            self._drop(self._tls)
+        elif self._plain is not None:
+            self._drop(self._plain)
+
+    def _drop(self, plain: socket.socket) -> None:
+        self._plain = self._tls = None
+        with contextlib.suppress(OSError):
+            plain.close()
+
+
+def _begin(host: str, port: int) -> socket.socket:
+    """Begin to connect. Raises OSError, ValueError."""
+    plain = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_STREAM)
+    try:
+        plain.setblocking(False)
+        plain.connect_ex((host, port))
+        plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    except OSError:
+        plain.close()
+        raise
+    return plain
+
+
+def _secured(plain: socket.socket, fingerprint: str) -> Any:
+    """Return the socket behind TLS, its other end known by its certificate. Raises OSError, ValueError."""
+    import ssl  # takes its time, and is not needed where there is no link
+
+    if not select.select([], [plain], [], _ALL_WAIT_SECONDS)[1]:
+        raise TimeoutError
+    plain.settimeout(_IO_SECONDS)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.minimum_version = ssl.TLSVersion.TLSv1_3
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE  # this one certificate is known beforehand
+    tls = context.wrap_socket(plain)
+    found = hashlib.sha256(tls.getpeercert(binary_form=True) or b"").hexdigest()
+    if not hmac.compare_digest(found, fingerprint):
+        tls.close()
+        raise ValueError("it is not the operator")
+    return tls

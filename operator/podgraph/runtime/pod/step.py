@@ -1,0 +1,110 @@
+"""Run one op of a job with the inputs it was assigned, in a pod of its own."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Mapping
+from datetime import datetime, timezone
+from typing import Any
+
+from podgraph.definition.config_read import ConfigError, read_config
+from podgraph.definition.errors import DefinitionError
+from podgraph.definition.jobs import JobDefinition
+from podgraph.definition.ops import OpDefinition
+from podgraph.protocol.step import Assignment, Record, StepError
+from podgraph.runtime.attempt import Attempt, RunInfo, run_attempt
+from podgraph.runtime.errors import error_info, wishes
+from podgraph.runtime.pod.sigterm import Ended, ended_by_sigterm
+from podgraph.runtime.pod.storage import Storage, open_storage
+from podgraph.runtime.pod.values import Passed, load, pass_on
+from podgraph.runtime.resources import open_resources
+
+__all__ = ["config_of", "inputs_of", "run_step", "utc"]
+
+
+def run_step(job: JobDefinition, assignment: Assignment) -> Record:
+    """Run the assigned op and return its record; never raises for what the user's code does.
+
+    The record's times enclose the op's own function alone. Raises Ended when the pod is told to end: there is no record
+    then, and the pod's status says why.
+    """
+    name = assignment.op
+    if name not in job.ops:
+        raise DefinitionError("UnknownOp", f"the code has no op {name!r} any more")
+    begun, passed = time.time(), Passed()
+    try:
+        with ended_by_sigterm():
+            config = config_of(job.ops[name], assignment)
+            storage = open_storage(assignment.storage) if assignment.storage else None
+            inputs = inputs_of(job.ops[name], assignment, storage)
+            needed, given = job.graph.ops[name].resources, assignment.resources
+            with open_resources(job.resource_defs, needed, given, assignment.run_id, _ignore) as resources:
+                attempt = _attempt(job, assignment, inputs, config, resources, storage, passed)
+    except Ended:
+        raise
+    except (StepError, KeyboardInterrupt) as error:
+        attempt = Attempt(error=error_info(error), start=begun, end=time.time())
+    start, end = utc(attempt.start), utc(attempt.end)
+    if attempt.error is None:
+        return Record(assignment.nonce, "Succeeded", start, end, passed.values, stored=passed.stored)
+    reason, message = attempt.error.reason, attempt.error.message
+    sys.stderr.write(attempt.error.stack or f"{reason}: {message}\n")
+    return Record(assignment.nonce, "Failed", start, end, reason=reason, message=message, retry=wishes(attempt.error))
+
+
+def _attempt(
+    job: JobDefinition, assignment: Assignment, inputs: Mapping[str, Any], config: Any, resources: Mapping[str, Any],
+    storage: Storage | None, passed: Passed,
+) -> Attempt:  # fmt: skip
+    name = assignment.op
+    run = RunInfo(assignment.run_id, assignment.tags)
+    chosen = {output: out.serializer or "" for output, out in job.ops[name].outs.items()}
+
+    def finish(outputs: dict[str, Any]) -> None:
+        done = pass_on(name, outputs, chosen, storage, assignment.prefix)
+        passed.values, passed.stored = done.values, done.stored
+
+    return run_attempt(
+        job, name, inputs, config, resources, run, assignment.attempt, _ignore, finish, assignment.lost
+    )  # fmt: skip
+
+
+def config_of(op: OpDefinition, assignment: Assignment) -> Any:
+    """Return the op's config as its type makes it. Raises StepError (`InvalidRunConfig`)."""
+    if op.config_schema is None:
+        return None
+    return _read(op.config_schema, assignment.config, f"config of op {assignment.op!r}")
+
+
+def inputs_of(op: OpDefinition, assignment: Assignment, storage: Storage | None) -> dict[str, Any]:
+    """Return the assigned inputs, those of run config as their types make them. Raises StepError."""
+    inputs = {**assignment.inputs, **load(assignment.op, assignment.stored, storage)}
+    for name in assignment.configured:
+        hint = op.input_hints.get(name, Any)
+        try:
+            inputs[name] = _read(hint, inputs.get(name), f"input {name!r} of op {assignment.op!r}")
+        except DefinitionError:
+            continue  # of a type that no config can make: the op's own check speaks
+    return inputs
+
+
+def _read(hint: Any, value: Any, what: str) -> Any:
+    try:
+        return read_config(hint, value)
+    except ConfigError as error:
+        texts = "; ".join(f"{path}: {text}" if path else text for path, text in error.problems)
+        raise StepError("InvalidRunConfig", f"{what}: {texts}") from None
+
+
+def utc(seconds: float) -> str:
+    """Return seconds since the epoch as RFC 3339 in UTC with microseconds (Kubernetes' MicroTime).
+
+    >>> utc(0.25)
+    '1970-01-01T00:00:00.250000Z'
+    """
+    return datetime.fromtimestamp(seconds, timezone.utc).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+def _ignore(kind: str, data: Mapping[str, Any]) -> None:
+    """Take an event that nobody in the cluster asks for."""

@@ -1,0 +1,98 @@
+"""What a sensor has made Jobs for, for good: digests of run keys and of objects.
+
+The latest stand in the status. When those are many they go into a block, an immutable ConfigMap of the sensor's, whose
+name follows from what it holds: made twice it is made once.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from podgraph.definition.errors import DefinitionError
+from podgraph.planning.model import names
+
+__all__ = ["Memory", "read_block"]
+
+MOST_IN_STATUS = 400
+MOST_IN_BLOCK = 60_000
+MOST_BLOCKS = 8
+_FIELD = "keys"
+_SIZE = 8  # bytes of a digest, which is twice as many hexadecimal digits
+
+Object = Mapping[str, Any]
+
+
+class Memory:
+    """The digests that one sensor knows; `latest` are not in a block yet. `blocks` are their digests by name."""
+
+    def __init__(self, latest: Iterable[str], blocks: Mapping[str, list[str]]) -> None:
+        self.latest = list(latest)
+        self.blocks = dict(blocks)
+        self._known = {*self.latest, *(digest for block in self.blocks.values() for digest in block)}
+
+    def __contains__(self, digest: str) -> bool:
+        return digest in self._known
+
+    def add(self, digest: str) -> None:
+        """Take in a digest."""
+        if digest not in self._known:
+            self._known.add(digest)
+            self.latest.append(digest)
+
+    def next_block(self, sensor: Object) -> dict[str, Any] | None:
+        """Return the ConfigMap that is to be made, None while the status can hold the latest; then see `put`."""
+        if len(self.latest) <= MOST_IN_STATUS:
+            return None
+        last = next(reversed(self.blocks.values()), [])
+        whole = len(last) >= MOST_IN_BLOCK
+        digests = [*([] if whole else last), *self.latest][:MOST_IN_BLOCK]
+        meta = sensor["metadata"]
+        data = bytes.fromhex("".join(digests))
+        name = names.keys_map(meta["name"], f"{meta['uid']}/{hashlib.sha256(data).hexdigest()}")
+        return {
+            "apiVersion": "v1",
+            "kind": "ConfigMap",
+            "metadata": {
+                "name": name,
+                "namespace": meta["namespace"],
+                "labels": {names.MANAGED_BY_LABEL: names.MANAGED_BY},
+                "ownerReferences": [
+                    {
+                        "apiVersion": f"{names.GROUP}/v1alpha1",
+                        "kind": sensor["kind"],
+                        "name": meta["name"],
+                        "uid": meta["uid"],
+                        "controller": True,
+                    }
+                ],
+            },
+            "immutable": True,
+            "binaryData": {_FIELD: base64.b64encode(data).decode()},
+        }
+
+    def put(self, block: Object) -> list[str]:
+        """Take in that a block was made; return the names of those that are to be deleted once the status tells it."""
+        digests = read_block(block)
+        held = set(digests)
+        before = list(self.blocks)
+        last = before[-1:] if before and held >= set(self.blocks[before[-1]]) else []
+        for name in last:
+            del self.blocks[name]
+        self.blocks[block["metadata"]["name"]] = digests
+        self.latest = [digest for digest in self.latest if digest not in held]
+        for name in list(self.blocks)[:-MOST_BLOCKS]:
+            self._known.difference_update(self.blocks.pop(name))
+        return [name for name in before if name not in self.blocks]
+
+
+def read_block(block: Object) -> list[str]:
+    """Return the digests in a block, the oldest first. Raises DefinitionError."""
+    try:
+        text = base64.b64decode(block["binaryData"][_FIELD], validate=True).hex()
+    except (KeyError, TypeError, ValueError):
+        name = block["metadata"]["name"]
+        raise DefinitionError("MemoryLost", f"the ConfigMap {name!r} is not what the sensor has put there") from None
+    return [text[at : at + 2 * _SIZE] for at in range(0, len(text), 2 * _SIZE)]

@@ -1,0 +1,98 @@
+"""The log of a step whose pod is gone, as the page gets it (planning/manifests/log_reader.py)."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
+from typing import Any
+
+from podgraph.cluster.client import ApiError
+from podgraph.cluster.runtime_archive import bundle
+from podgraph.cluster.ui_client import PageClient
+from podgraph.definition.errors import DefinitionError
+from podgraph.planning.manifests.log_reader import Reading, ended, lost, reading, too_slow
+from podgraph.planning.manifests.storage import SHOW_SECONDS
+from podgraph.server.logs import own_words
+
+__all__ = ["kept_log"]
+
+_LOOK_SECONDS = 0.3
+_AT_ONCE = 5
+_READERS: set[str] = set()
+_DELETING: set[asyncio.Task[None]] = set()
+
+
+async def kept_log(
+    client: PageClient, job: Mapping[str, Any], step: str, tail: int, left: Callable[[], Awaitable[bool]]
+) -> AsyncGenerator[bytes]:
+    """Yield what the last attempt at a step printed, `tail` lines of it or all when that is 0.
+
+    `left` says whether nobody waits for it any more. Raises DefinitionError when the storage cannot be read, ApiError
+    when it has none.
+    """
+    if len(_READERS) >= _AT_ONCE:
+        raise DefinitionError("TooMany", f"{_AT_ONCE} kept logs are being read already; try again in a moment")
+    runtime = await asyncio.to_thread(bundle)
+    how = reading(job, [step], runtime.archive, runtime.digest)
+    name, namespace = job["metadata"]["name"], job["metadata"]["namespace"]
+    _READERS.add(how.name)
+    uid = ""
+    try:
+        await client.put_config_map(how.config_map)
+        uid = (await client.create_pod(how.pod)).metadata.uid
+        if trouble := await _wait(client, namespace, how, uid, left):
+            raise how.failure(name, trouble)
+        found = False
+        words = own_words(client.log_bytes(namespace, how.name, False, tail))
+        async for part in _without_head(words, how.nonce.encode()):
+            found = True
+            yield part
+        if not found:
+            raise ApiError(404, "NoLog", f"the pod of step {step!r} is gone, and {lost(job)}")
+    finally:
+        _READERS.discard(how.name)
+        # In a task of its own: whoever asked may have left, and then nothing more can be awaited here.
+        if uid:
+            task = asyncio.create_task(_delete(client, namespace, how.name, uid))
+            _DELETING.add(task)
+            task.add_done_callback(_DELETING.discard)
+
+
+async def _wait(client: PageClient, namespace: str, how: Reading, uid: str, left: Callable[[], Awaitable[bool]]) -> str:
+    """Wait for the pod's end and return what kept it from its work, or ""."""
+    end = asyncio.get_running_loop().time() + SHOW_SECONDS
+    while True:
+        pod = await client.pod(namespace, how.name)
+        if pod["metadata"]["uid"] != uid:
+            return "the pod that reads them was deleted"
+        trouble = ended(pod)
+        if trouble is not None:
+            return trouble
+        if asyncio.get_running_loop().time() > end:
+            return too_slow(pod)
+        if await left():
+            return "nobody waits for them any more"
+        await asyncio.sleep(_LOOK_SECONDS)
+
+
+async def _without_head(parts: AsyncIterator[bytes], nonce: bytes) -> AsyncIterator[bytes]:
+    """Yield a log without the line that says of which step it is; that alone is a log too, of a step that was quiet."""
+    head: bytes | None = b""
+    async for part in parts:
+        if head is None:
+            yield part
+            continue
+        head += part
+        first, newline, rest = head.partition(b"\n")
+        if newline:
+            yield rest if first.startswith(nonce) else head
+            head = None
+    if head:
+        yield head
+
+
+async def _delete(client: PageClient, namespace: str, name: str, uid: str) -> None:
+    try:
+        await client.delete_pod(namespace, name, uid)
+    except ApiError:
+        pass  # it ends by itself after SHOW_SECONDS, and goes with its Job

@@ -1,0 +1,38 @@
+"""Asks the operator what a schedule or sensor would make, where finding that out takes a pod of the user's code."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from podgraph.cluster.ui_client import PageClient
+from podgraph.definition.errors import DefinitionError
+from podgraph.scheduling.job_factory import TRY_ANNOTATION
+from podgraph.scheduling.manual_ticks import answer_to, question
+
+__all__ = ["tried"]
+
+_LOOK_SECONDS = 0.3
+_MOST_SECONDS = 60.0
+
+
+async def tried(
+    client: PageClient, plural: str, found: Mapping[str, Any], tick: str = ""
+) -> tuple[list[dict[str, Any]], str]:
+    """Return the Jobs that it would make now, or at a tick, and what the operator says of them.
+
+    Raises DefinitionError (`Timeout`) when the operator has not answered within a minute.
+    """
+    meta = found["metadata"]
+    wanted = question(tick)
+    await client.annotate_resource(plural, meta["namespace"], meta["name"], meta["uid"], {TRY_ANNOTATION: wanted})
+    end = time.monotonic() + _MOST_SECONDS
+    while True:
+        now = await client.get_resource(plural, meta["namespace"], meta["name"])
+        if (told := answer_to(wanted, now)) is not None:
+            return told
+        if time.monotonic() >= end:
+            raise DefinitionError("Timeout", f"the operator has not answered within {_MOST_SECONDS:.0f} seconds")
+        await asyncio.sleep(_LOOK_SECONDS)

@@ -1,0 +1,137 @@
+"""Who a request is from: with which rights it reaches the cluster, and what of the lists it may see."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+
+from fastapi import HTTPException, Request
+
+from podgraph.cluster.client import ApiError
+from podgraph.cluster.resource_reflector import Key, ResourceReflector
+from podgraph.cluster.ui_client import PageClient
+
+if TYPE_CHECKING:
+    from podgraph.server.state import State
+
+__all__ = ["Auth", "Own", "READ_ONLY", "SignedOut", "Visitor", "ends", "only_shows", "visitor_of"]
+
+_YES_HOLDS_SECONDS, _NO_HOLDS_SECONDS = 20.0, 60.0
+_ASKED_AT_ONCE = 10
+
+READ_ONLY = "this page only shows; with the chart's value ui.readOnly: false it can also launch, cancel and delete"
+_READS = ("/api/source", "/api/check")  # which are posted, as what they ask about is long
+
+T = TypeVar("T", bound=Any)
+
+
+class SignedOut(Exception):
+    """Nobody is signed in, or not any more."""
+
+
+class Visitor:
+    """One person. Each read and write is made by their `client`, so that the API server decides on it.
+
+    Lists come from views that all visitors share; of them a visitor sees those namespaces whose objects the API
+    server lets them list. `own` is whoever started the server, whose rights the views themselves have.
+    """
+
+    def __init__(self, state: State, client: PageClient, name: str = "", own: bool = False) -> None:
+        self.state, self.name = state, name
+        self._client, self._own = client, own
+        self._over = False
+        self._answers: dict[tuple[str, str], tuple[bool, float]] = {}
+        self._asking = asyncio.Semaphore(_ASKED_AT_ONCE)
+
+    @property
+    def client(self) -> PageClient:
+        """What reaches the cluster with the visitor's rights. Raises SignedOut."""
+        self.check()
+        return self._client
+
+    def check(self) -> None:
+        """Raise SignedOut when the visitor has left."""
+        if self._over:
+            raise SignedOut
+
+    def leave(self) -> None:
+        """End what the visitor may do, also in answers that are still being given."""
+        self._over = True
+
+    async def seen(self, view: ResourceReflector[T]) -> dict[Key, T]:
+        """Return what of a view the visitor may see."""
+        if self._own:
+            return view.items
+        open_to = await self.namespaces(view.plural, {namespace for namespace, _ in view.items})
+        return {key: item for key, item in view.items.items() if key[0] in open_to}
+
+    async def namespaces(self, plural: str, among: Iterable[str]) -> set[str]:
+        """Return those namespaces in which the visitor may list objects of a kind."""
+        among = set(among)
+        if self._own or (not self.state.namespace and await self._may_list(plural, "")):
+            self.check()
+            return among
+        allowed = await asyncio.gather(*(self._may_list(plural, namespace) for namespace in sorted(among)))
+        return {namespace for namespace, yes in zip(sorted(among), allowed, strict=True) if yes}
+
+    async def _may_list(self, plural: str, namespace: str) -> bool:
+        known, until = self._answers.get((plural, namespace), (False, 0.0))
+        if time.monotonic() < until:
+            self.check()
+            return known
+        async with self._asking:
+            answer = await self.client.may_list(plural, namespace)
+        holds = _YES_HOLDS_SECONDS if answer else _NO_HOLDS_SECONDS
+        self._answers[plural, namespace] = answer, time.monotonic() + holds
+        return answer
+
+
+class Auth(Protocol):
+    """How visitors are known. `mode` is the word for it in the chart's values."""
+
+    mode: str
+
+    def visitor(self, request: Request, state: State) -> Visitor:
+        """Return whom a request is from. Raises SignedOut, HTTPException."""
+
+    def refused(self, request: Request) -> bool:
+        """Whether the API server's refusal of the visitor's credentials (401) means that they have to sign in anew."""
+
+
+class Own:
+    """All visitors have the rights of whoever started the server; with `read_only` they only look."""
+
+    mode = "none"
+
+    def __init__(self, read_only: bool = False) -> None:
+        self.read_only = read_only
+
+    def visitor(self, request: Request, state: State) -> Visitor:
+        """Return that one. Raises HTTPException for a write where people only look."""
+        if self.read_only and request.method not in ("GET", "HEAD") and request.url.path not in _READS:
+            raise HTTPException(403, READ_ONLY)
+        return state.own
+
+    def refused(self, _: Request) -> bool:
+        """Return False: the credentials are the server's own."""
+        return False
+
+
+def only_shows(request: Request) -> bool:
+    """Whether nothing may be made for whom a request is from, not even a pod that reads."""
+    auth = request.app.state.podgraph.auth
+    return isinstance(auth, Own) and auth.read_only
+
+
+def ends(request: Request, error: ApiError) -> bool:
+    """Whether an answer of the API server ends the session that a request belongs to."""
+    state: State = request.app.state.podgraph
+    return error.status == 401 and state.auth.refused(request)
+
+
+def visitor_of(request: Request) -> Visitor:
+    """Return whom a request is from, as it was found out when the request came in."""
+    found: Visitor = request.state.visitor
+    return found
