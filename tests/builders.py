@@ -21,7 +21,7 @@ from podgraph.planning.pods.types import (
     Terminated,
     Waiting,
 )
-from podgraph.runtime.pod.step import utc
+from podgraph.protocol.times import utc
 
 __all__ = ["PodBuilder", "job", "op", "pod"]
 

@@ -16,8 +16,8 @@ from api.steering import Moving
 from podgraph.planning.job import definition_run, definition_snapshot
 from podgraph.planning.manifests.storage import Storage
 from podgraph.planning.model.names import JOB_LABEL, clean_pod
+from podgraph.protocol.graph_codec import unpack
 from podgraph.reconcile.jobs.definition_cache import SURE_SECONDS
-from podgraph.runtime.pod.resolve import unpack
 
 Obj = dict[str, Any]
 

@@ -14,8 +14,8 @@ from podgraph.planning.model.names import OP_LABEL, POD_LABEL, shared_nonce, sha
 from podgraph.protocol.reports import StepReport, pack_states
 from podgraph.protocol.signing import Signer
 from podgraph.protocol.step import Record
+from podgraph.protocol.times import utc
 from podgraph.reconcile.log_follower import Logs
-from podgraph.runtime.pod.step import utc
 
 Obj = dict[str, Any]
 SOURCE = """

@@ -12,7 +12,7 @@ from api.driving import Driver, PythonPods, assignment_of, driving, key_of, op_o
 from api.steering import change, events, states
 from podgraph.planning.model.names import AHEAD_LABEL
 from podgraph.protocol.step import Record
-from podgraph.runtime.pod.step import utc
+from podgraph.protocol.times import utc
 
 Obj = dict[str, Any]
 SOURCE = """

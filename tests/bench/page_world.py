@@ -18,7 +18,7 @@ import aiohttp
 from api.fake import FakeCluster
 from cluster.kube import CHECKOUT
 from podgraph.definition.graph import Graph, Input, Op, OutputRef
-from podgraph.runtime.pod.resolve import pack
+from podgraph.protocol.graph_codec import pack
 
 __all__ = ["JOBS", "OPS", "VIEWERS", "PageWorld", "beside", "name_of"]
 

@@ -14,8 +14,8 @@ from fuzz.bounds import bounded, corpus, fuzzed, json_values, texts
 from podgraph.definition.errors import DefinitionError
 from podgraph.definition.graph import Graph
 from podgraph.definition.values import NotJsonError, to_json
+from podgraph.protocol.graph_codec import MAX_GRAPH, deflate, inflate, unpack
 from podgraph.protocol.reports import unpack_states
-from podgraph.runtime.pod.resolve import MAX_GRAPH, deflate, inflate, unpack
 
 keys = st.sampled_from(
     [

@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 
 from fuzz.bounds import bounded, fuzzed
 from fuzz.from_schema import spec_of
-from podgraph.planning.actions import Settings
 from podgraph.planning.job.definition_run import DefinitionRun
 from podgraph.planning.job.run import Run
+from podgraph.planning.manifests.settings import Settings
 
 SETTINGS = Settings("python:3.13-slim", "podgraph-runtime-x")
 NOW = 1_795_478_400.0

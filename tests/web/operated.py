@@ -16,17 +16,18 @@ from api.fake.patching import merge
 from podgraph.cluster.events import event_manifest
 from podgraph.definition.errors import DefinitionError
 from podgraph.definition.graph import Graph
-from podgraph.planning.actions import Actions, Event, Settings
+from podgraph.planning.actions import Actions, Event
 from podgraph.planning.job.definition_run import DefinitionRun
 from podgraph.planning.job.definition_snapshot import Frozen
 from podgraph.planning.job.run import Run
 from podgraph.planning.manifests.objects import Manifest
+from podgraph.planning.manifests.settings import Settings
 from podgraph.planning.model.names import ASSIGNMENT, CONTAINER, OP_ANNOTATION
 from podgraph.planning.pods.types import ContainerState, ContainerStatus, Meta, Pod, PodStatus, Running, Terminated
+from podgraph.protocol.graph_codec import pack
 from podgraph.protocol.step import Assignment, Record
+from podgraph.protocol.times import utc
 from podgraph.reconcile.automation.base import Maker, record_tick, set_ready
-from podgraph.runtime.pod.resolve import pack
-from podgraph.runtime.pod.step import utc
 from podgraph.scheduling.job_factory import second
 from podgraph.scheduling.schedule import TickRecord, job_of_tick, read_schedule
 from podgraph.scheduling.sensor import read_sensor

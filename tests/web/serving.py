@@ -20,7 +20,7 @@ from podgraph.cluster.impersonation import Acting
 from podgraph.cluster.ui_client import PageClient
 from podgraph.definition.graph import Graph, Input, Op, OutputRef
 from podgraph.planning.model.names import JOB_UID_LABEL, MANAGED_BY, MANAGED_BY_LABEL, OP_ANNOTATION
-from podgraph.runtime.pod.resolve import pack
+from podgraph.protocol.graph_codec import pack
 from podgraph.server.app import STATIC, create_app, served_with
 from podgraph.server.state import State
 from podgraph.server.users import Auth, Own

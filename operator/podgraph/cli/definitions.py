@@ -18,8 +18,8 @@ from podgraph.planning.job.acceptance import check_spec
 from podgraph.planning.job.definition_snapshot import effective_spec
 from podgraph.planning.model.names import DEFINITION_LABEL, GROUP, label_value
 from podgraph.planning.model.status import duration
+from podgraph.protocol.graph_codec import unpack
 from podgraph.runtime.load import CodeRef
-from podgraph.runtime.pod.resolve import unpack
 
 __all__ = ["Definitions", "definition_of", "job_of", "print_definition", "print_definitions", "wait_resolved"]
 

@@ -18,11 +18,11 @@ from rich.tree import Tree
 from podgraph.cli.tree import StepView, state_color, steps_tree
 from podgraph.definition.values import NotJsonError, to_json
 from podgraph.protocol.step import StepError
+from podgraph.protocol.times import utc
 from podgraph.runtime.local.channel import Stored, load
 from podgraph.runtime.local.events import Event
 from podgraph.runtime.local.run_plan import Prepared
 from podgraph.runtime.local.steps import LocalStep, LocalSteps
-from podgraph.runtime.pod.step import utc
 
 __all__ = ["LineShow", "QuietShow", "TreeShow", "as_json", "output_texts"]
 

@@ -8,7 +8,7 @@ from typing import Any
 from podgraph.planning.actions import Event
 from podgraph.planning.manifests.objects import JobRef
 from podgraph.planning.model.names import GROUP, OP_ANNOTATION
-from podgraph.runtime.pod.step import utc
+from podgraph.protocol.times import utc
 
 __all__ = ["event_manifest"]
 

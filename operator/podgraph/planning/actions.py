@@ -6,29 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from podgraph.planning.manifests.keys import Keys
-from podgraph.planning.manifests.link_token import Invitation
 from podgraph.planning.manifests.objects import Manifest
 from podgraph.planning.manifests.pod_template import PodCheck
-from podgraph.planning.manifests.storage import Storage
 
-__all__ = ["Actions", "Assign", "Event", "Held", "Settings"]
-
-
-@dataclass(frozen=True)
-class Settings:
-    """What the operator itself brings.
-
-    It is the default image for Python ops, the name of the runtime's ConfigMap, where values of Jobs without
-    `spec.storage` go, where pods reach it directly, and the keys of Jobs; without those nothing is signed, as it is
-    where only a plan is wanted and no pod runs.
-    """
-
-    default_image: str
-    runtime: str
-    storage: Storage | None = None
-    invitation: Invitation | None = None
-    keys: Keys | None = None
+__all__ = ["Actions", "Assign", "Event", "Held"]
 
 
 @dataclass(frozen=True)

@@ -13,9 +13,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from podgraph.definition.errors import DefinitionError
+from podgraph.protocol.graph_codec import deflate, inflate
 from podgraph.protocol.signing import Signer
 from podgraph.protocol.step import LINE_MARK, shorten
-from podgraph.runtime.pod.resolve import deflate, inflate
 
 __all__ = ["MAX_ANSWER", "Answer", "Answers"]
 

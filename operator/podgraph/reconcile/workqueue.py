@@ -5,13 +5,17 @@ from __future__ import annotations
 import asyncio
 import heapq
 import itertools
+import logging
 import random
 from collections import Counter, deque
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
+from podgraph.cluster.client import ApiError
 from podgraph.cluster.turns import Turns
 
-__all__ = ["KeyedQueue"]
+__all__ = ["KeyedQueue", "work"]
+
+_LOG = logging.getLogger(__name__)
 
 _FIRST_BACKOFF, _MAX_BACKOFF = 0.2, 60.0
 
@@ -147,3 +151,20 @@ class KeyedQueue:
                 del self._due[key]
                 self.add(key)
         self._set_timer()
+
+
+async def work(queue: KeyedQueue, reconcile: Callable[[str], Awaitable[None]], what: str) -> None:
+    """Take keys from `queue` and reconcile them until cancelled; `what` names them in the log."""
+    while True:
+        key = await queue.get()
+        try:
+            await reconcile(key)
+            queue.succeeded(key)
+        except ApiError as error:
+            _LOG.warning("%s %s: %s", what, key, error)
+            queue.add_failed(key)
+        except Exception:  # noqa: BLE001  one's trouble must not stop the others
+            _LOG.exception("%s %s: unexpected", what, key)
+            queue.add_failed(key)
+        finally:
+            queue.done(key)

@@ -9,9 +9,10 @@ from dataclasses import dataclass, field
 from typing import Any, Callable
 
 from podgraph.definition.jobs import JobDefinition
+from podgraph.protocol.errors import ErrorInfo, seconds_to_retry
 from podgraph.runtime.call import Emit, call_op
 from podgraph.runtime.context import HookContext, OpContext, Resources
-from podgraph.runtime.errors import ErrorInfo, error_info, said, seconds_to_retry
+from podgraph.runtime.errors import error_info, said
 
 __all__ = ["Attempt", "RunInfo", "run_attempt"]
 

@@ -3,35 +3,17 @@
 from __future__ import annotations
 
 import traceback
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
-from typing import Any, Callable
+from dataclasses import replace
+from typing import Any
 
-from podgraph.definition.graph import Op
 from podgraph.definition.retry import Failure, RetryRequested
 from podgraph.definition.typecheck import shown
 from podgraph.definition.values import NotJsonError, to_json
+from podgraph.protocol.errors import ErrorInfo
 from podgraph.protocol.step import StepError
 from podgraph.runtime.load import own_frames, where
 
-__all__ = ["ErrorInfo", "error_info", "portable", "said", "seconds_to_retry", "wishes"]
-
-
-@dataclass(frozen=True)
-class ErrorInfo:
-    """Why a step failed: one CamelCase word, one sentence, and the traceback through the user's own code.
-
-    `metadata` is what a `Failure` said beside its message; `allow_retries` and `requested` (most retries, seconds to
-    wait) are what the op said about trying again.
-    """
-
-    reason: str
-    message: str
-    cls_name: str = ""
-    stack: str = ""
-    metadata: Mapping[str, Any] = field(default_factory=dict)
-    allow_retries: bool = True
-    requested: tuple[int, float] | None = None
+__all__ = ["error_info", "portable", "said", "wishes"]
 
 
 def error_info(error: BaseException) -> ErrorInfo:
@@ -76,22 +58,6 @@ def wishes(error: ErrorInfo) -> dict[str, Any]:
         return {}
     most, seconds = error.requested
     return {"max": min(most, 1_000_000), "seconds": min(max(0.0, seconds), 1e8)}  # so that JSON holds them
-
-
-def seconds_to_retry(op: Op, error: ErrorInfo, attempt: int, chance: Callable[[], float] | None = None) -> float | None:
-    """Return after how many seconds the `attempt`-th attempt (from 1) of an op is followed by another; None for never.
-
-    What the op raised counts before its policy: `RetryRequested` brings numbers of its own, and
-    `Failure(allow_retries=False)` ends it.
-    """
-    if not error.allow_retries:
-        return None
-    if error.requested is not None:
-        most, seconds = error.requested
-        return seconds if attempt <= most else None
-    if op.retry is None or attempt > op.retry.max_retries:
-        return None
-    return op.retry.seconds_before(attempt, chance)
 
 
 def _portable(value: Any) -> Any:

@@ -18,10 +18,10 @@ from podgraph.definition.graph import Graph
 from podgraph.planning.job.acceptance import check_spec
 from podgraph.planning.job.rerun_manifest import graph_of_job
 from podgraph.planning.model.names import GROUP, label_value
+from podgraph.protocol.graph_codec import unpack
 from podgraph.run_config.binding import RunConfigError, merge
 from podgraph.run_config.schema import run_config_schema
 from podgraph.run_config.validate import Problem, example
-from podgraph.runtime.pod.resolve import unpack
 from podgraph.selection import parse_clause, select
 from podgraph.server import yaml_text
 from podgraph.server.views import Checked, ConfigProblem, Slip

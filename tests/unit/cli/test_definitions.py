@@ -9,8 +9,8 @@ import pytest
 
 from podgraph.cli.definitions import definition_of, job_of, print_definition, print_definitions
 from podgraph.definition.errors import DefinitionError
-from podgraph.planning.actions import Settings
 from podgraph.planning.job.definition_run import DefinitionRun
+from podgraph.planning.manifests.settings import Settings
 from podgraph.runtime.load import CodeRef
 from unit.cli.running import ARITHMETIC, podgraph, written
 

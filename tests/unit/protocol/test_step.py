@@ -18,7 +18,7 @@ from podgraph.protocol.step import (
     check_outputs,
     shorten,
 )
-from podgraph.runtime.pod.step import utc
+from podgraph.protocol.times import utc
 
 steady = settings(deadline=None, derandomize=True, max_examples=150)
 

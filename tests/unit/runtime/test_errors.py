@@ -10,8 +10,9 @@ import pytest
 
 from podgraph import Backoff, Failure, RetryPolicy, RetryRequested
 from podgraph.definition.graph import Op
+from podgraph.protocol.errors import ErrorInfo, seconds_to_retry
 from podgraph.protocol.step import StepError
-from podgraph.runtime.errors import ErrorInfo, error_info, portable, said, seconds_to_retry
+from podgraph.runtime.errors import error_info, portable, said
 
 
 class Mute(Exception):

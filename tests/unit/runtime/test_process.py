@@ -22,11 +22,11 @@ import pytest
 
 import podgraph
 from podgraph.planning.manifests.keys import Keys
+from podgraph.protocol.graph_codec import from_log, unpack
 from podgraph.protocol.reports import reports_in, unpack_states
 from podgraph.protocol.signing import KEY_VARIABLE, Signer
 from podgraph.protocol.step import RECORD_MARK, Assignment, Record, record_text_in
 from podgraph.reconcile.jobs.link_server import Links
-from podgraph.runtime.pod.resolve import from_log, unpack
 
 PARTS = ("__init__.py", "definition", "flow.py", "run_config", "selection.py", "protocol", "runtime")
 

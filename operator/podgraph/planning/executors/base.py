@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Any, Protocol
 
 from podgraph.planning.actions import Actions
-from podgraph.planning.pods.types import Pod
+from podgraph.planning.pods.types import Pods
 from podgraph.planning.steps.records import Steps
 from podgraph.planning.steps.stop import Stop
 from podgraph.planning.steps.timers import Timers
 
-__all__ = ["Pods", "StepExecutor"]
-
-Pods = Mapping[str, Pod]
-"""The pods that there are, by name."""
+__all__ = ["StepExecutor"]
 
 
 class StepExecutor(Protocol):

@@ -12,26 +12,26 @@ from typing import Any
 
 from podgraph.flow import TERMINAL, UNDECIDED
 from podgraph.planning.actions import Actions, Event
-from podgraph.planning.executors.base import Pods
 from podgraph.planning.manifests.pod_factory import PodMaker
 from podgraph.planning.manifests.shell_runner import ended_in
 from podgraph.planning.model.execution import ExecutionSpec
 from podgraph.planning.model.status import seconds_of
+from podgraph.planning.pods.fault import Fault
 from podgraph.planning.pods.lifecycle import Look, PodLifecycle, Stage
 from podgraph.planning.pods.outcome import Outcome, container_outcome, if_room, micro, python_outcome, read_record
 from podgraph.planning.pods.scheduling_gates import GATED
 from podgraph.planning.pods.state import Phase, Seen, is_alive, lingers, observe
-from podgraph.planning.pods.types import Pod
+from podgraph.planning.pods.types import Pod, Pods
 from podgraph.planning.prestart.waiting_pods import WaitingPods, is_waiting, was_ahead
 from podgraph.planning.steps.admission import Admission
 from podgraph.planning.steps.log_lines import KeptLines, script_lines
 from podgraph.planning.steps.records import Steps
-from podgraph.planning.steps.retry_policy import Fault, chance_of, seconds_until_retry
+from podgraph.planning.steps.retry_policy import chance_of, seconds_until_retry
 from podgraph.planning.steps.stop import Stop
 from podgraph.planning.steps.timers import Timers
+from podgraph.protocol.errors import ErrorInfo
 from podgraph.protocol.step import NOT_ASSIGNED, Record, record_text_in
-from podgraph.runtime.errors import ErrorInfo
-from podgraph.runtime.pod.step import utc
+from podgraph.protocol.times import utc
 
 __all__ = ["Attempts"]
 

@@ -15,19 +15,18 @@ from typing import Any
 from podgraph.definition.errors import DefinitionError
 from podgraph.flow import FAILED, TERMINAL
 from podgraph.planning.actions import Actions, Event
-from podgraph.planning.executors.base import Pods
 from podgraph.planning.manifests.pod_factory import PodMaker
 from podgraph.planning.model.execution import ExecutionSpec
 from podgraph.planning.pods.lifecycle import PodLifecycle, Stage
 from podgraph.planning.pods.outcome import Outcome, micro, read_record
 from podgraph.planning.pods.state import Seen, is_alive, observe
-from podgraph.planning.pods.types import Pod
+from podgraph.planning.pods.types import Pod, Pods
 from podgraph.planning.steps.log_lines import KeptReports
 from podgraph.planning.steps.records import ReportedSteps
 from podgraph.planning.steps.stop import Stop
 from podgraph.planning.steps.timers import Timers
 from podgraph.protocol.reports import INTERRUPTED, LAST_RANK, RANKS, STEPS_FAILED, StepReport, reports_in, unpack_states
-from podgraph.runtime.pod.step import utc
+from podgraph.protocol.times import utc
 
 __all__ = ["Whole"]
 

@@ -6,7 +6,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from podgraph.planning.actions import Actions
-from podgraph.planning.executors.base import Pods
 from podgraph.planning.executors.pod_per_step import Attempts
 from podgraph.planning.groups.container_pod import SharedContainers
 from podgraph.planning.groups.pod import SharedPod
@@ -15,6 +14,7 @@ from podgraph.planning.groups.steps import GroupedSteps, SharingSteps
 from podgraph.planning.manifests.pod_factory import PodMaker
 from podgraph.planning.model.execution import ExecutionSpec
 from podgraph.planning.model.status import PodRecord
+from podgraph.planning.pods.types import Pods
 from podgraph.planning.steps.stop import Stop
 from podgraph.planning.steps.timers import Timers
 

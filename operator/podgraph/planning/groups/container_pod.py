@@ -13,7 +13,6 @@ from typing import Any
 
 from podgraph.flow import TERMINAL
 from podgraph.planning.actions import Actions, Assign
-from podgraph.planning.executors.base import Pods
 from podgraph.planning.groups.pod import SharedPod, lost
 from podgraph.planning.groups.reports import end_step
 from podgraph.planning.manifests.multi_container import inputs_key
@@ -21,12 +20,12 @@ from podgraph.planning.manifests.objects import Manifest
 from podgraph.planning.manifests.shell_runner import LATE, ended_in, ending
 from podgraph.planning.model.names import step_container
 from podgraph.planning.model.status import seconds_of
+from podgraph.planning.pods.fault import Fault
 from podgraph.planning.pods.outcome import Outcome, container_outcome, if_room
 from podgraph.planning.pods.state import Phase, Seen, observe, observe_all
-from podgraph.planning.pods.types import Pod
+from podgraph.planning.pods.types import Pod, Pods
 from podgraph.planning.steps.log_lines import KeptLines, script_lines
-from podgraph.planning.steps.retry_policy import Fault
-from podgraph.runtime.pod.step import utc
+from podgraph.protocol.times import utc
 
 __all__ = ["SharedContainers"]
 

@@ -11,23 +11,22 @@ from collections.abc import Iterable
 
 from podgraph.flow import TERMINAL
 from podgraph.planning.actions import Actions
-from podgraph.planning.executors.base import Pods
 from podgraph.planning.groups.recovery import SharedEnding
 from podgraph.planning.groups.steps import GroupedSteps
 from podgraph.planning.manifests.objects import Manifest
 from podgraph.planning.manifests.pod_factory import PodMaker
 from podgraph.planning.model.execution import ExecutionSpec
 from podgraph.planning.model.status import PodRecord, seconds_of
+from podgraph.planning.pods.fault import Fault
 from podgraph.planning.pods.lifecycle import PodLifecycle, Stage
 from podgraph.planning.pods.outcome import Outcome
 from podgraph.planning.pods.scheduling_gates import GATED
 from podgraph.planning.pods.state import Seen, is_alive
-from podgraph.planning.pods.types import Pod
+from podgraph.planning.pods.types import Pod, Pods
 from podgraph.planning.steps.admission import Admission
-from podgraph.planning.steps.retry_policy import Fault
 from podgraph.planning.steps.stop import Stop
 from podgraph.planning.steps.timers import Timers
-from podgraph.runtime.pod.step import utc
+from podgraph.protocol.times import utc
 
 __all__ = ["Refused", "SharedPod", "lost"]
 

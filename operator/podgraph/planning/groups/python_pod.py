@@ -9,18 +9,17 @@ from collections.abc import Iterable
 from typing import Any
 
 from podgraph.planning.actions import Actions
-from podgraph.planning.executors.base import Pods
 from podgraph.planning.groups.assignment import steps_to_repeat, work_of
 from podgraph.planning.groups.pod import Refused, SharedPod, lost
 from podgraph.planning.groups.reports import SharedReports
 from podgraph.planning.groups.steps import SharingSteps
 from podgraph.planning.manifests.objects import Manifest
 from podgraph.planning.model.status import seconds_of
+from podgraph.planning.pods.fault import Fault
 from podgraph.planning.pods.outcome import Outcome, micro, read_record
 from podgraph.planning.pods.state import Phase, Seen, observe
-from podgraph.planning.pods.types import Pod
+from podgraph.planning.pods.types import Pod, Pods
 from podgraph.planning.steps.log_lines import KeptReports
-from podgraph.planning.steps.retry_policy import Fault
 from podgraph.protocol.reports import INTERRUPTED, STEPS_FAILED, reports_in, unpack_states
 from podgraph.protocol.signing import Signer
 

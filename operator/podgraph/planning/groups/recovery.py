@@ -9,11 +9,13 @@ from podgraph.planning.groups.steps import GroupedSteps
 from podgraph.planning.manifests.pod_factory import PodMaker
 from podgraph.planning.model.execution import ExecutionSpec
 from podgraph.planning.model.status import PodRecord
+from podgraph.planning.pods.fault import Fault
 from podgraph.planning.pods.outcome import Outcome
-from podgraph.planning.steps.retry_policy import Fault, chance_of, seconds_after_loss, seconds_until_retry
+from podgraph.planning.steps.infrastructure_retries import seconds_after_loss
+from podgraph.planning.steps.retry_policy import chance_of, seconds_until_retry
 from podgraph.planning.steps.stop import Stop
-from podgraph.runtime.errors import ErrorInfo
-from podgraph.runtime.pod.step import utc
+from podgraph.protocol.errors import ErrorInfo
+from podgraph.protocol.times import utc
 
 __all__ = ["SharedEnding"]
 

@@ -13,12 +13,12 @@ from typing import Any
 
 from podgraph.definition.errors import DefinitionError
 from podgraph.definition.graph import Graph
-from podgraph.planning.actions import Settings
 from podgraph.planning.groups.steps import Sharing, sharing_of
 from podgraph.planning.job.rerun_of import Rerun, Taken, taken_before
 from podgraph.planning.manifests.objects import JobRef
 from podgraph.planning.manifests.pod_factory import PodMaker
 from podgraph.planning.manifests.pod_template import PodCheck, Templates
+from podgraph.planning.manifests.settings import Settings
 from podgraph.planning.manifests.shell_runner import in_shared_pod
 from podgraph.planning.manifests.storage import Storage
 from podgraph.planning.model.execution import one_pod_section

@@ -14,7 +14,7 @@ from podgraph.planning.actions import Actions, Event
 from podgraph.planning.model.status import condition, duration, seconds_of, set_condition
 from podgraph.planning.steps.records import Steps
 from podgraph.planning.steps.stop import Stop
-from podgraph.runtime.pod.step import utc
+from podgraph.protocol.times import utc
 
 __all__ = ["Conditions"]
 

@@ -13,21 +13,22 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from podgraph.definition.errors import DefinitionError
-from podgraph.planning.actions import Actions, Event, Settings
+from podgraph.planning.actions import Actions, Event
 from podgraph.planning.job.acceptance import check_spec
 from podgraph.planning.job.resolver import Resolver
 from podgraph.planning.manifests import objects as manifests
 from podgraph.planning.manifests.objects import JobRef, Manifest
 from podgraph.planning.manifests.pod_factory import PodMaker
 from podgraph.planning.manifests.pod_template import Templates
+from podgraph.planning.manifests.settings import Settings
 from podgraph.planning.manifests.storage import Storage, read_storage
 from podgraph.planning.model.limits import MAX_OBJECT
 from podgraph.planning.model.spec import JobSpec, graph_of_ops, read_spec
 from podgraph.planning.model.status import condition, set_condition
 from podgraph.planning.pods.types import Pod
+from podgraph.protocol.graph_codec import pack, unpack
 from podgraph.protocol.step import Record
 from podgraph.run_config.schema import run_config_schema
-from podgraph.runtime.pod.resolve import pack, unpack
 
 __all__ = ["MAX_SCHEMA", "DefinitionRun"]
 

@@ -20,8 +20,8 @@ from podgraph.planning.manifests.objects import CODE_FILE, JobRef, Manifest
 from podgraph.planning.manifests.storage import Storage, read_storage
 from podgraph.planning.model import names
 from podgraph.planning.model.kube_names import check_name
+from podgraph.protocol.graph_codec import deflate, inflate
 from podgraph.run_config.binding import merge
-from podgraph.runtime.pod.resolve import deflate, inflate
 
 __all__ = ["MISSING_SECONDS", "Defined", "Frozen", "effective_spec", "ttl_of"]
 

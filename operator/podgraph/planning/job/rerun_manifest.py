@@ -10,8 +10,8 @@ from podgraph.definition.graph import Graph
 from podgraph.planning.job.rerun_of import RerunSpec, check_parent
 from podgraph.planning.model.names import GROUP
 from podgraph.planning.model.spec import graph_of_ops
+from podgraph.protocol.graph_codec import unpack
 from podgraph.run_config.binding import merge
-from podgraph.runtime.pod.resolve import unpack
 from podgraph.selection import select
 
 __all__ = ["graph_of_job", "rerun_manifest"]

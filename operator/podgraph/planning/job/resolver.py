@@ -12,15 +12,17 @@ from podgraph.planning.actions import Actions, Event
 from podgraph.planning.manifests.pod_factory import PodMaker
 from podgraph.planning.model.execution import ExecutionSpec
 from podgraph.planning.model.names import OP_LABEL
+from podgraph.planning.pods.fault import Fault
 from podgraph.planning.pods.lifecycle import PodLifecycle, Stage
 from podgraph.planning.pods.outcome import read_record
 from podgraph.planning.pods.state import Phase, Seen, lingers, observe
 from podgraph.planning.pods.types import Pod
 from podgraph.planning.prestart.resolve_handoff import STAY_SECONDS, end_resolve_pod, is_staying
+from podgraph.planning.steps.infrastructure_retries import seconds_after_loss
 from podgraph.planning.steps.log_lines import KeptLines, graph_lines
-from podgraph.planning.steps.retry_policy import Fault, chance_of, seconds_after_loss
+from podgraph.planning.steps.retry_policy import chance_of
+from podgraph.protocol.graph_codec import from_log
 from podgraph.protocol.step import Record, record_text_in
-from podgraph.runtime.pod.resolve import from_log
 
 __all__ = ["RESOLVE_SECONDS", "Resolver"]
 

@@ -13,7 +13,7 @@ from typing import Any
 from podgraph.definition.errors import DefinitionError
 from podgraph.definition.graph import Graph
 from podgraph.flow import TERMINAL
-from podgraph.planning.actions import Actions, Settings
+from podgraph.planning.actions import Actions
 from podgraph.planning.executors.base import StepExecutor
 from podgraph.planning.executors.pod_per_step import EXIT_SECONDS, Attempts
 from podgraph.planning.executors.single_pod import Whole
@@ -28,6 +28,7 @@ from podgraph.planning.manifests import objects as manifests
 from podgraph.planning.manifests.objects import JobRef, Manifest
 from podgraph.planning.manifests.pod_factory import PodMaker
 from podgraph.planning.manifests.pod_template import PodCheck, Templates, queue_labels
+from podgraph.planning.manifests.settings import Settings
 from podgraph.planning.manifests.storage import Storage, read_storage
 from podgraph.planning.model import names
 from podgraph.planning.model.execution import Control, ExecutionSpec, one_pod_section, read_control
@@ -38,11 +39,12 @@ from podgraph.planning.model.value_refs import check_stored
 from podgraph.planning.pods.pod_retention import pods_to_delete
 from podgraph.planning.pods.state import is_alive, observe
 from podgraph.planning.pods.types import Pod
+from podgraph.planning.steps.active_deadline import deadline_of
 from podgraph.planning.steps.records import ReportedSteps, Steps
-from podgraph.planning.steps.stop import Stop, deadline_of, stop_of
+from podgraph.planning.steps.stop import Stop, stop_of
+from podgraph.protocol.graph_codec import unpack
 from podgraph.protocol.step import Record
-from podgraph.runtime.pod.resolve import unpack
-from podgraph.runtime.pod.step import utc
+from podgraph.protocol.times import utc
 
 __all__ = ["Run"]
 

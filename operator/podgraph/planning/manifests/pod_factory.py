@@ -7,13 +7,13 @@ from dataclasses import replace
 from typing import Any
 
 from podgraph.definition.graph import Graph
-from podgraph.planning.actions import Settings
 from podgraph.planning.manifests import objects as manifests
 from podgraph.planning.manifests import shell_runner
 from podgraph.planning.manifests.keys import key_secret, script_tokens
 from podgraph.planning.manifests.multi_container import join
 from podgraph.planning.manifests.objects import JobRef, Manifest
 from podgraph.planning.manifests.pod_template import JOB_TEMPLATE, PodCheck, Templates
+from podgraph.planning.manifests.settings import Settings
 from podgraph.planning.manifests.storage import Storage, equip, prefix
 from podgraph.planning.model import names
 from podgraph.planning.model.spec import CodeSpec, ContainerSpec

@@ -12,7 +12,7 @@ from podgraph.definition.values import to_json
 from podgraph.flow import TERMINAL, FlowStep
 from podgraph.planning.model.limits import MAX_MESSAGE
 from podgraph.planning.model.value_refs import Reference, to_status
-from podgraph.runtime.pod.step import utc
+from podgraph.protocol.times import utc
 
 __all__ = ["CONDITIONS", "STATES", "PodRecord", "StepRecord", "condition", "duration", "seconds_of", "set_condition"]
 

@@ -11,12 +11,12 @@ from dataclasses import dataclass
 from enum import Enum
 
 from podgraph.planning.actions import Actions
+from podgraph.planning.pods.fault import Fault
 from podgraph.planning.pods.outcome import Outcome
 from podgraph.planning.pods.scheduling_gates import Gates
 from podgraph.planning.pods.state import Phase, Seen
 from podgraph.planning.pods.timeouts import deadline_of_pod, lost_at
 from podgraph.planning.pods.types import Pod
-from podgraph.planning.steps.retry_policy import Fault
 
 __all__ = ["Look", "PodLifecycle", "Stage"]
 

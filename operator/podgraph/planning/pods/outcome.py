@@ -10,8 +10,8 @@ from typing import Any
 from podgraph.definition.graph import Op
 from podgraph.definition.values import NotJsonError, to_json
 from podgraph.planning.model.value_refs import read_stored
+from podgraph.planning.pods.fault import Fault
 from podgraph.planning.pods.state import Seen
-from podgraph.planning.steps.retry_policy import Fault
 from podgraph.protocol.reports import StepReport
 from podgraph.protocol.signing import Signer
 from podgraph.protocol.step import MAX_OUTPUTS, NOT_ASSIGNED, Record, StepError, check_outputs, record_text_in

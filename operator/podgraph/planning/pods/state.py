@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from enum import Enum
 
 from podgraph.planning.model.names import CONTAINER
+from podgraph.planning.pods.fault import Fault, fault_of
 from podgraph.planning.pods.types import ContainerState, Pod, Terminated
-from podgraph.planning.steps.retry_policy import Fault, fault_of
 
 __all__ = [
     "CONFIG_GRACE_SECONDS",

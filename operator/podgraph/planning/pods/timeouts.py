@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from podgraph.planning.model.status import seconds_of
+from podgraph.planning.pods.fault import Fault
 from podgraph.planning.pods.outcome import Outcome
 from podgraph.planning.pods.scheduling_gates import is_gated
 from podgraph.planning.pods.state import Phase, Seen, grace_of
 from podgraph.planning.pods.types import Pod
-from podgraph.planning.steps.retry_policy import Fault
 
 __all__ = ["LOST_SECONDS", "Deadline", "deadline_of_pod", "lost_at", "unstarted_at"]
 

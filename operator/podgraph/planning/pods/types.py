@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import msgspec
 
 from podgraph.planning.model.names import API_VERSION
@@ -20,6 +22,7 @@ __all__ = [
     "Waiting",
     "controller_of",
     "doubt",
+    "Pods",
 ]
 
 
@@ -145,3 +148,7 @@ def doubt(meta: Meta, owner: Owner) -> str:
     if controller is None:
         return "NoController"
     return "" if (controller.kind, controller.uid) == (owner.kind, owner.uid) else "OtherController"
+
+
+Pods = Mapping[str, Pod]
+"""The pods that there are, by name."""

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from podgraph.planning.manifests.shell_runner import END_MARK, MAX_TOLD
+from podgraph.protocol.graph_codec import GRAPH_MARK, MAX_GRAPH
 from podgraph.protocol.reports import LAST_RANK, RANKS, StepReport
 from podgraph.protocol.signing import Signer
 from podgraph.protocol.step import LINE_MARK
-from podgraph.runtime.pod.resolve import GRAPH_MARK, MAX_GRAPH
 
 __all__ = ["KeptLines", "KeptReports", "graph_lines", "script_lines"]
 

@@ -8,54 +8,14 @@ All of it follows from the Job and its pods, chance too, so that an operator tha
 from __future__ import annotations
 
 import hashlib
-import re
 from collections.abc import Callable
-from enum import Enum
 
 from podgraph.definition.graph import Op
-from podgraph.runtime.errors import ErrorInfo, seconds_to_retry
+from podgraph.planning.pods.fault import Fault
+from podgraph.planning.steps.infrastructure_retries import seconds_after_loss
+from podgraph.protocol.errors import ErrorInfo, seconds_to_retry
 
-__all__ = ["Fault", "chance_of", "fault_of", "seconds_after_loss", "seconds_until_retry"]
-
-_FIRST_SECONDS, _MOST_SECONDS = 5.0, 300.0
-
-_INFRASTRUCTURE = frozenset(
-    (
-        "ContainerStatusUnknown",
-        "Evicted",
-        "NodeAffinity",
-        "NodeLost",
-        "NodeShutdown",
-        "PendingTimeout",
-        "PodDeleted",
-        "Preempted",
-        "Preempting",
-        "Shutdown",
-        "Terminated",
-        "TopologyAffinityError",
-        "UnexpectedAdmissionError",
-    )
-)
-_OUT_OF = re.compile(r"OutOf[a-z].*")  # the kubelet had no room after all: OutOfcpu, OutOfmemory, OutOfpods
-
-
-class Fault(Enum):
-    """Whose fault a failure is: the op's, the cluster's, or one that no further attempt could mend."""
-
-    APPLICATION = "Application"
-    INFRASTRUCTURE = "Infrastructure"
-    LASTING = "Lasting"
-
-
-def fault_of(reason: str) -> Fault:
-    """Return whose fault a failure with this reason is, where nothing more is known of it.
-
-    >>> fault_of("Evicted"), fault_of("OOMKilled")
-    (<Fault.INFRASTRUCTURE: 'Infrastructure'>, <Fault.APPLICATION: 'Application'>)
-    """
-    if reason in _INFRASTRUCTURE or _OUT_OF.fullmatch(reason):
-        return Fault.INFRASTRUCTURE
-    return Fault.APPLICATION
+__all__ = ["chance_of", "seconds_until_retry"]
 
 
 def seconds_until_retry(
@@ -73,11 +33,6 @@ def seconds_until_retry(
     if lost >= most_lost:
         return None
     return seconds_after_loss(lost, chance)
-
-
-def seconds_after_loss(lost: int, chance: Callable[[], float]) -> float:
-    """Return how long the cluster is left alone when `lost` attempts had been lost to it before this one."""
-    return min(_FIRST_SECONDS * 2.0 ** min(lost, 20), _MOST_SECONDS) * (1 + chance() / 4)
 
 
 def chance_of(*parts: object) -> Callable[[], float]:

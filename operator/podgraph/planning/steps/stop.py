@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from podgraph.planning.model.execution import Control
-from podgraph.planning.model.status import seconds_of
+from podgraph.planning.steps.active_deadline import deadline_of
 
-__all__ = ["Stop", "deadline_of", "stop_of"]
+__all__ = ["Stop", "stop_of"]
 
 
 @dataclass(frozen=True)
@@ -16,14 +16,6 @@ class Stop:
 
     reason: str
     message: str
-
-
-def deadline_of(started: str | None, seconds: int | None) -> float | None:
-    """Return when a Job that began at `started` is out of time, None for never.
-
-    The time in which it is suspended counts, for its running steps go on; a Job that was made suspended has not begun.
-    """
-    return None if started is None or seconds is None else seconds_of(started) + seconds
 
 
 def stop_of(control: Control, started: str | None, seconds: int | None, now: float) -> Stop | None:

@@ -11,8 +11,7 @@ from podgraph.cluster.client import ApiError
 from podgraph.definition.errors import DefinitionError
 from podgraph.planning.model.status import condition, seconds_of, set_condition
 from podgraph.planning.pods.types import Owner
-from podgraph.reconcile.working import work
-from podgraph.reconcile.workqueue import KeyedQueue
+from podgraph.reconcile.workqueue import KeyedQueue, work
 from podgraph.scheduling.job_factory import TRY_ANNOTATION, second
 from podgraph.scheduling.schedule import TickRecord
 

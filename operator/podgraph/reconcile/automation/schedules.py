@@ -20,8 +20,7 @@ from podgraph.reconcile.automation.dry_run import tell_tried
 from podgraph.reconcile.automation.owned_jobs import Launched, LaunchedJobs
 from podgraph.reconcile.automation.tick_functions import TickFunctions
 from podgraph.reconcile.evaluators.pool import Evaluators
-from podgraph.reconcile.working import work
-from podgraph.reconcile.workqueue import KeyedQueue
+from podgraph.reconcile.workqueue import KeyedQueue, work
 from podgraph.scheduling.job_factory import SCHEDULE_LABEL, second
 from podgraph.scheduling.schedule import ScheduleSpec, TickRecord, due, job_of_tick, read_schedule, still_running
 

@@ -21,8 +21,7 @@ from podgraph.reconcile.automation.owned_jobs import LaunchedJobs
 from podgraph.reconcile.automation.polled_sensors import AskedSource, Asking
 from podgraph.reconcile.automation.watched_sources import FinishedJobs, Source, WatchedObjects, WatchedUrl
 from podgraph.reconcile.evaluators.pool import Evaluators
-from podgraph.reconcile.working import work
-from podgraph.reconcile.workqueue import KeyedQueue
+from podgraph.reconcile.workqueue import KeyedQueue, work
 from podgraph.scheduling.cursor import Cursor
 from podgraph.scheduling.http_policy import HttpPolicy
 from podgraph.scheduling.job_factory import SENSOR_LABEL, Request, second

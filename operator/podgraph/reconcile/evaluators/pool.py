@@ -29,8 +29,7 @@ from podgraph.protocol.signing import Signer
 from podgraph.reconcile.evaluators.client import MOST_PODS, WARM_SECONDS, Evaluated, Seat, no_room
 from podgraph.reconcile.log_follower import Logs
 from podgraph.reconcile.master_key import random_keys
-from podgraph.reconcile.working import work
-from podgraph.reconcile.workqueue import KeyedQueue
+from podgraph.reconcile.workqueue import KeyedQueue, work
 from podgraph.scheduling.evaluators import EVALUATOR_LABEL, EvaluatorSpec, PodOf, definition_pod, requests_that_fit
 
 __all__ = ["Evaluators"]

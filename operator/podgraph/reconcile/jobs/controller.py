@@ -20,15 +20,17 @@ from podgraph.cluster.events import event_manifest
 from podgraph.cluster.pod_reflector import PodReflector
 from podgraph.cluster.runtime_archive import Bundle
 from podgraph.definition.errors import DefinitionError
-from podgraph.planning.actions import Actions, Settings
+from podgraph.planning.actions import Actions
 from podgraph.planning.job.definition_run import DefinitionRun
 from podgraph.planning.job.definition_snapshot import ttl_of
 from podgraph.planning.job.run import Run
 from podgraph.planning.manifests import objects as manifests
 from podgraph.planning.manifests.keys import Keys
+from podgraph.planning.manifests.settings import Settings
 from podgraph.planning.manifests.storage import Storage
 from podgraph.planning.model import names
 from podgraph.planning.pods.types import Owner, Pod
+from podgraph.protocol.graph_codec import MAX_GRAPH, from_log
 from podgraph.reconcile.jobs.definition_cache import Definitions
 from podgraph.reconcile.jobs.link_server import Links
 from podgraph.reconcile.jobs.pod_io import PodCare
@@ -40,7 +42,6 @@ from podgraph.reconcile.jobs.ttl_after_finished import EndedJobs
 from podgraph.reconcile.master_key import random_keys
 from podgraph.reconcile.metrics import Metrics
 from podgraph.reconcile.workqueue import KeyedQueue
-from podgraph.runtime.pod.resolve import MAX_GRAPH, from_log
 
 __all__ = ["Controller"]
 

@@ -15,9 +15,9 @@ from typing import cast
 from podgraph.definition.errors import DefinitionError
 from podgraph.planning.manifests.keys import Keys
 from podgraph.planning.manifests.link_token import Invitation
+from podgraph.protocol.link import GOODBYE, MAX_LINE
 from podgraph.reconcile.jobs.link_certificate import certified
 from podgraph.reconcile.jobs.link_strangers import MOST, Strangers
-from podgraph.runtime.pod.link import GOODBYE, MAX_LINE
 
 __all__ = ["Links", "read_link"]
 

@@ -14,10 +14,11 @@ from typing import Any
 from podgraph.cluster.client import ApiError, Client
 from podgraph.cluster.events import event_manifest
 from podgraph.definition.errors import DefinitionError
-from podgraph.planning.actions import Event, Settings
+from podgraph.planning.actions import Event
 from podgraph.planning.job.definition_snapshot import Frozen
 from podgraph.planning.manifests import objects as manifests
 from podgraph.planning.manifests.objects import JobRef
+from podgraph.planning.manifests.settings import Settings
 from podgraph.planning.manifests.storage import (
     CLEAN_SECONDS,
     Storage,

@@ -12,9 +12,9 @@ from typing import Any
 
 from podgraph.definition.graph import Graph
 from podgraph.flow import is_connected
+from podgraph.protocol.errors import ErrorInfo, seconds_to_retry
 from podgraph.run_config.limits import Limits
 from podgraph.runtime.attempt import RunInfo
-from podgraph.runtime.errors import ErrorInfo, seconds_to_retry
 from podgraph.runtime.load import CodeRef
 from podgraph.runtime.local.channel import Inbox, Stored, send
 from podgraph.runtime.local.processes import ForkServer, Spawner, Worker, how_it_ended

@@ -7,7 +7,7 @@ from typing import Any, Callable
 
 from podgraph.definition.errors import DefinitionError, nearest
 from podgraph.definition.jobs import JobDefinition
-from podgraph.runtime.errors import ErrorInfo
+from podgraph.protocol.errors import ErrorInfo
 from podgraph.runtime.local.events import Event
 from podgraph.runtime.local.steps import LocalStep
 

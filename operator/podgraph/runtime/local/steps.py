@@ -9,7 +9,7 @@ from typing import Any, Callable
 
 from podgraph.definition.graph import Graph
 from podgraph.flow import Flow, FlowStep
-from podgraph.runtime.errors import ErrorInfo
+from podgraph.protocol.errors import ErrorInfo
 from podgraph.runtime.local.events import Event
 
 __all__ = ["LocalStep", "LocalSteps"]

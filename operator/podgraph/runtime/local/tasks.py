@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+from podgraph.protocol.errors import ErrorInfo
 from podgraph.runtime.attempt import RunInfo
-from podgraph.runtime.errors import ErrorInfo
 from podgraph.runtime.local.channel import Stored
 
 __all__ = ["Done", "Task"]

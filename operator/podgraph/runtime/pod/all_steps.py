@@ -11,11 +11,12 @@ from typing import Any, Callable
 from podgraph.definition.graph import Graph
 from podgraph.definition.jobs import JobDefinition
 from podgraph.definition.values import NotJsonError, to_json
+from podgraph.protocol.errors import ErrorInfo
 from podgraph.protocol.reports import INTERRUPTED, STEPS_FAILED, StepReport, fitting, pack_states
 from podgraph.protocol.signing import Signer, pod_key
 from podgraph.protocol.step import MAX_OUTPUTS, Assignment, Record, StepError
+from podgraph.protocol.times import utc
 from podgraph.runtime.attempt import RunInfo
-from podgraph.runtime.errors import ErrorInfo
 from podgraph.runtime.load import CodeRef
 from podgraph.runtime.local.channel import Stored, load, store
 from podgraph.runtime.local.in_process import run_in_process
@@ -23,7 +24,6 @@ from podgraph.runtime.local.multiprocess import run_multiprocess
 from podgraph.runtime.local.run_plan import prepare
 from podgraph.runtime.local.steps import LocalStep, LocalSteps
 from podgraph.runtime.pod.sigterm import ended_by_sigterm
-from podgraph.runtime.pod.step import utc
 
 __all__ = ["Say", "ToldSteps", "json_texts", "run_group"]
 

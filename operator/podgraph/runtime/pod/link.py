@@ -19,17 +19,14 @@ import socket
 import time
 from typing import TYPE_CHECKING, Any
 
+from podgraph.protocol.link import GOODBYE, MAX_LINE
 from podgraph.protocol.signing import mac
 
 if TYPE_CHECKING:
     import ssl
 
-__all__ = ["GOODBYE", "MAX_LINE", "Link", "greeting"]
+__all__ = ["Link", "greeting"]
 
-GOODBYE = "::podgraph-end"
-"""What a pod says last; a link that ends without it broke."""
-MAX_LINE = 64 * 1024
-"""Most bytes of a line that the operator takes."""
 
 _ALL_WAIT_SECONDS = 0.25  # for the connection: within a cluster it takes a thousandth of that
 _IO_SECONDS = 0.5

@@ -16,14 +16,16 @@ from podgraph.definition.graph import Input
 from podgraph.definition.jobs import JobDefinition
 from podgraph.definition.values import to_json
 from podgraph.flow import is_connected
+from podgraph.protocol.errors import seconds_to_retry
 from podgraph.protocol.reports import INTERRUPTED, STEPS_FAILED, fitting, pack_states
 from podgraph.protocol.step import MAX_OUTPUTS, Assignment, Record, StepError, check_outputs, stored_below
+from podgraph.protocol.times import utc
 from podgraph.runtime.attempt import Attempt, RunInfo, run_attempt
-from podgraph.runtime.errors import error_info, seconds_to_retry
+from podgraph.runtime.errors import error_info
 from podgraph.runtime.local.steps import LocalStep
 from podgraph.runtime.pod.all_steps import Say, ToldSteps, json_texts
 from podgraph.runtime.pod.sigterm import ended_by_sigterm
-from podgraph.runtime.pod.step import config_of, inputs_of, utc
+from podgraph.runtime.pod.step import config_of, inputs_of
 from podgraph.runtime.pod.storage import Storage, open_storage
 from podgraph.runtime.pod.values import Passed, pass_on, read
 from podgraph.runtime.resources import open_resources

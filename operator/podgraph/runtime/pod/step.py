@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Mapping
-from datetime import datetime, timezone
 from typing import Any
 
 from podgraph.definition.config_read import ConfigError, read_config
@@ -13,6 +12,7 @@ from podgraph.definition.errors import DefinitionError
 from podgraph.definition.jobs import JobDefinition
 from podgraph.definition.ops import OpDefinition
 from podgraph.protocol.step import Assignment, Record, StepError
+from podgraph.protocol.times import utc
 from podgraph.runtime.attempt import Attempt, RunInfo, run_attempt
 from podgraph.runtime.errors import error_info, wishes
 from podgraph.runtime.pod.sigterm import Ended, ended_by_sigterm
@@ -20,7 +20,7 @@ from podgraph.runtime.pod.storage import Storage, open_storage
 from podgraph.runtime.pod.values import Passed, load, pass_on
 from podgraph.runtime.resources import open_resources
 
-__all__ = ["config_of", "inputs_of", "run_step", "utc"]
+__all__ = ["config_of", "inputs_of", "run_step"]
 
 
 def run_step(job: JobDefinition, assignment: Assignment) -> Record:
@@ -95,15 +95,6 @@ def _read(hint: Any, value: Any, what: str) -> Any:
     except ConfigError as error:
         texts = "; ".join(f"{path}: {text}" if path else text for path, text in error.problems)
         raise StepError("InvalidRunConfig", f"{what}: {texts}") from None
-
-
-def utc(seconds: float) -> str:
-    """Return seconds since the epoch as RFC 3339 in UTC with microseconds (Kubernetes' MicroTime).
-
-    >>> utc(0.25)
-    '1970-01-01T00:00:00.250000Z'
-    """
-    return datetime.fromtimestamp(seconds, timezone.utc).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
 def _ignore(kind: str, data: Mapping[str, Any]) -> None:

@@ -11,7 +11,7 @@ import pytest
 from podgraph.planning.job.run import Run
 from podgraph.planning.model import names
 from podgraph.planning.pods.types import ContainerState, Meta, Pod, PodStatus, Running
-from podgraph.runtime.pod.step import utc
+from podgraph.protocol.times import utc
 from unit.planning.job.test_run import NOW, created, ended, look, make, op, pod, states
 
 Obj = dict[str, Any]

@@ -17,10 +17,11 @@ from podgraph.planning.groups.steps import sharing_of
 from podgraph.planning.job.run import Run
 from podgraph.planning.model import names
 from podgraph.planning.pods.types import ContainerState, ContainerStatus, Meta, Pod, PodStatus, Terminated
+from podgraph.protocol.graph_codec import pack
 from podgraph.protocol.step import Assignment
+from podgraph.protocol.times import utc
 from podgraph.runtime.pod.pod_group import run_shared
-from podgraph.runtime.pod.resolve import pack
-from podgraph.runtime.pod.step import run_step, utc
+from podgraph.runtime.pod.step import run_step
 from unit.planning.job.test_run import NOW, SETTINGS
 
 Obj = dict[str, Any]

@@ -21,11 +21,11 @@ from podgraph.planning.pods.types import (
     Terminated,
     Waiting,
 )
+from podgraph.protocol.graph_codec import pack
 from podgraph.protocol.reports import StepReport, pack_states
 from podgraph.protocol.signing import Signer
 from podgraph.protocol.step import Assignment, Record
-from podgraph.runtime.pod.resolve import pack
-from podgraph.runtime.pod.step import utc
+from podgraph.protocol.times import utc
 from unit.planning.job.test_run import NOW, make, states
 
 Obj = dict[str, Any]

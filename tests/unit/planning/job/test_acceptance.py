@@ -13,7 +13,7 @@ from podgraph.planning.job.acceptance import check_spec
 from podgraph.planning.job.definition_run import DefinitionRun
 from podgraph.planning.job.run import Run
 from podgraph.planning.model.spec import graph_of_ops
-from podgraph.runtime.pod.resolve import pack
+from podgraph.protocol.graph_codec import pack
 from podgraph.server import launchpad
 from unit.planning.job.test_run import NOW, SETTINGS
 

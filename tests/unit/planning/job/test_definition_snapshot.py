@@ -4,10 +4,10 @@ from typing import Any
 
 import pytest
 
-from podgraph.planning.actions import Settings
 from podgraph.planning.job.definition_run import DefinitionRun
 from podgraph.planning.job.definition_snapshot import Frozen, effective_spec, ttl_of
 from podgraph.planning.manifests.objects import JobRef
+from podgraph.planning.manifests.settings import Settings
 from podgraph.planning.manifests.storage import Storage
 from podgraph.planning.model.spec import read_spec
 

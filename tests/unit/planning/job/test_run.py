@@ -5,8 +5,9 @@ from typing import Any
 import pytest
 
 from podgraph.definition.errors import DefinitionError
-from podgraph.planning.actions import Actions, Settings
+from podgraph.planning.actions import Actions
 from podgraph.planning.job.run import Run
+from podgraph.planning.manifests.settings import Settings
 from podgraph.planning.model import names
 from podgraph.planning.pods.types import (
     ContainerState,

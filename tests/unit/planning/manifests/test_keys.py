@@ -7,10 +7,10 @@ import json
 
 import pytest
 
-from podgraph.planning.actions import Settings
 from podgraph.planning.manifests.keys import Keys, key_secret, script_tokens
 from podgraph.planning.manifests.objects import JobRef
 from podgraph.planning.manifests.pod_factory import PodMaker
+from podgraph.planning.manifests.settings import Settings
 from podgraph.planning.model import names
 from podgraph.planning.model.spec import CodeSpec, ContainerSpec
 

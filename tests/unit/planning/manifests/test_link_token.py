@@ -6,11 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from podgraph.planning.actions import Settings
 from podgraph.planning.manifests.keys import Keys
 from podgraph.planning.manifests.link_token import Invitation
 from podgraph.planning.manifests.objects import JobRef
 from podgraph.planning.manifests.pod_factory import PodMaker
+from podgraph.planning.manifests.settings import Settings
 from podgraph.planning.model.names import ASSIGNMENT
 from podgraph.planning.model.spec import CodeSpec
 from podgraph.protocol.step import Assignment

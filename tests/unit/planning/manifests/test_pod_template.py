@@ -9,10 +9,10 @@ import pytest
 
 from podgraph.definition.errors import DefinitionError
 from podgraph.definition.graph import Graph, Input, Op
-from podgraph.planning.actions import Settings
 from podgraph.planning.manifests.objects import JobRef, Manifest
 from podgraph.planning.manifests.pod_factory import PodMaker
 from podgraph.planning.manifests.pod_template import Templates, lay_over, queue_labels
+from podgraph.planning.manifests.settings import Settings
 from podgraph.planning.manifests.storage import Storage, clean_pod
 from podgraph.planning.model import names
 from podgraph.planning.model.spec import CodeSpec, ContainerSpec

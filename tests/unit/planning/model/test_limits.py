@@ -13,7 +13,7 @@ from podgraph.definition.graph import Graph, Op
 from podgraph.planning.job.run import Run
 from podgraph.planning.model.limits import MAX_OBJECT, MAX_OPS, check_ops, output_budget
 from podgraph.planning.pods.types import Condition, ContainerState, Pod, PodStatus, Running, Terminated
-from podgraph.runtime.pod.step import utc
+from podgraph.protocol.times import utc
 from unit.planning.job.test_run import NO_RETRIES, NOW, make, op, pod
 from unit.planning.model.test_status import merged
 

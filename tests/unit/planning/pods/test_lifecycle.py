@@ -10,9 +10,10 @@ import pytest
 from builders import PodBuilder, job, op, pod
 from podgraph import job as job_of
 from podgraph import op as python_op
-from podgraph.planning.actions import Actions, Settings
+from podgraph.planning.actions import Actions
 from podgraph.planning.job.run import Run
-from podgraph.runtime.pod.resolve import pack
+from podgraph.planning.manifests.settings import Settings
+from podgraph.protocol.graph_codec import pack
 
 NOW = 1_800_000_000.0
 SETTINGS = Settings("python:3", "runtime")

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 
 from podgraph.definition.graph import Op, Output
 from podgraph.planning.pods import outcome as module
+from podgraph.planning.pods.fault import Fault
 from podgraph.planning.pods.outcome import Outcome, container_outcome, micro, read_record
 from podgraph.planning.pods.state import Phase, Seen
-from podgraph.planning.steps.retry_policy import Fault
 from podgraph.protocol.signing import Signer
 from podgraph.protocol.step import RECORD_MARK, Record
 

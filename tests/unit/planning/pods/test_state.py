@@ -7,9 +7,9 @@ from typing import Any
 import msgspec
 import pytest
 
+from podgraph.planning.pods.fault import Fault
 from podgraph.planning.pods.state import Phase, Seen, describe_exit, grace_of, is_alive, lingers, observe
 from podgraph.planning.pods.types import Pod, Terminated
-from podgraph.planning.steps.retry_policy import Fault
 
 START, END = "2026-11-23T09:00:00Z", "2026-11-23T09:00:03Z"
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from podgraph.planning.pods.fault import Fault
 from podgraph.planning.pods.scheduling_gates import Gates
 from podgraph.planning.pods.state import observe
 from podgraph.planning.pods.timeouts import Deadline, deadline_of_pod, lost_at, unstarted_at
@@ -19,8 +20,7 @@ from podgraph.planning.pods.types import (
     Running,
     Waiting,
 )
-from podgraph.planning.steps.retry_policy import Fault
-from podgraph.runtime.pod.step import utc
+from podgraph.protocol.times import utc
 
 NOW = 1_800_000_000.0
 

@@ -26,10 +26,11 @@ from podgraph.planning.pods.types import (
     Waiting,
 )
 from podgraph.planning.prestart.resolve_handoff import STAY_SECONDS
+from podgraph.protocol.graph_codec import pack
 from podgraph.protocol.signing import Signer
 from podgraph.protocol.step import LINE_MARK, Assignment, Record
-from podgraph.runtime.pod.resolve import pack, resolve
-from podgraph.runtime.pod.step import utc
+from podgraph.protocol.times import utc
+from podgraph.runtime.pod.resolve import resolve
 from unit.planning.job.test_run import NOW, make, states
 
 Obj = dict[str, Any]

@@ -6,8 +6,9 @@ import pytest
 
 from podgraph.definition.graph import Op
 from podgraph.definition.retry import Backoff, Jitter, RetryPolicy
-from podgraph.planning.steps.retry_policy import Fault, chance_of, fault_of, seconds_until_retry
-from podgraph.runtime.errors import ErrorInfo
+from podgraph.planning.pods.fault import Fault, fault_of
+from podgraph.planning.steps.retry_policy import chance_of, seconds_until_retry
+from podgraph.protocol.errors import ErrorInfo
 
 ERROR = ErrorInfo("OpFailed", "x")
 APPLICATION, INFRASTRUCTURE, LASTING = Fault.APPLICATION, Fault.INFRASTRUCTURE, Fault.LASTING

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from podgraph.planning.model.execution import Control
-from podgraph.planning.steps.stop import Stop, deadline_of, stop_of
+from podgraph.planning.steps.active_deadline import deadline_of
+from podgraph.planning.steps.stop import Stop, stop_of
 
 START = "1970-01-01T00:01:40.000000Z"
 

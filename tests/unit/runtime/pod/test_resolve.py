@@ -11,10 +11,11 @@ from hypothesis import strategies as st
 
 from podgraph import DefinitionError, job, op
 from podgraph.definition.graph import Graph, Input, Op, OutputRef
+from podgraph.protocol.graph_codec import MAX_GRAPH, from_log, pack, unpack
 from podgraph.protocol.signing import Signer
 from podgraph.protocol.step import Assignment, Record
 from podgraph.runtime.pod import resolve as module
-from podgraph.runtime.pod.resolve import MAX_GRAPH, from_log, pack, resolve, unpack
+from podgraph.runtime.pod.resolve import resolve
 
 steady = settings(deadline=None, derandomize=True, max_examples=60)
 
