@@ -29,13 +29,13 @@ from podgraph.cluster.connection import connect, login
 from podgraph.cluster.namespaced import Tell, watch_namespace
 from podgraph.cluster.runtime_archive import bundle
 from podgraph.definition.errors import DefinitionError
+from podgraph.health import serving
 from podgraph.planning.manifests.keys import Keys
 from podgraph.planning.manifests.storage import Storage, default_storage
 from podgraph.planning.model.names import GROUP
 from podgraph.reconcile.automation.schedules import Schedules
 from podgraph.reconcile.automation.sensors import Sensors
 from podgraph.reconcile.evaluators.pool import Evaluators
-from podgraph.reconcile.health import serving
 from podgraph.reconcile.jobs.controller import Controller
 from podgraph.reconcile.jobs.link_server import Links, read_link
 from podgraph.reconcile.master_key import MASTER_SECRET, master_keys, own_namespace, random_keys

@@ -9,8 +9,8 @@ import aiohttp
 import pytest
 
 from api.driving import driving
-from podgraph.reconcile import health
-from podgraph.reconcile.health import serving
+from podgraph import health
+from podgraph.health import serving
 
 
 def free_port() -> int:

@@ -18,7 +18,8 @@ from podgraph.cluster.ownership import KINDS, difference
 from podgraph.cluster.paths import OURS, ApiPath, Query, core, of_version, ours
 from podgraph.definition.errors import DefinitionError
 from podgraph.planning.model.names import CONTAINER, JOB_UID_LABEL, MANAGED_BY, MANAGED_BY_LABEL
-from podgraph.planning.pods.types import Meta, Owner, Pod, doubt
+from podgraph.planning.model.owner import Owner
+from podgraph.planning.pods.types import Meta, Pod, doubt
 
 __all__ = ["ApiError", "Client"]
 

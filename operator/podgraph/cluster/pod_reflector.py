@@ -22,7 +22,8 @@ import msgspec
 from podgraph.cluster.listwatch import Event, Expired, ListMeta, lines, pause_after, told, watching
 from podgraph.cluster.paths import core, everywhere
 from podgraph.planning.model.names import JOB_UID_LABEL, MANAGED_BY, MANAGED_BY_LABEL
-from podgraph.planning.pods.types import Owner, Pod, controller_of, doubt
+from podgraph.planning.model.owner import Owner
+from podgraph.planning.pods.types import Pod, controller_of, doubt
 
 __all__ = ["PodReflector"]
 

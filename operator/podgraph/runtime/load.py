@@ -256,9 +256,7 @@ def _hint(error: BaseException, missing: str, path: str) -> str:
     if not isinstance(error, ImportError) or not error.name:
         return ""
     if error.name == "podgraph" and (found := re.search("cannot import name '([^']{1,100})'", str(error))):
-        import podgraph
-
-        return nearest(found[1], podgraph.__all__)
+        return nearest(found[1], sys.modules["podgraph"].__all__)
     if path and error.name in _TAKEN and (Path(path).parent / f"{error.name}.py").is_file():
         return f"; {error.name}.py beside the code has the name of a module of Python's own: rename it"
     return ""

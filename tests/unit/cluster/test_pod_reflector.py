@@ -8,7 +8,8 @@ import pytest
 from podgraph.cluster.listwatch import Event
 from podgraph.cluster.pod_reflector import PodReflector
 from podgraph.planning.model.names import API_VERSION, JOB_UID_LABEL
-from podgraph.planning.pods.types import Meta, Owner, OwnerReference, Pod, doubt
+from podgraph.planning.model.owner import Owner
+from podgraph.planning.pods.types import Meta, OwnerReference, Pod, doubt
 
 OWNER = Owner("ns", "Job", "u1")
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from podgraph.protocol.link import greeting
 from podgraph.protocol.signing import equal
-from podgraph.runtime.pod.link import greeting
 
 __all__ = ["Invitation"]
 

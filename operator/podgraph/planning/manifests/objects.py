@@ -13,8 +13,8 @@ from typing import Any
 
 from podgraph.planning.manifests import shell_runner
 from podgraph.planning.model import names
+from podgraph.planning.model.owner import Owner
 from podgraph.planning.model.spec import CodeSpec, ContainerSpec
-from podgraph.planning.pods.types import Owner
 from podgraph.protocol.signing import KEY_VARIABLE
 from podgraph.protocol.step import MOUNT, TERMINATION_FILE, Assignment
 

@@ -7,13 +7,13 @@ from collections.abc import Mapping
 import msgspec
 
 from podgraph.planning.model.names import API_VERSION
+from podgraph.planning.model.owner import Owner
 
 __all__ = [
     "Condition",
     "ContainerState",
     "ContainerStatus",
     "Meta",
-    "Owner",
     "OwnerReference",
     "Pod",
     "PodStatus",
@@ -118,14 +118,6 @@ class Pod(_Part, frozen=True):
     metadata: Meta
     status: PodStatus = PodStatus()
     gone: bool = False
-
-
-class Owner(_Part, frozen=True):
-    """Whose an object is: one of our own resources, with its namespace."""
-
-    namespace: str
-    kind: str
-    uid: str
 
 
 def controller_of(meta: Meta) -> OwnerReference | None:

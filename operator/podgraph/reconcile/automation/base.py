@@ -9,8 +9,8 @@ from typing import Any, TypeVar
 from podgraph.cluster.automation_client import Launching
 from podgraph.cluster.client import ApiError
 from podgraph.definition.errors import DefinitionError
+from podgraph.planning.model.owner import Owner
 from podgraph.planning.model.status import condition, seconds_of, set_condition
-from podgraph.planning.pods.types import Owner
 from podgraph.reconcile.workqueue import KeyedQueue, work
 from podgraph.scheduling.job_factory import TRY_ANNOTATION, second
 from podgraph.scheduling.schedule import TickRecord

@@ -11,8 +11,8 @@ from typing import Any
 from podgraph.cluster.automation_client import Launching
 from podgraph.cluster.client import ApiError
 from podgraph.planning.model.names import API_VERSION
+from podgraph.planning.model.owner import Owner
 from podgraph.planning.model.status import seconds_of
-from podgraph.planning.pods.types import Owner
 from podgraph.scheduling.job_factory import TICK_ANNOTATION
 
 __all__ = ["Launched", "LaunchedJobs", "is_finished", "succeeded"]

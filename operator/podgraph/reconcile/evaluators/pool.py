@@ -22,9 +22,10 @@ from podgraph.definition.errors import DefinitionError
 from podgraph.planning.manifests import objects as manifests
 from podgraph.planning.manifests.keys import Keys, key_secret
 from podgraph.planning.model import names
+from podgraph.planning.model.owner import Owner
 from podgraph.planning.pods.outcome import read_record
 from podgraph.planning.pods.state import Phase, Seen, is_alive, observe
-from podgraph.planning.pods.types import Owner, Pod
+from podgraph.planning.pods.types import Pod
 from podgraph.protocol.signing import Signer
 from podgraph.reconcile.evaluators.client import MOST_PODS, WARM_SECONDS, Evaluated, Seat, no_room
 from podgraph.reconcile.log_follower import Logs

@@ -29,7 +29,8 @@ from podgraph.planning.manifests.keys import Keys
 from podgraph.planning.manifests.settings import Settings
 from podgraph.planning.manifests.storage import Storage
 from podgraph.planning.model import names
-from podgraph.planning.pods.types import Owner, Pod
+from podgraph.planning.model.owner import Owner
+from podgraph.planning.pods.types import Pod
 from podgraph.protocol.graph_codec import MAX_GRAPH, from_log
 from podgraph.reconcile.jobs.definition_cache import Definitions
 from podgraph.reconcile.jobs.link_server import Links

@@ -9,7 +9,7 @@ from typing import Any
 from podgraph.planning.actions import Assign, Event
 from podgraph.planning.job.definition_run import DefinitionRun
 from podgraph.planning.job.run import Run
-from podgraph.planning.pods.types import Owner
+from podgraph.planning.model.owner import Owner
 
 __all__ = ["WRITE_SECONDS", "AnyRun", "JobState"]
 

@@ -6,9 +6,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from podgraph.cluster.client import Client
+from podgraph.planning.model.owner import Owner
 from podgraph.planning.model.status import seconds_of
 from podgraph.planning.pods.state import is_alive
-from podgraph.planning.pods.types import Owner, Pod
+from podgraph.planning.pods.types import Pod
 from podgraph.reconcile.workqueue import KeyedQueue
 
 __all__ = ["EndedJobs"]

@@ -19,25 +19,16 @@ import socket
 import time
 from typing import TYPE_CHECKING, Any
 
-from podgraph.protocol.link import GOODBYE, MAX_LINE
-from podgraph.protocol.signing import mac
+from podgraph.protocol.link import GOODBYE, MAX_LINE, greeting
 
 if TYPE_CHECKING:
     import ssl
 
-__all__ = ["Link", "greeting"]
+__all__ = ["Link"]
 
 
 _ALL_WAIT_SECONDS = 0.25  # for the connection: within a cluster it takes a thousandth of that
 _IO_SECONDS = 0.5
-
-
-def greeting(key: bytes, fingerprint: str, uid: str, pod: str) -> str:
-    """Return what a pod says first.
-
-    It holds for a server with this certificate alone: who has been connected to in place of the operator cannot use it.
-    """
-    return f"{uid} {pod} {mac(key, 'link', fingerprint, uid, pod)}"
 
 
 class Link:

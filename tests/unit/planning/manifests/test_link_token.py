@@ -13,8 +13,8 @@ from podgraph.planning.manifests.pod_factory import PodMaker
 from podgraph.planning.manifests.settings import Settings
 from podgraph.planning.model.names import ASSIGNMENT
 from podgraph.planning.model.spec import CodeSpec
+from podgraph.protocol.link import greeting
 from podgraph.protocol.step import Assignment
-from podgraph.runtime.pod.link import greeting
 
 OURS = Invitation("10.0.0.1:7443", "f00d")
 KEYS = Keys(b"master")

@@ -12,11 +12,11 @@ import pytest
 
 from podgraph.definition.errors import DefinitionError
 from podgraph.planning.manifests.keys import Keys
-from podgraph.protocol.link import GOODBYE, MAX_LINE
+from podgraph.protocol.link import GOODBYE, MAX_LINE, greeting
 from podgraph.reconcile.jobs import link_server as module
 from podgraph.reconcile.jobs.link_server import Links, read_link
 from podgraph.reconcile.jobs.link_strangers import MOST_OF_ONE
-from podgraph.runtime.pod.link import Link, greeting
+from podgraph.runtime.pod.link import Link
 
 ADDRESS = "127.0.0.1:0"
 Said = list[tuple[str, str, list[str]]]
