@@ -258,7 +258,11 @@ def _hint(error: BaseException, missing: str, path: str) -> str:
     if error.name == "podgraph" and (found := re.search("cannot import name '([^']{1,100})'", str(error))):
         import podgraph
 
-        return nearest(found[1], podgraph.__all__)
+        try:  # `from podgraph import x` leaves out what this says
+            getattr(podgraph, found[1])
+        except AttributeError as unknown:
+            _, is_known, told = str(unknown).partition(", which is Dagster's: ")
+            return f"; that is Dagster's: {told}" if is_known else nearest(found[1], podgraph.__all__)
     if path and error.name in _TAKEN and (Path(path).parent / f"{error.name}.py").is_file():
         return f"; {error.name}.py beside the code has the name of a module of Python's own: rename it"
     return ""
