@@ -144,9 +144,8 @@ _OWN_NAMES = {"OpExecutionContext": "OpContext"}  # Dagster's names
 def __getattr__(name: str) -> Any:
     """Import one of these names."""
     if name not in _LATER:
-        if name in _ELSEWHERE:
-            raise DefinitionError("UnknownName", f"podgraph has no {name!r}, which is Dagster's: {_ELSEWHERE[name]}")
-        raise AttributeError(f"module 'podgraph' has no attribute {name!r}")
+        hint = f", which is Dagster's: {_ELSEWHERE[name]}" if name in _ELSEWHERE else ""
+        raise AttributeError(f"module 'podgraph' has no attribute {name!r}{hint}")
     import importlib
 
     value = getattr(importlib.import_module(f"podgraph.{_LATER[name]}"), _OWN_NAMES.get(name, name))

@@ -256,7 +256,12 @@ def _hint(error: BaseException, missing: str, path: str) -> str:
     if not isinstance(error, ImportError) or not error.name:
         return ""
     if error.name == "podgraph" and (found := re.search("cannot import name '([^']{1,100})'", str(error))):
-        return nearest(found[1], sys.modules["podgraph"].__all__)
+        package = sys.modules["podgraph"]
+        try:  # `from podgraph import x` leaves out what this says
+            getattr(package, found[1])
+        except AttributeError as unknown:
+            _, is_known, told = str(unknown).partition(", which is Dagster's: ")
+            return f"; that is Dagster's: {told}" if is_known else nearest(found[1], package.__all__)
     if path and error.name in _TAKEN and (Path(path).parent / f"{error.name}.py").is_file():
         return f"; {error.name}.py beside the code has the name of a module of Python's own: rename it"
     return ""

@@ -90,6 +90,6 @@ def test_too_many_inputs(calls: Callable[[], Any]) -> None:
 
 
 def test_names_of_dagster() -> None:
-    with pytest.raises(DefinitionError, match="no 'asset', which is Dagster's: podgraph has ops"):
-        from podgraph import asset  # type: ignore[attr-defined]  # noqa: F401
+    with pytest.raises(AttributeError, match="no attribute 'asset', which is Dagster's: podgraph has ops and jobs"):
+        podgraph.asset  # noqa: B018
     assert not hasattr(podgraph, "no_such_name")

@@ -256,6 +256,14 @@ def test_a_failing_import_shows_the_users_traceback_and_where_it_began(tmp_path:
         ("raise ValueError('a' * 10_000_000 + 'the end')", "the end (user_job.py line 1)"),
         ("def f(n):\n    f(n + 1)\nf(0)\n", "RecursionError"),
         ("import dagster_no_such\n", "import op, job and the others from podgraph instead"),
+        (
+            "from podgraph import asset\n",
+            "that is Dagster's: podgraph has ops and jobs, not assets",
+        ),
+        (
+            "import podgraph\npodgraph.Definitions\n",
+            "leave it out; the jobs, schedules and sensors of a file",
+        ),
         ("from podgraph import jobb\n", "did you mean 'job'?"),
         ("e = ValueError('x')\ne.__cause__ = e\nraise e\n", "ValueError: x (user_job.py line 3)"),
     ],
