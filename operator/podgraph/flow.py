@@ -12,11 +12,11 @@ from typing import Any, Generic, TypeVar
 
 from podgraph.definition.graph import Graph, Input, OutputRef
 
-__all__ = ["FAILED", "TERMINAL", "UNDECIDED", "Flow", "FlowStep", "is_connected"]
+__all__ = ["FAILED", "TERMINAL", "NOT_STARTED", "Flow", "FlowStep", "is_connected"]
 
 FAILED = frozenset(("Failed", "UpstreamFailed", "Canceled"))
 TERMINAL = frozenset(("Succeeded", "Skipped")) | FAILED
-UNDECIDED = frozenset(("Pending", "Waiting"))
+NOT_STARTED = frozenset(("Pending", "Waiting"))
 """Steps of which nobody knows yet whether they will run; for one in Waiting a pod is there already."""
 
 
@@ -34,8 +34,8 @@ S = TypeVar("S", bound=FlowStep)
 class Flow(Generic[S]):
     """The selected steps by name (in run order), how many are in which state, and which are `ready` to start.
 
-    States are the UNDECIDED ones, any others on the way, and the TERMINAL ones. Steps that are already at their end, as
-    after a restart, count as they are.
+    States are the NOT_STARTED ones, any others on the way, and the TERMINAL ones. Steps that are already at their end,
+    as after a restart, count as they are.
     """
 
     def __init__(self, graph: Graph, steps: dict[str, S]) -> None:
@@ -49,7 +49,7 @@ class Flow(Generic[S]):
         for name, record in steps.items():  # in topological order, so all upstream steps are settled before
             ups = [up for up in graph.upstream[name] if up in steps]
             self._open[name] = sum(steps[up].state not in TERMINAL for up in ups)
-            if record.state in UNDECIDED:
+            if record.state in NOT_STARTED:
                 self._settle(name)
 
     @property
@@ -65,14 +65,14 @@ class Flow(Generic[S]):
         """Whether a step waits for others."""
         return self._open[name] > 0
 
-    def move(self, name: str, state: str) -> None:
-        """Put a step into `state`; one that ends thereby is told to what waits for it by :meth:`spread`."""
+    def transition(self, name: str, state: str) -> None:
+        """Put a step into `state`; one that ends thereby is told to what waits for it by :meth:`propagate`."""
         record = self.records[name]
         self.counts[record.state] -= 1
         self.counts[state] = self.counts.get(state, 0) + 1
         record.state = state
 
-    def spread(self, name: str) -> None:
+    def propagate(self, name: str) -> None:
         """Tell everything downstream of an ended step, without recursion: a chain may have thousands of steps."""
         todo = deque([name])
         while todo:
@@ -83,7 +83,7 @@ class Flow(Generic[S]):
                     continue
                 self._open[down] -= 1
                 decided = failed or not self._open[down]  # so that each is looked at once, however many it waits for
-                if decided and self.records[down].state in UNDECIDED and self._settle(down):
+                if decided and self.records[down].state in NOT_STARTED and self._settle(down):
                     todo.append(down)
 
     def _settle(self, name: str) -> bool:
@@ -91,14 +91,14 @@ class Flow(Generic[S]):
         failed = [up for up in self.graph.upstream[name] if up in self.records and self.records[up].state in FAILED]
         if failed:
             self.records[name].message = f"not run: {', '.join(failed[:3])} failed"
-            self.move(name, "UpstreamFailed")
+            self.transition(name, "UpstreamFailed")
             return True
         if self._open[name]:
             return False
         missing = self._missing(name)
         if missing:
             self.records[name].message = f"not run: {missing}"
-            self.move(name, "Skipped")
+            self.transition(name, "Skipped")
             return True
         self.release(name)
         return False

@@ -15,7 +15,7 @@ from podgraph.reconcile.jobs.controller import Controller
 
 __all__ = ["serving"]
 
-_DEAF_SECONDS = 150.0
+_WATCH_STALE_SECONDS = 150.0
 _MOST_CONNECTIONS, _CONNECTION_SECONDS = 500, 15.0
 
 
@@ -27,8 +27,8 @@ async def serving(controller: Controller, port: int | None) -> AsyncIterator[Non
         return
 
     async def healthz(_: web.Request) -> web.Response:
-        silence = time.monotonic() - controller.pods.heard_at
-        if silence > _DEAF_SECONDS:
+        silence = time.monotonic() - controller.pods.last_event_at
+        if silence > _WATCH_STALE_SECONDS:
             return web.Response(status=500, text=f"nothing was heard of pods for {silence:.0f} s\n")
         return web.Response(text="ok\n")
 

@@ -27,7 +27,7 @@ import uvloop
 from podgraph.cluster.client import ApiError, Client
 from podgraph.cluster.connection import connect, login
 from podgraph.cluster.namespaced import Tell, watch_namespace
-from podgraph.cluster.runtime_archive import bundle
+from podgraph.cluster.runtime_archive import build_archive
 from podgraph.definition.errors import DefinitionError
 from podgraph.health import serving
 from podgraph.planning.manifests.keys import Keys
@@ -35,9 +35,9 @@ from podgraph.planning.manifests.storage import Storage, default_storage
 from podgraph.planning.model.names import GROUP
 from podgraph.reconcile.automation.schedules import Schedules
 from podgraph.reconcile.automation.sensors import Sensors
-from podgraph.reconcile.evaluators.pool import Evaluators
+from podgraph.reconcile.evaluators.pool import EvaluatorPool
 from podgraph.reconcile.jobs.controller import Controller
-from podgraph.reconcile.jobs.link_server import Links, read_link
+from podgraph.reconcile.jobs.link_server import LinkServer, read_link
 from podgraph.reconcile.master_key import MASTER_SECRET, master_keys, own_namespace, random_keys
 from podgraph.scheduling.http_policy import HttpPolicy, read_policy
 
@@ -108,11 +108,11 @@ async def controlling(
     namespaces: Sequence[str] = (), namespace: str = "",
 ) -> AsyncIterator[Controller]:  # fmt: skip
     """Run a controller for as long as the block runs. Should it end by itself, `stop` is set and its error raised."""
-    links = Links()
+    links = LinkServer()
     async with connect(info) as session, links.serving(link) if link else contextlib.nullcontext():
         client = Client(session, namespaces=namespaces)
         keys = await _keys(client, namespace, stop)
-        controller = Controller(client, bundle(), image, storage=storage, links=links, keys=keys)
+        controller = Controller(client, build_archive(), image, storage=storage, links=links, keys=keys)
         async with _running(controller.run(), stop):
             yield controller
 
@@ -157,9 +157,9 @@ async def operate(
     made = controlling(found, image, stop, storage, link, namespaces, namespace)
     async with made as controller, connect(found) as watching:
         watcher = Client(watching, namespaces=namespaces)
-        evaluators = Evaluators(controller.client, watcher, controller.bundle, image, keys=controller.keys)
+        evaluators = EvaluatorPool(controller.client, watcher, controller.bundle, image, keys=controller.keys)
         schedules = Schedules(controller.client, evaluators)
-        controller.more_to_come = lambda: len(schedules.queue) > 0
+        controller.burst_in_progress = lambda: len(schedules.queue) > 0
         sensors = Sensors(controller.client, watcher, policy or HttpPolicy(), evaluators)
         evaluators.pods.ignored = schedules.jobs.ignored = sensors.jobs.ignored = controller.metrics.ignore
 

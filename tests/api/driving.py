@@ -15,7 +15,7 @@ from typing import Any
 import aiohttp
 
 from podgraph.cluster.client import Client
-from podgraph.cluster.runtime_archive import bundle
+from podgraph.cluster.runtime_archive import build_archive
 from podgraph.definition.errors import DefinitionError
 from podgraph.definition.jobs import JobDefinition
 from podgraph.planning.job.run import Run
@@ -25,7 +25,7 @@ from podgraph.planning.model.names import ASSIGNMENT, MANAGED_BY_LABEL, OP_ANNOT
 from podgraph.protocol.signing import KEY_VARIABLE, pod_key, take_key
 from podgraph.protocol.step import Assignment, Record
 from podgraph.reconcile.jobs.controller import Controller
-from podgraph.reconcile.jobs.link_server import Links
+from podgraph.reconcile.jobs.link_server import LinkServer
 from podgraph.runtime.load import CodeRef, find_job
 from podgraph.runtime.pod.all_steps import run_group
 from podgraph.runtime.pod.pod_group import run_shared
@@ -36,7 +36,7 @@ from podgraph.runtime.pod.storage import open_storage
 from .fake import FakeCluster
 
 Obj = dict[str, Any]
-BUNDLE = bundle()
+BUNDLE = build_archive()
 IMAGE = "python:3.13-slim"
 _OURS = "/apis/podgraph.dev/v1alpha1"
 
@@ -56,7 +56,7 @@ class Driver:
 
     def __init__(
         self, fake: FakeCluster, clock: Callable[[], float] | None = None, storage: Storage | None = None,
-        links: Links | None = None,
+        links: LinkServer | None = None,
     ) -> None:  # fmt: skip
         self.fake = fake
         self.links = links
@@ -185,7 +185,7 @@ class Driver:
 
 @contextlib.asynccontextmanager
 async def driving(
-    clock: Clock | None = None, storage: Storage | None = None, links: Links | None = None
+    clock: Clock | None = None, storage: Storage | None = None, links: LinkServer | None = None
 ) -> AsyncIterator[Driver]:
     """Run a fake cluster with a controller; both go by `clock`."""
     async with FakeCluster(clock=(lambda: clock.now) if clock else time.time) as fake:

@@ -12,7 +12,7 @@ import aiohttp
 
 from podgraph.cluster.client import Client
 from podgraph.planning.manifests.keys import Keys
-from podgraph.reconcile.evaluators.pool import Evaluators
+from podgraph.reconcile.evaluators.pool import EvaluatorPool
 
 from .driving import BUNDLE, IMAGE, Clock, end, watch
 from .fake import FakeCluster
@@ -50,7 +50,7 @@ class MakerDriver:
         """Start it; it knows nothing yet."""
         self._session = aiohttp.ClientSession(base_url=self.fake.url)
         client = Client(self._session)
-        self.evaluators = Evaluators(client, client, BUNDLE, IMAGE, self.clock, self.settling, self.keys)
+        self.evaluators = EvaluatorPool(client, client, BUNDLE, IMAGE, self.clock, self.settling, self.keys)
         self.makers = self.make(client, self.evaluators, self.clock)
         on_job = getattr(self.makers, "job_changed", self.makers.jobs.job_changed)
         self._tasks = [
@@ -133,7 +133,7 @@ class MakerDriver:
         for found in self.fake.objects(self.plural):
             self.makers.queue.add(found["metadata"]["uid"])
         for pod in list(self.evaluators._known.values()):
-            self.evaluators.look_at(pod)
+            self.evaluators.requeue(pod)
 
 
 @contextlib.asynccontextmanager

@@ -11,11 +11,11 @@ import pytest
 
 from api.driving import Driver, PythonPods, condition, driving
 from api.fake import AutoKubelet, FakeCluster
-from podgraph.cluster.automation_client import Launching
+from podgraph.cluster.automation_client import AutomationClient
 from podgraph.cluster.client import ApiError, Client
 from podgraph.definition.errors import DefinitionError
-from podgraph.reconcile.automation.base import Maker
-from podgraph.reconcile.automation.polled_sensors import Asking
+from podgraph.reconcile.automation.base import Automation
+from podgraph.reconcile.automation.polled_sensors import PolledSensors
 
 Obj = dict[str, Any]
 SOURCE = "from podgraph import job, op\n\n@op\ndef a():\n    return 1\n\n@job\ndef j():\n    a()\n"
@@ -78,11 +78,11 @@ async def test_a_name_that_another_has_can_be_had_once_it_is_gone(client: tuple[
     fake.create(config_map("other", ("x/hold",)))
     with pytest.raises(ApiError) as taken:
         await asking.create("configmaps", config_map("mine"))
-    assert (taken.value.reason, taken.value.lasting) == ("AlreadyExists", True)
+    assert (taken.value.reason, taken.value.permanent) == ("AlreadyExists", True)
     fake.delete("configmaps", "default", "m")
     with pytest.raises(ApiError) as going:
         await asking.create("configmaps", config_map("mine"))
-    assert (going.value.reason, going.value.lasting) == ("Conflict", False)
+    assert (going.value.reason, going.value.permanent) == ("Conflict", False)
     fake.patch("configmaps", "default", "m", {"metadata": {"finalizers": None}})
     assert b'"mine"' in await asking.create("configmaps", config_map("mine"))
 
@@ -94,7 +94,7 @@ async def test_one_that_goes_while_it_is_looked_at_is_a_conflict_that_passes(
     fake.fault("POST", "/configmaps$", status=409, reason="AlreadyExists", message="m is there")
     with pytest.raises(ApiError) as gone:
         await asking.create("configmaps", config_map("mine"))
-    assert (gone.value.reason, gone.value.lasting) == ("Conflict", False)
+    assert (gone.value.reason, gone.value.permanent) == ("Conflict", False)
 
 
 async def test_code_in_binary_data_is_told(drive: Driver) -> None:
@@ -112,8 +112,8 @@ async def test_what_a_sensor_remembers_is_in_its_namespace(client: tuple[FakeClu
     fake, asking = client
     unused: Any = SimpleNamespace()
     meta = {"name": "s", "namespace": "default", "uid": "u", "resourceVersion": "1"}
-    maker = Maker({"metadata": meta, "status": {"cursor": {"blocks": [name]}}})
+    maker = Automation({"metadata": meta, "status": {"cursor": {"blocks": [name]}}})
     with pytest.raises(DefinitionError, match=r"status\.cursor\.blocks") as refused:
-        await Asking(Launching(asking, "jobsensors"), unused, unused, unused)._recall(maker)
+        await PolledSensors(AutomationClient(asking, "jobsensors"), unused, unused, unused)._recall(maker)
     assert refused.value.reason == "InvalidName"
     assert fake.requests == []

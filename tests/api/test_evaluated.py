@@ -20,7 +20,7 @@ from podgraph.protocol.step import Assignment
 from podgraph.reconcile.automation.schedules import Schedules
 from podgraph.reconcile.automation.sensors import Sensors
 from podgraph.reconcile.evaluators import client as seats
-from podgraph.reconcile.evaluators.pool import Evaluators
+from podgraph.reconcile.evaluators.pool import EvaluatorPool
 from podgraph.scheduling import dedup_store
 from podgraph.scheduling.http_policy import HttpPolicy
 
@@ -57,7 +57,7 @@ MINUTE = 60
 
 
 def sensing() -> Any:
-    def make(client: Client, evaluators: Evaluators, clock: Clock) -> Sensors:
+    def make(client: Client, evaluators: EvaluatorPool, clock: Clock) -> Sensors:
         return Sensors(client, client, HttpPolicy(), evaluators, clock)
 
     return making("JobSensor", make)

@@ -15,7 +15,7 @@ from podgraph.protocol.reports import StepReport, pack_states
 from podgraph.protocol.signing import Signer
 from podgraph.protocol.step import Record
 from podgraph.protocol.times import utc
-from podgraph.reconcile.log_follower import Logs
+from podgraph.reconcile.log_follower import LogFollower
 
 Obj = dict[str, Any]
 SOURCE = """
@@ -316,7 +316,7 @@ async def test_an_op_left_alone_in_its_pod_has_one_of_its_own(drive: Driver) -> 
 
 
 async def test_a_log_that_is_not_followed_is_read_at_the_end(drive: Driver, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Logs, "follow", lambda *_: None)
+    monkeypatch.setattr(LogFollower, "follow", lambda *_: None)
     drive.fake.fault("GET", "/log$", status=503, times=2)
     async with plays(drive, shared=True):
         drive.apply(**CODE)
@@ -325,7 +325,7 @@ async def test_a_log_that_is_not_followed_is_read_at_the_end(drive: Driver, monk
 
 
 async def test_what_the_log_does_not_tell_is_done_again_where_it_is_needed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Logs, "follow", lambda *_: None)
+    monkeypatch.setattr(LogFollower, "follow", lambda *_: None)
     async with driving(Moving()) as drive:
         fault = drive.fake.fault("GET", "/log$", status=404, reason="NotFound", times=None)
         async with plays(drive, shared=True):

@@ -12,7 +12,7 @@ from api.driving import Driver, assignment_of, driving, key_of
 from api.steering import states
 from api.test_prestart import assigned, begun, ended_well, pods, record_of, run, tell, waiting
 from podgraph.protocol.step import Assignment
-from podgraph.reconcile.jobs.link_server import Links
+from podgraph.reconcile.jobs.link_server import LinkServer
 from podgraph.runtime.pod.link import Link
 
 Obj = dict[str, Any]
@@ -20,7 +20,7 @@ Obj = dict[str, Any]
 
 @pytest.fixture
 async def drive() -> AsyncIterator[Driver]:
-    links = Links()
+    links = LinkServer()
     async with links.serving("127.0.0.1:0"), driving(links=links) as driver:
         yield driver
 
@@ -102,7 +102,7 @@ async def test_an_operator_that_starts_anew_hears_old_pods_by_their_logs(drive: 
     a, b = pods(drive, "a")[0], await waiting(drive, "b")
     first, second = await linked(drive, a), await linked(drive, b)
     await drive.stop()
-    drive.links = Links()
+    drive.links = LinkServer()
     async with drive.links.serving("127.0.0.1:0"):
         await drive.start()
         await run(drive, "b")

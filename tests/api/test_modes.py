@@ -16,7 +16,7 @@ from podgraph.planning.model.names import run_nonce, run_pod
 from podgraph.protocol.reports import StepReport, pack_states
 from podgraph.protocol.signing import Signer
 from podgraph.protocol.step import Record
-from podgraph.reconcile.log_follower import Logs
+from podgraph.reconcile.log_follower import LogFollower
 
 Obj = dict[str, Any]
 SOURCE = """
@@ -247,7 +247,7 @@ async def test_a_suspended_job_makes_its_pod_when_it_may(drive: Driver) -> None:
 
 
 async def test_a_log_that_is_not_followed_is_read_at_the_end(drive: Driver, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Logs, "follow", lambda *_: None)
+    monkeypatch.setattr(LogFollower, "follow", lambda *_: None)
     await runs(drive)
     for step in STEPS:
         tells(drive, step, "Succeeded", outputs={"result": "7"})
@@ -262,7 +262,7 @@ async def test_a_log_that_is_not_followed_is_read_at_the_end(drive: Driver, monk
 async def test_the_last_reading_of_the_log_is_tried_again(
     drive: Driver, monkeypatch: pytest.MonkeyPatch, fault: Obj
 ) -> None:
-    monkeypatch.setattr(Logs, "follow", lambda *_: None)
+    monkeypatch.setattr(LogFollower, "follow", lambda *_: None)
     await runs(drive)
     for step in STEPS:
         tells(drive, step, "Succeeded", outputs={"result": "7"})
@@ -273,7 +273,7 @@ async def test_the_last_reading_of_the_log_is_tried_again(
 
 
 async def test_a_log_that_cannot_be_read_leaves_the_record(drive: Driver, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Logs, "follow", lambda *_: None)
+    monkeypatch.setattr(LogFollower, "follow", lambda *_: None)
     drive.fake.fault("GET", "/log$", status=404, reason="NotFound", skip=0, times=None)
     await runs(drive)
     comes_to_its_end(drive, "Succeeded", "Failed", "UpstreamFailed", "UpstreamFailed")
@@ -301,7 +301,7 @@ async def test_no_more_logs_are_followed_than_may_be() -> None:
             await asyncio.sleep(60)
             yield []
 
-    logs = Logs(Never(), most=2)  # type: ignore[arg-type]
+    logs = LogFollower(Never(), most=2)  # type: ignore[arg-type]
 
     def followed() -> set[tuple[str, str]]:
         return {(uid, pod) for uid, tasks in logs._tasks.items() for pod in tasks}

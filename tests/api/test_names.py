@@ -19,7 +19,7 @@ from podgraph.cluster.client import Client
 from podgraph.planning.manifests.storage import Storage
 from podgraph.reconcile.automation.schedules import Schedules
 from podgraph.reconcile.automation.sensors import Sensors
-from podgraph.reconcile.evaluators.pool import Evaluators
+from podgraph.reconcile.evaluators.pool import EvaluatorPool
 from podgraph.reconcile.jobs.controller import Controller
 from podgraph.scheduling.http_policy import HttpPolicy
 
@@ -36,7 +36,7 @@ class World:
         self.errors: list[str] = []
         storage = Storage("s3://default/x")
         self.controller = Controller(client, BUNDLE, IMAGE, storage=storage)
-        self.evaluators = Evaluators(client, client, BUNDLE, IMAGE, settling=0.0)
+        self.evaluators = EvaluatorPool(client, client, BUNDLE, IMAGE, settling=0.0)
         self.schedules = Schedules(client, self.evaluators)
         self.sensors = Sensors(client, client, HttpPolicy(), self.evaluators)
         self._takers: dict[str, list[Any]] = {

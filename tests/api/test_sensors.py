@@ -15,7 +15,7 @@ from api.making import OPS, T0, MakerDriver, making
 from podgraph.cluster.client import Client
 from podgraph.reconcile.automation import sensors, watched_sources
 from podgraph.reconcile.automation.sensors import Sensors
-from podgraph.reconcile.evaluators.pool import Evaluators
+from podgraph.reconcile.evaluators.pool import EvaluatorPool
 from podgraph.scheduling.http_policy import HttpPolicy, read_policy
 
 VALUE = {"spec": {"ops": OPS, "runConfig": {"seen": "{{ source.name }}={{ source.value }}"}}}
@@ -24,7 +24,7 @@ WATCHED = {"apiVersion": "v1", "resource": "configmaps", "name": "cm", "field": 
 
 
 def sensing(policy: HttpPolicy | None = None) -> Any:
-    def make(client: Client, evaluators: Evaluators, clock: Clock) -> Sensors:
+    def make(client: Client, evaluators: EvaluatorPool, clock: Clock) -> Sensors:
         return Sensors(client, client, policy or HttpPolicy(), evaluators, clock)
 
     return making("JobSensor", make)

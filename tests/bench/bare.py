@@ -20,8 +20,8 @@ import msgspec
 
 from bench.world import World
 from cluster.kube import job_manifest
-from podgraph.cluster.concurrency_window import Window
-from podgraph.planning.pods.state import Phase, Seen, observe
+from podgraph.cluster.concurrency_window import ConcurrencyWindow
+from podgraph.planning.pods.state import Phase, PodState, observe
 from podgraph.planning.pods.types import Pod
 
 __all__ = ["Bare", "python_spec", "run"]
@@ -42,7 +42,7 @@ class Bare:
     """How long all took, and what was seen of each pod at its end."""
 
     seconds: float
-    ended: dict[str, Seen]
+    ended: dict[str, PodState]
 
     def spans(self) -> list[tuple[float, float]]:
         """Return when each one's work began and ended, for specs of :func:`python_spec`."""
@@ -73,7 +73,7 @@ async def run(
     for name, after in graph.items():
         for up in after:
             below[up].append(name)
-    window, turns, ended = Window(), itertools.cycle(nodes or ("",)), dict[str, Seen]()
+    window, turns, ended = ConcurrencyWindow(), itertools.cycle(nodes or ("",)), dict[str, PodState]()
     version = await world.version(world.pods_path)
 
     async def make(name: str) -> None:

@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from chart.rendering import CHART, ROOT, helm, render, template
-from podgraph.cluster.impersonation import Acting
+from podgraph.cluster.impersonation import UserClients
 from podgraph.planning.manifests.storage import default_storage
 from podgraph.reconcile.jobs.link_server import read_link
 from podgraph.reconcile.master_key import MASTER_SECRET
@@ -319,7 +319,7 @@ def test_behind_a_proxy_the_page_acts_as_users_and_named_groups() -> None:
     secret = {"secretKeyRef": {"name": "shared", "key": "secret"}}
     assert {"name": "PODGRAPH_UI_PROXY_SECRET", "valueFrom": secret} in env
     settings = {item["name"]: item.get("value", "0123456789abcdef") for item in env}
-    auth = auth_of(settings, cast(Acting, None))
+    auth = auth_of(settings, cast(UserClients, None))
     assert isinstance(auth, Proxy)
     assert auth.rules == ProxyRules(
         "X-User",

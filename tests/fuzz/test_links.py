@@ -5,13 +5,13 @@ from __future__ import annotations
 from hypothesis import given
 
 from fuzz.bounds import bounded, fuzzed, long_texts, texts
-from podgraph.planning.manifests.link_token import Invitation
+from podgraph.planning.manifests.link_token import LinkIssuer
 
-OURS = Invitation("10.0.0.1:7443", "f00d", b"secret")
+OURS = LinkIssuer("10.0.0.1:7443", "f00d", b"secret")
 
 
 @fuzzed
 @given(texts | long_texts())
 def test_any_words(text: str) -> None:
     with bounded():
-        assert OURS.guest(text) is None
+        assert OURS.verify(text) is None

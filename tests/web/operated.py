@@ -18,7 +18,7 @@ from podgraph.definition.errors import DefinitionError
 from podgraph.definition.graph import Graph
 from podgraph.planning.actions import Actions, Event
 from podgraph.planning.job.definition_run import DefinitionRun
-from podgraph.planning.job.definition_snapshot import Frozen
+from podgraph.planning.job.definition_snapshot import DefinitionSnapshot
 from podgraph.planning.job.run import Run
 from podgraph.planning.manifests.objects import Manifest
 from podgraph.planning.manifests.settings import Settings
@@ -27,7 +27,7 @@ from podgraph.planning.pods.types import ContainerState, ContainerStatus, Meta, 
 from podgraph.protocol.graph_codec import pack
 from podgraph.protocol.step import Assignment, Record
 from podgraph.protocol.times import utc
-from podgraph.reconcile.automation.base import Maker, record_tick, set_ready
+from podgraph.reconcile.automation.base import Automation, record_tick, set_ready
 from podgraph.scheduling.job_factory import second
 from podgraph.scheduling.schedule import TickRecord, job_of_tick, read_schedule
 from podgraph.scheduling.sensor import read_sensor
@@ -80,10 +80,10 @@ class Operated:
         self._status("jobdefinitions", name, run.advance({}, (), self.served.fake.registry.clock()).status)
         self.definitions[name] = run
 
-    def schedule(self, name: str, spec: Obj) -> tuple[Obj, Maker]:
+    def schedule(self, name: str, spec: Obj) -> tuple[Obj, Automation]:
         """Make a JobSchedule that is ready, or suspended; return it with what the operator keeps of it."""
         found = self._create("JobSchedule", name, spec)
-        read, maker = read_schedule(found), Maker(found)
+        read, maker = read_schedule(found), Automation(found)
         upcoming = read.timing.next_after(self.now)
         maker.set(schedule=read.timing.text, sinceTime=found["metadata"]["creationTimestamp"])
         if not read.suspend:
@@ -91,15 +91,15 @@ class Operated:
         self._ready(maker, read.suspend, f"it makes Jobs: {read.timing.text}")
         return found, maker
 
-    def sensor(self, name: str, source: Obj, template: Obj) -> Maker:
+    def sensor(self, name: str, source: Obj, template: Obj) -> Automation:
         """Make a JobSensor that is ready; return what the operator keeps of it."""
         found = self._create("JobSensor", name, {"source": source, "jobTemplate": {"spec": template}})
-        read, maker = read_sensor(found), Maker(found)
+        read, maker = read_sensor(found), Automation(found)
         maker.set(source=read.source.text)
         self._ready(maker, read.suspend, f"it looks at {read.source.text}")
         return maker
 
-    def ticks(self, maker: Maker, *records: TickRecord) -> None:
+    def ticks(self, maker: Automation, *records: TickRecord) -> None:
         """Record what became of ticks, the oldest first."""
         for record in records:
             record_tick(maker, record)
@@ -125,7 +125,7 @@ class Operated:
             {"apiVersion": "podgraph.dev/v1alpha1", "kind": kind, "metadata": meta, "spec": spec}
         )
 
-    def _ready(self, maker: Maker, suspended: bool, message: str) -> None:
+    def _ready(self, maker: Automation, suspended: bool, message: str) -> None:
         now = self.served.fake.registry.clock()
         maker.set(observedGeneration=maker.generation)
         if suspended:
@@ -188,7 +188,9 @@ class Play:
             self.status = merge(self.status, {**actions.status, **self.run.patch(now)})
             if actions.freeze:
                 spec = self.job["spec"]
-                self.run.freeze(Frozen.of(self._operated.definitions[spec["definitionRef"]["name"]], None, spec))
+                self.run.freeze(
+                    DefinitionSnapshot.of(self._operated.definitions[spec["definitionRef"]["name"]], None, spec)
+                )
             elif actions.check_pods:
                 self.run.pods_checked(actions.check_pods)
             else:
@@ -203,8 +205,8 @@ class Play:
         for name in actions.confirm:
             self.run.confirm_gone(name)
             self._later(now, lambda _, name=name: [name])
-        if actions.again_at is not None:
-            self._later(actions.again_at, lambda _: [])
+        if actions.requeue_time is not None:
+            self._later(actions.requeue_time, lambda _: [])
 
     # --- its pods
 

@@ -16,8 +16,8 @@ import kopf
 import uvicorn
 
 from api.fake import RESOURCES, FakeCluster, Resource
-from podgraph.cluster.impersonation import Acting
-from podgraph.cluster.ui_client import PageClient
+from podgraph.cluster.impersonation import UserClients
+from podgraph.cluster.ui_client import UiClient
 from podgraph.definition.graph import Graph, Input, Op, OutputRef
 from podgraph.planning.model.names import JOB_UID_LABEL, MANAGED_BY, MANAGED_BY_LABEL, OP_ANNOTATION
 from podgraph.protocol.graph_codec import pack
@@ -173,16 +173,16 @@ class Served:
 async def serving(
     namespace: str = "",
     resources: Sequence[Resource] = RESOURCES,
-    auth: Callable[[Acting], Auth] = lambda _: Own(),
+    auth: Callable[[UserClients], Auth] = lambda _: Own(),
     static: Path = STATIC,
 ) -> AsyncIterator[Served]:
     """Start both, and end both."""
     async with (
         FakeCluster(resources) as fake,
         aiohttp.ClientSession(base_url=fake.url) as session,
-        Acting(kopf.ConnectionInfo(server=fake.url)) as acting,
+        UserClients(kopf.ConnectionInfo(server=fake.url)) as acting,
     ):
-        state = State(PageClient(session), namespace, "step:dev", auth(acting))
+        state = State(UiClient(session), namespace, "step:dev", auth(acting))
         server = PageServer(state, static)
         await server.start()
         try:
@@ -239,7 +239,7 @@ class Beside:
 
 
 @contextlib.contextmanager
-def serving_beside(auth: Callable[[Acting], Auth] = lambda _: Own()) -> Iterator[Beside]:
+def serving_beside(auth: Callable[[UserClients], Auth] = lambda _: Own()) -> Iterator[Beside]:
     """Run :func:`serving` in a thread."""
     ready: list[Beside] = []
     there, over = threading.Event(), threading.Event()

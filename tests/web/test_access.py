@@ -13,7 +13,7 @@ import aiohttp
 import kopf
 import pytest
 
-from podgraph.cluster.impersonation import Acting
+from podgraph.cluster.impersonation import UserClients
 from podgraph.definition.errors import DefinitionError
 from podgraph.planning.model.names import JOB_UID_LABEL, MANAGED_BY, MANAGED_BY_LABEL, OP_ANNOTATION
 from podgraph.server import users
@@ -407,7 +407,7 @@ def test_settings_that_would_believe_anybody_are_refused(settings: dict[str, str
 
 
 async def test_settings_of_a_proxy() -> None:
-    async with Acting(kopf.ConnectionInfo(server="http://x")) as acting:
+    async with UserClients(kopf.ConnectionInfo(server="http://x")) as acting:
         assert [auth_of({"PODGRAPH_UI_AUTH": mode}, acting).mode for mode in ("", "none", "token")] == [
             "none", "none", "token",
         ]  # fmt: skip
@@ -420,7 +420,7 @@ async def test_settings_of_a_proxy() -> None:
 
 async def test_a_token_is_sent_without_our_own_certificate_or_token() -> None:
     info = kopf.ConnectionInfo(server="http://x", token="own", username="u", password="p")
-    async with Acting(info) as acting:
+    async with UserClients(info) as acting:
         client = acting.with_token("theirs")
         assert client.headers.getall("Authorization") == ["Bearer theirs"]
         assert "Authorization" not in client.session.headers

@@ -16,7 +16,7 @@ from playwright.sync_api import expect
 from podgraph.server import bootstrap
 from podgraph.server.proxies import Proxy, ProxyRules
 from podgraph.server.sessions import Sessions
-from podgraph.server.users import Visitor
+from podgraph.server.users import User
 from web.browser import Visit
 from web.serving import Beside, browser_of, serving, sign_in
 
@@ -92,7 +92,7 @@ async def test_what_is_not_known_at_once_is_left_for_the_page_to_ask_for(
         assert await told_at(http, "/runs") == {"session": {"mode": "none", "user": ""}, "runs": None}
         served.state.jobs.synced.set()
         monkeypatch.setattr(bootstrap, "_SECONDS", 0.01)
-        monkeypatch.setattr(Visitor, "seen", lambda *_: asyncio.sleep(60))
+        monkeypatch.setattr(User, "seen", lambda *_: asyncio.sleep(60))
         assert (await told_at(http, "/runs"))["runs"] is None
     # It is for the API to say that this is not the proxy.
     rules = ProxyRules(user_header="X-User", secret="0123456789abcdef", networks=[ipaddress.ip_network("10.0.0.0/8")])

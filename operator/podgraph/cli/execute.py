@@ -22,7 +22,7 @@ from podgraph.runtime.attempt import RunInfo
 from podgraph.runtime.load import CodeRef
 from podgraph.runtime.local.in_process import run_in_process, show_logs
 from podgraph.runtime.local.multiprocess import run_multiprocess
-from podgraph.runtime.local.run_plan import Prepared, prepare
+from podgraph.runtime.local.run_plan import RunPlan, plan_run
 from podgraph.runtime.local.steps import LocalSteps
 
 __all__ = ["execute", "read_config_files", "read_tags"]
@@ -45,7 +45,7 @@ def execute(
         run_tags = {**given.tags, **run_tags}
     if executor:
         config = merge(config, {"execution": {"config": _executor(config, executor)}})
-    prepared = prepare(code.load(), config, selection, tags=run_tags, default_executor="multiprocess")
+    prepared = plan_run(code.load(), config, selection, tags=run_tags, default_executor="multiprocess")
     show = _show(output)
     steps = LocalSteps(prepared.graph, prepared.selected, show.event)
     run = RunInfo(uuid.uuid4().hex, prepared.tags, prepared.execution.retries)
@@ -138,7 +138,7 @@ def _show(output: str) -> QuietShow:
     return LineShow()
 
 
-def _print_end(prepared: Prepared, steps: LocalSteps, run: RunInfo, problem: BaseException | None, output: str) -> None:
+def _print_end(prepared: RunPlan, steps: LocalSteps, run: RunInfo, problem: BaseException | None, output: str) -> None:
     for name, step in steps.records.items():
         if step.error is not None:
             print(f"\nop {name!r} failed: {step.error.reason}: {step.error.message}", file=sys.stderr)

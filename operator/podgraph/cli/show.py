@@ -21,7 +21,7 @@ from podgraph.protocol.step import StepError
 from podgraph.protocol.times import utc
 from podgraph.runtime.local.channel import Stored, load
 from podgraph.runtime.local.events import Event
-from podgraph.runtime.local.run_plan import Prepared
+from podgraph.runtime.local.run_plan import RunPlan
 from podgraph.runtime.local.steps import LocalStep, LocalSteps
 
 __all__ = ["LineShow", "QuietShow", "TreeShow", "as_json", "output_texts"]
@@ -42,7 +42,7 @@ class QuietShow:
         print(f"{step} | {line}", file=sys.stderr, flush=True)
 
     @contextlib.contextmanager
-    def running(self, prepared: Prepared, steps: LocalSteps) -> Iterator[None]:
+    def running(self, prepared: RunPlan, steps: LocalSteps) -> Iterator[None]:
         """Show the run while the block goes."""
         with contextlib.redirect_stdout(sys.stderr):
             yield
@@ -62,7 +62,7 @@ class LineShow(QuietShow):
         print(f"{step} | {line}", flush=True)
 
     @contextlib.contextmanager
-    def running(self, prepared: Prepared, steps: LocalSteps) -> Iterator[None]:
+    def running(self, prepared: RunPlan, steps: LocalSteps) -> Iterator[None]:
         """Show the run while the block goes."""
         yield
 
@@ -78,7 +78,7 @@ class TreeShow(QuietShow):
         self._console.print(Text.assemble((f"{step} | ", "dim"), Text.from_ansi(line)), soft_wrap=True)
 
     @contextlib.contextmanager
-    def running(self, prepared: Prepared, steps: LocalSteps) -> Iterator[None]:
+    def running(self, prepared: RunPlan, steps: LocalSteps) -> Iterator[None]:
         """Show the run while the block goes."""
         started = time.time()
 
@@ -99,7 +99,7 @@ def output_texts(step: LocalStep) -> dict[str, str]:
     return {name: _text(value) for name, value in step.outputs.items()}
 
 
-def as_json(prepared: Prepared, steps: LocalSteps, run_id: str) -> str:
+def as_json(prepared: RunPlan, steps: LocalSteps, run_id: str) -> str:
     """Return how a run went as a JSON document; an output that JSON cannot hold stands under `texts`."""
     told: dict[str, Any] = {}
     for name, step in steps.records.items():
@@ -121,7 +121,7 @@ def as_json(prepared: Prepared, steps: LocalSteps, run_id: str) -> str:
     return json.dumps(document, ensure_ascii=False, indent=2)
 
 
-def _run_tree(prepared: Prepared, steps: LocalSteps, started: float, room: int) -> Tree:
+def _run_tree(prepared: RunPlan, steps: LocalSteps, started: float, room: int) -> Tree:
     """Draw the run; of one with more steps than there are lines, only those steps that something is to be said of."""
     names = [name for name in prepared.graph.order if name in steps.records]
     if len(names) > room:

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from podgraph.cli.cluster import Cluster
-from podgraph.cluster.runtime_archive import bundle
+from podgraph.cluster.runtime_archive import build_archive
 from podgraph.planning.manifests.log_reader import Reading, ended, reading, too_slow
 from podgraph.planning.manifests.storage import SHOW_SECONDS
 from podgraph.runtime.pod.logs import read_shown
@@ -24,7 +24,7 @@ def stored_logs(cluster: Cluster, job: Object, steps: Sequence[str]) -> dict[str
 
     Raises DefinitionError when the storage cannot be read, or not within a limit.
     """
-    runtime = bundle()
+    runtime = build_archive()
     how = reading(job, steps, runtime.archive, runtime.digest)
     cluster.create_config_map(how.config_map)
     cluster.create_pod(how.pod)

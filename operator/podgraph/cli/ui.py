@@ -74,7 +74,7 @@ def _run(listener: socket.socket, namespace: str, hosts: Sequence[str]) -> None:
     import uvicorn
     from kubernetes import client
 
-    from podgraph.cluster.ui_client import PageClient
+    from podgraph.cluster.ui_client import UiClient
     from podgraph.cluster.ui_session import page_session
     from podgraph.server.app import create_app, served_with
     from podgraph.server.security import LOCAL_HOSTS
@@ -91,7 +91,7 @@ def _run(listener: socket.socket, namespace: str, hosts: Sequence[str]) -> None:
         async with page_session(
             settings.host, authorization, verify, settings.cert_file, settings.key_file, settings.verify_ssl
         ) as session:
-            state = State(PageClient(session), namespace, os.environ.get("PODGRAPH_STEP_IMAGE", ""))
+            state = State(UiClient(session), namespace, os.environ.get("PODGRAPH_STEP_IMAGE", ""))
             app = create_app(state, [*LOCAL_HOSTS, *hosts])
             config = served_with(app, timeout_graceful_shutdown=1)
             await uvicorn.Server(config).serve([listener])

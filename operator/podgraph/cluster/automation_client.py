@@ -12,14 +12,14 @@ from podgraph.cluster.client import ApiError, Client
 from podgraph.cluster.ownership import difference
 from podgraph.cluster.paths import OURS, ApiPath, core, everywhere, ours
 
-__all__ = ["Launching"]
+__all__ = ["AutomationClient"]
 
 _CHUNK = 200
 
 Object = dict[str, Any]
 
 
-class Launching:
+class AutomationClient:
     """Calls about Jobs that others make, and about those others: `plural` is jobschedules or jobsensors."""
 
     def __init__(self, client: Client, plural: str) -> None:

@@ -12,7 +12,7 @@ import aiohttp
 import msgspec
 from multidict import CIMultiDict
 
-from podgraph.cluster.concurrency_window import Window
+from podgraph.cluster.concurrency_window import ConcurrencyWindow
 from podgraph.cluster.errors import ApiError
 from podgraph.cluster.ownership import KINDS, difference
 from podgraph.cluster.paths import OURS, ApiPath, Query, core, of_version, ours
@@ -80,7 +80,7 @@ class Client:
     ) -> None:
         self.session, self.namespaces = session, tuple(namespaces)
         self.headers = CIMultiDict(headers)
-        self._creating = Window()
+        self._creating = ConcurrencyWindow()
 
     async def create_pod(self, manifest: dict[str, Any]) -> Pod:
         """Create a pod as :meth:`create` does and return it as it is now."""
@@ -97,7 +97,7 @@ class Client:
         """Create a core object and return it as JSON. That it exists already is success when it is the same.
 
         So a create whose answer was lost can simply be done again. Raises ApiError; `AlreadyExists` means that the
-        name is taken by an object that is not ours (see :func:`difference`). A conflict that passes is not `lasting`: a
+        name is taken by an object that is not ours (see :func:`difference`). A conflict that passes is not `permanent`: a
         quota whose count has just changed, or an object of another owner that is being deleted.
         """
         meta = manifest["metadata"]
@@ -392,7 +392,7 @@ class Client:
 
     async def _request(
         self, method: str, path: ApiPath, body: dict[str, Any] | None = None, accept: str = "application/json",
-        window: Window | None = None, query: Query | None = None,
+        window: ConcurrencyWindow | None = None, query: Query | None = None,
     ) -> bytes:  # fmt: skip
         """Send one request, again after a pause while the server is busy or away, and return the answer's body.
 
@@ -418,9 +418,9 @@ class Client:
                     after = answer.headers.get("Retry-After", "")
                     asked = min(float(after), 30.0) if after.isdigit() else 0.0
                     pause = max(pause, asked)
-                    if window is not None and not error.lasting:
+                    if window is not None and not error.permanent:
                         window.busy(begun, asked)
-                    if error.lasting or last or error.status in self.final:
+                    if error.permanent or last or error.status in self.final:
                         raise error
             except (aiohttp.ClientError, TimeoutError) as trouble:
                 if window is not None:

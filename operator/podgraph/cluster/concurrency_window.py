@@ -9,12 +9,12 @@ from collections.abc import AsyncIterator
 
 from podgraph.cluster.turns import Turns
 
-__all__ = ["MOST", "Window"]
+__all__ = ["MOST", "ConcurrencyWindow"]
 
 _FIRST, MOST = 30.0, 60
 
 
-class Window:
+class ConcurrencyWindow:
     """A bound that grows by one for each round of requests that went well and is halved when the server is busy.
 
     Who waits is let in by turns, first of the namespaces and then of the Jobs in each, so that neither a Job with

@@ -6,13 +6,13 @@ __all__ = ["ApiError"]
 
 
 class ApiError(Exception):
-    """An answer of the API server that is no success. `lasting` says that asking again cannot help."""
+    """An answer of the API server that is no success. `permanent` says that asking again cannot help."""
 
     def __init__(self, status: int, reason: str, message: str) -> None:
         super().__init__(f"{status} {reason}: {message}")
         self.status, self.reason, self.message = status, reason, message
 
     @property
-    def lasting(self) -> bool:
+    def permanent(self) -> bool:
         """Whether the same request will be answered the same way again."""
         return self.status in (400, 403, 404, 405, 409, 410, 413, 415, 422)

@@ -14,7 +14,7 @@ from aiohttp.abc import AbstractResolver, ResolveResult
 from podgraph.definition.errors import DefinitionError
 from podgraph.scheduling.http_policy import HttpPolicy, same_origin
 
-__all__ = ["Fetched", "Fetcher"]
+__all__ = ["Fetched", "HttpFetcher"]
 
 _SECONDS = 10.0
 _MAX_BYTES = 1_048_576
@@ -54,14 +54,14 @@ class _NotAllowed(OSError):
     """The host has no address that may be asked."""
 
 
-class Fetcher:
+class HttpFetcher:
     """Asks web servers that the policy allows. To be used as an async context manager."""
 
     def __init__(self, policy: HttpPolicy) -> None:
         self._policy = policy
         self._session: aiohttp.ClientSession | None = None
 
-    async def __aenter__(self) -> Fetcher:
+    async def __aenter__(self) -> HttpFetcher:
         """Open the connections."""
         self._session = aiohttp.ClientSession(
             # No cookies and no compression: the one tells servers too much, the other makes small answers large.

@@ -13,12 +13,12 @@ import aiohttp
 import kopf
 
 from podgraph.cluster.connection import connect
-from podgraph.cluster.ui_client import PageClient
+from podgraph.cluster.ui_client import UiClient
 
-__all__ = ["Acting"]
+__all__ = ["UserClients"]
 
 
-class Acting:
+class UserClients:
     """Makes such clients for one API server; they share their connections, never a credential, and end with it."""
 
     def __init__(self, info: kopf.ConnectionInfo) -> None:
@@ -30,14 +30,14 @@ class Acting:
         )  # fmt: skip
         self._sessions: dict[bool, aiohttp.ClientSession] = {}
 
-    def with_token(self, token: str) -> PageClient:
+    def with_token(self, token: str) -> UiClient:
         """Return a client that has this token and nothing else."""
-        return PageClient(self._session(False), [("Authorization", f"Bearer {token}")])
+        return UiClient(self._session(False), [("Authorization", f"Bearer {token}")])
 
-    def as_user(self, user: str, groups: Sequence[str]) -> PageClient:
+    def as_user(self, user: str, groups: Sequence[str]) -> UiClient:
         """Return a client with our own credentials that asks to be taken for a user."""
         named = [("Impersonate-User", user), *(("Impersonate-Group", group) for group in groups)]
-        return PageClient(self._session(True), named)
+        return UiClient(self._session(True), named)
 
     async def __aenter__(self) -> Self:
         return self

@@ -41,7 +41,7 @@ class ObjectWatch(Generic[Kept]):
         self._look, self._on_change = look, on_change
         self.kept: dict[str, Kept] = {}
         self.synced = False
-        self.trouble: tuple[str, str] | None = None
+        self.error: tuple[str, str] | None = None
         self._version, self._failures = "", 0
 
     async def run(self) -> None:
@@ -56,7 +56,7 @@ class ObjectWatch(Generic[Kept]):
             except ApiError as error:
                 self._version = ""
                 self._tell((error.reason, error.message))
-                await asyncio.sleep(_FORBIDDEN_SECONDS if error.lasting else self._pause())
+                await asyncio.sleep(_FORBIDDEN_SECONDS if error.permanent else self._pause())
             except (aiohttp.ClientError, TimeoutError, msgspec.MsgspecError, OSError) as error:
                 self._version = ""
                 _LOG.info("the watch of %s broke: %s", self._path, told(error))
@@ -67,8 +67,8 @@ class ObjectWatch(Generic[Kept]):
         return pause_after(self._failures)
 
     def _tell(self, trouble: tuple[str, str] | None) -> None:
-        if trouble != self.trouble:
-            self.trouble = trouble
+        if trouble != self.error:
+            self.error = trouble
             self._on_change()
 
     async def _list(self) -> None:
@@ -83,7 +83,7 @@ class ObjectWatch(Generic[Kept]):
             version, token = page["metadata"]["resourceVersion"], page["metadata"].get("continue") or ""
             if not token:
                 break
-        self._version, self.trouble = version, None
+        self._version, self.error = version, None
         self.kept, self.synced = found, True
         self._on_change()
 

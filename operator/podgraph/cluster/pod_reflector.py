@@ -97,7 +97,7 @@ class PodReflector:
         self._query = {"labelSelector": f"{MANAGED_BY_LABEL}={MANAGED_BY},{label}"}
 
     @property
-    def heard_at(self) -> float:
+    def last_event_at(self) -> float:
         """Since when at least one of the watches has been silent."""
         return min(place.heard_at for place in self._places)
 

@@ -67,7 +67,7 @@ class ResourceReflector(Generic[T]):
         self.items: dict[Key, T] = {}
         self.synced = asyncio.Event()
         self.served = True
-        self.trouble = ""
+        self.error = ""
         self._session = session
         self.plural = plural
         self._path = ours(namespace, plural) if namespace else everywhere(OURS, plural)
@@ -92,13 +92,13 @@ class ResourceReflector(Generic[T]):
     def _pause(self, error: Exception) -> float:
         """Say what is wrong, and return the seconds until the next try."""
         if isinstance(error, aiohttp.ClientResponseError) and error.status == 404:
-            self.served, self.trouble = False, ""
+            self.served, self.error = False, ""
             self._replace({})
             self.synced.set()
             return _ABSENT_SECONDS
         self._failures += 1
         forbidden = isinstance(error, aiohttp.ClientResponseError) and error.status in (401, 403)
-        self.trouble = (
+        self.error = (
             f"the cluster does not let this page list {self.plural}" if forbidden else "the cluster does not answer"
         )
         pause = pause_after(self._failures)
@@ -121,7 +121,7 @@ class ResourceReflector(Generic[T]):
             version, token = page.metadata.resource_version, page.metadata.continue_
             if not token:
                 break
-        self.served, self.trouble = True, ""
+        self.served, self.error = True, ""
         self._replace(found)
         self._version = version
         self.synced.set()
@@ -142,7 +142,7 @@ class ResourceReflector(Generic[T]):
     def _take(self, event: Event) -> None:
         if event.type == "ERROR":
             raise Expired
-        self._failures, self.trouble = 0, ""
+        self._failures, self.error = 0, ""
         if event.type == "BOOKMARK":
             bookmark = msgspec.json.decode(event.object, type=_Version)
             self._version = bookmark.metadata.resource_version or self._version

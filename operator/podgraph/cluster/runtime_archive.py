@@ -19,21 +19,21 @@ from pathlib import Path
 import podgraph
 from podgraph.protocol.step import RUNTIME_FILE
 
-__all__ = ["Bundle", "bundle"]
+__all__ = ["RuntimeArchive", "build_archive"]
 
 _PARTS = ("__init__.py", "selection.py", "flow.py", "definition", "run_config", "protocol", "runtime")
 _MAIN = "from podgraph.runtime.__main__ import run\nrun()\n"
 
 
 @dataclass(frozen=True)
-class Bundle:
+class RuntimeArchive:
     """The archive as base64 text, and the hex SHA-256 of what it is made of: the sources and the Python."""
 
     archive: str
     digest: str
 
 
-def bundle() -> Bundle:
+def build_archive() -> RuntimeArchive:
     """Build the archive; what it holds follows from the sources and the operator's Python, so the digest names it."""
     root = Path(podgraph.__file__).parent
     files = sorted(
@@ -52,7 +52,7 @@ def bundle() -> Bundle:
     with zipfile.ZipFile(memory, "w", zipfile.ZIP_DEFLATED) as archive:
         for name in sorted(content):
             archive.writestr(zipfile.ZipInfo(name, (1980, 1, 1, 0, 0, 0)), content[name], zipfile.ZIP_DEFLATED)
-    return Bundle(base64.b64encode(memory.getvalue()).decode(), digest.hexdigest())
+    return RuntimeArchive(base64.b64encode(memory.getvalue()).decode(), digest.hexdigest())
 
 
 def _bytecode(path: Path, name: str, folder: str) -> bytes:

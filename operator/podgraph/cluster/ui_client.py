@@ -12,7 +12,7 @@ from podgraph.cluster.client import ApiError, Client
 from podgraph.cluster.paths import OURS, core, everywhere, ours
 from podgraph.planning.model.names import CONTAINER, GROUP, JOB_UID_LABEL
 
-__all__ = ["PageClient"]
+__all__ = ["UiClient"]
 
 _CHUNK = 200
 _SILENCE_SECONDS = 600
@@ -21,7 +21,7 @@ _MOST_EVENTS = 500
 Object = dict[str, Any]
 
 
-class PageClient(Client):
+class UiClient(Client):
     """Calls for Jobs, their definitions, pods, events and logs; all raise ApiError."""
 
     final = (401,)  # whoever waits for the page is told at once

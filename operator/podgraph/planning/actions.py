@@ -9,7 +9,7 @@ from typing import Any
 from podgraph.planning.manifests.objects import Manifest
 from podgraph.planning.manifests.pod_template import PodCheck
 
-__all__ = ["Actions", "Assign", "Event", "Held"]
+__all__ = ["Actions", "Assign", "Event", "PrestartOutcome"]
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class Assign:
 
 
 @dataclass(frozen=True)
-class Held:
+class PrestartOutcome:
     """How long a pod started ahead has waited, in seconds, and what became of it: `used` or `released`."""
 
     outcome: str
@@ -51,9 +51,9 @@ class Actions:
     gone), `read_log` (for the graph), `follow_log` (for what its steps do) and `read_reports` (once more and whole, as
     it has ended) are pod names, as are `follow_logs` and `read_logs`, the same of pods that some steps share; `status`
     is a merge patch; `assigns` tells waiting pods what to do; the logs of `follow` (a pod, or `pod/container`) are
-    followed for the record of their step, and those of `leave` no more; `pressed` says that a pod of the Job finds no
-    room, `held` which pods wait no more; `urgent` says that the status should be written at once; `again_at` is a time
-    (seconds since the epoch) to look again.
+    followed for the record of their step, and those of `leave` no more; `unschedulable` says that a pod of the Job
+    finds no room, `prestart_outcomes` which pods wait no more; `flush_status` says that the status should be written at
+    once; `requeue_time` is a time (seconds since the epoch) to look again.
     """
 
     copy_code: bool = False
@@ -72,16 +72,16 @@ class Actions:
     follow_logs: list[str] = field(default_factory=list)
     read_logs: list[str] = field(default_factory=list)
     status: dict[str, Any] = field(default_factory=dict)
-    pressed: bool = False
-    held: list[Held] = field(default_factory=list)
-    urgent: bool = False
+    unschedulable: bool = False
+    prestart_outcomes: list[PrestartOutcome] = field(default_factory=list)
+    flush_status: bool = False
     events: list[Event] = field(default_factory=list)
-    again_at: float | None = None
+    requeue_time: float | None = None
 
-    def look_again(self, time: float | None) -> None:
+    def requeue_at(self, time: float | None) -> None:
         """Ask to look again at `time`, or at an earlier one asked for already."""
         if time is not None:
-            self.again_at = time if self.again_at is None else min(self.again_at, time)
+            self.requeue_time = time if self.requeue_time is None else min(self.requeue_time, time)
 
     def drop_creates(self) -> None:
         """Make nothing after all: the Job is at its end."""

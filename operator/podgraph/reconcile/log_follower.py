@@ -19,7 +19,7 @@ from podgraph.cluster.client import ApiError, Client
 from podgraph.cluster.connection import MOST_FOLLOWED
 from podgraph.protocol.step import LINE_MARK
 
-__all__ = ["Logs"]
+__all__ = ["LogFollower"]
 
 _LOG = logging.getLogger(__name__)
 _PAUSE_SECONDS = 0.2
@@ -61,7 +61,7 @@ class Pace:
         return max(0.0, debt - _BURST) / _RATE
 
 
-class Logs:
+class LogFollower:
     """The logs that are followed, by the uid of their Job and the name of the pod; `most` of them at once.
 
     When there is no room the namespace that has most gives way to one that has fewer.
@@ -151,7 +151,7 @@ class Logs:
                     take(some)
         except ApiError as error:
             failures = self._failures[uid] = self._failures.get(uid, 0) + (error.status > 0)
-            if not error.lasting and failures < _MOST_FAILURES:
+            if not error.permanent and failures < _MOST_FAILURES:
                 raise
             _LOG.warning("the log of pod %s/%s cannot be read: %s", namespace, pod, error)
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
-from podgraph.planning.actions import Held
+from podgraph.planning.actions import PrestartOutcome
 
 __all__ = ["Metrics"]
 
@@ -48,7 +48,7 @@ class Metrics:
             registry=self.registry,
         )
 
-    def take(self, held: Iterable[Held]) -> None:
+    def take(self, held: Iterable[PrestartOutcome]) -> None:
         """Count pods whose waiting is over."""
         for item in held:
             self._held.labels(item.outcome).inc(max(0.0, item.seconds))

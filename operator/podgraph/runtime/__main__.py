@@ -21,8 +21,8 @@ from podgraph.protocol.signing import pod_key, take_key
 from podgraph.protocol.step import Assignment, Record, StepError
 from podgraph.runtime.load import CodeRef, find_job, import_file, import_module
 from podgraph.runtime.pod.link import Link
-from podgraph.runtime.pod.output import Out
-from podgraph.runtime.pod.sigterm import EXIT_CODE, Ended, ended_at_once
+from podgraph.runtime.pod.output import PodOutput
+from podgraph.runtime.pod.sigterm import EXIT_CODE, PodTerminated, ended_at_once
 from podgraph.runtime.pod.storage import open_storage, probe
 
 
@@ -30,7 +30,7 @@ def main(assignment: Assignment) -> int:
     """Do the assigned work, write the record, return the exit status."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     link = Link(assignment.link, pod_key())
-    out = Out(link)
+    out = PodOutput(link)
     record = work(assignment, out, link)
     _flush()
     # Written last and at once: a record that can be read means that everything before it is done.
@@ -42,7 +42,7 @@ def main(assignment: Assignment) -> int:
     return 0 if record.outcome == "Succeeded" else 1
 
 
-def work(assignment: Assignment, out: Out, link: Link, job: JobDefinition | None = None) -> Record:
+def work(assignment: Assignment, out: PodOutput, link: Link, job: JobDefinition | None = None) -> Record:
     """Import the code (`job` when that is done) and run the op, some steps or all, or tell the graph if none is named.
 
     The pod that tells the graph also tries the storage: it is made as the steps' pods are, and comes before them.
@@ -73,7 +73,7 @@ def work(assignment: Assignment, out: Out, link: Link, job: JobDefinition | None
         return Record(assignment.nonce, "Failed", reason=error.reason, message=error.message)
 
 
-def _work_ahead(assignment: Assignment, out: Out, link: Link) -> Record:
+def _work_ahead(assignment: Assignment, out: PodOutput, link: Link) -> Record:
     """Do all that needs no inputs, telling the graph if that is asked for, and the rest when they are there."""
     from podgraph.runtime.pod.prestart import whole_assignment
 
@@ -111,7 +111,7 @@ def _module(assignment: Assignment) -> ModuleType:
     return import_file(f"{protocol.CODE_DIR}/{assignment.file}")
 
 
-def _work(job: JobDefinition, assignment: Assignment, out: Out) -> Record:
+def _work(job: JobDefinition, assignment: Assignment, out: PodOutput) -> Record:
     if assignment.group:
         from podgraph.runtime.pod.all_steps import run_group
 
@@ -154,7 +154,7 @@ def run() -> None:
     if code is None:
         try:
             code = main(assignment)
-        except Ended:
+        except PodTerminated:
             sys.stderr.write("podgraph: the pod was told to end while its step ran\n")
             code = EXIT_CODE
     _flush()

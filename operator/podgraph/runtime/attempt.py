@@ -12,7 +12,7 @@ from podgraph.definition.jobs import JobDefinition
 from podgraph.protocol.errors import ErrorInfo, seconds_to_retry
 from podgraph.runtime.call import Emit, call_op
 from podgraph.runtime.context import HookContext, OpContext, Resources
-from podgraph.runtime.errors import error_info, said
+from podgraph.runtime.errors import error_info, error_text
 
 __all__ = ["Attempt", "RunInfo", "run_attempt"]
 
@@ -93,6 +93,6 @@ def _call_hooks(
             raise
         except BaseException as error:  # a hook of the user's may raise anything; the step has ended all the same
             logging.getLogger(f"podgraph.hook.{hook.name}").exception("failed for op %r", name)
-            emit("HOOK_ERRORED", {"name": hook.name, "error": said(error)})
+            emit("HOOK_ERRORED", {"name": hook.name, "error": error_text(error)})
         else:
             emit("HOOK_COMPLETED", {"name": hook.name})

@@ -13,7 +13,7 @@ from podgraph.protocol.errors import ErrorInfo
 from podgraph.protocol.step import StepError
 from podgraph.runtime.load import own_frames, where
 
-__all__ = ["error_info", "portable", "said", "wishes"]
+__all__ = ["error_info", "portable", "error_text", "retry_request"]
 
 
 def error_info(error: BaseException) -> ErrorInfo:
@@ -27,12 +27,12 @@ def error_info(error: BaseException) -> ErrorInfo:
         return ErrorInfo("OpFailed", f"{text}{where(error)}", kind, stack, error.metadata, error.allow_retries)
     if isinstance(error, RetryRequested):
         cause = error.__cause__
-        text = f"{said(cause)}{where(cause)}" if cause else f"{error}{where(error)}"
+        text = f"{error_text(cause)}{where(cause)}" if cause else f"{error}{where(error)}"
         return ErrorInfo("OpFailed", text, kind, stack, requested=(error.max_retries, error.seconds_to_wait))
-    return ErrorInfo("OpFailed", f"{said(error)}{where(error)}", kind, stack)
+    return ErrorInfo("OpFailed", f"{error_text(error)}{where(error)}", kind, stack)
 
 
-def said(error: BaseException) -> str:
+def error_text(error: BaseException) -> str:
     """Return an exception's type and what it says; one whose own `__str__` fails says nothing.
 
     >>> said(ValueError("no row"))
@@ -50,7 +50,7 @@ def portable(error: ErrorInfo) -> ErrorInfo:
     return replace(error, metadata={str(key): _portable(value) for key, value in error.metadata.items()})
 
 
-def wishes(error: ErrorInfo) -> dict[str, Any]:
+def retry_request(error: ErrorInfo) -> dict[str, Any]:
     """Return as plain data what an op said about trying again; empty when it left that to its policy."""
     if not error.allow_retries:
         return {"allow": False}

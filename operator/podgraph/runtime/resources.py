@@ -12,7 +12,7 @@ from podgraph.definition.config_read import read_config
 from podgraph.definition.resources import ResourceDefinition
 from podgraph.protocol.step import StepError
 from podgraph.runtime.context import InitResourceContext, Resources
-from podgraph.runtime.errors import said
+from podgraph.runtime.errors import error_text
 from podgraph.runtime.load import where
 
 __all__ = ["open_resources"]
@@ -42,7 +42,7 @@ def open_resources(
             except KeyboardInterrupt:
                 raise
             except BaseException as error:  # the user's code may raise anything, SystemExit too
-                text = error.message if isinstance(error, StepError) else f"{said(error)}{where(error)}"
+                text = error.message if isinstance(error, StepError) else f"{error_text(error)}{where(error)}"
                 emit("RESOURCE_INIT_FAILURE", {"name": name, "error": text})
                 raise StepError("ResourceFailed", f"resource {name!r} cannot be made: {text}") from error
             emit("RESOURCE_INIT_SUCCESS", {"name": name})
@@ -86,4 +86,4 @@ def _put_away(name: str, generator: Any, emit: Emit) -> None:
     except BaseException as raised:  # noqa: BLE001  the user's code may raise anything; the others are put away too
         error = raised
     logging.getLogger(f"podgraph.resource.{name}").error("could not be put away", exc_info=error)
-    emit("RESOURCE_TEARDOWN_FAILURE", {"name": name, "error": said(error)})
+    emit("RESOURCE_TEARDOWN_FAILURE", {"name": name, "error": error_text(error)})

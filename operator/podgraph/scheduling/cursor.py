@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from podgraph.planning.model.status import seconds_of
-from podgraph.scheduling.sources import Seen
+from podgraph.scheduling.sources import Observation
 
 __all__ = ["Cursor", "key_digest"]
 
@@ -63,13 +63,13 @@ class Cursor:
             "runKey": self.run_key or None,
         }
 
-    def fresh(self, seen: Iterable[Seen]) -> list[Seen]:
+    def fresh(self, seen: Iterable[Observation]) -> list[Observation]:
         """Return what is not dealt with, the oldest first."""
         known, since = {key.partition("@")[0] for key in self.keys}, seconds_of(self.time) if self.time else 0.0
         found = [s for s in seen if key_digest(s.key) not in known and not (s.time and seconds_of(s.time) <= since)]
         return sorted(found, key=lambda s: (seconds_of(s.time) if s.time else 0.0, s.name))
 
-    def begin(self, seen: Iterable[Seen], is_http: bool) -> None:
+    def begin(self, seen: Iterable[Observation], is_http: bool) -> None:
         """Take in what is so already when the sensor begins to look: it makes no Job."""
         self.begun = True
         if is_http:
@@ -79,25 +79,25 @@ class Cursor:
             if not item.time:
                 self.take(item)
 
-    def turn(self, seen: list[Seen], equals: str | None) -> Seen | None:
+    def turn(self, seen: list[Observation], equals: str | None) -> Observation | None:
         """Return what an http source has come to, if that makes a Job; :meth:`turned` says that it is dealt with.
 
         A value that comes again makes another Job, so its key counts the Jobs too.
         """
         if _state(seen) == self.value or not seen or (equals is not None and seen[0].value != equals):
             return None
-        return Seen(f"{self.count}/{seen[0].key}", seen[0].name, seen[0].value)
+        return Observation(f"{self.count}/{seen[0].key}", seen[0].name, seen[0].value)
 
-    def turned(self, seen: list[Seen], made: bool) -> None:
+    def turned(self, seen: list[Observation], made: bool) -> None:
         """Take in the value that an http source has come to, and whether that was a Job."""
         self.value = _state(seen)
         self.count += made
 
-    def take(self, seen: Seen) -> None:
+    def take(self, seen: Observation) -> None:
         """Take in that a Job was made, or is not to be made, for this."""
         self.keys.append(f"{key_digest(seen.key)}@{seen.time}" if seen.time else key_digest(seen.key))
 
-    def prune(self, live: Iterable[Seen]) -> None:
+    def prune(self, live: Iterable[Observation]) -> None:
         """Keep few keys: of those with a time the latest, all else being up to `time`; of the others those of `live`
         and the latest.
         """
@@ -113,7 +113,7 @@ class Cursor:
         self.keys = plain + timed
 
 
-def _state(seen: list[Seen]) -> str:
+def _state(seen: list[Observation]) -> str:
     return key_digest(seen[0].key) if seen else "Absent"
 
 

@@ -14,7 +14,7 @@ from typing import Any
 from podgraph.definition.errors import DefinitionError
 from podgraph.planning.model import names
 
-__all__ = ["Memory", "read_block"]
+__all__ = ["DedupStore", "read_block"]
 
 MOST_IN_STATUS = 400
 MOST_IN_BLOCK = 60_000
@@ -25,7 +25,7 @@ _SIZE = 8  # bytes of a digest, which is twice as many hexadecimal digits
 Object = Mapping[str, Any]
 
 
-class Memory:
+class DedupStore:
     """The digests that one sensor knows; `latest` are not in a block yet. `blocks` are their digests by name."""
 
     def __init__(self, latest: Iterable[str], blocks: Mapping[str, list[str]]) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 from podgraph.definition.errors import DefinitionError
 from podgraph.scheduling.cursor import key_digest
 from podgraph.scheduling.job_factory import TICK_ANNOTATION, Request, launched_name, made_job, second
-from podgraph.scheduling.sources import Seen, Source, default_interval, read_source
+from podgraph.scheduling.sources import Observation, Source, default_interval, read_source
 
 __all__ = ["SensorSpec", "job_of_request", "job_of_seen", "read_sensor"]
 
@@ -41,7 +41,7 @@ def read_sensor(sensor: Object) -> SensorSpec:
     )
 
 
-def job_of_seen(sensor: Object, seen: Seen, now: float) -> dict[str, Any]:
+def job_of_seen(sensor: Object, seen: Observation, now: float) -> dict[str, Any]:
     """Return the Job that a sensor makes for what it saw; its name follows from the key. Raises DefinitionError."""
     meta = sensor["metadata"]
     name = launched_name(meta["name"], key_digest(f"{meta['uid']}/{seen.key}"))

@@ -22,8 +22,8 @@ from podgraph.planning.model.status import seconds_of
 from podgraph.scheduling.json_path import Path, read_path, text_at
 
 __all__ = [
-    "MOST_OBJECTS", "FunctionRef", "HttpSource", "JobSource", "KubernetesSource", "PythonSource", "Seen", "Source",
-    "StoreSource", "default_interval", "read_function", "read_source",
+    "MOST_OBJECTS", "FunctionRef", "HttpSource", "JobSource", "KubernetesSource", "PythonSource", "Observation",
+    "Source", "StoreSource", "default_interval", "read_function", "read_source",
 ]  # fmt: skip
 
 MOST_OBJECTS = 1_000
@@ -38,7 +38,7 @@ Object = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
-class Seen:
+class Observation:
     """One thing that a sensor saw. `key` tells it from all others; `time`, where it is known, when it came about."""
 
     key: str
@@ -88,7 +88,7 @@ class KubernetesSource:
             return what + "=".join(self.condition)
         return what + self.path_text + (f"={self.equals}" if self.equals is not None else "")
 
-    def see(self, found: Object) -> Seen | None:
+    def see(self, found: Object) -> Observation | None:
         """Return what this looks for in an object, None when it is not there."""
         meta = found["metadata"]
         if self.condition is not None:
@@ -98,12 +98,12 @@ class KubernetesSource:
             for item in conditions if isinstance(conditions, list) else ():  # an object of any kind has any shape
                 if isinstance(item, Mapping) and item.get("type") == kind and item.get("status") == status:
                     time = _valid_time(item.get("lastTransitionTime"))
-                    return Seen(f"{meta['uid']}/{kind}/{status}/{time}", meta["name"], status, time)
+                    return Observation(f"{meta['uid']}/{kind}/{status}/{time}", meta["name"], status, time)
             return None
         value = text_at(found, self.path)
         if value is None or (self.equals is not None and value != self.equals):
             return None
-        return Seen(f"{meta['uid']}/{self.path_text}/{_short(value)}", meta["name"], value[:_MOST_VALUE])
+        return Observation(f"{meta['uid']}/{self.path_text}/{_short(value)}", meta["name"], value[:_MOST_VALUE])
 
 
 @dataclass(frozen=True)
@@ -136,9 +136,9 @@ class StoreSource:
         """The source as a person reads it."""
         return self.storage.url + (f" {self.pattern}" if self.pattern else "")
 
-    def see(self, key: str, version: str) -> Seen:
+    def see(self, key: str, version: str) -> Observation:
         """Return one version of an object as what was seen."""
-        return Seen(f"{key}@{version}", key, f"{self.storage.url}/{key}")
+        return Observation(f"{key}@{version}", key, f"{self.storage.url}/{key}")
 
 
 @dataclass(frozen=True)

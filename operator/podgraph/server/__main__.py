@@ -15,8 +15,8 @@ import sys
 import uvicorn
 
 from podgraph.cluster.connection import connect, login
-from podgraph.cluster.impersonation import Acting
-from podgraph.cluster.ui_client import PageClient
+from podgraph.cluster.impersonation import UserClients
+from podgraph.cluster.ui_client import UiClient
 from podgraph.definition.errors import DefinitionError
 from podgraph.server.app import create_app, served_with
 from podgraph.server.security import LOCAL_HOSTS
@@ -32,10 +32,10 @@ LEVELS = 30_000  # the API server takes objects of up to 10,000 levels: one of t
 async def serve() -> None:
     """Serve until told to end. `PODGRAPH_NAMESPACE` is the one that is shown, all when it is empty."""
     settings, info = os.environ, login()
-    async with Acting(info) as acting, connect(info) as session:
+    async with UserClients(info) as acting, connect(info) as session:
         auth = auth_of(settings, acting)
         state = State(
-            PageClient(session), settings.get("PODGRAPH_NAMESPACE", ""), settings.get("PODGRAPH_STEP_IMAGE", ""), auth
+            UiClient(session), settings.get("PODGRAPH_NAMESPACE", ""), settings.get("PODGRAPH_STEP_IMAGE", ""), auth
         )
         app = create_app(state, [*LOCAL_HOSTS, *words(settings.get("PODGRAPH_UI_HOSTS", ""))])
         host, port = "127.0.0.1" if auth.mode == "none" else "", int(settings.get("PODGRAPH_UI_PORT", PORT))

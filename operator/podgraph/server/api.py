@@ -56,7 +56,7 @@ async def info(request: Request) -> Info:
         "definitions": state.definitions.served,
         "jobs": state.jobs.served,
         "synced": state.jobs.synced.is_set(),
-        "trouble": state.jobs.trouble,
+        "trouble": state.jobs.error,
         "stepImage": state.image,
     }
 

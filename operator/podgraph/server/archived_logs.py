@@ -7,8 +7,8 @@ from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, 
 from typing import Any
 
 from podgraph.cluster.client import ApiError
-from podgraph.cluster.runtime_archive import bundle
-from podgraph.cluster.ui_client import PageClient
+from podgraph.cluster.runtime_archive import build_archive
+from podgraph.cluster.ui_client import UiClient
 from podgraph.definition.errors import DefinitionError
 from podgraph.planning.manifests.log_reader import Reading, ended, lost, reading, too_slow
 from podgraph.planning.manifests.storage import SHOW_SECONDS
@@ -23,7 +23,7 @@ _DELETING: set[asyncio.Task[None]] = set()
 
 
 async def kept_log(
-    client: PageClient, job: Mapping[str, Any], step: str, tail: int, left: Callable[[], Awaitable[bool]]
+    client: UiClient, job: Mapping[str, Any], step: str, tail: int, left: Callable[[], Awaitable[bool]]
 ) -> AsyncGenerator[bytes]:
     """Yield what the last attempt at a step printed, `tail` lines of it or all when that is 0.
 
@@ -32,7 +32,7 @@ async def kept_log(
     """
     if len(_READERS) >= _AT_ONCE:
         raise DefinitionError("TooMany", f"{_AT_ONCE} kept logs are being read already; try again in a moment")
-    runtime = await asyncio.to_thread(bundle)
+    runtime = await asyncio.to_thread(build_archive)
     how = reading(job, [step], runtime.archive, runtime.digest)
     name, namespace = job["metadata"]["name"], job["metadata"]["namespace"]
     _READERS.add(how.name)
@@ -58,7 +58,7 @@ async def kept_log(
             task.add_done_callback(_DELETING.discard)
 
 
-async def _wait(client: PageClient, namespace: str, how: Reading, uid: str, left: Callable[[], Awaitable[bool]]) -> str:
+async def _wait(client: UiClient, namespace: str, how: Reading, uid: str, left: Callable[[], Awaitable[bool]]) -> str:
     """Wait for the pod's end and return what kept it from its work, or ""."""
     end = asyncio.get_running_loop().time() + SHOW_SECONDS
     while True:
@@ -91,7 +91,7 @@ async def _without_head(parts: AsyncIterator[bytes], nonce: bytes) -> AsyncItera
         yield head
 
 
-async def _delete(client: PageClient, namespace: str, name: str, uid: str) -> None:
+async def _delete(client: UiClient, namespace: str, name: str, uid: str) -> None:
     try:
         await client.delete_pod(namespace, name, uid)
     except ApiError:

@@ -11,18 +11,18 @@ from pydantic import BaseModel, ConfigDict, Field
 from typing_extensions import TypedDict
 
 from podgraph.cluster.client import ApiError
-from podgraph.cluster.ui_client import PageClient
+from podgraph.cluster.ui_client import UiClient
 from podgraph.definition.errors import DefinitionError
 from podgraph.planning.model.status import seconds_of
 from podgraph.scheduling.job_factory import second
 from podgraph.scheduling.manual_ticks import asks_code, job_by_hand, named_by_hand, tick_of
 from podgraph.scheduling.schedule import read_schedule
 from podgraph.scheduling.sensor import job_of_seen
-from podgraph.scheduling.sources import Seen
+from podgraph.scheduling.sources import Observation
 from podgraph.server import yaml_text
 from podgraph.server.dry_run import tried
 from podgraph.server.models import Made, Name, Namespace, Problems, Uid
-from podgraph.server.users import Visitor, visitor_of
+from podgraph.server.users import User, visitor_of
 
 __all__ = ["makers"]
 
@@ -162,7 +162,7 @@ async def tick(request: Request, namespace: Namespace, name: Name, wanted: Sampl
     return {"namespace": meta["namespace"], "name": meta["name"], "uid": meta["uid"]}
 
 
-async def _all(visitor: Visitor, plural: str) -> list[Any] | None:
+async def _all(visitor: User, plural: str) -> list[Any] | None:
     """Return all objects of a kind that the visitor may list; None when the cluster has no such kind."""
     state = visitor.state
     try:
@@ -178,14 +178,16 @@ async def _all(visitor: Visitor, plural: str) -> list[Any] | None:
 
 
 async def _jobs(
-    client: PageClient, kind: str, found: Object, wanted: Sample, upcoming: bool
+    client: UiClient, kind: str, found: Object, wanted: Sample, upcoming: bool
 ) -> tuple[list[dict[str, Any]], str]:
     """Return the Jobs of a tick, and what is to be said when there are none or more is to be known."""
     now = time.time()
     if not asks_code(found):
         if kind == "schedules":
             return [job_by_hand(found, wanted.at, upcoming, now)], ""
-        return [job_of_seen(found, Seen(f"tried/{wanted.name}/{wanted.value}", wanted.name, wanted.value), now)], ""
+        return [
+            job_of_seen(found, Observation(f"tried/{wanted.name}/{wanted.value}", wanted.name, wanted.value), now)
+        ], ""
     tick = second(tick_of(found, wanted.at, upcoming, now)) if kind == "schedules" else ""
     jobs, message = await tried(client, _PLURALS[kind], found, tick)
     if kind == "schedules":

@@ -12,7 +12,7 @@ from podgraph.cluster.client import ApiError
 from podgraph.server.run_list import page_of_runs
 from podgraph.server.sessions import session_of
 from podgraph.server.state import State
-from podgraph.server.summaries import Wanted
+from podgraph.server.summaries import RunFilter
 from podgraph.server.users import SignedOut
 from podgraph.server.views import Runs, Session
 
@@ -44,5 +44,5 @@ async def _runs(request: Request) -> Runs | None:
         return None
     with contextlib.suppress(ApiError, SignedOut, TimeoutError):
         async with asyncio.timeout(_SECONDS):
-            return await page_of_runs(state.auth.visitor(request, state), Wanted(), "", _RUNS)
+            return await page_of_runs(state.auth.visitor(request, state), RunFilter(), "", _RUNS)
     return None

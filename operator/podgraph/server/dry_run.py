@@ -7,7 +7,7 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from podgraph.cluster.ui_client import PageClient
+from podgraph.cluster.ui_client import UiClient
 from podgraph.definition.errors import DefinitionError
 from podgraph.scheduling.job_factory import TRY_ANNOTATION
 from podgraph.scheduling.manual_ticks import answer_to, question
@@ -19,7 +19,7 @@ _MOST_SECONDS = 60.0
 
 
 async def tried(
-    client: PageClient, plural: str, found: Mapping[str, Any], tick: str = ""
+    client: UiClient, plural: str, found: Mapping[str, Any], tick: str = ""
 ) -> tuple[list[dict[str, Any]], str]:
     """Return the Jobs that it would make now, or at a tick, and what the operator says of them.
 

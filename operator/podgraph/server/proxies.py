@@ -14,10 +14,10 @@ from dataclasses import dataclass
 
 from fastapi import HTTPException, Request
 
-from podgraph.cluster.impersonation import Acting
+from podgraph.cluster.impersonation import UserClients
 from podgraph.definition.errors import DefinitionError
 from podgraph.server.state import State
-from podgraph.server.users import SignedOut, Visitor
+from podgraph.server.users import SignedOut, User
 
 __all__ = ["SECRET_HEADER", "Proxy", "ProxyRules"]
 
@@ -69,18 +69,18 @@ class Proxy:
 
     mode = "proxy"
 
-    def __init__(self, acting: Acting, rules: ProxyRules) -> None:
+    def __init__(self, acting: UserClients, rules: ProxyRules) -> None:
         self._acting, self.rules = acting, rules
-        self._visitors: OrderedDict[tuple[str, tuple[str, ...]], Visitor] = OrderedDict()
+        self._visitors: OrderedDict[tuple[str, tuple[str, ...]], User] = OrderedDict()
 
-    def visitor(self, request: Request, state: State) -> Visitor:
+    def visitor(self, request: Request, state: State) -> User:
         """Return whom the proxy says the request is from. Raises HTTPException, SignedOut when it says nobody."""
         if not self._trusted(request):
             raise HTTPException(403, "requests are taken from the proxy alone, and this is not from it")
         user, groups = self._named(request)
         key = user, groups
         if key not in self._visitors:
-            self._visitors[key] = Visitor(state, self._acting.as_user(user, groups), user)
+            self._visitors[key] = User(state, self._acting.as_user(user, groups), user)
             while len(self._visitors) > _MOST:
                 self._visitors.popitem(last=False)[1].leave()
         self._visitors.move_to_end(key)

@@ -12,8 +12,8 @@ from fastapi.responses import StreamingResponse
 from podgraph.cluster.client import ApiError
 from podgraph.server.models import Problems
 from podgraph.server.streams import ALIVE, BEAT_SECONDS, TOGETHER_SECONDS, event, stream
-from podgraph.server.summaries import Wanted, order_of, run_summary
-from podgraph.server.users import SignedOut, Visitor, ends, visitor_of
+from podgraph.server.summaries import RunFilter, order_of, run_summary
+from podgraph.server.users import SignedOut, User, ends, visitor_of
 from podgraph.server.views import Runs
 
 __all__ = ["page_of_runs", "run_list"]
@@ -31,14 +31,14 @@ def _wanted(
     since: Annotated[str, Query(max_length=32, description="made at this time or later, as 2026-01-31T12:00:00Z")] = "",
     until: Annotated[str, Query(max_length=32, description="made before this time")] = "",
     alive: Annotated[str, Query(max_length=32, description="not over before this time")] = "",
-) -> Wanted:
-    return Wanted(
+) -> RunFilter:
+    return RunFilter(
         frozenset(filter(None, state.split(","))), text.strip().lower(), namespace, definition, maker,
         tuple(tag or ()), since, until, alive,
     )  # fmt: skip
 
 
-Asked = Annotated[Wanted, Depends(_wanted)]
+Asked = Annotated[RunFilter, Depends(_wanted)]
 Limit = Annotated[int, Query(ge=1, le=1000)]
 
 
@@ -87,10 +87,10 @@ async def runs_events(request: Request, wanted: Asked, limit: Limit = 200) -> St
     return stream(tell())
 
 
-async def page_of_runs(visitor: Visitor, wanted: Wanted, before: str, limit: int) -> Runs:
+async def page_of_runs(visitor: User, wanted: RunFilter, before: str, limit: int) -> Runs:
     """Return `limit` runs that are wanted and that a visitor may see, after `before`. Raises SignedOut, ApiError."""
     found = sorted((await visitor.seen(visitor.state.jobs)).values(), key=order_of, reverse=True)
-    if wanted != Wanted():
+    if wanted != RunFilter():
         found = [job for job in found if wanted.takes(run_summary(job))]
     start = tuple(before.split("|")) if before else None
     rest = found if start is None else [job for job in found if order_of(job) < start]

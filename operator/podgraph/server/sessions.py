@@ -16,11 +16,11 @@ from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
 from podgraph.cluster.client import ApiError
-from podgraph.cluster.impersonation import Acting
+from podgraph.cluster.impersonation import UserClients
 from podgraph.definition.errors import DefinitionError
 from podgraph.server.models import Problems
 from podgraph.server.state import State
-from podgraph.server.users import SignedOut, Visitor
+from podgraph.server.users import SignedOut, User
 from podgraph.server.views import Session
 
 __all__ = ["COOKIE", "SECURE_COOKIE", "Sessions", "session_api", "session_of"]
@@ -42,7 +42,7 @@ class SignIn(BaseModel):
 
 @dataclass(frozen=True)
 class _Session:
-    visitor: Visitor
+    visitor: User
     until: float
 
 
@@ -51,11 +51,11 @@ class Sessions:
 
     mode = "token"
 
-    def __init__(self, acting: Acting) -> None:
+    def __init__(self, acting: UserClients) -> None:
         self._acting = acting
         self._sessions: dict[str, _Session] = {}
 
-    def visitor(self, request: Request, state: State) -> Visitor:
+    def visitor(self, request: Request, state: State) -> User:
         """Return whom the request's cookie stands for. Raises SignedOut."""
         found = self._sessions.get(_cookie(request))
         if found is None:
@@ -70,7 +70,7 @@ class Sessions:
         self.sign_out(request)
         return True
 
-    async def sign_in(self, token: str, state: State) -> tuple[str, Visitor]:
+    async def sign_in(self, token: str, state: State) -> tuple[str, User]:
         """Begin a session; return its name and whom it is of. Raises DefinitionError, ApiError."""
         client = self._acting.with_token(token)
         try:
@@ -81,7 +81,7 @@ class Sessions:
                     "WrongToken", "the cluster does not take this token; it may have expired, or be of another cluster"
                 ) from None
             raise
-        visitor = Visitor(state, client, name)
+        visitor = User(state, client, name)
         now = time.monotonic()
         for old, session in list(self._sessions.items()):  # the oldest first
             if session.until < now or len(self._sessions) >= _MOST:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Mapping
 
-from podgraph.cluster.impersonation import Acting
+from podgraph.cluster.impersonation import UserClients
 from podgraph.definition.errors import DefinitionError
 from podgraph.server.proxies import Proxy, ProxyRules
 from podgraph.server.sessions import Sessions
@@ -16,7 +16,7 @@ __all__ = ["auth_of", "words"]
 _MODES = ("none", "token", "proxy")
 
 
-def auth_of(settings: Mapping[str, str], acting: Acting) -> Auth:
+def auth_of(settings: Mapping[str, str], acting: UserClients) -> Auth:
     """Return what `PODGRAPH_UI_AUTH` and, for a proxy, `PODGRAPH_UI_PROXY_*` say. Raises DefinitionError."""
     mode = settings.get("PODGRAPH_UI_AUTH") or "none"
     if mode == "none":

@@ -8,10 +8,10 @@ from collections.abc import AsyncIterator
 
 from podgraph.cluster.client import ApiError
 from podgraph.cluster.resource_reflector import ResourceReflector
-from podgraph.cluster.ui_client import PageClient
+from podgraph.cluster.ui_client import UiClient
 from podgraph.server.hub import Hub
 from podgraph.server.summaries import DefinitionItem, JobItem
-from podgraph.server.users import Auth, Own, Visitor
+from podgraph.server.users import Auth, Own, User
 
 __all__ = ["State"]
 
@@ -24,11 +24,11 @@ class State:
     `client` has the server's own rights. What is asked for in a request is done with those of its visitor instead.
     """
 
-    def __init__(self, client: PageClient, namespace: str, image: str = "", auth: Auth | None = None) -> None:
+    def __init__(self, client: UiClient, namespace: str, image: str = "", auth: Auth | None = None) -> None:
         session = client.session
         self.namespace, self.image = namespace, image
         self.auth = auth or Own()
-        self.own = Visitor(self, client, own=True)
+        self.own = User(self, client, own=True)
         self.hub = Hub()
         self.jobs = ResourceReflector(session, "jobs", namespace, JobItem, self.hub.tell)
         self.definitions = ResourceReflector(session, "jobdefinitions", namespace, DefinitionItem, lambda _: None)
@@ -50,4 +50,4 @@ class State:
             async with asyncio.timeout(_READY_SECONDS):
                 await self.jobs.synced.wait()
         except TimeoutError:
-            raise ApiError(503, "NotReady", self.jobs.trouble or "the cluster does not answer") from None
+            raise ApiError(503, "NotReady", self.jobs.error or "the cluster does not answer") from None

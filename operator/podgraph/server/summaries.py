@@ -11,7 +11,7 @@ from podgraph.planning.model.names import GROUP
 from podgraph.scheduling.job_factory import SCHEDULE_LABEL, SENSOR_LABEL
 from podgraph.server.views import Definition, Summary
 
-__all__ = ["DefinitionItem", "JobItem", "Wanted", "definition_summary", "order_of", "run_summary"]
+__all__ = ["DefinitionItem", "JobItem", "RunFilter", "definition_summary", "order_of", "run_summary"]
 
 _MOST_MESSAGE = 300
 
@@ -142,7 +142,7 @@ def order_of(job: JobItem) -> tuple[str, str, str]:
 
 
 @dataclass(frozen=True)
-class Wanted:
+class RunFilter:
     """Which runs a list asks for; what is empty asks for nothing.
 
     `text` stands somewhere in a run's name, namespace, definition or a tag written as key=value; `tags` are all there

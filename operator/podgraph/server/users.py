@@ -11,12 +11,12 @@ from fastapi import HTTPException, Request
 
 from podgraph.cluster.client import ApiError
 from podgraph.cluster.resource_reflector import Key, ResourceReflector
-from podgraph.cluster.ui_client import PageClient
+from podgraph.cluster.ui_client import UiClient
 
 if TYPE_CHECKING:
     from podgraph.server.state import State
 
-__all__ = ["Auth", "Own", "READ_ONLY", "SignedOut", "Visitor", "ends", "only_shows", "visitor_of"]
+__all__ = ["Auth", "Own", "READ_ONLY", "SignedOut", "User", "ends", "only_shows", "visitor_of"]
 
 _YES_HOLDS_SECONDS, _NO_HOLDS_SECONDS = 20.0, 60.0
 _ASKED_AT_ONCE = 10
@@ -31,14 +31,14 @@ class SignedOut(Exception):
     """Nobody is signed in, or not any more."""
 
 
-class Visitor:
+class User:
     """One person. Each read and write is made by their `client`, so that the API server decides on it.
 
     Lists come from views that all visitors share; of them a visitor sees those namespaces whose objects the API
     server lets them list. `own` is whoever started the server, whose rights the views themselves have.
     """
 
-    def __init__(self, state: State, client: PageClient, name: str = "", own: bool = False) -> None:
+    def __init__(self, state: State, client: UiClient, name: str = "", own: bool = False) -> None:
         self.state, self.name = state, name
         self._client, self._own = client, own
         self._over = False
@@ -46,7 +46,7 @@ class Visitor:
         self._asking = asyncio.Semaphore(_ASKED_AT_ONCE)
 
     @property
-    def client(self) -> PageClient:
+    def client(self) -> UiClient:
         """What reaches the cluster with the visitor's rights. Raises SignedOut."""
         self.check()
         return self._client
@@ -93,7 +93,7 @@ class Auth(Protocol):
 
     mode: str
 
-    def visitor(self, request: Request, state: State) -> Visitor:
+    def visitor(self, request: Request, state: State) -> User:
         """Return whom a request is from. Raises SignedOut, HTTPException."""
 
     def refused(self, request: Request) -> bool:
@@ -108,7 +108,7 @@ class Own:
     def __init__(self, read_only: bool = False) -> None:
         self.read_only = read_only
 
-    def visitor(self, request: Request, state: State) -> Visitor:
+    def visitor(self, request: Request, state: State) -> User:
         """Return that one. Raises HTTPException for a write where people only look."""
         if self.read_only and request.method not in ("GET", "HEAD") and request.url.path not in _READS:
             raise HTTPException(403, READ_ONLY)
@@ -131,7 +131,7 @@ def ends(request: Request, error: ApiError) -> bool:
     return error.status == 401 and state.auth.refused(request)
 
 
-def visitor_of(request: Request) -> Visitor:
+def visitor_of(request: Request) -> User:
     """Return whom a request is from, as it was found out when the request came in."""
-    found: Visitor = request.state.visitor
+    found: User = request.state.visitor
     return found

@@ -12,7 +12,7 @@ from podgraph.protocol import step as protocol
 from podgraph.protocol.step import Assignment
 from podgraph.runtime.__main__ import work
 from podgraph.runtime.pod.link import Link
-from podgraph.runtime.pod.output import Out
+from podgraph.runtime.pod.output import PodOutput
 from unit.cli.running import podgraph, written
 
 NOISY = """
@@ -47,7 +47,7 @@ def test_the_pods_log_has_it(
     written(tmp_path, NOISY, "noisy.py")
     monkeypatch.setattr(protocol, "CODE_DIR", str(tmp_path))
     monkeypatch.setattr(sys, "path", [*sys.path])
-    record = work(Assignment(nonce="n", op="", run_id="", file="noisy.py"), Out(), Link(""))
+    record = work(Assignment(nonce="n", op="", run_id="", file="noisy.py"), PodOutput(), Link(""))
     assert (record.outcome, record.reason, record.message) == ("Failed", "CodeError", SAID)
     err = capsys.readouterr().err
     assert 'noisy.py", line 3, in load' in err

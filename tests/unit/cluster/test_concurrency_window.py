@@ -3,7 +3,7 @@ from __future__ import annotations
 import asyncio
 import time
 
-from podgraph.cluster.concurrency_window import Window
+from podgraph.cluster.concurrency_window import ConcurrencyWindow
 
 
 async def settle() -> None:
@@ -14,7 +14,7 @@ async def settle() -> None:
 class Visitors:
     """Tasks that go through a window and stay until they are told to leave."""
 
-    def __init__(self, window: Window) -> None:
+    def __init__(self, window: ConcurrencyWindow) -> None:
         self.window = window
         self.came: list[str] = []
         self.leave = asyncio.Semaphore(0)
@@ -34,7 +34,7 @@ class Visitors:
 
 
 async def test_no_more_than_its_size_are_under_way() -> None:
-    visitors = Visitors(Window(first=2))
+    visitors = Visitors(ConcurrencyWindow(first=2))
     visitors.come("a", 5)
     await settle()
     assert len(visitors.came) == 2
@@ -43,7 +43,7 @@ async def test_no_more_than_its_size_are_under_way() -> None:
 
 
 async def test_one_with_many_holds_up_no_other() -> None:
-    visitors = Visitors(Window(first=1))
+    visitors = Visitors(ConcurrencyWindow(first=1))
     visitors.come("large", 100)
     visitors.come("small", 2)
     await settle()
@@ -53,7 +53,7 @@ async def test_one_with_many_holds_up_no_other() -> None:
 
 
 async def test_one_that_gives_up_leaves_its_place() -> None:
-    visitors = Visitors(Window(first=1))
+    visitors = Visitors(ConcurrencyWindow(first=1))
     visitors.come("a")
     visitors.come("b")
     visitors.come("c")
@@ -64,7 +64,7 @@ async def test_one_that_gives_up_leaves_its_place() -> None:
 
 
 async def test_one_that_gives_up_as_it_is_let_in_leaves_its_place() -> None:
-    visitors = Visitors(Window(first=1))
+    visitors = Visitors(ConcurrencyWindow(first=1))
     visitors.come("a")
     visitors.come("b")
     visitors.come("c")
@@ -77,7 +77,7 @@ async def test_one_that_gives_up_as_it_is_let_in_leaves_its_place() -> None:
 
 
 async def test_it_grows_by_one_a_round_and_is_halved_once_for_all_that_are_turned_away_together() -> None:
-    window = Window(first=10, most=12)
+    window = ConcurrencyWindow(first=10, most=12)
     for _ in range(10):
         window.went_well()
     assert 10.9 < window.size < 11
@@ -94,7 +94,7 @@ async def test_it_grows_by_one_a_round_and_is_halved_once_for_all_that_are_turne
 
 
 async def test_nobody_is_let_in_while_the_server_asks_for_a_pause() -> None:
-    window = Window(first=4)
+    window = ConcurrencyWindow(first=4)
     visitors = Visitors(window)
     window.busy(time.monotonic(), 0.05)
     visitors.come("a")
@@ -106,7 +106,7 @@ async def test_nobody_is_let_in_while_the_server_asks_for_a_pause() -> None:
 
 
 async def test_namespaces_take_turns_however_many_jobs_one_has() -> None:
-    window, came = Window(first=1), list[str]()
+    window, came = ConcurrencyWindow(first=1), list[str]()
     leave = asyncio.Event()
 
     async def visit(key: str, namespace: str) -> None:

@@ -12,7 +12,7 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 
 from podgraph.cluster import http_fetcher
-from podgraph.cluster.http_fetcher import Fetcher
+from podgraph.cluster.http_fetcher import HttpFetcher
 from podgraph.definition.errors import DefinitionError
 from podgraph.scheduling.http_policy import HttpPolicy, read_policy
 
@@ -62,14 +62,14 @@ def policy(*urls: str, networks: tuple[str, ...] = ("127.0.0.0/8",)) -> HttpPoli
 
 
 async def refused(with_policy: HttpPolicy, url: str) -> tuple[str, str]:
-    async with Fetcher(with_policy) as fetcher:
+    async with HttpFetcher(with_policy) as fetcher:
         with pytest.raises(DefinitionError) as caught:
             await fetcher.fetch(url, {})
     return caught.value.reason, caught.value.message
 
 
 async def test_an_answer_and_its_etag(site: Site) -> None:
-    async with Fetcher(policy(site.url())) as fetcher:
+    async with HttpFetcher(policy(site.url())) as fetcher:
         first = await fetcher.fetch(site.url("etag"), {"X-Token": "t"})
         assert (first.body, first.etag) == (b"hello", '"1"')
         assert (await fetcher.fetch(site.url("etag"), {}, first.etag)).body is None
@@ -112,7 +112,7 @@ async def test_a_redirect_is_checked_like_the_first(site: Site) -> None:
         assert (await refused(policy(site.url()), site.url("to/?where=file:///etc/passwd")))[0] == "InvalidUrl"
         assert other.asked == []
 
-        async with Fetcher(policy(site.url(), other.url())) as fetcher:
+        async with HttpFetcher(policy(site.url(), other.url())) as fetcher:
             assert (await fetcher.fetch(to_other, {"X-Token": "t"})).body == b"this is x"
             assert "X-Token" not in other.asked[0][1]  # it is for the first server alone
             assert (await fetcher.fetch(site.url("to/?where=/y"), {"X-Token": "t"})).body == b"this is y"
@@ -157,7 +157,7 @@ async def test_each_connection_goes_to_an_address_that_was_checked(site: Site, m
     url = site.url("to/?where=/y", "rebound.example")
     reason, message = await refused(policy(url), url)
     assert (reason, "rebound.example is 169.254.169.254" in message) == ("NotAllowed", True)
-    async with Fetcher(policy(url)) as fetcher:
+    async with HttpFetcher(policy(url)) as fetcher:
         assert (await fetcher.fetch(site.url("y", "rebound.example"), {})).body == b"this is y"
     assert set(connected) == {"127.0.0.1"}
     assert len(connected) == 2
@@ -165,5 +165,5 @@ async def test_each_connection_goes_to_an_address_that_was_checked(site: Site, m
 
 async def test_a_proxy_of_the_environment_is_not_used(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
-    async with Fetcher(policy(site.url())) as fetcher:
+    async with HttpFetcher(policy(site.url())) as fetcher:
         assert (await fetcher.fetch(site.url("x"), {})).body == b"this is x"

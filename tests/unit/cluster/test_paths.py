@@ -46,7 +46,7 @@ def test_no_segment_leads_elsewhere(text: str) -> None:
     ):
         with pytest.raises(ApiError) as refused:
             make()
-        assert (refused.value.status, refused.value.reason, refused.value.lasting) == (400, "InvalidName", True)
+        assert (refused.value.status, refused.value.reason, refused.value.permanent) == (400, "InvalidName", True)
 
 
 async def test_a_path_and_its_query_come_as_they_are() -> None:

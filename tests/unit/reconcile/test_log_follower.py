@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
 
-from podgraph.reconcile.log_follower import Logs, Pace
+from podgraph.reconcile.log_follower import LogFollower, Pace
 
 
 class Endless:
@@ -38,7 +38,7 @@ class Endless:
 
 async def test_a_pod_that_prints_without_end_is_held_back() -> None:
     client: Any = Endless()
-    logs = Logs(client)
+    logs = LogFollower(client)
     logs.follow("u", "ns", "p", lambda lines: None)
     loop = asyncio.get_running_loop()
     end, turns = loop.time() + 1.0, 0
@@ -71,7 +71,7 @@ def test_it_forgets_namespaces_that_are_quiet() -> None:
 
 async def test_the_namespace_with_most_logs_gives_way() -> None:
     client: Any = Endless(silent=True)
-    logs, lost = Logs(client, most=4), list[str]()
+    logs, lost = LogFollower(client, most=4), list[str]()
     for at in range(4):
         logs.follow("u1", "large", f"p{at}", lambda lines: None, lost=lambda at=at: lost.append(f"p{at}"))
     logs.follow("u2", "small", "q0", lambda lines: None, lost=lambda: lost.append("q0"))

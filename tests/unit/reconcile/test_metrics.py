@@ -1,13 +1,20 @@
 from __future__ import annotations
 
-from podgraph.planning.actions import Held
+from podgraph.planning.actions import PrestartOutcome
 from podgraph.reconcile.metrics import Metrics
 
 
 def test_what_is_counted_is_told_in_prometheus_format() -> None:
     waiting = [3]
     metrics = Metrics(lambda: 2, lambda: waiting[0], lambda: 4)
-    metrics.take([Held("used", 1.5), Held("used", 0.5), Held("released", 300), Held("released", -1)])
+    metrics.take(
+        [
+            PrestartOutcome("used", 1.5),
+            PrestartOutcome("used", 0.5),
+            PrestartOutcome("released", 300),
+            PrestartOutcome("released", -1),
+        ]
+    )
     with metrics.passes.time():
         pass
     lines = metrics.text().decode().splitlines()
@@ -28,7 +35,7 @@ def test_what_is_counted_is_told_in_prometheus_format() -> None:
 
 def test_two_controllers_count_by_themselves() -> None:
     one, other = (Metrics(lambda: 0, lambda: 0, lambda: 0) for _ in range(2))
-    one.take([Held("used", 1)])
+    one.take([PrestartOutcome("used", 1)])
     assert b'{outcome="used"}' not in other.text()
 
 

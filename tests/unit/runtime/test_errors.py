@@ -12,7 +12,7 @@ from podgraph import Backoff, Failure, RetryPolicy, RetryRequested
 from podgraph.definition.graph import Op
 from podgraph.protocol.errors import ErrorInfo, seconds_to_retry
 from podgraph.protocol.step import StepError
-from podgraph.runtime.errors import error_info, portable, said
+from podgraph.runtime.errors import error_info, error_text, portable
 
 
 class Mute(Exception):
@@ -75,7 +75,7 @@ def test_what_a_failure_says_beside_its_message() -> None:
 
 
 def test_said() -> None:
-    assert [said(e) for e in (ValueError("x"), ValueError(), Mute())] == ["ValueError: x", "ValueError", "Mute"]
+    assert [error_text(e) for e in (ValueError("x"), ValueError(), Mute())] == ["ValueError: x", "ValueError", "Mute"]
 
 
 def test_portable_metadata() -> None:

@@ -26,7 +26,7 @@ from podgraph.protocol.graph_codec import from_log, unpack
 from podgraph.protocol.reports import reports_in, unpack_states
 from podgraph.protocol.signing import KEY_VARIABLE, Signer
 from podgraph.protocol.step import RECORD_MARK, Assignment, Record, record_text_in
-from podgraph.reconcile.jobs.link_server import Links
+from podgraph.reconcile.jobs.link_server import LinkServer
 
 PARTS = ("__init__.py", "definition", "flow.py", "run_config", "selection.py", "protocol", "runtime")
 
@@ -524,7 +524,11 @@ POD_KEY = KEYS.of("u1").pod
 def linked(text: str) -> Iterator[tuple[str, list[str]]]:
     """An operator that tells a pod this once it comes: where it is reached, and what the pod says."""
     said: list[str] = []
-    links, loop, over = Links(lambda _uid, _pod, lines: said.extend(lines)), asyncio.new_event_loop(), asyncio.Event()
+    links, loop, over = (
+        LinkServer(lambda _uid, _pod, lines: said.extend(lines)),
+        asyncio.new_event_loop(),
+        asyncio.Event(),
+    )
     links.keys, links.knows = KEYS, lambda uid, pod: True
     ready = threading.Event()
 
@@ -539,7 +543,7 @@ def linked(text: str) -> Iterator[tuple[str, list[str]]]:
     assert ready.wait(10)
     assert links.invitation is not None
     try:
-        yield links.invitation.to("u1", "p"), said
+        yield links.invitation.credential_for("u1", "p"), said
     finally:
         loop.call_soon_threadsafe(over.set)
         thread.join(10)

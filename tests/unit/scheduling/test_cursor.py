@@ -6,12 +6,16 @@ import pytest
 
 from podgraph.scheduling.cursor import Cursor
 from podgraph.scheduling.job_factory import second
-from podgraph.scheduling.sources import Seen
+from podgraph.scheduling.sources import Observation
 
 
 def test_what_is_dealt_with_is_not_seen_again() -> None:
     cursor = Cursor(time=second(100))
-    seen = [Seen("old", "a", "v", second(100)), Seen("b", "b", "v", second(300)), Seen("a", "a", "v", second(200))]
+    seen = [
+        Observation("old", "a", "v", second(100)),
+        Observation("b", "b", "v", second(300)),
+        Observation("a", "a", "v", second(200)),
+    ]
     assert [s.key for s in cursor.fresh(seen)] == ["a", "b"]
     cursor.take(seen[2])
     again = Cursor.from_status(cursor.to_status())
@@ -20,19 +24,19 @@ def test_what_is_dealt_with_is_not_seen_again() -> None:
 
 def test_few_keys_are_kept_and_nothing_is_seen_twice() -> None:
     cursor = Cursor(time=second(0))
-    seen = [Seen(str(at), "j", "v", second(at)) for at in range(1, 501)]
+    seen = [Observation(str(at), "j", "v", second(at)) for at in range(1, 501)]
     for item in cursor.fresh(seen):
         cursor.take(item)
     cursor.prune(seen)
     assert len(cursor.keys) == 200
     assert cursor.fresh(seen) == []
-    assert [s.key for s in cursor.fresh([*seen, Seen("x", "j", "v", second(501))])] == ["x"]
+    assert [s.key for s in cursor.fresh([*seen, Observation("x", "j", "v", second(501))])] == ["x"]
 
 
 def test_what_is_still_so_keeps_its_key() -> None:
     cursor = Cursor()
-    live = [Seen(f"live{at}", "o", "v") for at in range(100)]
-    for item in [*live, *(Seen(f"gone{at}", "o", "v") for at in range(400))]:
+    live = [Observation(f"live{at}", "o", "v") for at in range(100)]
+    for item in [*live, *(Observation(f"gone{at}", "o", "v") for at in range(400))]:
         cursor.take(item)
     cursor.prune(live)
     assert cursor.fresh(live) == []
@@ -40,9 +44,9 @@ def test_what_is_still_so_keeps_its_key() -> None:
 
 
 def test_what_was_so_before_makes_no_job() -> None:
-    cursor, field = Cursor(time=second(100)), Seen("f", "o", "v")
-    cursor.begin([field, Seen("c", "o", "v", second(200))], is_http=False)
-    assert [s.key for s in cursor.fresh([field, Seen("c", "o", "v", second(200))])] == ["c"]
+    cursor, field = Cursor(time=second(100)), Observation("f", "o", "v")
+    cursor.begin([field, Observation("c", "o", "v", second(200))], is_http=False)
+    assert [s.key for s in cursor.fresh([field, Observation("c", "o", "v", second(200))])] == ["c"]
     assert cursor.begun
 
 
@@ -52,10 +56,10 @@ def test_what_was_so_before_makes_no_job() -> None:
 )
 def test_changes_of_a_web_page(equals: str | None, fires: list[bool]) -> None:
     cursor = Cursor()
-    cursor.begin([Seen("a", "h", "a")], is_http=True)
+    cursor.begin([Observation("a", "h", "a")], is_http=True)
     names = []
     for value, expected in zip(["a", "b", "c", "c", "a", "b"], fires, strict=True):
-        seen = [Seen(value, "h", value)]
+        seen = [Observation(value, "h", value)]
         new = cursor.turn(seen, equals)
         assert (new is not None) is expected, value
         if new is not None:
@@ -68,4 +72,4 @@ def test_a_web_page_that_is_not_there_and_comes_back() -> None:
     cursor = Cursor()
     cursor.begin([], is_http=True)
     assert cursor.turn([], None) is None
-    assert cursor.turn([Seen("a", "h", "a")], None) is not None
+    assert cursor.turn([Observation("a", "h", "a")], None) is not None

@@ -9,7 +9,7 @@ import pytest
 from podgraph.definition.errors import DefinitionError
 from podgraph.scheduling import dedup_store
 from podgraph.scheduling.cursor import key_digest
-from podgraph.scheduling.dedup_store import Memory, read_block
+from podgraph.scheduling.dedup_store import DedupStore, read_block
 
 SENSOR = {"kind": "JobSensor", "metadata": {"name": "s", "namespace": "n", "uid": "u"}}
 
@@ -24,7 +24,7 @@ def _small(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(dedup_store, name, value)
 
 
-def settle(kept: Memory, cluster: dict[str, Any]) -> None:
+def settle(kept: DedupStore, cluster: dict[str, Any]) -> None:
     """Do what the operator does."""
     old: list[str] = []
     while (block := kept.next_block(SENSOR)) is not None:
@@ -35,7 +35,7 @@ def settle(kept: Memory, cluster: dict[str, Any]) -> None:
 
 
 def test_blocks_grow_fill_up_and_are_read_again() -> None:
-    kept, cluster = Memory([], {}), dict[str, Any]()
+    kept, cluster = DedupStore([], {}), dict[str, Any]()
     for n, digest in enumerate(digests(0, 12)):
         kept.add(digest)
         kept.add(digest)
@@ -43,13 +43,13 @@ def test_blocks_grow_fill_up_and_are_read_again() -> None:
         assert list(cluster) == list(kept.blocks), n
         assert len(kept.latest) <= 2
     assert [len(read_block(block)) for block in cluster.values()] == [6, 6]
-    again = Memory(kept.latest, {name: read_block(block) for name, block in cluster.items()})
+    again = DedupStore(kept.latest, {name: read_block(block) for name, block in cluster.items()})
     assert all(digest in again for digest in digests(0, 12))
     assert key_digest("12") not in again
 
 
 def test_the_oldest_are_forgotten_when_there_is_no_room() -> None:
-    kept, cluster = Memory([], {}), dict[str, Any]()
+    kept, cluster = DedupStore([], {}), dict[str, Any]()
     for digest in digests(0, 20):
         kept.add(digest)
         settle(kept, cluster)
@@ -59,13 +59,13 @@ def test_the_oldest_are_forgotten_when_there_is_no_room() -> None:
 
 
 def test_a_block_belongs_to_its_sensor_and_its_name_follows_from_what_it_holds() -> None:
-    one, other = Memory(digests(0, 3), {}), Memory(digests(0, 3), {})
+    one, other = DedupStore(digests(0, 3), {}), DedupStore(digests(0, 3), {})
     block = one.next_block(SENSOR)
     assert block is not None
     assert block == other.next_block(SENSOR)
     assert block["immutable"] is True
     assert block["metadata"]["ownerReferences"][0]["uid"] == "u"
-    assert Memory(digests(0, 2), {}).next_block(SENSOR) is None
+    assert DedupStore(digests(0, 2), {}).next_block(SENSOR) is None
 
 
 def test_what_is_no_block() -> None:

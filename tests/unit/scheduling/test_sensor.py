@@ -10,7 +10,7 @@ from podgraph.definition.errors import DefinitionError
 from podgraph.scheduling.cursor import key_digest
 from podgraph.scheduling.job_factory import Request
 from podgraph.scheduling.sensor import job_of_request, job_of_seen
-from podgraph.scheduling.sources import Seen
+from podgraph.scheduling.sources import Observation
 
 
 def sensor(source: dict[str, Any], **spec: Any) -> dict[str, Any]:
@@ -22,13 +22,13 @@ def sensor(source: dict[str, Any], **spec: Any) -> dict[str, Any]:
 def test_the_job_of_what_was_seen() -> None:
     template = {"spec": {"runConfig": {"who": "{{ source.name }}={{ source.value }}", "k": "{{ source.key }}"}}}
     made = sensor({}, jobTemplate=template)
-    job = job_of_seen(made, Seen("k", "cm", "v2"), 0)
+    job = job_of_seen(made, Observation("k", "cm", "v2"), 0)
     assert job["spec"]["runConfig"] == {"who": "cm=v2", "k": key_digest("k")}
     assert job["metadata"]["labels"] == {"podgraph.dev/sensor": "watcher"}
-    assert job["metadata"]["name"] == job_of_seen(made, Seen("k", "cm", "v3"), 99)["metadata"]["name"]
-    assert job["metadata"]["name"] != job_of_seen(made, Seen("l", "cm", "v2"), 0)["metadata"]["name"]
+    assert job["metadata"]["name"] == job_of_seen(made, Observation("k", "cm", "v3"), 99)["metadata"]["name"]
+    assert job["metadata"]["name"] != job_of_seen(made, Observation("l", "cm", "v2"), 0)["metadata"]["name"]
     with pytest.raises(DefinitionError, match="larger than 65,536 bytes"):
-        job_of_seen(made, Seen("k", "cm", "ü" * 40_000), 0)
+        job_of_seen(made, Observation("k", "cm", "ü" * 40_000), 0)
 
 
 def python(**spec: Any) -> dict[str, Any]:

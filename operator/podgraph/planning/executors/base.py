@@ -17,7 +17,7 @@ __all__ = ["StepExecutor"]
 class StepExecutor(Protocol):
     """Runs the steps of one Job. All that it decides follows from the status, the pods and the time.
 
-    In each pass the Run calls `take_in`, then one of `start`, `rest` and `stop`. In between come `take_lines` and the
+    In each pass the Run calls `observe`, then one of `start`, `hold` and `stop`. In between come `take_lines` and the
     answers to what `Actions` asked for.
     """
 
@@ -53,13 +53,13 @@ class StepExecutor(Protocol):
     def pods_patch(self) -> dict[str, Any]:
         """Return what changed in `status.pods` since the last call, empty when nothing did."""
 
-    def take_in(self, changed: Iterable[str], pods: Pods, now: float, actions: Actions) -> None:
+    def observe(self, changed: Iterable[str], pods: Pods, now: float, actions: Actions) -> None:
         """Look at the pods that changed, and at the steps whose time has come."""
 
     def start(self, pods: Pods, now: float, actions: Actions) -> None:
         """Begin what is ready, as far as the limits of the Job have room."""
 
-    def rest(self, now: float, actions: Actions) -> None:
+    def hold(self, now: float, actions: Actions) -> None:
         """Begin nothing: the Job is suspended."""
 
     def stop(self, stop: Stop, pods: Pods, now: float, actions: Actions) -> None:

@@ -10,9 +10,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from podgraph.flow import TERMINAL, UNDECIDED
+from podgraph.flow import NOT_STARTED, TERMINAL
 from podgraph.planning.actions import Actions, Event
-from podgraph.planning.manifests.pod_factory import PodMaker
+from podgraph.planning.manifests.pod_factory import PodFactory
 from podgraph.planning.manifests.shell_runner import ended_in
 from podgraph.planning.model.execution import ExecutionSpec
 from podgraph.planning.model.status import seconds_of
@@ -20,27 +20,27 @@ from podgraph.planning.pods.fault import Fault
 from podgraph.planning.pods.lifecycle import Look, PodLifecycle, Stage
 from podgraph.planning.pods.outcome import Outcome, container_outcome, if_room, micro, python_outcome, read_record
 from podgraph.planning.pods.scheduling_gates import GATED
-from podgraph.planning.pods.state import Phase, Seen, is_alive, lingers, observe
+from podgraph.planning.pods.state import Phase, PodState, is_alive, lingers, observe
 from podgraph.planning.pods.types import Pod, Pods
 from podgraph.planning.prestart.waiting_pods import WaitingPods, is_waiting, was_ahead
 from podgraph.planning.steps.admission import Admission
 from podgraph.planning.steps.log_lines import KeptLines, script_lines
 from podgraph.planning.steps.records import Steps
-from podgraph.planning.steps.retry_policy import chance_of, seconds_until_retry
+from podgraph.planning.steps.retry_policy import jitter_of, seconds_until_retry
 from podgraph.planning.steps.stop import Stop
 from podgraph.planning.steps.timers import Timers
 from podgraph.protocol.errors import ErrorInfo
 from podgraph.protocol.step import NOT_ASSIGNED, Record, record_text_in
 from podgraph.protocol.times import utc
 
-__all__ = ["Attempts"]
+__all__ = ["PodPerStep"]
 
 EXIT_SECONDS = 60
 """How long a pod that has told its result may take to exit."""
 MAX_ASSIGNMENT = 131_072
 
 
-class Attempts:
+class PodPerStep:
     """The steps of one Job and the pods of their attempts.
 
     `output_budget` is the most bytes of outputs the Job has; `pods` are those that are there after a restart; `units`
@@ -48,7 +48,7 @@ class Attempts:
     """
 
     def __init__(
-        self, steps: Steps, maker: PodMaker, spec: ExecutionSpec, output_budget: int, pods: Pods | None = None,
+        self, steps: Steps, maker: PodFactory, spec: ExecutionSpec, output_budget: int, pods: Pods | None = None,
         units: Mapping[str, Sequence[str]] | None = None,
     ) -> None:  # fmt: skip
         self.steps = steps
@@ -73,7 +73,7 @@ class Attempts:
             record = steps.records[step]
             if record.state == "UpForRetry":
                 self.timers.set(step, seconds_of(record.retry_time) if record.retry_time else 0.0)
-            elif record.state in UNDECIDED:
+            elif record.state in NOT_STARTED:
                 self._name(step, record.attempt + 1)
             elif record.state not in TERMINAL:
                 record.attempt = record.attempt or 1
@@ -99,14 +99,14 @@ class Attempts:
         """Return nothing; see `has_changes`."""
         return {}
 
-    def take_in(self, changed: Iterable[str], pods: Pods, now: float, actions: Actions) -> None:
+    def observe(self, changed: Iterable[str], pods: Pods, now: float, actions: Actions) -> None:
         """Look at the pods that changed, and at the steps whose time has come."""
         told, self._told = self._told, {}
         for name, text in told.items():
             step = self._step_of[name]
             record = self.steps.records[step]
             if self._pod_of[step] == name and record.state in ("Starting", "Running"):
-                seen = Seen(Phase.ENDED, started_at=record.start_time, finished_at=_second(now), text=text)
+                seen = PodState(Phase.ENDED, started_at=record.start_time, finished_at=_second(now), text=text)
                 record_told = None if step in self._maker.containers else Record.from_text(text)
                 self._finish(step, seen, now, actions, record_told)
                 self.exits[name] = now + EXIT_SECONDS
@@ -123,7 +123,7 @@ class Attempts:
         for step, attempt in self._waiting.plan(now, actions):
             self._name(step, attempt)
 
-    def rest(self, now: float, actions: Actions) -> None:
+    def hold(self, now: float, actions: Actions) -> None:
         """Begin nothing, and let nothing wait for its begin: the Job is suspended."""
         self._waiting.let_all_go(now, actions)
 
@@ -188,7 +188,7 @@ class Attempts:
             return actions
         if self._pod_of[step] == pod_name and self.steps.records[step].state == "Starting":
             text = f"the API server refuses its pod: {message}"
-            self._fail(step, Outcome({}, reason, text, fault=Fault.LASTING), now, actions)
+            self._fail(step, Outcome({}, reason, text, fault=Fault.PERMANENT), now, actions)
         return actions
 
     def uid_of(self, pod_name: str) -> str:
@@ -207,8 +207,8 @@ class Attempts:
 
     def _look(self, step: str, name: str, pod: Pod | None, now: float, actions: Actions) -> None:
         record = self.steps.records[step]
-        if record.state in UNDECIDED:  # or made before a restart that lost the write: its step begins with it later
-            if self._waiting.look(step, name, pod, now, actions):
+        if record.state in NOT_STARTED:  # or made before a restart that lost the write: its step begins with it later
+            if self._waiting.observe(step, name, pod, now, actions):
                 self._follow_log(name, actions)
             return
         if record.state in TERMINAL or record.state == "UpForRetry" or self._pod_of[step] != name:
@@ -229,7 +229,7 @@ class Attempts:
             self._waiting.assign(step, pod, actions)
         self._conclude(step, look, pod, now, actions)
 
-    def _seen(self, step: str, pod: Pod, now: float) -> Seen:
+    def _seen(self, step: str, pod: Pod, now: float) -> PodState:
         """Return the state of a step's pod; for one that was started ahead the step began with its assignment."""
         seen = observe(pod)
         if seen.phase is Phase.ENDED and self._waiting.has_missed(pod, seen):
@@ -271,14 +271,14 @@ class Attempts:
             if record.state == "Succeeded":
                 self._warn_of_exit(step, seen, actions)
 
-    def _warn_of_exit(self, step: str, seen: Seen, actions: Actions) -> None:
+    def _warn_of_exit(self, step: str, seen: PodState, actions: Actions) -> None:
         """Tell of a pod that failed after it had left its result: the result stands, as all is done by then."""
         if seen.exit_code and step not in self._warned:
             self._warned.add(step)
             text = f"op {step!r} succeeded, then {seen.message}"
             actions.events.append(Event("Warning", "FailedAfterResult", text, step))
 
-    def _follow(self, step: str, seen: Seen, actions: Actions) -> None:
+    def _follow(self, step: str, seen: PodState, actions: Actions) -> None:
         """Take over what a pod on its way says."""
         if seen.phase is Phase.RUNNING:
             self.steps.records[step].start_time = micro(seen.started_at)
@@ -299,11 +299,11 @@ class Attempts:
         self.timers.clear(step)
         self.steps.set_state(step, "Stopping", reason, message)
         actions.deletes.append(self._pod_of[step])
-        actions.urgent = True
+        actions.flush_status = True
 
     # --- the end of an attempt
 
-    def _finish(self, step: str, seen: Seen, now: float, actions: Actions, told: Record | None = None) -> None:
+    def _finish(self, step: str, seen: PodState, now: float, actions: Actions, told: Record | None = None) -> None:
         record = self.steps.records[step]
         if record.state == "Stopping":
             self._stopped(step, micro(seen.finished_at), now, actions)
@@ -344,10 +344,10 @@ class Attempts:
         )
         seconds = None
         if self.stopped is None:
-            chance = chance_of(self._maker.ref.uid, step, record.attempt)
+            chance = jitter_of(self._maker.ref.uid, step, record.attempt)
             most = self._spec.infrastructure_retries
-            seconds = seconds_until_retry(op, outcome.fault, error, record.attempt, record.lost, most, chance)
-        record.lost += outcome.fault is Fault.INFRASTRUCTURE
+            seconds = seconds_until_retry(op, outcome.fault, error, record.attempt, record.infra_failures, most, chance)
+        record.infra_failures += outcome.fault is Fault.INFRASTRUCTURE
         said = f"{outcome.reason}: {outcome.message}"
         if seconds is not None:
             due = (seconds_of(outcome.completion_time) if outcome.completion_time else now) + seconds
@@ -402,7 +402,7 @@ class Attempts:
                 f"input {largest!r} of op {step!r} is {len(inputs[largest].encode()):,} bytes of JSON; the inputs "
                 f"of one step may have at most {MAX_ASSIGNMENT:,} bytes together"
             )
-            self._fail(step, Outcome({}, "InputTooLarge", message, fault=Fault.LASTING), now, actions)
+            self._fail(step, Outcome({}, "InputTooLarge", message, fault=Fault.PERMANENT), now, actions)
             return
         self._waiting.take(step, pods, now, actions)
         attempt = self.steps.begin(step)
@@ -410,13 +410,15 @@ class Attempts:
         if name in pods:
             self._look(step, name, pods[name], now, actions)
             return
-        actions.creates.append(self._maker.step_pod(name, step, attempt, self.steps.records[step].lost, inputs))
+        actions.creates.append(
+            self._maker.step_pod(name, step, attempt, self.steps.records[step].infra_failures, inputs)
+        )
 
     def _name(self, step: str, attempt: int) -> str:
         name = self._waiting.name_of(step, attempt)
         if self._pod_of.get(step) != name:
             record = self.steps.records[step]
-            uid = record.pod_uid if record.attempt == attempt and record.state not in UNDECIDED else ""
+            uid = record.pod_uid if record.attempt == attempt and record.state not in NOT_STARTED else ""
             self._lives[step] = PodLifecycle(name, self._spec.pending_seconds, uid, record.reason == GATED)
         self._step_of[name], self._pod_of[step] = step, name
         return name

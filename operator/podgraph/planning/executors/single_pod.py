@@ -15,11 +15,11 @@ from typing import Any
 from podgraph.definition.errors import DefinitionError
 from podgraph.flow import FAILED, TERMINAL
 from podgraph.planning.actions import Actions, Event
-from podgraph.planning.manifests.pod_factory import PodMaker
+from podgraph.planning.manifests.pod_factory import PodFactory
 from podgraph.planning.model.execution import ExecutionSpec
 from podgraph.planning.pods.lifecycle import PodLifecycle, Stage
 from podgraph.planning.pods.outcome import Outcome, micro, read_record
-from podgraph.planning.pods.state import Seen, is_alive, observe
+from podgraph.planning.pods.state import PodState, is_alive, observe
 from podgraph.planning.pods.types import Pod, Pods
 from podgraph.planning.steps.log_lines import KeptReports
 from podgraph.planning.steps.records import ReportedSteps
@@ -28,7 +28,7 @@ from podgraph.planning.steps.timers import Timers
 from podgraph.protocol.reports import INTERRUPTED, LAST_RANK, RANKS, STEPS_FAILED, StepReport, reports_in, unpack_states
 from podgraph.protocol.times import utc
 
-__all__ = ["Whole"]
+__all__ = ["SinglePod"]
 
 MAX_ASSIGNMENT = 200_000
 """Most bytes of what the pod is told; all annotations of a pod may have 256 KiB together."""
@@ -37,14 +37,14 @@ _MAX_MESSAGE = 1_500
 _POD = "pod"  # the one name in the timers
 
 
-class Whole:
+class SinglePod:
     """All steps of one Job in one pod, as a StepExecutor.
 
     `group` is what the pod is told; `output_budget` is the most bytes of outputs that the Job's status has room for.
     """
 
     def __init__(
-        self, steps: ReportedSteps, maker: PodMaker, spec: ExecutionSpec, output_budget: int, group: Mapping[str, Any]
+        self, steps: ReportedSteps, maker: PodFactory, spec: ExecutionSpec, output_budget: int, group: Mapping[str, Any]
     ) -> None:
         self.steps = steps
         self.timers = Timers()
@@ -87,7 +87,7 @@ class Whole:
         """Whether nothing can change any more: the pod has ended and all that it said is taken in."""
         return self._over and self.steps.done
 
-    def rest(self, now: float, actions: Actions) -> None:
+    def hold(self, now: float, actions: Actions) -> None:
         """Begin nothing: the Job is suspended."""
 
     @property
@@ -104,7 +104,7 @@ class Whole:
         self._log_read = self._log_read or whole
         return self._reports.take(reports_in(lines, self._maker.run_signer)) or whole
 
-    def take_in(self, changed: Iterable[str], pods: Pods, now: float, actions: Actions) -> None:
+    def observe(self, changed: Iterable[str], pods: Pods, now: float, actions: Actions) -> None:
         """Look at the pod and at what was read of its log."""
         for report in self._reports.pop():
             self._take(report, actions)
@@ -129,7 +129,7 @@ class Whole:
             self._end(None, now, actions)
             return
         actions.deletes.append(self._life.name)
-        actions.urgent = True
+        actions.flush_status = True
         for step, record in self.steps.records.items():
             if record.state in ("Running", "UpForRetry"):
                 self.steps.set_state(step, "Stopping", stop.reason, stop.message)
@@ -180,7 +180,7 @@ class Whole:
             else:
                 actions.read_reports = self._life.name
 
-    def _conclude(self, seen: Seen, now: float, actions: Actions) -> None:
+    def _conclude(self, seen: PodState, now: float, actions: Actions) -> None:
         """Take in the pod's end, when all is read that it said."""
         record = read_record(seen, self._maker.run_signer)
         ended = micro(seen.finished_at)
@@ -216,7 +216,7 @@ class Whole:
         record.start_time = report.start_time or None
         record.completion_time, record.retry_time = report.completion_time or None, report.retry_time or None
         record.outputs = self._with_room(report.outputs)
-        self.steps.move(report.step, report.state)
+        self.steps.transition(report.step, report.state)
         record.reason, record.message = report.reason, report.message
         said = f"{report.reason}: {report.message}"
         if report.state == "Failed":
@@ -243,7 +243,7 @@ class Whole:
         if state in ("Succeeded", "Failed"):
             record.attempt, record.pod_uid = record.attempt or 1, self._life.uid
             record.completion_time = ended
-        self.steps.move(step, state)
+        self.steps.transition(step, state)
 
     def _end(self, outcome: Outcome | None, now: float, actions: Actions) -> None:
         """End all steps that are not at their end, as the pod has ended or will never be."""
@@ -260,14 +260,14 @@ class Whole:
                 message = self.stopped.message if begun else f"not run: {self.stopped.message}"
                 self.steps.cancel(step, message)
             elif failed:
-                self.steps.move(step, "UpstreamFailed")
+                self.steps.transition(step, "UpstreamFailed")
                 record.reason, record.message = "", f"not run: {', '.join(failed[:3])} failed"
                 continue
             else:
                 stop = self.stopped
                 reason, message = (outcome.reason, outcome.message) if outcome is not None else ("NoResult", "")
                 record.reason, record.message = (stop.reason, stop.message) if stop else (reason, message)
-                self.steps.move(step, "Failed")
+                self.steps.transition(step, "Failed")
                 if first:
                     text = f"op {step!r} failed: {record.reason}: {record.message}"
                     actions.events.append(Event("Warning", "StepFailed", text, step))

@@ -6,22 +6,22 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from podgraph.planning.actions import Actions
-from podgraph.planning.executors.pod_per_step import Attempts
-from podgraph.planning.groups.container_pod import SharedContainers
-from podgraph.planning.groups.pod import SharedPod
-from podgraph.planning.groups.python_pod import SharedPythonPod
+from podgraph.planning.executors.pod_per_step import PodPerStep
+from podgraph.planning.groups.container_pod import ContainerGroupPod
+from podgraph.planning.groups.pod import GroupPod
+from podgraph.planning.groups.python_pod import PythonGroupPod
 from podgraph.planning.groups.steps import GroupedSteps, SharingSteps
-from podgraph.planning.manifests.pod_factory import PodMaker
+from podgraph.planning.manifests.pod_factory import PodFactory
 from podgraph.planning.model.execution import ExecutionSpec
 from podgraph.planning.model.status import PodRecord
 from podgraph.planning.pods.types import Pods
 from podgraph.planning.steps.stop import Stop
 from podgraph.planning.steps.timers import Timers
 
-__all__ = ["Mixed"]
+__all__ = ["WithGroups"]
 
 
-class Mixed(Attempts):
+class WithGroups(PodPerStep):
     """Attempts in pods of one step, and in pods that steps share; `records` holds what the status says of the latter.
 
     A shared pod counts as one step under the Job's limits from its begin to its end.
@@ -30,19 +30,19 @@ class Mixed(Attempts):
     steps: GroupedSteps
 
     def __init__(
-        self, steps: GroupedSteps, maker: PodMaker, spec: ExecutionSpec, output_budget: int,
+        self, steps: GroupedSteps, maker: PodFactory, spec: ExecutionSpec, output_budget: int,
         records: Mapping[str, Mapping[str, Any]], pods: Pods | None = None,
     ) -> None:  # fmt: skip
         units = {f"@{pod}": members for pod, members in steps.sharing.items()}
         super().__init__(steps, maker, spec, output_budget, pods, units)
         self._pod_timers = Timers()
-        self._pods: dict[str, SharedPod] = {}
-        self._pod_called: dict[str, SharedPod] = {}  # by the name it has in the cluster
-        self._with_news: dict[str, SharedPod] = {}
+        self._pods: dict[str, GroupPod] = {}
+        self._pod_called: dict[str, GroupPod] = {}  # by the name it has in the cluster
+        self._with_news: dict[str, GroupPod] = {}
         self._with_turns = set(steps.sharing)
         for name in steps.sharing:
             record = PodRecord.from_status(records.get(name) or {})
-            made: type[SharedPod] = SharedPythonPod if isinstance(steps, SharingSteps) else SharedContainers
+            made: type[GroupPod] = PythonGroupPod if isinstance(steps, SharingSteps) else ContainerGroupPod
             pod = made(name, steps, maker, spec, self._admission, self._pod_timers, output_budget, record)
             self._pods[name] = pod
             self._pod_called[pod.pod_name] = pod
@@ -68,7 +68,7 @@ class Mixed(Attempts):
         self._with_news[pod.name] = pod
         return True
 
-    def take_in(self, changed: Iterable[str], pods: Pods, now: float, actions: Actions) -> None:
+    def observe(self, changed: Iterable[str], pods: Pods, now: float, actions: Actions) -> None:
         """Look at the pods that changed or said something, and at all whose time has come."""
         changed = list(changed)
         news, self._with_news = self._with_news, {}
@@ -76,14 +76,14 @@ class Mixed(Attempts):
             if pod.wants_log:  # reading it may have failed
                 news[pod.name] = pod
         for pod in news.values():
-            pod.look(pods.get(pod.pod_name), now, actions)
+            pod.observe(pods.get(pod.pod_name), now, actions)
         for name in changed:
             if name in self._pod_called:
                 self._pod_called[name].look_at(name, pods.get(name), now, actions)
         for name in self._pod_timers.pop_due(now):
             self._pods[name].time_has_come(pods, now, actions)
-        super().take_in(changed, pods, now, actions)
-        actions.look_again(self._pod_timers.next())
+        super().observe(changed, pods, now, actions)
+        actions.requeue_at(self._pod_timers.next())
 
     def start(self, pods: Pods, now: float, actions: Actions) -> None:
         """Begin an attempt at each step and shared pod that is ready, as far as the Job's limits have room."""
@@ -96,7 +96,7 @@ class Mixed(Attempts):
                     self._with_turns.discard(pod)
             todo = self._turns()
         super().start(pods, now, actions)
-        actions.look_again(self._pod_timers.next())
+        actions.requeue_at(self._pod_timers.next())
 
     def stop(self, stop: Stop, pods: Pods, now: float, actions: Actions) -> None:
         """End all that is not at its end: what has no pod at once, all else when its pod has gone."""
@@ -104,7 +104,7 @@ class Mixed(Attempts):
             super().stop(stop, pods, now, actions)
             for pod in self._pods.values():
                 pod.stop(stop, pods, now, actions)
-        actions.look_again(self._pod_timers.next())
+        actions.requeue_at(self._pod_timers.next())
 
     def created(self, pod_name: str, uid: str) -> None:
         """Say that a pod exists."""

@@ -48,7 +48,7 @@ def work_of(steps: SharingSteps, pod: str) -> Work:
         record = steps.records[step]
         told: Work = {
             "attempt": record.attempt,
-            "lost": record.lost,
+            "lost": record.infra_failures,
             "inputs": {name: json.loads(text) for name, text in steps.values.get(step, {}).items()},
             "told": steps.needed_outside(step),
         }

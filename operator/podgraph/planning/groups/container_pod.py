@@ -13,7 +13,7 @@ from typing import Any
 
 from podgraph.flow import TERMINAL
 from podgraph.planning.actions import Actions, Assign
-from podgraph.planning.groups.pod import SharedPod, lost
+from podgraph.planning.groups.pod import GroupPod, lost
 from podgraph.planning.groups.reports import end_step
 from podgraph.planning.manifests.multi_container import inputs_key
 from podgraph.planning.manifests.objects import Manifest
@@ -22,19 +22,19 @@ from podgraph.planning.model.names import step_container
 from podgraph.planning.model.status import seconds_of
 from podgraph.planning.pods.fault import Fault
 from podgraph.planning.pods.outcome import Outcome, container_outcome, if_room
-from podgraph.planning.pods.state import Phase, Seen, observe, observe_all
+from podgraph.planning.pods.state import Phase, PodState, observe, observe_all
 from podgraph.planning.pods.types import Pod, Pods
 from podgraph.planning.steps.log_lines import KeptLines, script_lines
 from podgraph.protocol.times import utc
 
-__all__ = ["SharedContainers"]
+__all__ = ["ContainerGroupPod"]
 
 MAX_INPUTS = 65_536
 """Most bytes of all inputs in one pod: with the scripts they are its annotations, which may have 256 KiB together."""
 
 
-class SharedContainers(SharedPod):
-    """One such pod of a Job; the arguments are those of SharedPod."""
+class ContainerGroupPod(GroupPod):
+    """One such pod of a Job; the arguments are those of GroupPod."""
 
     def __init__(self, *args: Any) -> None:
         super().__init__(*args)
@@ -61,7 +61,7 @@ class SharedContainers(SharedPod):
             for step in begun:
                 self._begin_step(step, actions)
             if begun:
-                self.look(pod, now, actions)
+                self.observe(pod, now, actions)
         return bool(self._turns)
 
     def take_lines(self, container: str, lines: Iterable[str], whole: bool) -> bool:
@@ -83,7 +83,7 @@ class SharedContainers(SharedPod):
         attempts = {step: self.steps.records[step].attempt + 1 for step in self.todo}
         return self._maker.joined_pod(self.name, attempt, attempts, self._numbers)
 
-    def _observe(self, pod: Pod) -> Seen:
+    def _observe(self, pod: Pod) -> PodState:
         return observe_all(pod, self._containers.values())
 
     def _take_news(self, now: float, actions: Actions) -> None:
@@ -91,10 +91,10 @@ class SharedContainers(SharedPod):
         for step, text in told.items():
             record = self.steps.records[step]
             if record.state in ("Starting", "Running"):
-                seen = Seen(Phase.ENDED, started_at=record.start_time, finished_at=utc(now), text=text)
+                seen = PodState(Phase.ENDED, started_at=record.start_time, finished_at=utc(now), text=text)
                 self._finish(step, seen, now, actions)
 
-    def _go_on(self, pod: Pod, seen: Seen, now: float, actions: Actions) -> None:
+    def _go_on(self, pod: Pod, seen: PodState, now: float, actions: Actions) -> None:
         """Begin the steps whose turn has come, end those whose containers have, and let go who waits for nothing."""
         if not self._told:  # a new pod, or one that was told before a restart: to say it again changes nothing
             for step in self.members:
@@ -108,7 +108,7 @@ class SharedContainers(SharedPod):
             self._sent = dict(self._told)
             actions.assigns.append(Assign(self.pod_name, self.record.uid, self._sent))
 
-    def _conclude(self, pod: Pod, seen: Seen, now: float, actions: Actions) -> None:
+    def _conclude(self, pod: Pod, seen: PodState, now: float, actions: Actions) -> None:
         """Take in how each container ended; steps that had not begun go on in another pod, or cannot."""
         for step in self.todo:
             if self._is_here(step) and self.steps.records[step].state in ("Starting", "Running"):
@@ -161,7 +161,7 @@ class SharedContainers(SharedPod):
                 f"with the inputs of op {step!r} those of the ops in pod {self.name!r} would be {size:,} bytes; they "
                 f"may have at most {MAX_INPUTS:,} together"
             )
-            end_step(self.steps, step, Outcome({}, "InputTooLarge", text, fault=Fault.LASTING), actions)
+            end_step(self.steps, step, Outcome({}, "InputTooLarge", text, fault=Fault.PERMANENT), actions)
             return
         self.steps.begin(step)
         self.steps.records[step].pod_uid = self.record.uid
@@ -171,7 +171,7 @@ class SharedContainers(SharedPod):
         key, timeout = inputs_key(self._numbers[step]), self.steps.graph.ops[step].timeout
         self._told[key] = self._maker.turn(step, self.steps.inputs_of(step), timeout)
 
-    def _look_at_step(self, step: str, pod: Pod, whole: Seen, now: float, actions: Actions) -> None:
+    def _look_at_step(self, step: str, pod: Pod, whole: PodState, now: float, actions: Actions) -> None:
         record, seen = self.steps.records[step], observe(pod, self._containers[step])
         if seen.phase is Phase.ENDED:
             if not _is_lost(seen):  # else the pod is on its way out, and its end tells of all that it takes with it
@@ -185,7 +185,7 @@ class SharedContainers(SharedPod):
             self._followed.add(step)
             actions.follow.append(f"{self.pod_name}/{self._containers[step]}")
 
-    def _finish(self, step: str, seen: Seen, now: float, actions: Actions) -> None:
+    def _finish(self, step: str, seen: PodState, now: float, actions: Actions) -> None:
         op, start = self.steps.graph.ops[step], self.steps.records[step].start_time
         outcome = container_outcome(op, seen)
         if seen.exit_code == LATE and op.timeout is not None:
@@ -211,5 +211,5 @@ class SharedContainers(SharedPod):
                 self._told.setdefault(inputs_key(self._numbers[step]), ending())
 
 
-def _is_lost(seen: Seen) -> bool:
+def _is_lost(seen: PodState) -> bool:
     return bool(seen.reason) and seen.fault is Fault.INFRASTRUCTURE

@@ -11,24 +11,24 @@ from collections.abc import Iterable
 
 from podgraph.flow import TERMINAL
 from podgraph.planning.actions import Actions
-from podgraph.planning.groups.recovery import SharedEnding
+from podgraph.planning.groups.recovery import GroupRecovery
 from podgraph.planning.groups.steps import GroupedSteps
 from podgraph.planning.manifests.objects import Manifest
-from podgraph.planning.manifests.pod_factory import PodMaker
+from podgraph.planning.manifests.pod_factory import PodFactory
 from podgraph.planning.model.execution import ExecutionSpec
 from podgraph.planning.model.status import PodRecord, seconds_of
 from podgraph.planning.pods.fault import Fault
 from podgraph.planning.pods.lifecycle import PodLifecycle, Stage
 from podgraph.planning.pods.outcome import Outcome
 from podgraph.planning.pods.scheduling_gates import GATED
-from podgraph.planning.pods.state import Seen, is_alive
+from podgraph.planning.pods.state import PodState, is_alive
 from podgraph.planning.pods.types import Pod, Pods
 from podgraph.planning.steps.admission import Admission
 from podgraph.planning.steps.stop import Stop
 from podgraph.planning.steps.timers import Timers
 from podgraph.protocol.times import utc
 
-__all__ = ["Refused", "SharedPod", "lost"]
+__all__ = ["Refused", "GroupPod", "lost"]
 
 _UNDER_WAY = ("Starting", "Running", "Stopping")
 
@@ -41,14 +41,14 @@ class Refused(Exception):
         self.outcome = outcome
 
 
-class SharedPod(ABC):
+class GroupPod(ABC):
     """One shared pod of a Job: `name` is what its steps call it, `unit` what it is called in `admission`."""
 
     wants_log = False
     """Whether it waits for its whole log."""
 
     def __init__(
-        self, name: str, steps: GroupedSteps, maker: PodMaker, spec: ExecutionSpec, admission: Admission,
+        self, name: str, steps: GroupedSteps, maker: PodFactory, spec: ExecutionSpec, admission: Admission,
         timers: Timers, output_budget: int, record: PodRecord,
     ) -> None:  # fmt: skip
         self.name, self.unit = name, f"@{name}"
@@ -57,7 +57,7 @@ class SharedPod(ABC):
         self.changed = False
         self._maker, self._spec, self._admission, self._timers = maker, spec, admission, timers
         self._output_budget = output_budget
-        self._ending = SharedEnding(name, steps, maker, spec, record)
+        self._ending = GroupRecovery(name, steps, maker, spec, record)
         # Only a stop ends a pod that could go on, so what the record says then is why.
         self._stopped = Stop(record.reason, record.message) if record.state == "Stopping" else None
         self._life = self._new_life(record.uid, record.reason == GATED)
@@ -94,7 +94,7 @@ class SharedPod(ABC):
         """Return the pod of an attempt, for all steps that are not done. Raises Refused."""
 
     @abstractmethod
-    def _observe(self, pod: Pod) -> Seen:
+    def _observe(self, pod: Pod) -> PodState:
         """Say how far the pod is as a whole."""
 
     @abstractmethod
@@ -102,15 +102,15 @@ class SharedPod(ABC):
         """Take in what was read of its log."""
 
     @abstractmethod
-    def _go_on(self, pod: Pod, seen: Seen, now: float, actions: Actions) -> None:
+    def _go_on(self, pod: Pod, seen: PodState, now: float, actions: Actions) -> None:
         """Look after the steps of a pod that is on its way or runs."""
 
     @abstractmethod
-    def _conclude(self, pod: Pod, seen: Seen, now: float, actions: Actions) -> None:
+    def _conclude(self, pod: Pod, seen: PodState, now: float, actions: Actions) -> None:
         """Take in the pod's end."""
 
     def _due_after(self, todo: list[str], outcome: Outcome, now: float, actions: Actions) -> float | None:
-        """Return when another pod goes on with what is left of `todo` (see SharedEnding)."""
+        """Return when another pod goes on with what is left of `todo` (see GroupRecovery)."""
         return self._ending.due_after(todo, outcome, now, actions)
 
     def queue(self, pods: Pods, now: float, actions: Actions) -> None:
@@ -138,7 +138,7 @@ class SharedPod(ABC):
         self.record.attempt, self.record.uid, self.record.retry_time = attempt, "", None
         self._life = self._new_life()
         if self.pod_name in pods:
-            self.look(pods[self.pod_name], now, actions)
+            self.observe(pods[self.pod_name], now, actions)
         else:
             actions.creates.append(made)
 
@@ -152,7 +152,7 @@ class SharedPod(ABC):
         actions = Actions()
         if self.record.state == "Starting":
             text = f"the API server refuses its pod: {message}"
-            self._over(Outcome({}, reason, text, fault=Fault.LASTING), now, actions)
+            self._over(Outcome({}, reason, text, fault=Fault.PERMANENT), now, actions)
         return actions
 
     def confirm_gone(self) -> None:
@@ -174,11 +174,11 @@ class SharedPod(ABC):
         for step in self.todo:
             if self.steps.records[step].state in ("Running", "UpForRetry"):
                 self.steps.set_state(step, "Stopping", stop.reason, stop.message)
-        self.look(pods.get(self.pod_name), now, actions)
+        self.observe(pods.get(self.pod_name), now, actions)
 
     # --- the pod
 
-    def look(self, pod: Pod | None, now: float, actions: Actions) -> None:
+    def observe(self, pod: Pod | None, now: float, actions: Actions) -> None:
         """Look at the pod that is under way, and at what was read of its log."""
         self._take_news(now, actions)
         if not self.under_way:
@@ -203,14 +203,14 @@ class SharedPod(ABC):
     def look_at(self, name: str, pod: Pod | None, now: float, actions: Actions) -> None:
         """Look at a pod of any of its attempts."""
         if self.under_way and name == self.pod_name:
-            self.look(pod, now, actions)
+            self.observe(pod, now, actions)
         elif pod is not None and is_alive(pod) and (self.under_way or name != self.pod_name):
             actions.deletes.append(name)  # a late one, that nobody waits for any more
 
     def time_has_come(self, pods: Pods, now: float, actions: Actions) -> None:
         """Do what was to be done now: make the next pod, or look at the one that there is."""
         if self.under_way:
-            self.look(pods.get(self.pod_name), now, actions)
+            self.observe(pods.get(self.pod_name), now, actions)
         else:
             self.queue(pods, now, actions)
 
@@ -219,7 +219,7 @@ class SharedPod(ABC):
         self._set("Stopping", self._stopped.reason, self._stopped.message)
         self._timers.clear(self.name)
         actions.deletes.append(self.pod_name)
-        actions.urgent = True
+        actions.flush_status = True
 
     def _new_life(self, uid: str = "", held: bool = False) -> PodLifecycle:
         return PodLifecycle(self.pod_name, self._spec.pending_seconds, uid, held)
@@ -244,7 +244,7 @@ class SharedPod(ABC):
             if due is not None:
                 self.record.retry_time = utc(due)
                 self._timers.set(self.name, due)
-            actions.urgent = True  # the next pod is told what stands in the status
+            actions.flush_status = True  # the next pod is told what stands in the status
 
     def _set(self, state: str, reason: str = "", message: str = "") -> None:
         record = self.record

@@ -10,20 +10,20 @@ from typing import Any
 
 from podgraph.planning.actions import Actions
 from podgraph.planning.groups.assignment import steps_to_repeat, work_of
-from podgraph.planning.groups.pod import Refused, SharedPod, lost
-from podgraph.planning.groups.reports import SharedReports
+from podgraph.planning.groups.pod import GroupPod, Refused, lost
+from podgraph.planning.groups.reports import GroupReports
 from podgraph.planning.groups.steps import SharingSteps
 from podgraph.planning.manifests.objects import Manifest
 from podgraph.planning.model.status import seconds_of
 from podgraph.planning.pods.fault import Fault
 from podgraph.planning.pods.outcome import Outcome, micro, read_record
-from podgraph.planning.pods.state import Phase, Seen, observe
+from podgraph.planning.pods.state import Phase, PodState, observe
 from podgraph.planning.pods.types import Pod, Pods
 from podgraph.planning.steps.log_lines import KeptReports
 from podgraph.protocol.reports import INTERRUPTED, STEPS_FAILED, reports_in, unpack_states
 from podgraph.protocol.signing import Signer
 
-__all__ = ["MAX_ASSIGNMENT", "SharedPythonPod"]
+__all__ = ["MAX_ASSIGNMENT", "PythonGroupPod"]
 
 MAX_ASSIGNMENT = 200_000
 """Most bytes of what the pod is told; all annotations of a pod may have 256 KiB together."""
@@ -31,14 +31,14 @@ MAX_ASSIGNMENT = 200_000
 _MAX_TAIL = 1_500
 
 
-class SharedPythonPod(SharedPod):
-    """One such pod of a Job; the arguments are those of SharedPod."""
+class PythonGroupPod(GroupPod):
+    """One such pod of a Job; the arguments are those of GroupPod."""
 
     steps: SharingSteps
 
     def __init__(self, name: str, steps: SharingSteps, *rest: Any) -> None:
         super().__init__(name, steps, *rest)
-        self._said = SharedReports(name, steps, self._maker, self._output_budget)
+        self._said = GroupReports(name, steps, self._maker, self._output_budget)
         self._log_read = False
         self._reports = KeptReports(self.members)
 
@@ -61,17 +61,17 @@ class SharedPythonPod(SharedPod):
                 f"pod {self.name!r} would be told {size:,} bytes, the inputs of its steps with them; a pod can be told "
                 f"at most {MAX_ASSIGNMENT:,}"
             )
-            raise Refused(Outcome({}, "InputTooLarge", text, fault=Fault.LASTING))
+            raise Refused(Outcome({}, "InputTooLarge", text, fault=Fault.PERMANENT))
         return self._maker.shared_pod(self.name, attempt, assignment)
 
-    def _observe(self, pod: Pod) -> Seen:
+    def _observe(self, pod: Pod) -> PodState:
         return observe(pod)
 
     def _take_news(self, now: float, actions: Actions) -> None:
         for report in self._reports.pop():
             self._said.take(report, self.record.attempt, self.record.uid, actions)
 
-    def _go_on(self, pod: Pod, seen: Seen, now: float, actions: Actions) -> None:
+    def _go_on(self, pod: Pod, seen: PodState, now: float, actions: Actions) -> None:
         if seen.phase is not Phase.RUNNING:
             return
         actions.follow_logs.append(self.pod_name)
@@ -88,11 +88,11 @@ class SharedPythonPod(SharedPod):
                 return
             text = f"it ran longer than its timeout of {timeout:g} seconds"
             self.steps.set_state(step, "Stopping", "Timeout", text)
-            actions.urgent = True  # a restart must not forget why
+            actions.flush_status = True  # a restart must not forget why
         if record.state == "Stopping" and not pod.metadata.deletion_timestamp:
             actions.deletes.append(self.pod_name)
 
-    def _conclude(self, pod: Pod, seen: Seen, now: float, actions: Actions) -> None:
+    def _conclude(self, pod: Pod, seen: PodState, now: float, actions: Actions) -> None:
         """Take in the pod's end, when all is read that it said."""
         if self.todo and not self._log_read:
             self.wants_log = True
@@ -106,7 +106,7 @@ class SharedPythonPod(SharedPod):
             outcome = Outcome({}, reason, message + tail, completion_time=ended, fault=seen.fault)
         elif record.outcome == "Failed" and record.reason != STEPS_FAILED:
             message = record.message or "its pod failed before its steps began"
-            outcome = Outcome({}, record.reason or "OpFailed", message, completion_time=ended, fault=Fault.LASTING)
+            outcome = Outcome({}, record.reason or "OpFailed", message, completion_time=ended, fault=Fault.PERMANENT)
         else:
             for step, state in zip(self.members, unpack_states(record.summary), strict=False):
                 self._said.fill(step, state, self.record.uid, ended)
@@ -132,7 +132,7 @@ class SharedPythonPod(SharedPod):
         for step in steps_to_repeat(self.steps, self.name):
             record = self.steps.records[step]
             if record.pod_uid == self.record.uid:
-                record.lost += 1
+                record.infra_failures += 1
                 self.steps.changed.add(step)
 
     @property

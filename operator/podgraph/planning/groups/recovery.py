@@ -6,24 +6,26 @@ from podgraph.flow import TERMINAL
 from podgraph.planning.actions import Actions, Event
 from podgraph.planning.groups.reports import end_step
 from podgraph.planning.groups.steps import GroupedSteps
-from podgraph.planning.manifests.pod_factory import PodMaker
+from podgraph.planning.manifests.pod_factory import PodFactory
 from podgraph.planning.model.execution import ExecutionSpec
 from podgraph.planning.model.status import PodRecord
 from podgraph.planning.pods.fault import Fault
 from podgraph.planning.pods.outcome import Outcome
 from podgraph.planning.steps.infrastructure_retries import seconds_after_loss
-from podgraph.planning.steps.retry_policy import chance_of, seconds_until_retry
+from podgraph.planning.steps.retry_policy import jitter_of, seconds_until_retry
 from podgraph.planning.steps.stop import Stop
 from podgraph.protocol.errors import ErrorInfo
 from podgraph.protocol.times import utc
 
-__all__ = ["SharedEnding"]
+__all__ = ["GroupRecovery"]
 
 
-class SharedEnding:
+class GroupRecovery:
     """Decides for the steps of the pod `name`; `record` is the pod's own."""
 
-    def __init__(self, name: str, steps: GroupedSteps, maker: PodMaker, spec: ExecutionSpec, record: PodRecord) -> None:
+    def __init__(
+        self, name: str, steps: GroupedSteps, maker: PodFactory, spec: ExecutionSpec, record: PodRecord
+    ) -> None:
         self.name, self.steps, self.record = name, steps, record
         self._uid, self._most = maker.ref.uid, spec.infrastructure_retries
 
@@ -50,11 +52,13 @@ class SharedEnding:
         """
         due = now
         running = [step for step in todo if self.steps.records[step].state in ("Starting", "Running", "Stopping")]
-        if outcome.fault is Fault.INFRASTRUCTURE and self.record.lost < self._most:
-            due += seconds_after_loss(self.record.lost, chance_of(self._uid, f"@{self.name}", self.record.attempt))
-            self.record.lost += 1
+        if outcome.fault is Fault.INFRASTRUCTURE and self.record.infra_failures < self._most:
+            due += seconds_after_loss(
+                self.record.infra_failures, jitter_of(self._uid, f"@{self.name}", self.record.attempt)
+            )
+            self.record.infra_failures += 1
             for step in running:
-                self.steps.records[step].lost += 1
+                self.steps.records[step].infra_failures += 1
                 self.steps.retry(step, outcome, utc(due))
             text = f"pod {self.name!r} ended and is followed by another for {len(todo)} of its steps"
             actions.events.append(Event("Warning", "PodRetried", f"{text}: {outcome.reason}: {outcome.message}"))
@@ -70,8 +74,10 @@ class SharedEnding:
     def failed(self, step: str, outcome: Outcome, now: float, actions: Actions) -> float:
         """End the attempt of a step that failed in the pod; return when the pod's steps may go on."""
         record, op = self.steps.records[step], self.steps.graph.ops[step]
-        error, chance = ErrorInfo(outcome.reason, outcome.message), chance_of(self._uid, step, record.attempt)
-        seconds = seconds_until_retry(op, outcome.fault, error, record.attempt, record.lost, self._most, chance)
+        error, chance = ErrorInfo(outcome.reason, outcome.message), jitter_of(self._uid, step, record.attempt)
+        seconds = seconds_until_retry(
+            op, outcome.fault, error, record.attempt, record.infra_failures, self._most, chance
+        )
         if seconds is None:
             end_step(self.steps, step, outcome, actions)
             return now

@@ -8,18 +8,18 @@ from podgraph.flow import FAILED, TERMINAL
 from podgraph.planning.actions import Actions, Event
 from podgraph.planning.groups.assignment import steps_to_repeat
 from podgraph.planning.groups.steps import GroupedSteps, SharingSteps
-from podgraph.planning.manifests.pod_factory import PodMaker
+from podgraph.planning.manifests.pod_factory import PodFactory
 from podgraph.planning.model.status import StepRecord
 from podgraph.planning.pods.outcome import Outcome, if_room, reported_outcome
 from podgraph.protocol.reports import LAST_RANK, RANKS, StepReport
 
-__all__ = ["SharedReports", "end_step"]
+__all__ = ["GroupReports", "end_step"]
 
 
-class SharedReports:
+class GroupReports:
     """Takes in what the pod `name` says; `output_budget` is the most bytes of outputs the Job has."""
 
-    def __init__(self, name: str, steps: SharingSteps, maker: PodMaker, output_budget: int) -> None:
+    def __init__(self, name: str, steps: SharingSteps, maker: PodFactory, output_budget: int) -> None:
         self.name, self.steps, self.members = name, steps, frozenset(steps.sharing[name])
         self._maker, self._output_budget = maker, output_budget
 
@@ -50,14 +50,14 @@ class SharedReports:
             text = f"what it needs was lost with an earlier pod and could not be made again ({report.message})"
             end_step(self.steps, step, Outcome({}, "InputLost", text), actions)
         else:
-            self.steps.move(step, report.state)
+            self.steps.transition(step, report.state)
             record.reason, record.message = report.reason, report.message
             if report.state == "UpForRetry":
                 said = f"{report.reason}: {report.message}"
                 text = f"attempt {record.attempt} of op {step!r} failed and is followed by another: {said}"
                 actions.events.append(Event("Warning", "StepRetried", text, step))
             elif report.state in TERMINAL:
-                self.steps.spread(step)
+                self.steps.propagate(step)
 
     def _take_repeated(self, report: StepReport, record: StepRecord, uid: str, actions: Actions) -> None:
         """Take in how a step went that had succeeded before, and is run again for what it had given in its pod alone.
@@ -104,8 +104,8 @@ class SharedReports:
             self.steps.end(step, Outcome({}, "ReportLost" if state == "Failed" else "", text, completion_time=ended))
         else:
             record.message = text
-            self.steps.move(step, state)
-            self.steps.spread(step)
+            self.steps.transition(step, state)
+            self.steps.propagate(step)
 
     def _has_failed_upstream(self, step: str) -> bool:
         ups = self.steps.graph.upstream[step]

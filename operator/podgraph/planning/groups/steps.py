@@ -74,9 +74,9 @@ class GroupedSteps(Steps):
         else:
             super().release(name)
 
-    def move(self, name: str, state: str) -> None:
+    def transition(self, name: str, state: str) -> None:
         """Put a step into `state`, and find the pods that waited for nothing but its end."""
-        super().move(name, state)
+        super().transition(name, state)
         if state not in TERMINAL:
             return
         for pod in self._waiting.pop(name, ()):

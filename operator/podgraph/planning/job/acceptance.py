@@ -16,7 +16,7 @@ from podgraph.definition.graph import Graph
 from podgraph.planning.groups.steps import Sharing, sharing_of
 from podgraph.planning.job.rerun_of import Rerun, Taken, taken_before
 from podgraph.planning.manifests.objects import JobRef
-from podgraph.planning.manifests.pod_factory import PodMaker
+from podgraph.planning.manifests.pod_factory import PodFactory
 from podgraph.planning.manifests.pod_template import PodCheck, Templates
 from podgraph.planning.manifests.settings import Settings
 from podgraph.planning.manifests.shell_runner import in_shared_pod
@@ -80,7 +80,7 @@ class Verdict:
 def check(
     graph: Graph,
     spec: JobSpec,
-    maker: PodMaker,
+    maker: PodFactory,
     containers: Mapping[str, ContainerSpec] | None = None,
     *,
     records: Mapping[str, StepRecord] | None = None,
@@ -149,12 +149,12 @@ def check_spec(spec: Object, graph: Graph | None, *, may_lack_config: bool = Fal
     if graph is None:
         return Verdict(None)
     ref = JobRef(_ANY_NAME, _ANY_NAME, _ANY_NAME)
-    maker = PodMaker(ref, Settings(_ANY_NAME, _ANY_NAME), read.code, None, Templates(read.pod_template), read.tags)
+    maker = PodFactory(ref, Settings(_ANY_NAME, _ANY_NAME), read.code, None, Templates(read.pod_template), read.tags)
     return check(graph, read, maker, containers, may_lack_config=may_lack_config)
 
 
 def _pod_checks(
-    maker: PodMaker, run: Iterable[str], groups: Sharing, containers: Mapping[str, ContainerSpec]
+    maker: PodFactory, run: Iterable[str], groups: Sharing, containers: Mapping[str, ContainerSpec]
 ) -> list[PodCheck]:
     shared = {op for members in groups.values() for op in members}
     checks = maker.step_checks(op for op in run if op not in shared or not containers)

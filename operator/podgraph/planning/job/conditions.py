@@ -93,13 +93,13 @@ class Conditions:
         self._set("Finished", "True", ended["reason"], ended["message"], now, actions)
         kind = "Normal" if ended["status"] == "True" else "Warning"
         actions.events.append(Event(kind, ended["reason"], ended["message"]))
-        actions.urgent = self.finished = True
+        actions.flush_status = self.finished = True
 
     def _set(self, kind: str, status: str, reason: str, message: str, now: float, actions: Actions) -> None:
         if set_condition(self._all, condition(kind, status, reason, message, self.generation, now)):
             actions.status["conditions"] = self._all
             actions.status["observedGeneration"] = self.generation
-            actions.urgent = True
+            actions.flush_status = True
 
 
 def _failure(steps: Steps) -> str:

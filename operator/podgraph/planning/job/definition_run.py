@@ -18,7 +18,7 @@ from podgraph.planning.job.acceptance import check_spec
 from podgraph.planning.job.resolver import Resolver
 from podgraph.planning.manifests import objects as manifests
 from podgraph.planning.manifests.objects import JobRef, Manifest
-from podgraph.planning.manifests.pod_factory import PodMaker
+from podgraph.planning.manifests.pod_factory import PodFactory
 from podgraph.planning.manifests.pod_template import Templates
 from podgraph.planning.manifests.settings import Settings
 from podgraph.planning.manifests.storage import Storage, read_storage
@@ -72,7 +72,7 @@ class DefinitionRun:
             self.retry_at = 0.0
         self._stale = status.get("observedGeneration") != self.ref.generation  # what it tells is of one before
         self._told = ""
-        self._maker = PodMaker(self.ref, settings, None)
+        self._maker = PodFactory(self.ref, settings, None)
         self._resolver: Resolver | None = None
 
     @property
@@ -99,7 +99,7 @@ class DefinitionRun:
             except DefinitionError as error:
                 self._refuse(error, now, actions)
         if self.finished:
-            actions.again_at = None
+            actions.requeue_time = None
         ending = {name for name, pod in pods.items() if pod.gone or pod.metadata.deletion_timestamp}
         actions.deletes += [name for name in pods if name not in ending and not self._needs(name)]
         return actions
@@ -166,13 +166,13 @@ class DefinitionRun:
             if self.spec.code is not None:
                 self.storage = read_storage(self.spec.storage) if self.spec.storage else self.settings.storage
             templates = Templates(self.spec.pod_template)
-            self._maker = PodMaker(self.ref, self.settings, self.spec.code, self.storage, templates)
+            self._maker = PodFactory(self.ref, self.settings, self.spec.code, self.storage, templates)
             self._resolver = Resolver(self._maker, self, self.spec.execution)
         assert self.spec is not None
         if self.spec.code is None:
             packed = pack(graph_of_ops(self.ref.name, self.spec.ops or ())[0])
         else:
-            packed = self._told or self._resolver.look(pods, False, now, actions)
+            packed = self._told or self._resolver.reconcile(pods, False, now, actions)
             if packed and self.spec.code.config_map and self.source is None:  # read by an operator before this one
                 actions.copy_code = True
                 return
@@ -219,7 +219,7 @@ class DefinitionRun:
         if set_condition(self._conditions, condition("Ready", status, reason, message, self.ref.generation, now)):
             actions.status["conditions"] = self._conditions
             actions.status["observedGeneration"] = self.ref.generation
-            actions.urgent = True
+            actions.flush_status = True
             if self.finished:
                 actions.events.append(Event("Normal" if self.ready else "Warning", reason, message))
 

@@ -23,7 +23,7 @@ from podgraph.planning.model.kube_names import check_name
 from podgraph.protocol.graph_codec import deflate, inflate
 from podgraph.run_config.binding import merge
 
-__all__ = ["MISSING_SECONDS", "Defined", "Frozen", "effective_spec", "ttl_of"]
+__all__ = ["MISSING_SECONDS", "Defined", "DefinitionSnapshot", "effective_spec", "ttl_of"]
 
 MISSING_SECONDS = 10.0
 """How long a Job waits for a definition that does not exist: both may have been applied together."""
@@ -60,7 +60,7 @@ def effective_spec(definition: Object, job: Object) -> dict[str, Any]:
 
 
 @dataclass(frozen=True)
-class Frozen:
+class DefinitionSnapshot:
     """What a Job runs: its whole spec, the packed graph ("" where it has to read its code itself), and of which
     definition they are (`status.definition`).
     """
@@ -70,7 +70,7 @@ class Frozen:
     graph: str = ""
 
     @classmethod
-    def of(cls, definition: DefinitionRun, source: str | None, job: Object) -> Frozen:
+    def of(cls, definition: DefinitionRun, source: str | None, job: Object) -> DefinitionSnapshot:
         """Freeze a definition that is ready for a Job, given as its spec. `source` is the text of its code."""
         spec = effective_spec(definition.object["spec"], job)
         if "code" in spec:
@@ -90,7 +90,7 @@ class Frozen:
         return cls(known, spec, definition.packed if "code" in spec and tried else "")
 
     @classmethod
-    def from_config_map(cls, config_map: Object) -> Frozen:
+    def from_config_map(cls, config_map: Object) -> DefinitionSnapshot:
         """Read :meth:`config_map`. Raises DefinitionError."""
         data = json.loads(inflate(config_map["binaryData"][_COPY]))
         source = (config_map.get("data") or {}).get(CODE_FILE)
@@ -119,7 +119,7 @@ class Defined:
 
     def __init__(self, job: Object, conditions: Conditions) -> None:
         self.name: str = job["spec"]["definitionRef"]["name"]
-        self.frozen: Frozen | None = None
+        self.frozen: DefinitionSnapshot | None = None
         self.seen: DefinitionRun | None = None
         self.recorded: dict[str, Any] = (job.get("status") or {}).get("definition") or {}
         self._conditions = conditions
@@ -152,7 +152,7 @@ class Defined:
         if self.overdue:
             self._since, self.overdue = None, False  # the watch will tell of it
 
-    def look(self, now: float, actions: Actions) -> None:
+    def reconcile(self, now: float, actions: Actions) -> None:
         """Say what is to be done to know what the Job runs.
 
         Raises DefinitionError (`DefinitionNotFound`, `DefinitionNotReady`, `InvalidName`).
@@ -171,13 +171,13 @@ class Defined:
                 actions.freeze = self.overdue = True
                 return
             self._await(f"JobDefinition {self.name!r} does not exist yet", now, actions)
-            actions.look_again(since + MISSING_SECONDS)
+            actions.requeue_at(since + MISSING_SECONDS)
         elif self.seen.ready is False:
             if now >= since + BROKEN_SECONDS:
                 message = f"JobDefinition {self.name!r} cannot be run: {self.seen.message}"
                 raise DefinitionError("DefinitionNotReady", message)
             self._await(f"JobDefinition {self.name!r} cannot be run: {self.seen.message}", now, actions)
-            actions.look_again(since + BROKEN_SECONDS)
+            actions.requeue_at(since + BROKEN_SECONDS)
         else:
             self._await(f"the code of JobDefinition {self.name!r} is being read for its graph", now, actions)
 

@@ -9,18 +9,18 @@ from typing import Protocol
 
 from podgraph.definition.errors import DefinitionError
 from podgraph.planning.actions import Actions, Event
-from podgraph.planning.manifests.pod_factory import PodMaker
+from podgraph.planning.manifests.pod_factory import PodFactory
 from podgraph.planning.model.execution import ExecutionSpec
 from podgraph.planning.model.names import OP_LABEL
 from podgraph.planning.pods.fault import Fault
 from podgraph.planning.pods.lifecycle import PodLifecycle, Stage
 from podgraph.planning.pods.outcome import read_record
-from podgraph.planning.pods.state import Phase, Seen, lingers, observe
+from podgraph.planning.pods.state import Phase, PodState, lingers, observe
 from podgraph.planning.pods.types import Pod
 from podgraph.planning.prestart.resolve_handoff import STAY_SECONDS, end_resolve_pod, is_staying
 from podgraph.planning.steps.infrastructure_retries import seconds_after_loss
 from podgraph.planning.steps.log_lines import KeptLines, graph_lines
-from podgraph.planning.steps.retry_policy import chance_of
+from podgraph.planning.steps.retry_policy import jitter_of
 from podgraph.protocol.graph_codec import from_log
 from podgraph.protocol.step import Record, record_text_in
 
@@ -47,7 +47,7 @@ class Resolver:
     the pod then waits to become a step's (see planning.prestart.resolve_handoff).
     """
 
-    def __init__(self, maker: PodMaker, conditions: Telling, spec: ExecutionSpec, stays: bool = False) -> None:
+    def __init__(self, maker: PodFactory, conditions: Telling, spec: ExecutionSpec, stays: bool = False) -> None:
         self.copied = False
         self._stay = STAY_SECONDS if stays else 0
         self._told: Record | None = None  # by the pod's log, or its link
@@ -65,7 +65,7 @@ class Resolver:
         """The name of the pod of the current attempt."""
         return self._maker.resolve_name(max(self._attempt, 1))
 
-    def look(self, pods: Mapping[str, Pod], suspended: bool, now: float, actions: Actions) -> str:
+    def reconcile(self, pods: Mapping[str, Pod], suspended: bool, now: float, actions: Actions) -> str:
         """Return the packed graph, "" while the pod is not done.
 
         Raises DefinitionError when there will be none. While the Job is suspended no pod is made.
@@ -119,7 +119,7 @@ class Resolver:
             return True
         return False
 
-    def not_heard(self) -> None:
+    def log_unavailable(self) -> None:
         """Say that the pod's log cannot be followed: it is not to wait, as its status tells the graph at its end."""
         self._unheard = True
 
@@ -141,18 +141,18 @@ class Resolver:
         if pod is not None and OP_LABEL not in pod.metadata.labels and lingers(pod):
             actions.deletes.append(self.pod_name)
 
-    def _is_told(self, seen: Seen) -> bool:
+    def _is_told(self, seen: PodState) -> bool:
         """Whether the graph is there, or stands in a log that the kubelet has by now."""
         return self._told is not None and (bool(self._told.graph) or seen.phase is Phase.RUNNING)
 
-    def _record(self, seen: Seen) -> Record | None:
+    def _record(self, seen: PodState) -> Record | None:
         return read_record(seen, self._maker.signer_of("", self._attempt))
 
     def _make(self, suspended: bool, now: float, actions: Actions) -> None:
         if suspended:
             return
         if now < self._due:
-            actions.look_again(self._due)
+            actions.requeue_at(self._due)
         elif self._maker.code_map and not self.copied:
             actions.copy_code = True
         else:
@@ -163,20 +163,20 @@ class Resolver:
         """Let another attempt follow where the cluster is to blame for the end of this one, else refuse the Job."""
         if fault is not Fault.INFRASTRUCTURE or self._attempt > self._spec.infrastructure_retries:
             raise DefinitionError(reason, message)
-        chance = chance_of(self._maker.ref.uid, "", self._attempt)
+        chance = jitter_of(self._maker.ref.uid, "", self._attempt)
         self._due = now + seconds_after_loss(self._attempt - 1, chance)
         self._attempt += 1
         self._told, self._lines = None, None
         self._leave(actions)
         self._life = self._new_life()
-        actions.look_again(self._due)
+        actions.requeue_at(self._due)
         actions.events.append(Event("Warning", "ResolveRetried", f"the code is read again: {message}"))
         self._conditions.resolving(f"again, as {message}", now, actions)
 
-    def _wait(self, pod: Pod, seen: Seen, now: float, actions: Actions) -> None:
+    def _wait(self, pod: Pod, seen: PodState, now: float, actions: Actions) -> None:
         """Let the pod start and run; give it up when it cannot. Raises DefinitionError when it runs too long."""
         look = self._life.look(pod, seen, now, actions, timeout=RESOLVE_SECONDS)
-        actions.look_again(look.due)
+        actions.requeue_at(look.due)
         if look.stage is Stage.OVERTIME:
             actions.deletes.append(self.pod_name)
             raise DefinitionError("ResolveFailed", f"reading the code took longer than {RESOLVE_SECONDS} seconds")
@@ -208,6 +208,6 @@ class Resolver:
             actions.leave.append(self.pod_name)
 
 
-def _no_record(seen: Seen) -> str:
+def _no_record(seen: PodState) -> str:
     tail = f": {seen.text.strip()[-600:]}" if seen.text.strip() else ""
     return f"the resolve pod told no graph; {seen.message or 'it exited with code 0'}{tail}"

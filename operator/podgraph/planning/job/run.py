@@ -15,18 +15,18 @@ from podgraph.definition.graph import Graph
 from podgraph.flow import TERMINAL
 from podgraph.planning.actions import Actions
 from podgraph.planning.executors.base import StepExecutor
-from podgraph.planning.executors.pod_per_step import EXIT_SECONDS, Attempts
-from podgraph.planning.executors.single_pod import Whole
-from podgraph.planning.executors.with_groups import Mixed
+from podgraph.planning.executors.pod_per_step import EXIT_SECONDS, PodPerStep
+from podgraph.planning.executors.single_pod import SinglePod
+from podgraph.planning.executors.with_groups import WithGroups
 from podgraph.planning.groups.steps import GroupedSteps, SharingSteps
 from podgraph.planning.job.acceptance import check
 from podgraph.planning.job.conditions import Conditions
-from podgraph.planning.job.definition_snapshot import Defined, Frozen
+from podgraph.planning.job.definition_snapshot import Defined, DefinitionSnapshot
 from podgraph.planning.job.rerun_of import Rerun, json_values, read_rerun
 from podgraph.planning.job.resolver import Resolver
 from podgraph.planning.manifests import objects as manifests
 from podgraph.planning.manifests.objects import JobRef, Manifest
-from podgraph.planning.manifests.pod_factory import PodMaker
+from podgraph.planning.manifests.pod_factory import PodFactory
 from podgraph.planning.manifests.pod_template import PodCheck, Templates, queue_labels
 from podgraph.planning.manifests.settings import Settings
 from podgraph.planning.manifests.storage import Storage, read_storage
@@ -74,7 +74,7 @@ class Run:
         self._told = ""
         self._records = {k: _as_loaded(StepRecord.from_status(v)) for k, v in (status.get("steps") or {}).items()}
         self.storage: Storage | None = None
-        self._maker = PodMaker(self.ref, settings, None)
+        self._maker = PodFactory(self.ref, settings, None)
         self._resolver = Resolver(self._maker, self.conditions, ExecutionSpec())
         self._pods = status.get("pods") or {}
         self._executor: StepExecutor | None = None
@@ -138,13 +138,13 @@ class Run:
             except DefinitionError as error:
                 self.conditions.refuse(error, self.started, now, actions)
         if self.finished:
-            actions.again_at = None
+            actions.requeue_time = None
             leaving = self._leaving(pods, actions)
             actions.deletes += [name for name in self._no_longer_needed(pods) if name not in leaving]
             self.waits_for_exit = any(now < until for until in leaving.values())
             for name, until in leaving.items():
                 if now < until:
-                    actions.look_again(until)
+                    actions.requeue_at(until)
                 else:
                     actions.deletes.append(name)
         actions.deletes = list(dict.fromkeys(actions.deletes))
@@ -170,7 +170,7 @@ class Run:
         spec: Object = self._object["spec"]
         return spec
 
-    def freeze(self, frozen: Frozen) -> None:
+    def freeze(self, frozen: DefinitionSnapshot) -> None:
         """Say what the Job's own copy of its definition holds."""
         assert self.defined is not None
         self.defined.frozen = frozen
@@ -202,10 +202,10 @@ class Run:
             return self._executor.take_lines(pod_name, lines, whole)
         return pod_name == self._resolver.pod_name and self._resolver.take_lines(lines)
 
-    def not_heard(self, pod_name: str) -> None:
+    def log_unavailable(self, pod_name: str) -> None:
         """Say that a log that was to be followed is not: there are too many, or it cannot be read."""
         if self._executor is None and pod_name == self._resolver.pod_name:
-            self._resolver.not_heard()
+            self._resolver.log_unavailable()
 
     @property
     def waiting_pods(self) -> int:
@@ -291,13 +291,13 @@ class Run:
                 return
             changed = dict.fromkeys([*changed, *self._executor.pod_names])
         executor = self._executor
-        executor.take_in(changed, pods, now, actions)
+        executor.observe(changed, pods, now, actions)
         self._resolver.look_after(pods, actions)
         stop = None if executor.done else self._stop(now)
         if stop is not None:
             executor.stop(stop, pods, now, actions)
         elif self.control.suspend:
-            executor.rest(now, actions)
+            executor.hold(now, actions)
         else:
             executor.start(pods, now, actions)
         if executor.done:
@@ -309,7 +309,7 @@ class Run:
             running = f"its pod is waited for ({executor.waiting})" if executor.waiting else "its steps are running"
             told = _SUSPENDED if self.control.suspend else ("Running", running)
         self.conditions.on_the_way(*told, now, actions)
-        actions.look_again(executor.timers.next())
+        actions.requeue_at(executor.timers.next())
         self._look_at_deadline(actions)
 
     def _stop(self, now: float) -> Stop | None:
@@ -320,7 +320,7 @@ class Run:
         """Look again when the Job's time is over, unless it is being ended already."""
         assert self.spec is not None
         if self._executor is None or self._executor.stopped is None:
-            actions.look_again(deadline_of(self.started, self.spec.deadline))
+            actions.requeue_at(deadline_of(self.started, self.spec.deadline))
 
     def _no_longer_needed(self, pods: Mapping[str, Pod]) -> list[str]:
         told = self.defined.reference.get("podRetention") if self.defined is not None else None
@@ -384,7 +384,7 @@ class Run:
                 if self.storage is not None:
                     actions.status["storage"] = {**self.storage.to_status(), "image": self.spec.code.image}
             templates = Templates(self.spec.pod_template, queue_labels(self._object["metadata"].get("labels") or {}))
-            self._maker = PodMaker(self.ref, self.settings, self.spec.code, self.storage, templates, self.spec.tags)
+            self._maker = PodFactory(self.ref, self.settings, self.spec.code, self.storage, templates, self.spec.tags)
             one_pod = one_pod_section(self.spec.execution, self.spec.run_config)
             stays = not (one_pod or self._maker.is_queued)
             self._resolver = Resolver(self._maker, self.conditions, self.spec.execution, stays)
@@ -413,8 +413,8 @@ class Run:
         if stop is not None:
             self.conditions.stop(stop.reason, stop.message, self.started, now, actions)
             return
-        defined.look(now, actions)
-        actions.look_again(deadline_of(self.started, deadline))
+        defined.reconcile(now, actions)
+        actions.requeue_at(deadline_of(self.started, deadline))
 
     def _control(self, job: Object) -> Control:
         control = read_control(job["spec"])
@@ -431,7 +431,7 @@ class Run:
             return ""
         if self._must_check(self._maker.resolve_checks(), actions):
             return ""
-        packed = self._resolver.look(pods, self.control.suspend, now, actions)
+        packed = self._resolver.reconcile(pods, self.control.suspend, now, actions)
         if self.control.suspend and self._resolver.pod_name not in pods:
             self.conditions.on_the_way(*_SUSPENDED, now, actions)
         self._look_at_deadline(actions)
@@ -459,14 +459,14 @@ class Run:
             group = self.spec.group(section)
             if taken.records:
                 group |= {"selection": list(taken.run), "taken": json_values(graph, taken)}
-            self._executor = Whole(steps, self._maker, self.spec.execution, budget, group)
+            self._executor = SinglePod(steps, self._maker, self.spec.execution, budget, group)
         elif sharing:
             kind = GroupedSteps if plan.containers else SharingSteps
             steps = kind(graph, names_, bound.inputs, records, sharing)
-            self._executor = Mixed(steps, self._maker, self.spec.execution, budget, self._pods, pods)
+            self._executor = WithGroups(steps, self._maker, self.spec.execution, budget, self._pods, pods)
         else:
             steps = Steps(graph, names_, bound.inputs, records)
-            self._executor = Attempts(steps, self._maker, self.spec.execution, budget, pods)
+            self._executor = PodPerStep(steps, self._maker, self.spec.execution, budget, pods)
         if not accepted:
             steps.changed.update(steps.records)
             chosen, total = len(taken.run), len(graph.ops)
@@ -488,4 +488,4 @@ def _as_loaded(record: StepRecord) -> StepRecord:
     if record.state != "Starting" or record.pod_uid:
         return record
     before = record.attempt - 1
-    return StepRecord("UpForRetry", before, record.lost) if before > 0 else StepRecord()
+    return StepRecord("UpForRetry", before, record.infra_failures) if before > 0 else StepRecord()

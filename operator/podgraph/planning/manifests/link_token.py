@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from podgraph.protocol.link import greeting
 from podgraph.protocol.signing import equal
 
-__all__ = ["Invitation"]
+__all__ = ["LinkIssuer"]
 
 
 @dataclass(frozen=True)
-class Invitation:
+class LinkIssuer:
     """Where the operator listens: "HOST:PORT", and the SHA-256 of its certificate in hex.
 
     That is no secret, and neither is the rest of what a pod is told. It shows who it is by the key of its Job.
@@ -21,11 +21,11 @@ class Invitation:
     address: str
     fingerprint: str
 
-    def to(self, uid: str, pod: str) -> str:
+    def credential_for(self, uid: str, pod: str) -> str:
         """Return what runtime.pod.link.Link takes, for this pod of the Job with this uid."""
         return f"{self.address} {self.fingerprint} {uid} {pod}"
 
-    def guest(self, words: str, key_of: Callable[[str], bytes]) -> tuple[str, str] | None:
+    def verify(self, words: str, key_of: Callable[[str], bytes]) -> tuple[str, str] | None:
         """Return the uid and the pod of who says these words; None when it has not the key of the Job.
 
         `key_of` tells the key of the pods of the Job with a uid.

@@ -22,13 +22,13 @@ from podgraph.protocol.signing import Signer
 from podgraph.protocol.step import Assignment, stored_below
 from podgraph.run_config.binding import Bound
 
-__all__ = ["PodMaker"]
+__all__ = ["PodFactory"]
 
 TURN_SECONDS = 30 * 86_400
 """How long a container waits at most for its turn in a pod that others share."""
 
 
-class PodMaker:
+class PodFactory:
     """Makes the manifests of a Job's pods; those of steps once it was told the graph."""
 
     def __init__(
@@ -335,7 +335,7 @@ class PodMaker:
         """Tell the pod of this name, too, where it reaches the operator."""
         if self._settings.invitation is None:
             return assignment
-        return replace(assignment, link=self._settings.invitation.to(self.ref.uid, name))
+        return replace(assignment, link=self._settings.invitation.credential_for(self.ref.uid, name))
 
     def _stored(self, pod: Manifest) -> Manifest:
         """Give a pod what it needs for the storage, whatever templates say."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from podgraph.planning.manifests.keys import Keys
-from podgraph.planning.manifests.link_token import Invitation
+from podgraph.planning.manifests.link_token import LinkIssuer
 from podgraph.planning.manifests.storage import Storage
 
 __all__ = ["Settings"]
@@ -23,5 +23,5 @@ class Settings:
     default_image: str
     runtime: str
     storage: Storage | None = None
-    invitation: Invitation | None = None
+    invitation: LinkIssuer | None = None
     keys: Keys | None = None

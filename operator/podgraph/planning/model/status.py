@@ -38,15 +38,15 @@ Object = dict[str, Any]
 class StepRecord(FlowStep):
     """One entry of `status.steps`. `outputs` holds JSON texts, and references (`stored` in the status).
 
-    `attempt` is the number of the last attempt, 0 before the first; `lost` of them, the last included when it was one,
-    ended for reasons that were not the op's. `retry_time` is when a step in UpForRetry is tried again. What a step in
-    Stopping will have ended for stands in `reason` and `message` already. `taken_from` names the Job that ran a step
-    that is not run here, but taken as it succeeded there (see planning.job.rerun_of).
+    `attempt` is the number of the last attempt, 0 before the first; `infra_failures` of them, the last included when it
+    was one, ended for reasons that were not the op's. `retry_time` is when a step in UpForRetry is tried again. What a
+    step in Stopping will have ended for stands in `reason` and `message` already. `taken_from` names the Job that ran a
+    step that is not run here, but taken as it succeeded there (see planning.job.rerun_of).
     """
 
     state: str = "Pending"
     attempt: int = 0
-    lost: int = 0
+    infra_failures: int = 0
     pod_uid: str = ""
     start_time: str | None = None
     completion_time: str | None = None
@@ -62,7 +62,7 @@ class StepRecord(FlowStep):
         return cls(
             state=data.get("state", "Pending"),
             attempt=data.get("attempt") or 0,
-            lost=data.get("infrastructureFailures") or 0,
+            infra_failures=data.get("infrastructureFailures") or 0,
             pod_uid=data.get("podUID") or "",
             start_time=data.get("startTime"),
             completion_time=data.get("completionTime"),
@@ -89,7 +89,7 @@ class StepRecord(FlowStep):
         return {
             "state": self.state,
             "attempt": self.attempt or None,
-            "infrastructureFailures": self.lost or None,
+            "infrastructureFailures": self.infra_failures or None,
             "podUID": pod_uid or None,
             "startTime": _milli(self.start_time) if short else self.start_time,
             "completionTime": _milli(self.completion_time) if short else self.completion_time,
@@ -106,13 +106,13 @@ class StepRecord(FlowStep):
 class PodRecord:
     """One entry of `status.pods`: a pod that several steps share.
 
-    `attempt` counts its pods, `lost` those that ended by the cluster's fault. `state` is Pending, Starting, Running,
-    Stopping, UpForRetry (another follows at `retry_time`), or Ended.
+    `attempt` counts its pods, `infra_failures` those that ended by the cluster's fault. `state` is Pending, Starting,
+    Running, Stopping, UpForRetry (another follows at `retry_time`), or Ended.
     """
 
     state: str = "Pending"
     attempt: int = 0
-    lost: int = 0
+    infra_failures: int = 0
     uid: str = ""
     retry_time: str | None = None
     reason: str = ""
@@ -140,7 +140,7 @@ class PodRecord:
         return {
             "state": self.state,
             "attempt": self.attempt or None,
-            "infrastructureFailures": self.lost or None,
+            "infrastructureFailures": self.infra_failures or None,
             "podUID": self.uid or None,
             "retryTime": self.retry_time,
             "reason": self.reason or None,

@@ -32,7 +32,7 @@ class Fault(Enum):
 
     APPLICATION = "Application"
     INFRASTRUCTURE = "Infrastructure"
-    LASTING = "Lasting"
+    PERMANENT = "Lasting"
 
 
 def fault_of(reason: str) -> Fault:

@@ -14,7 +14,7 @@ from podgraph.planning.actions import Actions
 from podgraph.planning.pods.fault import Fault
 from podgraph.planning.pods.outcome import Outcome
 from podgraph.planning.pods.scheduling_gates import Gates
-from podgraph.planning.pods.state import Phase, Seen
+from podgraph.planning.pods.state import Phase, PodState
 from podgraph.planning.pods.timeouts import deadline_of_pod, lost_at
 from podgraph.planning.pods.types import Pod
 
@@ -48,7 +48,7 @@ class Look:
     """
 
     stage: Stage
-    seen: Seen | None = None
+    seen: PodState | None = None
     outcome: Outcome | None = None
     due: float | None = None
 
@@ -76,7 +76,7 @@ class PodLifecycle:
         self._confirmed = True
 
     def look(
-        self, pod: Pod | None, seen: Seen | None, now: float, actions: Actions, *, timeout: float | None = None,
+        self, pod: Pod | None, seen: PodState | None, now: float, actions: Actions, *, timeout: float | None = None,
         stopping: bool = False,
     ) -> Look:  # fmt: skip
         """Say how far the pod is, and add to `actions` what that needs: a deletion, a question to the API server.
@@ -105,7 +105,7 @@ class PodLifecycle:
         actions.confirm.append(self.name)
         return Look(Stage.UNSEEN)
 
-    def _await_exit(self, pod: Pod, seen: Seen, now: float, actions: Actions) -> Look:
+    def _await_exit(self, pod: Pod, seen: PodState, now: float, actions: Actions) -> Look:
         until = lost_at(pod)
         if until is None:  # the request was lost with the operator that was to send it
             actions.deletes.append(self.name)
@@ -113,15 +113,17 @@ class PodLifecycle:
             return self._lost("NodeLost", f"{self._noun} was deleted, and its node does not tell that it ended", seen)
         return Look(Stage.STOPPING, seen, due=until)
 
-    def _on_its_way(self, pod: Pod, seen: Seen, now: float, timeout: float | None, actions: Actions) -> Look:
+    def _on_its_way(self, pod: Pod, seen: PodState, now: float, timeout: float | None, actions: Actions) -> Look:
         if seen.phase is not Phase.STUCK:
             self._stuck_since = None
         elif self._stuck_since is None:
             self._stuck_since = now
         since = now if self._stuck_since is None else self._stuck_since
-        ungated_at = self._gates.look(seen, now)
+        ungated_at = self._gates.observe(seen, now)
         # A pod that finds no node needs the room that prestarted pods take.
-        actions.pressed = actions.pressed or (seen.phase is Phase.STARTING and seen.reason == "Unschedulable")
+        actions.unschedulable = actions.unschedulable or (
+            seen.phase is Phase.STARTING and seen.reason == "Unschedulable"
+        )
         deadline = deadline_of_pod(pod, seen, since, self._pending_seconds, ungated_at, timeout, self._noun)
         if deadline is None or now < deadline.time:
             stage = Stage.RUNNING if seen.phase is Phase.RUNNING else Stage.STARTING
@@ -130,8 +132,8 @@ class PodLifecycle:
             return Look(Stage.OVERTIME, seen, deadline.outcome)
         if deadline.delete:
             actions.deletes.append(self.name)
-            actions.urgent = True
+            actions.flush_status = True
         return Look(Stage.GIVEN_UP if seen.phase is not Phase.RUNNING else Stage.LOST, seen, deadline.outcome)
 
-    def _lost(self, reason: str, message: str, seen: Seen | None) -> Look:
+    def _lost(self, reason: str, message: str, seen: PodState | None) -> Look:
         return Look(Stage.LOST, seen, Outcome({}, reason, message, fault=Fault.INFRASTRUCTURE))

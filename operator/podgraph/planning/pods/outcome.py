@@ -11,7 +11,7 @@ from podgraph.definition.graph import Op
 from podgraph.definition.values import NotJsonError, to_json
 from podgraph.planning.model.value_refs import read_stored
 from podgraph.planning.pods.fault import Fault
-from podgraph.planning.pods.state import Seen
+from podgraph.planning.pods.state import PodState
 from podgraph.protocol.reports import StepReport
 from podgraph.protocol.signing import Signer
 from podgraph.protocol.step import MAX_OUTPUTS, NOT_ASSIGNED, Record, StepError, check_outputs, record_text_in
@@ -26,7 +26,7 @@ _TAIL_LINES = 3
 class Outcome:
     """The end of an attempt. `outputs` holds JSON texts and references; `reason` is empty when it succeeded.
 
-    Of a failure `fault` tells whose it is, and `said` what the op itself said about another attempt (see Record).
+    Of a failure `fault` tells whose it is, and `error_text` what the op itself said about another attempt (see Record).
     """
 
     outputs: dict[str, str] = field(default_factory=dict)
@@ -38,13 +38,13 @@ class Outcome:
     said: Mapping[str, Any] = field(default_factory=dict)
 
 
-def read_record(seen: Seen, signer: Signer) -> Record | None:
+def read_record(seen: PodState, signer: Signer) -> Record | None:
     """Return the record a pod of ours left, or None for any other text."""
     text = record_text_in([seen.text], signer)
     return Record.from_text(text) if text is not None else None
 
 
-def python_outcome(op: Op, seen: Seen, record: Record | None, prefix: str = "") -> Outcome:
+def python_outcome(op: Op, seen: PodState, record: Record | None, prefix: str = "") -> Outcome:
     """Read the end of a Python op's pod: the op's own record decides, and without one (None) there is no success.
 
     What becomes of the process after it has left its record changes nothing: all is done by then, and whoever read the
@@ -84,7 +84,7 @@ def reported_outcome(op: Op, report: StepReport, needed: Collection[str], prefix
     return outcome if outcome.reason else replace(outcome, outputs={**texts, **references})
 
 
-def container_outcome(op: Op, seen: Seen) -> Outcome:
+def container_outcome(op: Op, seen: PodState) -> Outcome:
     """Read the end of a container or script op: success is exit code 0 and every required output written."""
     times = (micro(seen.started_at), micro(seen.finished_at))
     if seen.reason:
@@ -112,7 +112,7 @@ def if_room(op: str, outcome: Outcome, used: int, most: int) -> Outcome:
         f"with the outputs of op {op!r} the job's outputs would be {total:,} bytes; at most {most:,} bytes fit into "
         "its status"
     )
-    return replace(outcome, outputs={}, reason="OutputsFull", message=text, fault=Fault.LASTING)
+    return replace(outcome, outputs={}, reason="OutputsFull", message=text, fault=Fault.PERMANENT)
 
 
 def micro(time: str | None) -> str | None:

@@ -5,14 +5,14 @@ While a pod is held its time to come to run does not count; it begins when the p
 
 from __future__ import annotations
 
-from podgraph.planning.pods.state import Seen
+from podgraph.planning.pods.state import PodState
 
 __all__ = ["GATED", "Gates", "is_gated"]
 
 GATED = "SchedulingGated"
 
 
-def is_gated(seen: Seen) -> bool:
+def is_gated(seen: PodState) -> bool:
     """Whether a gate holds a pod now."""
     return seen.reason == GATED
 
@@ -29,7 +29,7 @@ class Gates:
         self._held = held
         self._ungated_at = 0.0
 
-    def look(self, seen: Seen, now: float) -> float:
+    def observe(self, seen: PodState, now: float) -> float:
         """Take in the state of the pod and return when it was let go, 0 for one that was never held."""
         if is_gated(seen):
             self._held = True

@@ -16,7 +16,7 @@ __all__ = [
     "CONFIG_GRACE_SECONDS",
     "PULL_GRACE_SECONDS",
     "Phase",
-    "Seen",
+    "PodState",
     "describe_exit",
     "grace_of",
     "is_alive",
@@ -65,7 +65,7 @@ class Phase(Enum):
 
 
 @dataclass(frozen=True)
-class Seen:
+class PodState:
     """What one look at a pod tells.
 
     `reason` and `message` explain STARTING (not scheduled), STUCK (cannot start; `hopeless` when waiting is no use)
@@ -84,7 +84,7 @@ class Seen:
     text: str = field(default="", repr=False)
 
 
-def observe(pod: Pod, container: str = CONTAINER) -> Seen:
+def observe(pod: Pod, container: str = CONTAINER) -> PodState:
     """Read the state of a step's container, which decides; the pod's phase only where there is no container.
 
     A sidecar that somebody's cluster injects keeps the pod's phase at Running after the step has ended.
@@ -100,13 +100,13 @@ def observe(pod: Pod, container: str = CONTAINER) -> Seen:
             return failed
         # Whatever kept the container from running, the op had no part in it; a deadline was somebody's wish.
         fault = Fault.APPLICATION if reason == "DeadlineExceeded" else Fault.INFRASTRUCTURE
-        return Seen(Phase.ENDED, reason, message, fault=fault, exit_code=-1)
+        return PodState(Phase.ENDED, reason, message, fault=fault, exit_code=-1)
     if pod.status.phase == "Succeeded":
-        return Seen(Phase.ENDED)
+        return PodState(Phase.ENDED)
     if pod.gone:
-        return Seen(Phase.GONE, "PodDeleted", "its pod was deleted before it ended", fault=Fault.INFRASTRUCTURE)
+        return PodState(Phase.GONE, "PodDeleted", "its pod was deleted before it ended", fault=Fault.INFRASTRUCTURE)
     if state.running is not None:
-        return Seen(Phase.RUNNING, started_at=state.running.started_at)
+        return PodState(Phase.RUNNING, started_at=state.running.started_at)
     if state.waiting is not None and state.waiting.reason in _UNSTARTED:
         return _stuck(state.waiting.reason, state.waiting.message)
     for init in pod.status.init_container_statuses:
@@ -114,14 +114,14 @@ def observe(pod: Pod, container: str = CONTAINER) -> Seen:
         if waiting is not None and waiting.reason in _UNSTARTED:
             return _stuck(waiting.reason, waiting.message, f"init container {init.name!r}: ")
         if waiting is not None and waiting.reason not in _USUAL:
-            return Seen(Phase.STARTING, waiting.reason, f"init container {init.name!r}: {waiting.message}")
+            return PodState(Phase.STARTING, waiting.reason, f"init container {init.name!r}: {waiting.message}")
     for condition in pod.status.conditions:
         if condition.type == "PodScheduled" and condition.status == "False":
-            return Seen(Phase.STARTING, condition.reason, condition.message)
-    return Seen(Phase.STARTING)
+            return PodState(Phase.STARTING, condition.reason, condition.message)
+    return PodState(Phase.STARTING)
 
 
-def observe_all(pod: Pod, containers: Iterable[str]) -> Seen:
+def observe_all(pod: Pod, containers: Iterable[str]) -> PodState:
     """Say how far a pod is that has a container for each of several steps: as far as the one that is behind."""
     there = {status.name for status in pod.status.container_statuses}
     found = [observe(pod, name) for name in containers if name in there] or [observe(pod)]
@@ -143,11 +143,11 @@ def is_alive(pod: Pod) -> bool:
     return not pod.metadata.deletion_timestamp and observe(pod).phase not in (Phase.ENDED, Phase.GONE)
 
 
-def grace_of(seen: Seen) -> float:
+def grace_of(seen: PodState) -> float:
     """Return how many seconds a container that cannot start is waited for."""
     if seen.hopeless:
         return 0
-    missing = seen.fault is Fault.LASTING and seen.reason not in _IMAGE
+    missing = seen.fault is Fault.PERMANENT and seen.reason not in _IMAGE
     return CONFIG_GRACE_SECONDS if missing else PULL_GRACE_SECONDS
 
 
@@ -173,25 +173,25 @@ def _state(pod: Pod, container: str) -> ContainerState:
     return next((c.state for c in pod.status.container_statuses if c.name == container), ContainerState())
 
 
-def _stuck(reason: str, message: str, who: str = "") -> Seen:
+def _stuck(reason: str, message: str, who: str = "") -> PodState:
     hopeless = reason in _NEVER or ("Pull" in reason and bool(_NO_SUCH_IMAGE.search(message)))
     missing = reason == "CreateContainerConfigError" and bool(_NO_SUCH_CONFIG.search(message))
     # The kubelet has tried an image several times when its grace is over, and another pod would fare no better.
-    fault = Fault.LASTING if reason in _IMAGE or missing else Fault.INFRASTRUCTURE
-    return Seen(Phase.STUCK, reason, who + (message or reason), hopeless, fault)
+    fault = Fault.PERMANENT if reason in _IMAGE or missing else Fault.INFRASTRUCTURE
+    return PodState(Phase.STUCK, reason, who + (message or reason), hopeless, fault)
 
 
-def _failed_init(pod: Pod) -> Seen | None:
+def _failed_init(pod: Pod) -> PodState | None:
     """Return the end of a pod whose own init container failed: that is no fault of the cluster."""
     for init in pod.status.init_container_statuses:
         state = init.state.terminated
         if state is not None and state.exit_code != 0:
             text = f"its init container {init.name!r} ended with {describe_exit(state)}"
-            return Seen(Phase.ENDED, "InitContainerFailed", text, exit_code=state.exit_code, text=state.message)
+            return PodState(Phase.ENDED, "InitContainerFailed", text, exit_code=state.exit_code, text=state.message)
     return None
 
 
-def _ended(pod: Pod, container: str, state: Terminated) -> Seen:
+def _ended(pod: Pod, container: str, state: Terminated) -> PodState:
     reason = message = ""
     fault = Fault.APPLICATION
     if state.exit_code != 0:
@@ -205,7 +205,7 @@ def _ended(pod: Pod, container: str, state: Terminated) -> Seen:
             message += f": {pod.status.message}"
         elif deleted:
             message = f"its pod was deleted while it ran ({describe_exit(state)})"
-    return Seen(
+    return PodState(
         Phase.ENDED,
         reason,
         message,

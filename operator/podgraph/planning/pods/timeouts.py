@@ -8,7 +8,7 @@ from podgraph.planning.model.status import seconds_of
 from podgraph.planning.pods.fault import Fault
 from podgraph.planning.pods.outcome import Outcome
 from podgraph.planning.pods.scheduling_gates import is_gated
-from podgraph.planning.pods.state import Phase, Seen, grace_of
+from podgraph.planning.pods.state import Phase, PodState, grace_of
 from podgraph.planning.pods.types import Pod
 
 __all__ = ["LOST_SECONDS", "Deadline", "deadline_of_pod", "lost_at", "unstarted_at"]
@@ -32,7 +32,7 @@ class Deadline:
 
 
 def deadline_of_pod(
-    pod: Pod, seen: Seen, stuck_since: float, pending_seconds: float, ungated_at: float = 0.0,
+    pod: Pod, seen: PodState, stuck_since: float, pending_seconds: float, ungated_at: float = 0.0,
     timeout: float | None = None, noun: str = "its pod",
 ) -> Deadline | None:  # fmt: skip
     """Return the first deadline of a pod on its way; `stuck_since` counts only while its container cannot start.
@@ -59,7 +59,7 @@ def deadline_of_pod(
     return min(found, key=lambda deadline: deadline.time, default=None)
 
 
-def unstarted_at(pod: Pod, seen: Seen, pending_seconds: float, ungated_at: float = 0.0) -> float | None:
+def unstarted_at(pod: Pod, seen: PodState, pending_seconds: float, ungated_at: float = 0.0) -> float | None:
     """Return when a pod that does not run yet has been there for too long; None for one that runs or that a gate holds.
 
     `ungated_at` see :func:`deadline_of_pod`.

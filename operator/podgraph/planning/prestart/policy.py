@@ -9,10 +9,10 @@ from __future__ import annotations
 import heapq
 from collections.abc import Callable
 
-from podgraph.flow import UNDECIDED
+from podgraph.flow import NOT_STARTED
 from podgraph.planning.steps.records import Steps
 
-__all__ = ["LIFETIME_SECONDS", "MAX_RELEASES", "Ahead"]
+__all__ = ["LIFETIME_SECONDS", "MAX_RELEASES", "PrestartPolicy"]
 
 LIFETIME_SECONDS = 300
 """How long a pod may wait. A step whose upstream step takes longer than that gains next to nothing by it."""
@@ -25,7 +25,7 @@ _ON_THE_WAY = frozenset(("Starting", "Running", "Succeeded", "Skipped"))
 _NEVER = 1_000_000
 
 
-class Ahead:
+class PrestartPolicy:
     """The waiting pods of one Job's steps: at most `most`, `levels` levels ahead.
 
     `fits` says of a step whether its pod can wait at all.
@@ -104,7 +104,7 @@ class Ahead:
             return
         for name in moved:
             state = self._steps.records[name].state
-            if name in self.waiting and state not in UNDECIDED:
+            if name in self.waiting and state not in NOT_STARTED:
                 self._to_release[name] = None
             self._set_depth(name, self._depth_of(name))
             self._consider(name)

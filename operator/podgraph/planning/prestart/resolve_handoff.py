@@ -11,14 +11,14 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from podgraph.planning.actions import Actions, Assign
-from podgraph.planning.manifests.pod_factory import PodMaker
+from podgraph.planning.manifests.pod_factory import PodFactory
 from podgraph.planning.model.names import AHEAD_LABEL, ASSIGNED, OP_ANNOTATION, OP_LABEL, WAITING, label_value
 from podgraph.planning.pods.outcome import read_record
-from podgraph.planning.pods.state import Phase, Seen, is_alive, observe
+from podgraph.planning.pods.state import Phase, PodState, is_alive, observe
 from podgraph.planning.pods.types import Pod
 from podgraph.planning.steps.records import Steps
 
-__all__ = ["STAY_SECONDS", "FirstPod", "end_resolve_pod", "is_staying"]
+__all__ = ["STAY_SECONDS", "ResolveHandoff", "end_resolve_pod", "is_staying"]
 
 STAY_SECONDS = 60
 """How long it waits at most: an operator that is started anew meanwhile still finds it."""
@@ -34,16 +34,16 @@ def is_staying(pod: Pod) -> bool:
     return labels.get(AHEAD_LABEL) == WAITING and OP_LABEL not in labels and is_alive(pod)
 
 
-def end_resolve_pod(maker: PodMaker, attempt: int, pod: Pod, actions: Actions) -> None:
+def end_resolve_pod(maker: PodFactory, attempt: int, pod: Pod, actions: Actions) -> None:
     """Tell a resolve pod not to wait for a step."""
     told = {AHEAD_LABEL: ASSIGNED}
     actions.assigns.append(Assign(pod.metadata.name, pod.metadata.uid, maker.resolve_end(attempt), told))
 
 
-class FirstPod:
+class ResolveHandoff:
     """The resolve pod of one Job, as the pod of the first attempt at one of its steps; `most` see Resolver."""
 
-    def __init__(self, steps: Steps, maker: PodMaker, most: int) -> None:
+    def __init__(self, steps: Steps, maker: PodFactory, most: int) -> None:
         self._steps = steps
         self._maker = maker
         self._attempts = range(1, most + 1)
@@ -92,7 +92,7 @@ class FirstPod:
         labels = {**item.labels, OP_LABEL: label_value(step)}
         return replace(item, annotations={**item.annotations, OP_ANNOTATION: step}, labels=labels)
 
-    def has_missed(self, pod: Pod, seen: Seen) -> bool:
+    def has_missed(self, pod: Pod, seen: PodState) -> bool:
         """Whether it ended before it was told of its step: its record is still that of the graph."""
         if pod.metadata.name != self._name:
             return False

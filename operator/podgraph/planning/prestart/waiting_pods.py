@@ -10,15 +10,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from podgraph.planning.actions import Actions, Assign, Held
-from podgraph.planning.manifests.pod_factory import PodMaker
+from podgraph.planning.actions import Actions, Assign, PrestartOutcome
+from podgraph.planning.manifests.pod_factory import PodFactory
 from podgraph.planning.model.execution import ExecutionSpec
 from podgraph.planning.model.names import AHEAD_LABEL, ASSIGNED, OP_LABEL, WAITING
 from podgraph.planning.model.status import seconds_of
-from podgraph.planning.pods.state import Phase, Seen, is_alive, observe
+from podgraph.planning.pods.state import Phase, PodState, is_alive, observe
 from podgraph.planning.pods.types import Pod
-from podgraph.planning.prestart.policy import LIFETIME_SECONDS, MAX_RELEASES, Ahead
-from podgraph.planning.prestart.resolve_handoff import FirstPod
+from podgraph.planning.prestart.policy import LIFETIME_SECONDS, MAX_RELEASES, PrestartPolicy
+from podgraph.planning.prestart.resolve_handoff import ResolveHandoff
 from podgraph.planning.steps.records import Steps
 
 __all__ = ["WaitingPods", "is_waiting", "was_ahead"]
@@ -39,13 +39,13 @@ def was_ahead(pod: Pod) -> bool:
 class WaitingPods:
     """The waiting pods of one Job."""
 
-    def __init__(self, steps: Steps, maker: PodMaker, spec: ExecutionSpec) -> None:
+    def __init__(self, steps: Steps, maker: PodFactory, spec: ExecutionSpec) -> None:
         most = spec.max_prestarted if spec.max_concurrent is None else min(spec.max_prestarted, spec.max_concurrent)
-        self._ahead = Ahead(steps, spec.prestart, most, maker.can_wait)
+        self._ahead = PrestartPolicy(steps, spec.prestart, most, maker.can_wait)
         self._steps = steps
         self._maker = maker
         self._since: dict[str, float] = {}
-        self._first = FirstPod(steps, maker, spec.infrastructure_retries + 1)
+        self._first = ResolveHandoff(steps, maker, spec.infrastructure_retries + 1)
 
     def name_of(self, step: str, attempt: int) -> str:
         """Return the name of the pod of an attempt at a step."""
@@ -71,7 +71,7 @@ class WaitingPods:
                 self._since[step] = seconds_of(created) if created else 0.0
                 self._steps.set_state(step, "Waiting")
 
-    def look(self, step: str, name: str, pod: Pod | None, now: float, actions: Actions) -> bool:
+    def observe(self, step: str, name: str, pod: Pod | None, now: float, actions: Actions) -> bool:
         """Look at a pod of a step that has not begun; return whether it runs, and so has a log to follow."""
         if pod is None or step not in self._ahead.waiting or name != self.name_of(step, self._attempt(step)):
             if pod is not None and is_waiting(pod) and is_alive(pod):
@@ -81,7 +81,7 @@ class WaitingPods:
         if not _is_of_use(pod, seen):
             self.release(step, now, actions)
             return False
-        actions.pressed = actions.pressed or seen.reason == "Unschedulable"
+        actions.unschedulable = actions.unschedulable or seen.reason == "Unschedulable"
         return seen.phase is Phase.RUNNING
 
     def plan(self, now: float, actions: Actions) -> list[tuple[str, int]]:
@@ -112,7 +112,7 @@ class WaitingPods:
 
     def release(self, step: str, now: float, actions: Actions) -> None:
         """Delete the pod that waits for a step."""
-        actions.held.append(Held("released", now - self._since.pop(step, now)))
+        actions.prestart_outcomes.append(PrestartOutcome("released", now - self._since.pop(step, now)))
         actions.deletes.append(self.name_of(step, self._attempt(step)))
         self._ahead.drop(step)
         if self._steps.records[step].state == "Waiting":
@@ -128,17 +128,17 @@ class WaitingPods:
             self.release(step, now, actions)
         else:
             self._ahead.take(step)
-            actions.held.append(Held("used", now - self._since.pop(step, now)))
+            actions.prestart_outcomes.append(PrestartOutcome("used", now - self._since.pop(step, now)))
 
     def assign(self, step: str, pod: Pod, actions: Actions) -> None:
         """Tell the pod of a step that has begun what to do; said again until the pod's label tells that it was."""
         record = self._steps.records[step]
         name, inputs = pod.metadata.name, self._steps.inputs_of(step)
-        told = self._maker.assignment(name, step, record.attempt, record.lost, inputs)
+        told = self._maker.assignment(name, step, record.attempt, record.infra_failures, inputs)
         assign = Assign(name, pod.metadata.uid, told, {AHEAD_LABEL: ASSIGNED})
         actions.assigns.append(self._first.named(step, assign))
 
-    def has_missed(self, pod: Pod, seen: Seen) -> bool:
+    def has_missed(self, pod: Pod, seen: PodState) -> bool:
         """Whether a pod that has ended was not told what to do, or too late."""
         return is_waiting(pod) or self._first.has_missed(pod, seen)
 
@@ -172,7 +172,7 @@ class WaitingPods:
         return [self._maker.name_of(step, attempt, count) for count in range(MAX_RELEASES + 1)]
 
 
-def _is_of_use(pod: Pod, seen: Seen) -> bool:
+def _is_of_use(pod: Pod, seen: PodState) -> bool:
     return is_alive(pod) and seen.phase is not Phase.STUCK
 
 

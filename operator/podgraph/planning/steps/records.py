@@ -45,7 +45,7 @@ class Steps(Flow[StepRecord]):
         """Move a step to a state that is not its end."""
         record = self.records[name]
         if (record.state, record.reason, record.message) != (state, reason, message):
-            self.move(name, state)
+            self.transition(name, state)
             record.reason, record.message = reason, message
 
     def begin(self, name: str) -> int:
@@ -54,7 +54,7 @@ class Steps(Flow[StepRecord]):
         record.attempt += 1
         record.pod_uid = ""
         record.start_time = record.completion_time = record.retry_time = None
-        self.move(name, "Starting")
+        self.transition(name, "Starting")
         record.reason = record.message = ""
         return record.attempt
 
@@ -65,13 +65,13 @@ class Steps(Flow[StepRecord]):
         record.completion_time, record.retry_time = outcome.completion_time, time
         record.reason = outcome.reason
         record.message = f"{outcome.message}; attempt {record.attempt + 1} follows at {time[:19]}Z"
-        self.move(name, "UpForRetry")
+        self.transition(name, "UpForRetry")
 
     def cancel(self, name: str, message: str) -> None:
         """End a step that was not at its end; what waits for it is for the caller to end as well."""
         record = self.records[name]
         record.reason, record.message, record.retry_time = "", message, None
-        self.move(name, "Canceled")
+        self.transition(name, "Canceled")
 
     def end(self, name: str, outcome: Outcome) -> None:
         """Record how a step ended and let what waits for it go on, be skipped or be given up."""
@@ -80,8 +80,8 @@ class Steps(Flow[StepRecord]):
         record.start_time = outcome.start_time or record.start_time
         record.completion_time, record.retry_time = outcome.completion_time, None
         self.output_bytes += sum(len(text.encode()) for text in outcome.outputs.values())
-        self.move(name, "Failed" if outcome.reason else "Succeeded")
-        self.spread(name)
+        self.transition(name, "Failed" if outcome.reason else "Succeeded")
+        self.propagate(name)
 
     def inputs_of(self, name: str) -> dict[str, str]:
         """Return the text of each input of a ready step: JSON, or a reference (see planning.model.value_refs).
@@ -96,9 +96,9 @@ class Steps(Flow[StepRecord]):
             texts[item.name] = fan_in(found) if item.fan_in else found[0]
         return texts
 
-    def move(self, name: str, state: str) -> None:
+    def transition(self, name: str, state: str) -> None:
         """Put a step into `state` and remember that its record is to be written."""
-        super().move(name, state)
+        super().transition(name, state)
         self.changed.add(name)
         self.moved[name] = None
 

@@ -15,7 +15,7 @@ from podgraph.planning.pods.fault import Fault
 from podgraph.planning.steps.infrastructure_retries import seconds_after_loss
 from podgraph.protocol.errors import ErrorInfo, seconds_to_retry
 
-__all__ = ["chance_of", "seconds_until_retry"]
+__all__ = ["jitter_of", "seconds_until_retry"]
 
 
 def seconds_until_retry(
@@ -26,7 +26,7 @@ def seconds_until_retry(
     `lost` of the attempts, this one not counted, ended by the cluster's fault, of which `most_lost` are made good:
     after 5, 10, 20, ... seconds and up to a quarter more, so that not all steps of a lost node come back at once.
     """
-    if fault is Fault.LASTING:
+    if fault is Fault.PERMANENT:
         return None
     if fault is Fault.APPLICATION:
         return seconds_to_retry(op, error, attempt - lost, chance)
@@ -35,7 +35,7 @@ def seconds_until_retry(
     return seconds_after_loss(lost, chance)
 
 
-def chance_of(*parts: object) -> Callable[[], float]:
+def jitter_of(*parts: object) -> Callable[[], float]:
     """Return a source of one number in [0, 1) that is always the same for the same parts.
 
     >>> chance_of("uid", "op", 1)() == chance_of("uid", "op", 1)() != chance_of("uid", "op", 2)()

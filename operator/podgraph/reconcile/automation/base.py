@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
-from podgraph.cluster.automation_client import Launching
+from podgraph.cluster.automation_client import AutomationClient
 from podgraph.cluster.client import ApiError
 from podgraph.definition.errors import DefinitionError
 from podgraph.planning.model.owner import Owner
@@ -15,7 +15,7 @@ from podgraph.reconcile.workqueue import KeyedQueue, work
 from podgraph.scheduling.job_factory import TRY_ANNOTATION, second
 from podgraph.scheduling.schedule import TickRecord
 
-__all__ = ["Maker", "Makers", "StatusWriter", "read_maker", "record_once", "record_tick", "set_ready"]
+__all__ = ["Automation", "Automations", "StatusWriter", "read_automation", "record_once", "record_tick", "set_ready"]
 
 _WRITERS = 8
 _SOON_SECONDS = 0.1
@@ -28,7 +28,7 @@ Spec = TypeVar("Spec")
 Object = Mapping[str, Any]
 
 
-class Maker:
+class Automation:
     """A JobSchedule or JobSensor, and its status as it is or is about to be written."""
 
     def __init__(self, found: Object, kind: str) -> None:
@@ -41,17 +41,17 @@ class Maker:
         self.status: dict[str, Any] = dict(found.get("status") or {})
         self.unwritten: dict[str, Any] = {}
         self.put_off = 0
-        self.wanted_try = _wanted_try(found)
+        self.dry_run_id = _dry_run_id(found)
 
     @property
-    def is_tried(self) -> bool:
+    def dry_run_requested(self) -> bool:
         """Whether somebody wants to know what it would make now (see reconcile.automation.dry_run)."""
-        return bool(self.wanted_try) and (self.status.get("tried") or {}).get("id") != self.wanted_try
+        return bool(self.dry_run_id) and (self.status.get("tried") or {}).get("id") != self.dry_run_id
 
-    def try_wanted(self, found: Object) -> bool:
+    def take_dry_run(self, found: Object) -> bool:
         """Take in an event; return whether somebody wants to know by now."""
-        before, self.wanted_try = self.wanted_try, _wanted_try(found)
-        return self.is_tried and before != self.wanted_try
+        before, self.dry_run_id = self.dry_run_id, _dry_run_id(found)
+        return self.dry_run_requested and before != self.dry_run_id
 
     def changed(self, found: Object) -> bool:
         """Take in an event; return whether the spec is another one."""
@@ -69,7 +69,7 @@ class Maker:
                 self.status[key] = self.unwritten[key] = value
 
 
-class Makers:
+class Automations:
     """The JobSchedules, or the JobSensors, that there are: those of one `kind`.
 
     `begin(uid)` is called for one that came or has another spec, `forget(uid)` for one that is gone, and `attempt(uid)`
@@ -81,14 +81,14 @@ class Makers:
     ) -> None:
         self._kind = kind
         self._begin, self._forget, self._attempt = begin, forget, attempt
-        self._known: dict[str, Maker] = {}
+        self._known: dict[str, Automation] = {}
 
     def namespace_of(self, uid: str) -> str:
         """Return a maker's namespace, "" when it is not known."""
         maker = self._known.get(uid)
         return maker.namespace if maker is not None else ""
 
-    def get(self, uid: str) -> Maker | None:
+    def get(self, uid: str) -> Automation | None:
         """Return one, None when it is gone."""
         return self._known.get(uid)
 
@@ -106,21 +106,21 @@ class Makers:
             return
         maker = self._known.get(uid)
         if maker is None:
-            self._known[uid] = Maker(found, self._kind)
+            self._known[uid] = Automation(found, self._kind)
         else:
-            if maker.try_wanted(found):
+            if maker.take_dry_run(found):
                 self._attempt(uid)
             if not maker.changed(found):
                 return  # it is our own writing of its status
         self._begin(uid)
 
 
-def _wanted_try(found: Object) -> str:
+def _dry_run_id(found: Object) -> str:
     return str((found["metadata"].get("annotations") or {}).get(TRY_ANNOTATION, ""))[:64]
 
 
-async def read_maker(
-    launching: Launching, queue: KeyedQueue, maker: Maker,
+async def read_automation(
+    launching: AutomationClient, queue: KeyedQueue, maker: Automation,
     read: Callable[[], tuple[Spec, bool, str, dict[str, Any]]], now: float,
 ) -> Spec | None:  # fmt: skip
     """Read a spec, have the Job that it would make checked, and set the condition Ready; None when that is refused.
@@ -137,7 +137,7 @@ async def read_maker(
         set_ready(maker, False, error.reason, error.message, now)
         return None
     except ApiError as error:
-        if not error.lasting:
+        if not error.permanent:
             raise
         queue.add_after(maker.uid, _REFUSED_SECONDS)  # what refuses the template may be changed one day
         set_ready(maker, False, "InvalidTemplate", error.message, now)
@@ -152,14 +152,14 @@ async def read_maker(
     return spec
 
 
-def set_ready(maker: Maker, ready: bool, reason: str, message: str, now: float) -> None:
+def set_ready(maker: Automation, ready: bool, reason: str, message: str, now: float) -> None:
     """Set the condition Ready."""
     conditions = [dict(c) for c in maker.status.get("conditions") or ()]
     if set_condition(conditions, condition("Ready", str(ready), reason, message[:4_096], maker.generation, now)):
         maker.set(conditions=conditions)
 
 
-def record_tick(maker: Maker, record: TickRecord) -> None:
+def record_tick(maker: Automation, record: TickRecord) -> None:
     """Put what became of a tick before that of earlier ones; times never go back."""
     ticks = [record.to_status(), *(maker.status.get("ticks") or ())][:_TICKS_KEPT]
     last = maker.status.get("lastTickTime")
@@ -170,7 +170,7 @@ def record_tick(maker: Maker, record: TickRecord) -> None:
         maker.set(lastJob=record.job)
 
 
-def record_once(maker: Maker, record: TickRecord) -> None:
+def record_once(maker: Automation, record: TickRecord) -> None:
     """Record a tick that made nothing, unless the last one came to just the same."""
     last: Object = next(iter(maker.status.get("ticks") or ()), {})
     told = record.to_status()
@@ -181,10 +181,10 @@ def record_once(maker: Maker, record: TickRecord) -> None:
 class StatusWriter:
     """Writes statuses while the queue of what makes Jobs is empty, or after a while in any case."""
 
-    def __init__(self, launching: Launching, ahead: KeyedQueue) -> None:
+    def __init__(self, launching: AutomationClient, ahead: KeyedQueue) -> None:
         self._launching, self._ahead = launching, ahead
         self._queue = KeyedQueue(namespace_of=lambda uid: self._waiting[uid].namespace if uid in self._waiting else "")
-        self._waiting: dict[str, Maker] = {}
+        self._waiting: dict[str, Automation] = {}
 
     async def run(self) -> None:
         """Work until cancelled."""
@@ -192,13 +192,13 @@ class StatusWriter:
             for _ in range(_WRITERS):
                 group.create_task(work(self._queue, self._take, f"status of {self._launching.plural}"))
 
-    def soon(self, maker: Maker) -> None:
+    def soon(self, maker: Automation) -> None:
         """Have what is unwritten written behind the Jobs that are to be made now."""
         if maker.unwritten:
             self._waiting[maker.uid] = maker
             self._queue.add_after(maker.uid, _SOON_SECONDS)
 
-    async def write(self, maker: Maker) -> None:
+    async def write(self, maker: Automation) -> None:
         """Write what is unwritten. Raises ApiError."""
         if not maker.unwritten:
             return
@@ -209,7 +209,7 @@ class StatusWriter:
             maker.unwritten = {**fields, **maker.unwritten}
             raise
 
-    async def _patch(self, maker: Maker, fields: dict[str, Any]) -> str:
+    async def _patch(self, maker: Automation, fields: dict[str, Any]) -> str:
         try:
             return await self._launching.patch_status(maker.namespace, maker.name, maker.version, fields)
         except ApiError as error:

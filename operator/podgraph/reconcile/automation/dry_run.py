@@ -11,12 +11,12 @@ from typing import Any
 
 from podgraph.definition.errors import DefinitionError
 from podgraph.protocol.answers import Answer
-from podgraph.reconcile.automation.base import Maker
+from podgraph.reconcile.automation.base import Automation
 from podgraph.scheduling.cursor import Cursor, key_digest
-from podgraph.scheduling.dedup_store import Memory
+from podgraph.scheduling.dedup_store import DedupStore
 from podgraph.scheduling.job_factory import Request
 from podgraph.scheduling.sensor import job_of_request, job_of_seen
-from podgraph.scheduling.sources import HttpSource, Seen, Source, StoreSource
+from podgraph.scheduling.sources import HttpSource, Observation, Source, StoreSource
 
 __all__ = ["MAX_TRIED", "jobs_of_answer", "jobs_of_seen", "tell_tried"]
 
@@ -28,7 +28,7 @@ _NOT_BEGUN = "it has not looked before: what is there already makes no Job"
 Object = Mapping[str, Any]
 
 
-def jobs_of_seen(maker: Maker, source: Source, seen: list[Seen], now: float) -> tuple[list[Object], str]:
+def jobs_of_seen(maker: Automation, source: Source, seen: list[Observation], now: float) -> tuple[list[Object], str]:
     """Return the Jobs that a sensor would make for what it sees, and what is to be said of them."""
     cursor = Cursor.from_status(maker.status.get("cursor") or {})
     if not cursor.begun:
@@ -44,7 +44,7 @@ def jobs_of_seen(maker: Maker, source: Source, seen: list[Seen], now: float) -> 
 
 
 def jobs_of_answer(
-    maker: Maker, source: Source, answer: Answer, memory: Memory, now: float
+    maker: Automation, source: Source, answer: Answer, memory: DedupStore, now: float
 ) -> tuple[list[Object], str]:
     """Return the Jobs that a sensor would make for what its pod answers. Raises DefinitionError."""
     cursor = Cursor.from_status(maker.status.get("cursor") or {})
@@ -68,7 +68,7 @@ def jobs_of_answer(
     return list(jobs.values()), answer.skip or made
 
 
-def tell_tried(maker: Maker, jobs: Iterable[Object], message: str) -> None:
+def tell_tried(maker: Automation, jobs: Iterable[Object], message: str) -> None:
     """Put what a try came to into the status."""
     texts: list[str] = []
     left, room = 0, MAX_TRIED
@@ -81,4 +81,4 @@ def tell_tried(maker: Maker, jobs: Iterable[Object], message: str) -> None:
             left += 1
     more = f"{left} more Jobs are not shown" if left else ""
     told = "; ".join(filter(None, (message[:1_024], more)))
-    maker.set(tried={"id": maker.wanted_try, "jobs": texts or None, "message": told or None})
+    maker.set(tried={"id": maker.dry_run_id, "jobs": texts or None, "message": told or None})

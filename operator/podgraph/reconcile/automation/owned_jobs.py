@@ -8,14 +8,14 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from podgraph.cluster.automation_client import Launching
+from podgraph.cluster.automation_client import AutomationClient
 from podgraph.cluster.client import ApiError
 from podgraph.planning.model.names import API_VERSION
 from podgraph.planning.model.owner import Owner
 from podgraph.planning.model.status import seconds_of
 from podgraph.scheduling.job_factory import TICK_ANNOTATION
 
-__all__ = ["Launched", "LaunchedJobs", "is_finished", "succeeded"]
+__all__ = ["OwnedJob", "OwnedJobs", "is_finished", "succeeded"]
 
 _LOG = logging.getLogger(__name__)
 _RETRY_SECONDS = 2.0
@@ -24,7 +24,7 @@ Object = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
-class Launched:
+class OwnedJob:
     """One Job; little is kept, for there may be many."""
 
     namespace: str
@@ -35,7 +35,7 @@ class Launched:
     tick: float = 0.0
 
 
-class LaunchedJobs:
+class OwnedJobs:
     """The Jobs whose controller is of `kind` (JobSchedule or JobSensor); `wake(uid)` says that one of a maker's ended.
 
     `label` is what all such Jobs have. `owner_of` returns a maker, None while it is not known: Jobs are listed before
@@ -43,12 +43,12 @@ class LaunchedJobs:
     """
 
     def __init__(
-        self, launching: Launching, kind: str, label: str, wake: Callable[[str], None],
+        self, launching: AutomationClient, kind: str, label: str, wake: Callable[[str], None],
         owner_of: Callable[[str], Owner | None],
     ) -> None:  # fmt: skip
         self._launching, self._kind, self._label, self._wake = launching, kind, label, wake
         self._owner_of = owner_of
-        self._jobs: dict[str, dict[str, Launched]] = {}
+        self._jobs: dict[str, dict[str, OwnedJob]] = {}
         self.ignored: Callable[[str, str], None] = lambda kind, reason: None
 
     async def find(self) -> None:
@@ -83,11 +83,11 @@ class LaunchedJobs:
         if jobs[uid].completed and (old is None or not old.completed):
             self._wake(maker)
 
-    def active(self, maker: str) -> list[Launched]:
+    def active(self, maker: str) -> list[OwnedJob]:
         """Return the maker's Jobs that are not finished."""
         return [job for job in self._of(maker) if not job.completed]
 
-    async def confirmed_active(self, maker: str) -> list[Launched]:
+    async def confirmed_active(self, maker: str) -> list[OwnedJob]:
         """The same, after a look at the cluster itself: kopf tells of no deletion while its watch is broken."""
         for job in self.active(maker):
             found = await self._launching.client.get_job(job.namespace, job.name)
@@ -97,16 +97,16 @@ class LaunchedJobs:
                 self._jobs[maker][job.uid] = _launched(found)
         return self.active(maker)
 
-    def surplus(self, maker: str, succeeded: int, failed: int) -> list[Launched]:
+    def surplus(self, maker: str, succeeded: int, failed: int) -> list[OwnedJob]:
         """Return the finished Jobs that are more than these numbers, the oldest of each."""
-        found: list[Launched] = []
+        found: list[OwnedJob] = []
         for good, most in ((True, succeeded), (False, failed)):
             ended = [job for job in self._of(maker) if job.completed and job.succeeded is good]
             ended.sort(key=lambda job: job.completed)
             found += ended[: max(0, len(ended) - most)]
         return found
 
-    async def delete(self, maker: str, jobs: Iterable[Launched]) -> None:
+    async def delete(self, maker: str, jobs: Iterable[OwnedJob]) -> None:
         """Delete Jobs of a maker. Raises ApiError."""
         for job in jobs:
             await self._launching.client.delete_job(job.namespace, job.name, job.uid)
@@ -116,7 +116,7 @@ class LaunchedJobs:
         """Take in that a maker is gone."""
         self._jobs.pop(maker, None)
 
-    def _of(self, maker: str) -> list[Launched]:
+    def _of(self, maker: str) -> list[OwnedJob]:
         """Return the maker's Jobs, and forget those that only seemed to be until it was known where the maker is."""
         jobs, owner = self._jobs.get(maker, {}), self._owner_of(maker)
         for job in [job for job in jobs.values() if owner is not None and job.namespace != owner.namespace]:
@@ -146,9 +146,9 @@ def _holds(job: Object, kind: str) -> bool:
     return any(c["type"] == kind and c["status"] == "True" for c in conditions)
 
 
-def _launched(job: Object) -> Launched:
+def _launched(job: Object) -> OwnedJob:
     meta = job["metadata"]
     completed = str(job["status"].get("completionTime") or meta["creationTimestamp"]) if is_finished(job) else ""
     told = (meta.get("annotations") or {}).get(TICK_ANNOTATION)
     tick = seconds_of(told) if told else 0.0
-    return Launched(meta["namespace"], meta["name"], meta["uid"], completed, succeeded(job), tick)
+    return OwnedJob(meta["namespace"], meta["name"], meta["uid"], completed, succeeded(job), tick)

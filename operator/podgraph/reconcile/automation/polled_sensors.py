@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
-from podgraph.cluster.automation_client import Launching
+from podgraph.cluster.automation_client import AutomationClient
 from podgraph.cluster.client import ApiError
 from podgraph.definition.errors import DefinitionError
 from podgraph.planning.manifests.objects import JobRef
@@ -17,45 +17,45 @@ from podgraph.planning.model.kube_names import check_name
 from podgraph.planning.model.spec import CodeSpec
 from podgraph.planning.model.status import seconds_of
 from podgraph.protocol.answers import Answer
-from podgraph.reconcile.automation.base import Maker, StatusWriter, record_once
+from podgraph.reconcile.automation.base import Automation, StatusWriter, record_once
 from podgraph.reconcile.automation.dry_run import jobs_of_answer
-from podgraph.reconcile.evaluators.client import Seat
-from podgraph.reconcile.evaluators.pool import Evaluators
+from podgraph.reconcile.evaluators.client import EvaluatorClient
+from podgraph.reconcile.evaluators.pool import EvaluatorPool
 from podgraph.scheduling.cursor import Cursor, key_digest
-from podgraph.scheduling.dedup_store import Memory, read_block
+from podgraph.scheduling.dedup_store import DedupStore, read_block
 from podgraph.scheduling.evaluators import EvaluatorSpec
 from podgraph.scheduling.job_factory import Request
 from podgraph.scheduling.schedule import TickRecord
 from podgraph.scheduling.sensor import job_of_request, job_of_seen
 from podgraph.scheduling.sources import PythonSource, StoreSource
 
-__all__ = ["AskedSource", "Asking"]
+__all__ = ["PolledSource", "PolledSensors"]
 
 _LISTING_SECONDS = 120
 _MAX_BACKOFF = 600.0
 _NOTED = 50  # Jobs, until the status is told of them
 
 Object = Mapping[str, Any]
-Make = Callable[[Maker, Object, str], Awaitable[bool]]
+Make = Callable[[Automation, Object, str], Awaitable[bool]]
 
 
-class AskedSource:
+class PolledSource:
     """The pod that one sensor asks, and when."""
 
-    def __init__(self, seat: Seat, interval: float, stop: Callable[[Seat], None]) -> None:
+    def __init__(self, seat: EvaluatorClient, interval: float, stop: Callable[[EvaluatorClient], None]) -> None:
         self.seat, self._interval, self._stop = seat, interval, stop
         self._failure: tuple[str, str] | None = None
         self._failures = 0
         self.due = 0.0
         self.looked_at: float | None = None
         self.base = ""
-        self.memory: Memory | None = None
-        self.trial: Seat | None = None
+        self.memory: DedupStore | None = None
+        self.trial: EvaluatorClient | None = None
 
     @property
-    def trouble(self) -> tuple[str, str] | None:
+    def error(self) -> tuple[str, str] | None:
         """What keeps it from seeing."""
-        return self.seat.trouble or self._failure
+        return self.seat.error or self._failure
 
     def seen(self) -> None:
         """Return nothing: it answers when it is asked."""
@@ -81,19 +81,21 @@ class AskedSource:
         self.seat.need_at(self.due)
 
 
-class Asking:
+class PolledSensors:
     """Deals with what such sensors are answered. `make` makes a Job and records it."""
 
-    def __init__(self, launching: Launching, evaluators: Evaluators, writer: StatusWriter, make: Make) -> None:
+    def __init__(
+        self, launching: AutomationClient, evaluators: EvaluatorPool, writer: StatusWriter, make: Make
+    ) -> None:
         self._launching, self._evaluators, self._writer, self._make = launching, evaluators, writer, make
 
-    def look(
-        self, maker: Maker, source: StoreSource | PythonSource, interval: float, wake: Callable[[], None]
-    ) -> AskedSource:
+    def source_of(
+        self, maker: Automation, source: StoreSource | PythonSource, interval: float, wake: Callable[[], None]
+    ) -> PolledSource:
         """Return the source of a sensor."""
-        return AskedSource(self._seat(maker, source, wake), interval, self._evaluators.give_up)
+        return PolledSource(self._seat(maker, source, wake), interval, self._evaluators.give_up)
 
-    def _seat(self, maker: Maker, source: StoreSource | PythonSource, wake: Callable[[], None]) -> Seat:
+    def _seat(self, maker: Automation, source: StoreSource | PythonSource, wake: Callable[[], None]) -> EvaluatorClient:
         if isinstance(source, PythonSource):
             return self._evaluators.at_definition(maker.namespace, source.ref.definition, wake)
         ref = JobRef(maker.name, maker.namespace, maker.uid, "JobSensor")
@@ -102,13 +104,18 @@ class Asking:
         return self._evaluators.at(spec, wake)
 
     async def attempt(
-        self, maker: Maker, what: StoreSource | PythonSource, source: AskedSource, now: float, wake: Callable[[], None]
+        self,
+        maker: Automation,
+        what: StoreSource | PythonSource,
+        source: PolledSource,
+        now: float,
+        wake: Callable[[], None],
     ) -> tuple[list[Object], str] | None:
         """Return the Jobs that it would make now, None while there is no answer. Raises ApiError, DefinitionError."""
         if source.trial is None:
             source.trial = self._seat(maker, what, wake)
             source.trial.ask(self._request(maker, what, source, ""))
-        answer, trouble = source.trial.answer, source.trial.trouble
+        answer, trouble = source.trial.answer, source.trial.error
         if answer is None and trouble is None:
             return None
         source.end_trial()
@@ -118,7 +125,9 @@ class Asking:
         source.memory = source.memory or await self._recall(maker)
         return jobs_of_answer(maker, what, answer, source.memory, now)
 
-    async def advance(self, maker: Maker, what: StoreSource | PythonSource, source: AskedSource, now: float) -> float:
+    async def advance(
+        self, maker: Automation, what: StoreSource | PythonSource, source: PolledSource, now: float
+    ) -> float:
         """Deal with an answer that came, and ask again when it is time; return in how many seconds to come again.
 
         Raises ApiError and DefinitionError.
@@ -143,7 +152,7 @@ class Asking:
         return _MAX_BACKOFF
 
     def _request(
-        self, maker: Maker, what: StoreSource | PythonSource, source: AskedSource, base: str
+        self, maker: Automation, what: StoreSource | PythonSource, source: PolledSource, base: str
     ) -> dict[str, Any]:
         if isinstance(what, StoreSource):
             return {"kind": "keys", "pattern": what.pattern, "base": base, "timeout": _LISTING_SECONDS}
@@ -159,7 +168,7 @@ class Asking:
         }
 
     async def _deal_with_keys(
-        self, maker: Maker, what: StoreSource, answer: Answer, memory: Memory, now: float
+        self, maker: Automation, what: StoreSource, answer: Answer, memory: DedupStore, now: float
     ) -> None:
         cursor = Cursor.from_status(maker.status.get("cursor") or {})
         made = 0
@@ -177,7 +186,7 @@ class Asking:
         cursor.begun = True
         await self._note(maker, cursor, memory)
 
-    async def _deal_with_requests(self, maker: Maker, answer: Answer, memory: Memory, now: float) -> None:
+    async def _deal_with_requests(self, maker: Automation, answer: Answer, memory: DedupStore, now: float) -> None:
         cursor = Cursor.from_status(maker.status.get("cursor") or {})
         made = 0
         for at, data in enumerate(answer.requests):
@@ -197,7 +206,7 @@ class Asking:
         cursor.count += bool(made)
         await self._note(maker, cursor, memory)
 
-    async def _recall(self, maker: Maker) -> Memory:
+    async def _recall(self, maker: Automation) -> DedupStore:
         """Return what a sensor has made Jobs for, from its status and its ConfigMaps."""
         cursor = Cursor.from_status(maker.status.get("cursor") or {})
         blocks = {}
@@ -211,9 +220,9 @@ class Asking:
                     "and make it anew",
                 )
             blocks[name] = read_block(block)
-        return Memory(cursor.keys, blocks)
+        return DedupStore(cursor.keys, blocks)
 
-    async def _note(self, maker: Maker, cursor: Cursor, memory: Memory) -> None:
+    async def _note(self, maker: Automation, cursor: Cursor, memory: DedupStore) -> None:
         """Write down what was dealt with. Raises ApiError."""
         old: list[str] = []
         while (block := memory.next_block(maker.object)) is not None:

@@ -11,15 +11,22 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from podgraph.cluster.automation_client import Launching
+from podgraph.cluster.automation_client import AutomationClient
 from podgraph.cluster.client import ApiError, Client
 from podgraph.definition.errors import DefinitionError
 from podgraph.planning.model.status import seconds_of
-from podgraph.reconcile.automation.base import Maker, Makers, StatusWriter, read_maker, record_tick, set_ready
+from podgraph.reconcile.automation.base import (
+    Automation,
+    Automations,
+    StatusWriter,
+    read_automation,
+    record_tick,
+    set_ready,
+)
 from podgraph.reconcile.automation.dry_run import tell_tried
-from podgraph.reconcile.automation.owned_jobs import Launched, LaunchedJobs
+from podgraph.reconcile.automation.owned_jobs import OwnedJob, OwnedJobs
 from podgraph.reconcile.automation.tick_functions import TickFunctions
-from podgraph.reconcile.evaluators.pool import Evaluators
+from podgraph.reconcile.evaluators.pool import EvaluatorPool
 from podgraph.reconcile.workqueue import KeyedQueue, work
 from podgraph.scheduling.job_factory import SCHEDULE_LABEL, second
 from podgraph.scheduling.schedule import ScheduleSpec, TickRecord, due, job_of_tick, read_schedule, still_running
@@ -35,13 +42,13 @@ Object = Mapping[str, Any]
 class Schedules:
     """All JobSchedules of the cluster. `clock` gives seconds since the epoch."""
 
-    def __init__(self, client: Client, evaluators: Evaluators, clock: Callable[[], float] = time.time) -> None:
+    def __init__(self, client: Client, evaluators: EvaluatorPool, clock: Callable[[], float] = time.time) -> None:
         self.queue = KeyedQueue(namespace_of=lambda uid: self._makers.namespace_of(uid), most=WORKERS * 3 // 4)
-        self._launching = Launching(client, "jobschedules")
+        self._launching = AutomationClient(client, "jobschedules")
         self._writer = StatusWriter(self._launching, self.queue)
         self._clock = clock
-        self._makers = Makers("JobSchedule", self._begin, self._forget, self.queue.add)
-        self.jobs = LaunchedJobs(self._launching, "JobSchedule", SCHEDULE_LABEL, self.queue.add, self._makers.owner)
+        self._makers = Automations("JobSchedule", self._begin, self._forget, self.queue.add)
+        self.jobs = OwnedJobs(self._launching, "JobSchedule", SCHEDULE_LABEL, self.queue.add, self._makers.owner)
         self._specs: dict[str, ScheduleSpec] = {}
         self._functions = TickFunctions(evaluators, self.queue.add)
 
@@ -72,7 +79,7 @@ class Schedules:
         if maker is None:
             return
         spec = self._specs.get(uid) or await self._read(maker)
-        if maker.is_tried:
+        if maker.dry_run_requested:
             await self._try(maker, spec)
         if spec is None or spec.suspend:
             return
@@ -98,13 +105,13 @@ class Schedules:
         wait = _LOOK_SECONDS if plan.next is None else min(_LOOK_SECONDS, plan.next - self._clock())
         self.queue.add_after(uid, wait)
 
-    async def _try(self, maker: Maker, spec: ScheduleSpec | None) -> None:
+    async def _try(self, maker: Automation, spec: ScheduleSpec | None) -> None:
         """Put into the status what a tick would make, if that is known."""
         try:
             if spec is None:
                 ready: Object = next((c for c in maker.status.get("conditions") or () if c["type"] == "Ready"), {})
                 raise DefinitionError("NotReady", ready.get("message", ""))
-            told = maker.wanted_try.partition(" ")[2]
+            told = maker.dry_run_id.partition(" ")[2]
             tick = seconds_of(told) if told else spec.timing.next_after(self._clock()) or self._clock()
             if spec.function is None:
                 tell_tried(maker, [job_of_tick(maker.object, spec.zone, tick)], "")
@@ -117,7 +124,7 @@ class Schedules:
             tell_tried(maker, [], str(error))
         await self._writer.write(maker)
 
-    def _tell(self, maker: Maker, spec: ScheduleSpec, upcoming: float | None) -> None:
+    def _tell(self, maker: Automation, spec: ScheduleSpec, upcoming: float | None) -> None:
         """Say in the status what keeps the function from being asked, and have its pod there by the next tick."""
         assert spec.function is not None
         trouble = self._functions.prepare(maker, spec.function, upcoming)
@@ -126,7 +133,7 @@ class Schedules:
         else:
             set_ready(maker, False, *trouble, self._clock())
 
-    async def _read(self, maker: Maker) -> ScheduleSpec | None:
+    async def _read(self, maker: Automation) -> ScheduleSpec | None:
         """Read a spec that is new or was changed and have it checked; say in the status what is wrong with it."""
         now, seen = self._clock(), maker.object
         resumed = any(c["reason"] == "Suspended" for c in maker.status.get("conditions") or ())
@@ -136,7 +143,7 @@ class Schedules:
             job = job_of_tick(seen, spec.zone, spec.timing.next_after(now) or now)
             return spec, spec.suspend, f"it makes Jobs: {spec.timing.text}", job
 
-        spec = await read_maker(self._launching, self.queue, maker, read, now)
+        spec = await read_automation(self._launching, self.queue, maker, read, now)
         if maker.object is not seen:
             return None  # it was changed meanwhile and comes again
         if spec is not None:
@@ -147,7 +154,7 @@ class Schedules:
         await self._writer.write(maker)
         return spec
 
-    def _count_since(self, maker: Maker, timing: str, resumed: bool, now: float) -> None:
+    def _count_since(self, maker: Automation, timing: str, resumed: bool, now: float) -> None:
         """Say from when ticks count: all of a new schedule; not those before it was changed or resumed."""
         before = maker.status.get("schedule")
         if before is None:
@@ -155,9 +162,9 @@ class Schedules:
         elif timing != before or resumed:
             maker.set(schedule=timing, sinceTime=second(now))
 
-    async def _tick(self, maker: Maker, spec: ScheduleSpec, tick: float) -> TickRecord | None:
+    async def _tick(self, maker: Automation, spec: ScheduleSpec, tick: float) -> TickRecord | None:
         """Make a tick's Job as the concurrency policy says; None when it is to wait. Raises ApiError."""
-        active: list[Launched] = []
+        active: list[OwnedJob] = []
         if spec.concurrency != "Allow" and self.jobs.active(maker.uid):
             active = await self.jobs.confirmed_active(maker.uid)
         others = [other for other in active if other.tick != tick]
@@ -186,7 +193,7 @@ class Schedules:
             try:
                 self.jobs.job_changed(None, await self._launching.create_job(job))
             except ApiError as error:
-                if not error.lasting or error.reason == "Conflict":
+                if not error.permanent or error.reason == "Conflict":
                     raise
                 return TickRecord(tick, "Failed", names[at], error.reason, error.message)
         more = f"and {len(names) - 1} more" if len(names) > 1 else ""

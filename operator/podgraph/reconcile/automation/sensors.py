@@ -11,23 +11,30 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from podgraph.cluster.automation_client import Launching
+from podgraph.cluster.automation_client import AutomationClient
 from podgraph.cluster.client import ApiError, Client
-from podgraph.cluster.http_fetcher import Fetcher
+from podgraph.cluster.http_fetcher import HttpFetcher
 from podgraph.definition.errors import DefinitionError
-from podgraph.reconcile.automation.base import Maker, Makers, StatusWriter, read_maker, record_tick, set_ready
+from podgraph.reconcile.automation.base import (
+    Automation,
+    Automations,
+    StatusWriter,
+    read_automation,
+    record_tick,
+    set_ready,
+)
 from podgraph.reconcile.automation.dry_run import jobs_of_seen, tell_tried
-from podgraph.reconcile.automation.owned_jobs import LaunchedJobs
-from podgraph.reconcile.automation.polled_sensors import AskedSource, Asking
+from podgraph.reconcile.automation.owned_jobs import OwnedJobs
+from podgraph.reconcile.automation.polled_sensors import PolledSensors, PolledSource
 from podgraph.reconcile.automation.watched_sources import FinishedJobs, Source, WatchedObjects, WatchedUrl
-from podgraph.reconcile.evaluators.pool import Evaluators
+from podgraph.reconcile.evaluators.pool import EvaluatorPool
 from podgraph.reconcile.workqueue import KeyedQueue, work
 from podgraph.scheduling.cursor import Cursor
 from podgraph.scheduling.http_policy import HttpPolicy
 from podgraph.scheduling.job_factory import SENSOR_LABEL, Request, second
 from podgraph.scheduling.schedule import TickRecord
 from podgraph.scheduling.sensor import SensorSpec, job_of_request, job_of_seen, read_sensor
-from podgraph.scheduling.sources import HttpSource, JobSource, KubernetesSource, PythonSource, Seen, StoreSource
+from podgraph.scheduling.sources import HttpSource, JobSource, KubernetesSource, Observation, PythonSource, StoreSource
 
 __all__ = ["MOST_WATCHES", "Sensors"]
 
@@ -42,18 +49,18 @@ class Sensors:
     """All JobSensors of the cluster. `clock` gives seconds since the epoch; `watcher` may hold many connections."""
 
     def __init__(
-        self, client: Client, watcher: Client, policy: HttpPolicy, evaluators: Evaluators,
+        self, client: Client, watcher: Client, policy: HttpPolicy, evaluators: EvaluatorPool,
         clock: Callable[[], float] = time.time,
     ) -> None:  # fmt: skip
         self.queue = KeyedQueue(namespace_of=lambda uid: self._makers.namespace_of(uid), most=WORKERS * 3 // 4)
-        self._launching = Launching(client, "jobsensors")
+        self._launching = AutomationClient(client, "jobsensors")
         self._watcher, self._policy, self._clock = watcher, policy, clock
-        self._fetcher = Fetcher(policy)
+        self._fetcher = HttpFetcher(policy)
         self._finished = FinishedJobs()
         self._writer = StatusWriter(self._launching, self.queue)
-        self._asking = Asking(self._launching, evaluators, self._writer, self._make)
-        self._makers = Makers("JobSensor", self._begin, self._forget, self.queue.add)
-        self.jobs = LaunchedJobs(self._launching, "JobSensor", SENSOR_LABEL, self.queue.add, self._makers.owner)
+        self._asking = PolledSensors(self._launching, evaluators, self._writer, self._make)
+        self._makers = Automations("JobSensor", self._begin, self._forget, self.queue.add)
+        self.jobs = OwnedJobs(self._launching, "JobSensor", SENSOR_LABEL, self.queue.add, self._makers.owner)
         self._specs: dict[str, SensorSpec] = {}
         self._sources: dict[str, Source] = {}
         self._looked: dict[str, float] = {}
@@ -99,20 +106,20 @@ class Sensors:
         if maker is None:
             return
         spec = self._specs.get(uid) or await self._read(maker)
-        if spec is None or (spec.suspend and not maker.is_tried):
+        if spec is None or (spec.suspend and not maker.dry_run_requested):
             await self._refuse_try(maker)
             return
         source = self._sources.get(uid) or self._look(maker, spec)
         if source is None:
             await self._refuse_try(maker)
             return
-        if maker.is_tried:
+        if maker.dry_run_requested:
             await self._try(maker, spec, source)
         if spec.suspend:
-            if not maker.is_tried:
+            if not maker.dry_run_requested:
                 self._stop(uid)
             return
-        if isinstance(source, AskedSource):
+        if isinstance(source, PolledSource):
             await self._ask(maker, spec, source)
             await self._tidy(maker, spec)
             return
@@ -120,8 +127,8 @@ class Sensors:
         if wait > 0 and not isinstance(spec.source, HttpSource):  # which keeps to its interval by itself
             self.queue.add_after(uid, wait)
             return
-        if source.trouble is not None:
-            reason, message = source.trouble
+        if source.error is not None:
+            reason, message = source.error
             set_ready(maker, False, reason, message, self._clock())
         else:
             set_ready(maker, True, "Ready", f"it looks at {spec.source.text}", self._clock())
@@ -131,22 +138,22 @@ class Sensors:
                 await self._deal(maker, spec, seen)
         await self._tidy(maker, spec)
 
-    async def _refuse_try(self, maker: Maker) -> None:
+    async def _refuse_try(self, maker: Automation) -> None:
         """Tell who wants to know what it would make why that is nothing."""
-        if maker.is_tried:
+        if maker.dry_run_requested:
             conditions = maker.status.get("conditions") or ()
             tell_tried(maker, [], next((c["message"] for c in conditions if c["type"] == "Ready"), ""))
             await self._writer.write(maker)
 
-    async def _try(self, maker: Maker, spec: SensorSpec, source: Source) -> None:
+    async def _try(self, maker: Automation, spec: SensorSpec, source: Source) -> None:
         """Put into the status what it would make now, if that is known."""
         what, now = spec.source, self._clock()
         try:
-            if isinstance(source, AskedSource):
+            if isinstance(source, PolledSource):
                 assert isinstance(what, StoreSource | PythonSource)
                 found = await self._asking.attempt(maker, what, source, now, lambda: self.queue.add(maker.uid))
-            elif source.trouble is not None:
-                raise DefinitionError(*source.trouble)
+            elif source.error is not None:
+                raise DefinitionError(*source.error)
             else:
                 seen = source.seen()
                 found = None if seen is None else jobs_of_seen(maker, what, seen, now)
@@ -157,13 +164,13 @@ class Sensors:
             tell_tried(maker, [], error.message)
         await self._writer.write(maker)
 
-    async def _ask(self, maker: Maker, spec: SensorSpec, source: AskedSource) -> None:
+    async def _ask(self, maker: Automation, spec: SensorSpec, source: PolledSource) -> None:
         """Go on with a source that is a pod."""
-        what, trouble = spec.source, source.trouble
+        what, trouble = spec.source, source.error
         assert isinstance(what, StoreSource | PythonSource)
         try:
             wait = await self._asking.advance(maker, what, source, self._clock())
-            trouble = source.trouble
+            trouble = source.error
         except DefinitionError as error:
             wait, trouble = 60.0, (error.reason, error.message)
         if trouble is not None:
@@ -172,14 +179,14 @@ class Sensors:
             set_ready(maker, True, "Ready", f"it looks at {what.text}", self._clock())
         self.queue.add_after(maker.uid, wait)
 
-    async def _tidy(self, maker: Maker, spec: SensorSpec) -> None:
+    async def _tidy(self, maker: Automation, spec: SensorSpec) -> None:
         """Have the status written, and delete Jobs that are more than are to be kept."""
         self._writer.soon(maker)
         if surplus := self.jobs.surplus(maker.uid, spec.kept_succeeded, spec.kept_failed):
             await self._writer.write(maker)  # a Job that is gone must be one that the cursor has
             await self.jobs.delete(maker.uid, surplus)
 
-    async def _read(self, maker: Maker) -> SensorSpec | None:
+    async def _read(self, maker: Automation) -> SensorSpec | None:
         """Read a spec that is new or was changed and have it checked; say in the status what is wrong with it."""
         seen, now = maker.object, self._clock()
 
@@ -190,10 +197,10 @@ class Sensors:
             if isinstance(spec.source, PythonSource):
                 job = job_of_request(seen, Request(), "", now)
             else:
-                job = job_of_seen(seen, Seen("", "name", "value"), now)
+                job = job_of_seen(seen, Observation("", "name", "value"), now)
             return spec, spec.suspend, f"it looks at {spec.source.text}", job
 
-        spec = await read_maker(self._launching, self.queue, maker, read, now)
+        spec = await read_automation(self._launching, self.queue, maker, read, now)
         if maker.object is not seen:
             return None
         if spec is not None:
@@ -205,7 +212,7 @@ class Sensors:
         await self._writer.write(maker)
         return spec
 
-    def _look(self, maker: Maker, spec: SensorSpec) -> Source | None:
+    def _look(self, maker: Automation, spec: SensorSpec) -> Source | None:
         uid, source = maker.uid, spec.source
 
         def wake() -> None:
@@ -213,7 +220,7 @@ class Sensors:
 
         found: Source
         if isinstance(source, JobSource):
-            found = self._finished.look(maker.namespace, source, wake)
+            found = self._finished.source_of(maker.namespace, source, wake)
         elif isinstance(source, KubernetesSource):
             if sum(isinstance(other, WatchedObjects) for other in self._sources.values()) >= MOST_WATCHES:
                 message = f"{MOST_WATCHES} sensors watch objects already, which is the most"
@@ -223,13 +230,13 @@ class Sensors:
                 return None
             found = WatchedObjects(self._watcher, maker.namespace, source, wake)
         elif isinstance(source, StoreSource | PythonSource):
-            found = self._asking.look(maker, source, spec.interval, wake)
+            found = self._asking.source_of(maker, source, spec.interval, wake)
         else:
             found = WatchedUrl(self._launching, self._fetcher, maker.namespace, source, spec.interval, wake)
         self._sources[uid] = found
         return found
 
-    async def _deal(self, maker: Maker, spec: SensorSpec, seen: list[Seen]) -> None:
+    async def _deal(self, maker: Automation, spec: SensorSpec, seen: list[Observation]) -> None:
         """Make a Job for each thing that is new."""
         source = spec.source
         cursor = Cursor.from_status(maker.status.get("cursor") or {})
@@ -249,7 +256,7 @@ class Sensors:
             cursor.prune(seen)
         maker.set(cursor=cursor.to_status())
 
-    async def _make_for(self, maker: Maker, seen: Seen) -> bool:
+    async def _make_for(self, maker: Automation, seen: Observation) -> bool:
         """Make the Job for one thing and record it; False when it was refused. Raises ApiError."""
         now = self._clock()
         try:
@@ -259,13 +266,13 @@ class Sensors:
             return False
         return await self._make(maker, job, f"{seen.name}: {seen.value}")
 
-    async def _make(self, maker: Maker, job: Object, why: str) -> bool:
+    async def _make(self, maker: Automation, job: Object, why: str) -> bool:
         """Make a Job and record it; False when it was refused. Raises ApiError."""
         now, name = self._clock(), str(job["metadata"]["name"])
         try:
             self.jobs.job_changed(None, await self._launching.create_job(dict(job)))
         except ApiError as error:
-            if not error.lasting or error.reason == "Conflict":
+            if not error.permanent or error.reason == "Conflict":
                 raise
             record_tick(maker, TickRecord(now, "Failed", name, error.reason, error.message))
             return False

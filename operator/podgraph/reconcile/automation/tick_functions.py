@@ -8,9 +8,9 @@ from typing import Any
 
 from podgraph.definition.errors import DefinitionError
 from podgraph.protocol.answers import Answer
-from podgraph.reconcile.automation.base import Maker
-from podgraph.reconcile.evaluators.client import Seat
-from podgraph.reconcile.evaluators.pool import Evaluators
+from podgraph.reconcile.automation.base import Automation
+from podgraph.reconcile.evaluators.client import EvaluatorClient
+from podgraph.reconcile.evaluators.pool import EvaluatorPool
 from podgraph.scheduling.job_factory import Request
 from podgraph.scheduling.schedule import ScheduleSpec, job_of_tick
 from podgraph.scheduling.sources import FunctionRef
@@ -21,11 +21,11 @@ __all__ = ["TickFunctions", "tick_request"]
 class TickFunctions:
     """The seats of all JobSchedules that have a function, at the pods that evaluate. `wake(uid)` is for an answer."""
 
-    def __init__(self, evaluators: Evaluators, wake: Callable[[str], None]) -> None:
+    def __init__(self, evaluators: EvaluatorPool, wake: Callable[[str], None]) -> None:
         self._evaluators, self._wake = evaluators, wake
-        self._seats: dict[str, Seat] = {}
+        self._seats: dict[str, EvaluatorClient] = {}
         self._asked: dict[str, float] = {}
-        self._trials: dict[str, Seat] = {}
+        self._trials: dict[str, EvaluatorClient] = {}
 
     def forget(self, uid: str) -> None:
         """Take in that a schedule is gone, or another."""
@@ -35,14 +35,14 @@ class TickFunctions:
             if seat is not None:
                 self._evaluators.give_up(seat)
 
-    def prepare(self, maker: Maker, function: FunctionRef, upcoming: float | None) -> tuple[str, str] | None:
+    def prepare(self, maker: Automation, function: FunctionRef, upcoming: float | None) -> tuple[str, str] | None:
         """Say when the next tick is; return what keeps the function from being asked."""
         seat = self._seat(maker, function)
         if upcoming is not None and upcoming != seat.needed_at:
             seat.need_at(upcoming)
-        return seat.trouble
+        return seat.error
 
-    def jobs_of(self, maker: Maker, spec: ScheduleSpec, tick: float) -> tuple[list[dict[str, Any]], str] | None:
+    def jobs_of(self, maker: Automation, spec: ScheduleSpec, tick: float) -> tuple[list[dict[str, Any]], str] | None:
         """Return the Jobs of a tick, or why it has none; None while the function has not answered.
 
         Raises DefinitionError for what went wrong there.
@@ -58,14 +58,14 @@ class TickFunctions:
         seat.done()
         return _jobs(maker, spec, tick, answer)
 
-    def attempt(self, maker: Maker, spec: ScheduleSpec, tick: float) -> tuple[list[dict[str, Any]], str] | None:
+    def attempt(self, maker: Automation, spec: ScheduleSpec, tick: float) -> tuple[list[dict[str, Any]], str] | None:
         """Return the same of a tick that makes none. Raises DefinitionError, also for what keeps the answer."""
         assert spec.function is not None
         seat = self._trials.get(maker.uid)
         if seat is None:
             seat = self._trials[maker.uid] = self._open(maker, spec.function)
             seat.ask(tick_request(spec, spec.function, tick))
-        answer, trouble = seat.answer, seat.trouble
+        answer, trouble = seat.answer, seat.error
         if answer is None and trouble is None:
             return None
         del self._trials[maker.uid]
@@ -75,16 +75,16 @@ class TickFunctions:
             raise DefinitionError(*trouble)
         return _jobs(maker, spec, tick, answer)
 
-    def _seat(self, maker: Maker, function: FunctionRef) -> Seat:
+    def _seat(self, maker: Automation, function: FunctionRef) -> EvaluatorClient:
         if maker.uid not in self._seats:
             self._seats[maker.uid] = self._open(maker, function)
         return self._seats[maker.uid]
 
-    def _open(self, maker: Maker, function: FunctionRef) -> Seat:
+    def _open(self, maker: Automation, function: FunctionRef) -> EvaluatorClient:
         return self._evaluators.at_definition(maker.namespace, function.definition, lambda: self._wake(maker.uid))
 
 
-def _jobs(maker: Maker, spec: ScheduleSpec, tick: float, answer: Answer) -> tuple[list[dict[str, Any]], str]:
+def _jobs(maker: Automation, spec: ScheduleSpec, tick: float, answer: Answer) -> tuple[list[dict[str, Any]], str]:
     """Return the Jobs that a function asks for at a tick, or why there are none. Raises DefinitionError."""
     if answer.reason:
         raise DefinitionError(answer.reason, answer.message)

@@ -15,14 +15,14 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 from urllib.parse import urlsplit
 
-from podgraph.cluster.automation_client import Launching
+from podgraph.cluster.automation_client import AutomationClient
 from podgraph.cluster.client import ApiError, Client
-from podgraph.cluster.http_fetcher import Fetcher
+from podgraph.cluster.http_fetcher import HttpFetcher
 from podgraph.cluster.object_watch import ObjectWatch
 from podgraph.definition.errors import DefinitionError
 from podgraph.reconcile.automation.owned_jobs import is_finished, succeeded
 from podgraph.scheduling.json_path import text_at
-from podgraph.scheduling.sources import MOST_OBJECTS, HttpSource, JobSource, KubernetesSource, Seen
+from podgraph.scheduling.sources import MOST_OBJECTS, HttpSource, JobSource, KubernetesSource, Observation
 
 __all__ = ["FinishedJobs", "Source", "WatchedObjects", "WatchedUrl"]
 
@@ -33,13 +33,13 @@ Object = Mapping[str, Any]
 
 
 class Source(Protocol):
-    """One sensor's source. `trouble` is (reason, message) of what keeps it from seeing."""
+    """One sensor's source. `error` is (reason, message) of what keeps it from seeing."""
 
     @property
-    def trouble(self) -> tuple[str, str] | None:
+    def error(self) -> tuple[str, str] | None:
         """What keeps it from seeing."""
 
-    def seen(self) -> list[Seen] | None:
+    def seen(self) -> list[Observation] | None:
         """Return what there is now, None while that is not known."""
 
     def stop(self) -> None:
@@ -77,7 +77,7 @@ class FinishedJobs:
             if source.counts(ended.name, ended.labels, ended.succeeded):
                 wake()
 
-    def look(self, namespace: str, source: JobSource, wake: Callable[[], None]) -> Source:
+    def source_of(self, namespace: str, source: JobSource, wake: Callable[[], None]) -> Source:
         """Return a source that sees the Jobs of a namespace that count for it."""
         looking = self._looking.setdefault(namespace, {})
         looking[id(source)] = (source, wake)
@@ -85,14 +85,14 @@ class FinishedJobs:
 
 
 class _JobsSeen:
-    trouble = None
+    error = None
 
     def __init__(self, jobs: Mapping[str, _Finished], source: JobSource, stop: Callable[[], Any]) -> None:
         self._jobs, self._source, self._stop = jobs, source, stop
 
-    def seen(self) -> list[Seen]:
+    def seen(self) -> list[Observation]:
         return [
-            Seen(uid, job.name, "Succeeded" if job.succeeded else "Failed", job.completed)
+            Observation(uid, job.name, "Succeeded" if job.succeeded else "Failed", job.completed)
             for uid, job in self._jobs.items()
             if self._source.counts(job.name, job.labels, job.succeeded)
         ]
@@ -106,16 +106,16 @@ class WatchedObjects:
 
     def __init__(self, client: Client, namespace: str, source: KubernetesSource, wake: Callable[[], None]) -> None:
         self._source = source
-        self._watch = ObjectWatch[Seen](
+        self._watch = ObjectWatch[Observation](
             client, source.api_version, source.resource, namespace, source.name, source.labels, source.see, wake
         )
         self._task = asyncio.create_task(self._watch.run())
 
     @property
-    def trouble(self) -> tuple[str, str] | None:
+    def error(self) -> tuple[str, str] | None:
         """What keeps it from seeing."""
-        if self._watch.trouble is not None:
-            reason, message = self._watch.trouble
+        if self._watch.error is not None:
+            reason, message = self._watch.error
             group = self._source.api_version.rpartition("/")[0]
             if reason == "Forbidden":
                 rule = json.dumps({"apiGroups": [group], "resources": [self._source.resource]})
@@ -130,7 +130,7 @@ class WatchedObjects:
             return "TooManyObjects", f"more than {MOST_OBJECTS} objects match; use a selector that leaves fewer"
         return None
 
-    def seen(self) -> list[Seen] | None:
+    def seen(self) -> list[Observation] | None:
         """Return what there is now."""
         return list(self._watch.kept.values()) if self._watch.synced else None
 
@@ -143,18 +143,18 @@ class WatchedUrl:
     """A web server's answer, asked for each `interval` seconds, less often while it fails."""
 
     def __init__(
-        self, launching: Launching, fetcher: Fetcher, namespace: str, source: HttpSource, interval: float,
+        self, launching: AutomationClient, fetcher: HttpFetcher, namespace: str, source: HttpSource, interval: float,
         wake: Callable[[], None],
     ) -> None:  # fmt: skip
         self._launching, self._fetcher, self._namespace, self._wake = launching, fetcher, namespace, wake
         self._source, self._interval = source, interval
         self._etag = ""
-        self.trouble: tuple[str, str] | None = None
-        self._seen: list[Seen] | None = None
+        self.error: tuple[str, str] | None = None
+        self._seen: list[Observation] | None = None
         self._failures = 0
         self._task = asyncio.create_task(self._run())
 
-    def seen(self) -> list[Seen] | None:
+    def seen(self) -> list[Observation] | None:
         """Return the value that was answered last, if there is one."""
         return self._seen
 
@@ -166,13 +166,13 @@ class WatchedUrl:
         while True:
             found, trouble = await self._look()
             self._failures = 0 if trouble is None else self._failures + 1
-            if (found, trouble) != (self._seen, self.trouble):
-                self._seen, self.trouble = found, trouble
+            if (found, trouble) != (self._seen, self.error):
+                self._seen, self.error = found, trouble
                 self._wake()
             pause = self._interval * float(2 ** min(self._failures, 10))
             await asyncio.sleep(min(pause, max(self._interval, _MAX_BACKOFF)) * random.uniform(0.9, 1.0))
 
-    async def _look(self) -> tuple[list[Seen] | None, tuple[str, str] | None]:
+    async def _look(self) -> tuple[list[Observation] | None, tuple[str, str] | None]:
         try:
             return await self._ask(), None
         except (DefinitionError, ApiError) as error:
@@ -181,14 +181,14 @@ class WatchedUrl:
             _LOG.exception("sensor on %s: unexpected", self._source.text)
             return self._seen, ("Unexpected", "the operator could not ask; its log says why")
 
-    async def _ask(self) -> list[Seen]:
+    async def _ask(self) -> list[Observation]:
         answer = await self._fetcher.fetch(self._source.url, await self._headers(), self._etag)
         if answer.body is None:
             return self._seen or []
         value = self._read(answer.body)
         self._etag = answer.etag
         host = urlsplit(self._source.url).hostname or ""
-        return [] if value is None else [Seen(value, host, value)]
+        return [] if value is None else [Observation(value, host, value)]
 
     def _read(self, body: bytes) -> str | None:
         if not self._source.path:

@@ -9,7 +9,7 @@ from podgraph.protocol.answers import Answer, Answers
 from podgraph.protocol.signing import Signer
 from podgraph.scheduling.evaluators import EvaluatorSpec, PodOf
 
-__all__ = ["MOST_IN_NAMESPACE", "MOST_PODS", "WARM_SECONDS", "Evaluated", "Seat", "no_room"]
+__all__ = ["MOST_IN_NAMESPACE", "MOST_PODS", "WARM_SECONDS", "EvaluatorPod", "EvaluatorClient", "no_room"]
 
 MOST_PODS = 80
 """How many pods may evaluate at once; the log of each holds a connection."""
@@ -27,42 +27,42 @@ Trouble = tuple[str, str]
 class Pods(Protocol):
     """Where seats are taken."""
 
-    def join(self, spec: EvaluatorSpec, seat: Seat) -> Evaluated:
+    def join(self, spec: EvaluatorSpec, seat: EvaluatorClient) -> EvaluatorPod:
         """Take in one who asks."""
 
-    def leave(self, pod: Evaluated, seat: Seat) -> None:
+    def leave(self, pod: EvaluatorPod, seat: EvaluatorClient) -> None:
         """Take in that one asks no more."""
 
-    def ask(self, pod: Evaluated, seat: Seat, request: Object) -> str:
+    def ask(self, pod: EvaluatorPod, seat: EvaluatorClient, request: Object) -> str:
         """Ask a pod for something; return the id of the request."""
 
-    def unask(self, pod: Evaluated, name: str) -> None:
+    def unask(self, pod: EvaluatorPod, name: str) -> None:
         """Take back what was asked."""
 
-    def look_at(self, pod: Evaluated) -> None:
+    def requeue(self, pod: EvaluatorPod) -> None:
         """Have a pod looked at."""
 
 
-class Seat:
-    """One who asks. `answer` is that to what was asked last; `trouble`, (reason, message), why there may be none.
+class EvaluatorClient:
+    """One who asks. `answer` is that to what was asked last; `error`, (reason, message), why there may be none.
 
     `wake` is called when either changed. `find` says which pod it is to be, as it is known now.
     """
 
     def __init__(self, evaluators: Pods, find: Callable[[], PodOf], wake: Callable[[], None]) -> None:
         self._evaluators, self._find, self._wake = evaluators, find, wake
-        self._pod: Evaluated | None = None
+        self._pod: EvaluatorPod | None = None
         self._trouble: Trouble | None = None
         self._request: Object | None = None
         self._id = ""
         self.answer: Answer | None = None
         self.needed_at = float("inf")
-        self.look()
+        self.reconcile()
 
     @property
-    def trouble(self) -> Trouble | None:
+    def error(self) -> Trouble | None:
         """What keeps the answer."""
-        return self._trouble if self._pod is None else self._pod.trouble
+        return self._trouble if self._pod is None else self._pod.error
 
     @property
     def is_asked(self) -> bool:
@@ -84,9 +84,9 @@ class Seat:
         """Say when it will ask the next time, so that the pod is there by then."""
         self.needed_at = moment
         if self._pod is not None:
-            self._evaluators.look_at(self._pod)
+            self._evaluators.requeue(self._pod)
 
-    def look(self) -> None:
+    def reconcile(self) -> None:
         """Take in that its pod may be another one now."""
         found = self._find()
         if found.spec is None:
@@ -129,22 +129,22 @@ class Seat:
             self._pod = None
 
 
-class Evaluated:
+class EvaluatorPod:
     """What is kept of one pod between passes. `name` is that of the pod that there is, `told` what it was asked."""
 
     def __init__(self, spec: EvaluatorSpec, signed_with: bytes = b"") -> None:
         self._signed_with = signed_with
         self.spec, self.key = spec, spec.key
-        self.seats: list[Seat] = []
+        self.seats: list[EvaluatorClient] = []
         self.requests: dict[str, Object] = {}
-        self.askers: dict[str, Seat] = {}
+        self.askers: dict[str, EvaluatorClient] = {}
         self.asked_at: dict[str, float] = {}  # since when a pod that runs has known of it
-        self.trouble: Trouble | None = None
+        self.error: Trouble | None = None
         self.attempt = self.failures = 0
         self.due = 0.0
         self.name = ""
         self.told: set[str] | None = None
-        self.let_go: set[str] = set()  # by uid; what is seen of them may be of before
+        self.released_uids: set[str] = set()  # by uid; what is seen of them may be of before
         self.reader = Answers(self.signer)
 
     def is_needed(self, now: float) -> bool:
@@ -171,13 +171,13 @@ class Evaluated:
 
     def tell(self, trouble: Trouble | None) -> None:
         """Say what is wrong, or that nothing is."""
-        if trouble != self.trouble:
-            self.trouble = trouble
+        if trouble != self.error:
+            self.error = trouble
             for seat in list(self.seats):
                 seat.woken()
 
 
-def no_room(pods: Iterable[Evaluated], namespace: str) -> str:
+def no_room(pods: Iterable[EvaluatorPod], namespace: str) -> str:
     """Return why no other pod can be made in a namespace now, "" when one can."""
     there = [pod.spec.ref.namespace for pod in pods if pod.name]
     if there.count(namespace) >= MOST_IN_NAMESPACE:

@@ -17,23 +17,23 @@ from typing import Any
 
 from podgraph.cluster.client import ApiError, Client
 from podgraph.cluster.pod_reflector import PodReflector
-from podgraph.cluster.runtime_archive import Bundle
+from podgraph.cluster.runtime_archive import RuntimeArchive
 from podgraph.definition.errors import DefinitionError
 from podgraph.planning.manifests import objects as manifests
 from podgraph.planning.manifests.keys import Keys, key_secret
 from podgraph.planning.model import names
 from podgraph.planning.model.owner import Owner
 from podgraph.planning.pods.outcome import read_record
-from podgraph.planning.pods.state import Phase, Seen, is_alive, observe
+from podgraph.planning.pods.state import Phase, PodState, is_alive, observe
 from podgraph.planning.pods.types import Pod
 from podgraph.protocol.signing import Signer
-from podgraph.reconcile.evaluators.client import MOST_PODS, WARM_SECONDS, Evaluated, Seat, no_room
-from podgraph.reconcile.log_follower import Logs
+from podgraph.reconcile.evaluators.client import MOST_PODS, WARM_SECONDS, EvaluatorClient, EvaluatorPod, no_room
+from podgraph.reconcile.log_follower import LogFollower
 from podgraph.reconcile.master_key import random_keys
 from podgraph.reconcile.workqueue import KeyedQueue, work
 from podgraph.scheduling.evaluators import EVALUATOR_LABEL, EvaluatorSpec, PodOf, definition_pod, requests_that_fit
 
-__all__ = ["Evaluators"]
+__all__ = ["EvaluatorPool"]
 
 _LOG = logging.getLogger(__name__)
 WORKERS = 8
@@ -47,11 +47,11 @@ _TIMED_SECONDS = 60.0
 Object = Mapping[str, Any]
 
 
-class Evaluators:
+class EvaluatorPool:
     """All pods that evaluate. `clock` gives seconds since the epoch; `watcher` may hold many connections."""
 
     def __init__(
-        self, client: Client, watcher: Client, bundle: Bundle, default_image: str,
+        self, client: Client, watcher: Client, bundle: RuntimeArchive, default_image: str,
         clock: Callable[[], float] = time.time, settling: float = _SETTLING_SECONDS, keys: Keys | None = None,
     ) -> None:  # fmt: skip
         def owner_of(key: str) -> Owner | None:
@@ -62,10 +62,10 @@ class Evaluators:
         self.default_image, self.runtime = default_image, names.runtime_config_map(bundle.digest)
         self._client, self._archive, self._clock = client, bundle.archive, clock
         self._keys = keys or random_keys()
-        self._logs = Logs(watcher, MOST_PODS)
-        self._known: dict[str, Evaluated] = {}
+        self._logs = LogFollower(watcher, MOST_PODS)
+        self._known: dict[str, EvaluatorPod] = {}
         self._definitions: dict[tuple[str, str], tuple[str, PodOf]] = {}
-        self._seats: dict[tuple[str, str], list[Seat]] = {}
+        self._seats: dict[tuple[str, str], list[EvaluatorClient]] = {}
         self._settling: float | None = settling
         self._session, self._numbers = secrets.token_hex(4), itertools.count()
 
@@ -102,12 +102,12 @@ class Evaluators:
     def _look_again(self, key: tuple[str, str]) -> None:
         """Have those who ask at a definition take in that it may be another one now."""
         for seat in list(self._seats.get(key, ())):
-            before = seat.trouble
-            seat.look()
-            if seat.trouble != before:
+            before = seat.error
+            seat.reconcile()
+            if seat.error != before:
                 seat.woken()
 
-    def at_definition(self, namespace: str, name: str, wake: Callable[[], None]) -> Seat:
+    def at_definition(self, namespace: str, name: str, wake: Callable[[], None]) -> EvaluatorClient:
         """Return a seat at the pod of a JobDefinition, whichever that is while it is changed."""
 
         def find() -> PodOf:
@@ -118,15 +118,15 @@ class Evaluators:
                 return PodOf(None, "DefinitionNotFound", f"there is no JobDefinition {name!r} in its namespace")
             return found[1]
 
-        seat = Seat(self, find, wake)
+        seat = EvaluatorClient(self, find, wake)
         self._seats.setdefault((namespace, name), []).append(seat)
         return seat
 
-    def at(self, spec: EvaluatorSpec, wake: Callable[[], None]) -> Seat:
+    def at(self, spec: EvaluatorSpec, wake: Callable[[], None]) -> EvaluatorClient:
         """Return a seat at a pod of its own."""
-        return Seat(self, lambda: PodOf(spec), wake)
+        return EvaluatorClient(self, lambda: PodOf(spec), wake)
 
-    def give_up(self, seat: Seat) -> None:
+    def give_up(self, seat: EvaluatorClient) -> None:
         """Take in that a seat is not needed any more."""
         seat.close()
         for key, seats in list(self._seats.items()):
@@ -137,14 +137,14 @@ class Evaluators:
 
     # --- what seats say
 
-    def join(self, spec: EvaluatorSpec, seat: Seat) -> Evaluated:
+    def join(self, spec: EvaluatorSpec, seat: EvaluatorClient) -> EvaluatorPod:
         """Take in one who asks."""
-        found = self._known.setdefault(spec.key, Evaluated(spec, self._keys.of(spec.ref.uid).pod))
+        found = self._known.setdefault(spec.key, EvaluatorPod(spec, self._keys.of(spec.ref.uid).pod))
         found.seats.append(seat)
         self.queue.add(spec.key)
         return found
 
-    def leave(self, pod: Evaluated, seat: Seat) -> None:
+    def leave(self, pod: EvaluatorPod, seat: EvaluatorClient) -> None:
         """Take in that one asks no more."""
         pod.seats.remove(seat)
         if not pod.seats:
@@ -152,20 +152,20 @@ class Evaluators:
             self._logs.leave(pod.key)
         self.queue.add(pod.key)
 
-    def ask(self, pod: Evaluated, seat: Seat, request: Object) -> str:
+    def ask(self, pod: EvaluatorPod, seat: EvaluatorClient, request: Object) -> str:
         """Ask a pod for something; return the id of the request."""
         name = f"{self._session}-{next(self._numbers)}"
         pod.requests[name], pod.askers[name] = request, seat
         self.queue.add(pod.key)
         return name
 
-    def unask(self, pod: Evaluated, name: str) -> None:
+    def unask(self, pod: EvaluatorPod, name: str) -> None:
         """Take back what was asked."""
         for kept in (pod.requests, pod.askers, pod.asked_at):
             kept.pop(name, None)
         self.queue.add(pod.key)
 
-    def look_at(self, pod: Evaluated) -> None:
+    def requeue(self, pod: EvaluatorPod) -> None:
         """Have a pod looked at."""
         self.queue.add(pod.key)
 
@@ -181,7 +181,7 @@ class Evaluators:
             self._take_ends(pod, now)
         needed = pod is not None and pod.is_needed(now)
         alive = [found for found in self.pods.of(key).values() if is_alive(found)]
-        let_go = pod.let_go if pod is not None else set()
+        let_go = pod.released_uids if pod is not None else set()
         current = next((found for found in alive if needed and found.metadata.uid not in let_go), None)
         # Those of nobody who is known are an earlier operator's: their controller is one of our kinds.
         for found in [*self.pods.of(key).values(), *self.pods.unclaimed(key)]:
@@ -203,7 +203,7 @@ class Evaluators:
         else:
             await self._drive(pod, current, now)
 
-    def _take_ends(self, pod: Evaluated, now: float) -> None:
+    def _take_ends(self, pod: EvaluatorPod, now: float) -> None:
         """Take in that the pod has ended, if it has."""
         found = self.pods.of(pod.key).get(pod.name)
         if not pod.name or (found is not None and is_alive(found)):
@@ -213,14 +213,14 @@ class Evaluators:
             reason, message = _end(observe(found), pod.signer)
         self._failed(pod, now, reason, message)
 
-    def _failed(self, pod: Evaluated, now: float, reason: str, message: str) -> None:
+    def _failed(self, pod: EvaluatorPod, now: float, reason: str, message: str) -> None:
         self._logs.leave(pod.key, pod.name)
         pod.failures += 1
         pod.due = now + min(_MAX_BACKOFF, float(2 ** min(pod.failures, 10)))
         pod.name = ""
         pod.tell((reason, f"the pod that evaluates it: {message}"))
 
-    async def _make(self, pod: Evaluated, now: float) -> None:
+    async def _make(self, pod: EvaluatorPod, now: float) -> None:
         if now < pod.due:
             self.queue.add_after(pod.key, pod.due - now)
             return
@@ -240,7 +240,7 @@ class Evaluators:
             await asyncio.gather(self._client.create("configmaps", runtime), self._client.create_secret(secret))
             made = await self._client.create_pod(pod.spec.pod(name, requests, secret["metadata"]["name"]))
         except (ApiError, DefinitionError) as error:
-            if isinstance(error, ApiError) and not error.lasting:
+            if isinstance(error, ApiError) and not error.permanent:
                 pod.attempt -= 1  # it may be there, and the next try is to find it under its name
                 raise
             self.pods.not_made(pod.key, name)
@@ -251,7 +251,7 @@ class Evaluators:
         self.pods.put(pod.key, made)
         self.queue.add(pod.key)
 
-    async def _drive(self, pod: Evaluated, current: Pod, now: float) -> None:
+    async def _drive(self, pod: EvaluatorPod, current: Pod, now: float) -> None:
         """Ask the pod what is to be asked, and hear it."""
         meta = current.metadata
         if meta.name != pod.name:  # an operator before this one has made it
@@ -278,7 +278,7 @@ class Evaluators:
             pod.tell(None)
         self.queue.add_after(pod.key, min([_TIMED_SECONDS, *(moment - now for moment in waits)]))
 
-    def _heard(self, pod: Evaluated, name: str, lines: list[str]) -> None:
+    def _heard(self, pod: EvaluatorPod, name: str, lines: list[str]) -> None:
         if name != pod.name:
             return
         for answer in pod.reader.take(lines):
@@ -291,7 +291,7 @@ class Evaluators:
             seat.answered(answer)
 
 
-def _end(seen: Seen, signer: Signer) -> tuple[str, str]:
+def _end(seen: PodState, signer: Signer) -> tuple[str, str]:
     """Return why a pod has ended that should not."""
     record = read_record(seen, signer)
     if record is not None and record.reason:

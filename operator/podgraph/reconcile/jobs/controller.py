@@ -18,7 +18,7 @@ import msgspec
 from podgraph.cluster.client import ApiError, Client
 from podgraph.cluster.events import event_manifest
 from podgraph.cluster.pod_reflector import PodReflector
-from podgraph.cluster.runtime_archive import Bundle
+from podgraph.cluster.runtime_archive import RuntimeArchive
 from podgraph.definition.errors import DefinitionError
 from podgraph.planning.actions import Actions
 from podgraph.planning.job.definition_run import DefinitionRun
@@ -32,14 +32,14 @@ from podgraph.planning.model import names
 from podgraph.planning.model.owner import Owner
 from podgraph.planning.pods.types import Pod
 from podgraph.protocol.graph_codec import MAX_GRAPH, from_log
-from podgraph.reconcile.jobs.definition_cache import Definitions
-from podgraph.reconcile.jobs.link_server import Links
-from podgraph.reconcile.jobs.pod_io import PodCare
+from podgraph.reconcile.jobs.definition_cache import DefinitionCache
+from podgraph.reconcile.jobs.link_server import LinkServer
+from podgraph.reconcile.jobs.pod_io import PodIO
 from podgraph.reconcile.jobs.preflight import refusal_of
 from podgraph.reconcile.jobs.standstill import Standstill
 from podgraph.reconcile.jobs.state import WRITE_SECONDS, AnyRun, JobState
-from podgraph.reconcile.jobs.storage_finalizer import Storing
-from podgraph.reconcile.jobs.ttl_after_finished import EndedJobs
+from podgraph.reconcile.jobs.storage_finalizer import StorageFinalizer
+from podgraph.reconcile.jobs.ttl_after_finished import FinishedJobs
 from podgraph.reconcile.master_key import random_keys
 from podgraph.reconcile.metrics import Metrics
 from podgraph.reconcile.workqueue import KeyedQueue
@@ -61,31 +61,31 @@ class Controller:
     """All Jobs and JobDefinitions of the cluster. `clock` gives seconds since the epoch."""
 
     def __init__(
-        self, client: Client, bundle: Bundle, default_image: str, clock: Callable[[], float] = time.time,
-        storage: Storage | None = None, links: Links | None = None, keys: Keys | None = None,
+        self, client: Client, bundle: RuntimeArchive, default_image: str, clock: Callable[[], float] = time.time,
+        storage: Storage | None = None, links: LinkServer | None = None, keys: Keys | None = None,
     ) -> None:  # fmt: skip
-        links, keys = links or Links(), keys or random_keys()
-        links.said, links.knows, links.keys = self._said, self._knows, keys
+        links, keys = links or LinkServer(), keys or random_keys()
+        links.on_lines, links.knows, links.keys = self._said, self._knows, keys
         self.client = client
         self.bundle = bundle
         self.keys = keys
         runtime = names.runtime_config_map(bundle.digest)
         self.settings = Settings(default_image, runtime, storage, links.invitation, keys)
-        self.storing = Storing(client, self.settings, bundle.archive, clock)
+        self.storing = StorageFinalizer(client, self.settings, bundle.archive, clock)
         self.queue = KeyedQueue(namespace_of=self._namespace_of, most=WORKERS * 3 // 4)
         self._clock = clock
         self._jobs: dict[str, JobState] = {}
-        self._ended = EndedJobs(client, self.queue, clock)
+        self._ended = FinishedJobs(client, self.queue, clock)
         self.pods = PodReflector(
             client.session, self.pod_changed, owner_of=self._owner_of, namespaces=client.namespaces
         )
         self.pods.on_unclaimed = self._unclaimed_pod
-        self._care = PodCare(client, self.pods, self.queue, self.pod_changed, links)
+        self._care = PodIO(client, self.pods, self.queue, self.pod_changed, links)
         self.metrics = Metrics(lambda: len(self._jobs), self._waiting_pods, lambda: links.count)
         self.pods.ignored = client.ignored = self.metrics.ignore
-        self._definitions = Definitions(client, self.storing, clock, self.queue.add)
+        self._definitions = DefinitionCache(client, self.storing, clock, self.queue.add)
         self.standstill = Standstill()
-        self.more_to_come: Callable[[], bool] = lambda: False
+        self.burst_in_progress: Callable[[], bool] = lambda: False
         """Whether other Jobs are just being made: those that are new wait for that, for a moment."""
 
     async def run(self) -> None:
@@ -205,8 +205,8 @@ class Controller:
             return
         self.pods.adopt(uid, job.owner)
         pods = self.pods.of(uid)
-        if job.run is None and job.next is None and job.gave_way < _MOST_GIVEN_WAY and self.more_to_come():
-            job.gave_way += 1
+        if job.run is None and job.next is None and job.yielded < _MOST_GIVEN_WAY and self.burst_in_progress():
+            job.yielded += 1
             self.queue.add_after(uid, _WAY_SECONDS)
             return
         if job.next is not None:
@@ -234,8 +234,8 @@ class Controller:
         if actions.read_log:
             await self._read_graph(job, job.run, actions.read_log)
         if isinstance(job.run, Run):
-            self.metrics.take(actions.held)
-            if actions.pressed:
+            self.metrics.take(actions.prestart_outcomes)
+            if actions.unschedulable:
                 self._make_room()
             await self._care.look_after(job, job.run, actions)
         if len(job.to_create) > _CREATES_A_PASS and not job.to_delete:
@@ -245,8 +245,8 @@ class Controller:
             await self._write(uid, job, job.run)
         await self._care.delete(job, job.run)
         await self._post_events(job, job.run)
-        if actions.again_at is not None:
-            self.queue.add_after(uid, actions.again_at - self._clock())
+        if actions.requeue_time is not None:
+            self.queue.add_after(uid, actions.requeue_time - self._clock())
         if isinstance(job.run, DefinitionRun):
             self._look_at_definition(uid, job.run)
         elif job.run.finished and uid in self._jobs and not (job.status or job.changed or job.run.waits_for_exit):
@@ -303,7 +303,7 @@ class Controller:
         job.to_confirm.update(actions.confirm)
         job.status.update(actions.status)
         job.events.extend(actions.events)
-        job.urgent = job.urgent or actions.urgent
+        job.flush_status = job.flush_status or actions.flush_status
 
     async def _begin(self, job: JobState, run: DefinitionRun) -> None:
         """Begin with another generation of a definition; what the one before was about to do is not done."""
@@ -332,7 +332,7 @@ class Controller:
         except DefinitionError as error:
             self._remember(job, run.refuse(error, self._clock()))
         except ApiError as error:
-            if not error.lasting:
+            if not error.permanent:
                 raise
             text = f"the API server refuses the job's copy of its definition: {error.message}"
             self._remember(job, run.refuse(DefinitionError(error.reason, text), self._clock()))
@@ -355,7 +355,7 @@ class Controller:
         try:
             made = await self.client.create("configmaps", run.code_map(source), any_content=config_map is not None)
         except ApiError as error:
-            if not error.lasting:
+            if not error.permanent:
                 raise
             refusal = DefinitionError(error.reason, f"the API server refuses the copy of the code: {error.message}")
             self._remember(job, run.refuse(refusal, self._clock()))
@@ -375,7 +375,7 @@ class Controller:
         except DefinitionError as error:
             self._remember(job, run.refuse(error, self._clock()))
         except ApiError as error:
-            if not error.lasting:
+            if not error.permanent:
                 raise
             refusal = DefinitionError("ResolveFailed", f"the resolve pod's log cannot be read: {error.message}")
             self._remember(job, run.refuse(refusal, self._clock()))
@@ -396,7 +396,7 @@ class Controller:
                 job.to_create.clear()
                 return
             except ApiError as error:
-                if not error.lasting:
+                if not error.permanent:
                     raise
                 for name in list(job.to_create):
                     self._refused(job, run, name, error)
@@ -413,7 +413,7 @@ class Controller:
             if isinstance(result, Pod):
                 run.created(name, result.metadata.uid)
                 self.pods.put(run.ref.uid, result)  # so that we miss it even if it goes before the watch told of it
-            elif isinstance(result, ApiError) and result.lasting and result.reason != "Conflict":
+            elif isinstance(result, ApiError) and result.permanent and result.reason != "Conflict":
                 # "Conflict" is the quota's count changing while the pod was held against it, which passes.
                 self.pods.not_made(run.ref.uid, name)
                 self._refused(job, run, name, result)
@@ -471,7 +471,7 @@ class Controller:
         try:
             await self.client.create_secret(secret)
         except ApiError as error:
-            if not error.lasting:
+            if not error.permanent:
                 raise
             text = f"the API server refuses the Secret with the key of the {run.ref.noun}'s pods: {error.message}"
             raise DefinitionError(error.reason, text) from None
@@ -481,7 +481,7 @@ class Controller:
         if not (job.status or run.has_changes):
             return
         wait = job.written_at + job.write_seconds - now
-        if not job.urgent and wait > 0:
+        if not job.flush_status and wait > 0:
             self.queue.add_after(uid, wait)
             return
         # What an earlier write that failed was to tell still counts where nothing newer is known.
@@ -489,12 +489,12 @@ class Controller:
         if "steps" in patch:
             patch["steps"] = {**job.status.get("steps", {}), **patch["steps"]}
         job.status.update(patch)
-        status, job.status, urgent, job.urgent = job.status, {}, job.urgent, False
+        status, job.status, urgent, job.flush_status = job.status, {}, job.flush_status, False
         begun = time.monotonic()
         try:
             version = await self._write_status(uid, job, run, status)
         except BaseException:
-            job.status, job.urgent = {**status, **job.status}, urgent or job.urgent
+            job.status, job.flush_status = {**status, **job.status}, urgent or job.flush_status
             raise
         if version is None:
             self._drop(uid)

@@ -10,13 +10,13 @@ import msgspec
 from podgraph.cluster.client import Client
 from podgraph.definition.errors import DefinitionError
 from podgraph.planning.job.definition_run import DefinitionRun
-from podgraph.planning.job.definition_snapshot import Defined, Frozen, storage_of
+from podgraph.planning.job.definition_snapshot import Defined, DefinitionSnapshot, storage_of
 from podgraph.planning.job.run import Run
 from podgraph.planning.manifests.objects import CODE_FILE, JobRef
 from podgraph.planning.model import names
-from podgraph.reconcile.jobs.storage_finalizer import Storing
+from podgraph.reconcile.jobs.storage_finalizer import StorageFinalizer
 
-__all__ = ["SURE_SECONDS", "Definitions"]
+__all__ = ["SURE_SECONDS", "DefinitionCache"]
 
 SURE_SECONDS = 60.0
 """How long a definition is taken to be there without asking: kopf tells of no deletion while its watch is broken."""
@@ -25,11 +25,11 @@ Object = Mapping[str, Any]
 Name = tuple[str, str]  # namespace and name
 
 
-class Definitions:
+class DefinitionCache:
     """Which definitions there are, and which Jobs wait for one. `wake(uid)` has a waiting Job looked at again."""
 
     def __init__(
-        self, client: Client, storing: Storing, clock: Callable[[], float], wake: Callable[[str], None]
+        self, client: Client, storing: StorageFinalizer, clock: Callable[[], float], wake: Callable[[str], None]
     ) -> None:
         self._client, self._storing, self._clock, self._wake = client, storing, clock, wake
         self._runs: dict[Name, DefinitionRun] = {}
@@ -85,13 +85,13 @@ class Definitions:
                 return ""
         else:
             assert defined.seen is not None
-            frozen = Frozen.of(defined.seen, await self._source(defined.seen), job.job_spec)
+            frozen = DefinitionSnapshot.of(defined.seen, await self._source(defined.seen), job.job_spec)
             storage = storage_of(frozen.spec, job.settings.storage)
             if storage is not None:
                 version = await self._storing.ensure(ref, storage)
             made = await self._client.create("configmaps", frozen.config_map(ref), any_content=True)
             found = msgspec.json.decode(made)
-        job.freeze(Frozen.from_config_map(found))
+        job.freeze(DefinitionSnapshot.from_config_map(found))
         self.forget(job)
         return version
 

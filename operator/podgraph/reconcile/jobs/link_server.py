@@ -14,12 +14,12 @@ from typing import cast
 
 from podgraph.definition.errors import DefinitionError
 from podgraph.planning.manifests.keys import Keys
-from podgraph.planning.manifests.link_token import Invitation
+from podgraph.planning.manifests.link_token import LinkIssuer
 from podgraph.protocol.link import GOODBYE, MAX_LINE
 from podgraph.reconcile.jobs.link_certificate import certified
 from podgraph.reconcile.jobs.link_strangers import MOST, Strangers
 
-__all__ = ["Links", "read_link"]
+__all__ = ["LinkServer", "read_link"]
 
 _LOG = logging.getLogger(__name__)
 _MOST = 2_000
@@ -70,19 +70,19 @@ def most_strangers(files: int) -> int:
     return MOST if files < 0 else min(MOST, files // 4)
 
 
-class Links:
+class LinkServer:
     """The links that there are, by the uid of their Job and the name of the pod; at most `most` at once.
 
-    `said` is called with what a pod says as it comes: its Job's uid, its name, the lines. Who has not said yet who it
-    is counts apart (see Strangers), and takes no room from those who have. `knows` tells whether a Job has a pod of a
-    name, and `keys` hold what the pod must know; until they are set no pod is let in.
+    `error_text` is called with what a pod says as it comes: its Job's uid, its name, the lines. Who has not said yet
+    who it is counts apart (see Strangers), and takes no room from those who have. `knows` tells whether a Job has a pod
+    of a name, and `keys` hold what the pod must know; until they are set no pod is let in.
     """
 
     def __init__(self, said: Said | None = None, most: int | None = None) -> None:
-        self.said: Said = said or (lambda uid, pod, lines: None)
+        self.on_lines: Said = said or (lambda uid, pod, lines: None)
         self.knows: Knows = lambda uid, pod: False
         self.keys: Keys | None = None
-        self.invitation: Invitation | None = None
+        self.invitation: LinkIssuer | None = None
         files = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
         self._strangers: Strangers[_Peer] = Strangers(most_strangers(files))
         self._most = most_links(files) if most is None else most
@@ -99,7 +99,7 @@ class Links:
         loop = asyncio.get_running_loop()
         server = await loop.create_server(lambda: _Peer(self, context), "::" if ":" in host else "0.0.0.0", int(port))
         found = f"{host}:{server.sockets[0].getsockname()[1]}"
-        self.invitation = Invitation(found, fingerprint)
+        self.invitation = LinkIssuer(found, fingerprint)
         _LOG.info("pods reach it directly at %s", found)
         try:
             yield
@@ -154,7 +154,7 @@ class Links:
         keys = self.keys
         if self.invitation is None or keys is None:
             return None
-        key = self.invitation.guest(words, lambda uid: keys.of(uid).pod)
+        key = self.invitation.verify(words, lambda uid: keys.of(uid).pod)
         if key is not None and not self.knows(*key):
             key = None
         if key is not None and self.count >= self._most and key[1] not in self._known.get(key[0], {}):
@@ -192,7 +192,7 @@ class Links:
 class _Peer(asyncio.Protocol):
     """One connection. asyncio's own TLS keeps 256 KiB for each; this keeps what OpenSSL does."""
 
-    def __init__(self, links: Links, context: ssl.SSLContext) -> None:
+    def __init__(self, links: LinkServer, context: ssl.SSLContext) -> None:
         self._links = links
         self._context = context
         self._in, self._out = ssl.MemoryBIO(), ssl.MemoryBIO()
@@ -268,7 +268,7 @@ class _Peer(asyncio.Protocol):
             self._done = True
             lines = lines[: lines.index(GOODBYE)]
         if lines and self._key is not None:
-            self._links.said(*self._key, lines)
+            self._links.on_lines(*self._key, lines)
 
     def _time_line(self) -> None:
         """See to it that what has begun comes to its end: a line, or what TLS has of one."""

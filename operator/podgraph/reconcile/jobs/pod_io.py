@@ -12,26 +12,31 @@ from podgraph.planning.actions import Actions, Assign
 from podgraph.planning.job.run import Run
 from podgraph.planning.model.names import ASSIGNMENT
 from podgraph.planning.pods.types import Pod, doubt
-from podgraph.reconcile.jobs.link_server import Links
+from podgraph.reconcile.jobs.link_server import LinkServer
 from podgraph.reconcile.jobs.state import AnyRun, JobState
-from podgraph.reconcile.log_follower import Logs
+from podgraph.reconcile.log_follower import LogFollower
 from podgraph.reconcile.workqueue import KeyedQueue
 
-__all__ = ["PodCare"]
+__all__ = ["PodIO"]
 
 _DELETES_AT_ONCE = 20
 _FEW_DELETES = 2  # so many are deleted one by one; to delete those that succeeded all together is one request
 _TAIL = 20  # a step's record is the last that its pod says
 
 
-class PodCare:
+class PodIO:
     """Looks after the pods of all Jobs; `changed` takes in that a pod came, changed or went."""
 
     def __init__(
-        self, client: Client, pods: PodReflector, queue: KeyedQueue, changed: Callable[[str, str], None], links: Links
+        self,
+        client: Client,
+        pods: PodReflector,
+        queue: KeyedQueue,
+        changed: Callable[[str, str], None],
+        links: LinkServer,
     ) -> None:
         self._client, self._pods, self._queue, self._changed = client, pods, queue, changed
-        self._logs, self._links = Logs(client), links
+        self._logs, self._links = LogFollower(client), links
 
     async def close(self) -> None:
         """Follow no log any more."""
@@ -76,7 +81,7 @@ class PodCare:
             self._queue.add(run.ref.uid)
 
     def _log_lost(self, run: Run, pod: str) -> None:
-        run.not_heard(pod)
+        run.log_unavailable(pod)
         self._queue.add(run.ref.uid)
 
     async def _assign(self, job: JobState, run: Run) -> None:
@@ -87,7 +92,7 @@ class PodCare:
                 namespace = run.ref.namespace
                 pod = await self._client.assign_pod(namespace, item.pod, item.uid, item.annotations, item.labels)
             except ApiError as error:
-                if not error.lasting:
+                if not error.permanent:
                     raise
                 job.to_confirm.add(item.pod)  # it has gone: how its step goes on is decided when that is sure
             else:

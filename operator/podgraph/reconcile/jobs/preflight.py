@@ -32,7 +32,7 @@ async def _ask(client: Client, check: PodCheck) -> str:
     try:
         await client.try_pod(check.pod)
     except ApiError as error:
-        if not error.lasting:
+        if not error.permanent:
             raise
         known = error.status == 409 or any(text in error.message for text in _NO_FAULT)
         return "" if known else error.message

@@ -34,10 +34,10 @@ class JobState:
     to_confirm: set[str] = field(default_factory=set)
     has_runtime: bool = False
     has_key: bool = False
-    gave_way: int = 0
+    yielded: int = 0
     status: dict[str, Any] = field(default_factory=dict)
     events: list[Event] = field(default_factory=list)
-    urgent: bool = False
+    flush_status: bool = False
     written_at: float = float("-inf")
     write_seconds: float = WRITE_SECONDS
     version: str = ""

@@ -15,7 +15,7 @@ from podgraph.cluster.client import ApiError, Client
 from podgraph.cluster.events import event_manifest
 from podgraph.definition.errors import DefinitionError
 from podgraph.planning.actions import Event
-from podgraph.planning.job.definition_snapshot import Frozen
+from podgraph.planning.job.definition_snapshot import DefinitionSnapshot
 from podgraph.planning.manifests import objects as manifests
 from podgraph.planning.manifests.objects import JobRef
 from podgraph.planning.manifests.settings import Settings
@@ -32,7 +32,7 @@ from podgraph.planning.pods.outcome import read_record
 from podgraph.planning.pods.state import Phase, observe
 from podgraph.protocol.signing import Signer
 
-__all__ = ["Storing"]
+__all__ = ["StorageFinalizer"]
 
 _LOG = logging.getLogger(__name__)
 _AT_ONCE = 10
@@ -42,7 +42,7 @@ _GONE_SECONDS = 60.0
 Object = Mapping[str, Any]
 
 
-class Storing:
+class StorageFinalizer:
     """The storage of all Jobs of the cluster."""
 
     def __init__(self, client: Client, settings: Settings, archive: str, clock: Callable[[], float]) -> None:
@@ -123,7 +123,7 @@ class Storing:
         except DefinitionError as error:  # of a Job from before this operator's rules
             return error.message
         except ApiError as error:
-            if not error.lasting:
+            if not error.permanent:
                 raise
             return error.message  # a namespace that is being deleted takes no pod
         trouble: list[str] = []
@@ -166,7 +166,7 @@ class Storing:
         if not asked and "definitionRef" in job["spec"]:  # it may be its definition's
             name = names.code_config_map(ref.name, ref.key)
             copy = await self.client.config_map(name, ref.owner)
-            asked = Frozen.from_config_map(copy).spec.get("storage") if copy is not None else None
+            asked = DefinitionSnapshot.from_config_map(copy).spec.get("storage") if copy is not None else None
         try:
             return read_storage(asked) if asked else self.settings.storage
         except DefinitionError:

@@ -12,11 +12,11 @@ from podgraph.planning.pods.state import is_alive
 from podgraph.planning.pods.types import Pod
 from podgraph.reconcile.workqueue import KeyedQueue
 
-__all__ = ["EndedJobs"]
+__all__ = ["FinishedJobs"]
 
 
 @dataclass
-class _Ended:
+class _Finished:
     """What is kept of a Job: little, for there may be many."""
 
     namespace: str
@@ -26,12 +26,12 @@ class _Ended:
     strays: dict[str, str] = field(default_factory=dict)  # uids by name
 
 
-class EndedJobs:
+class FinishedJobs:
     """The ended Jobs by uid. Their keys go through the controller's queue; :meth:`tidy` does what is due for one."""
 
     def __init__(self, client: Client, queue: KeyedQueue, clock: Callable[[], float]) -> None:
         self._client, self._queue, self._clock = client, queue, clock
-        self._jobs: dict[str, _Ended] = {}
+        self._jobs: dict[str, _Finished] = {}
 
     def __contains__(self, uid: str) -> bool:
         return uid in self._jobs
@@ -39,7 +39,7 @@ class EndedJobs:
     def keep(self, uid: str, namespace: str, name: str, completed: str | None, ttl: int | None) -> None:
         """Take in a Job that is at its end, or what has changed of one."""
         strays = self._jobs[uid].strays if uid in self._jobs else {}
-        self._jobs[uid] = _Ended(namespace, name, completed, ttl, strays)
+        self._jobs[uid] = _Finished(namespace, name, completed, ttl, strays)
         if ttl is not None:
             self._queue.add(uid)
 

@@ -12,7 +12,7 @@ from podgraph.definition.jobs import JobDefinition
 from podgraph.protocol.step import StepError
 from podgraph.runtime.attempt import RunInfo, run_attempt
 from podgraph.runtime.local.result import ExecuteInProcessResult
-from podgraph.runtime.local.run_plan import Prepared, gather, prepare
+from podgraph.runtime.local.run_plan import RunPlan, gather, plan_run
 from podgraph.runtime.local.steps import LocalSteps
 from podgraph.runtime.resources import open_resources
 
@@ -26,7 +26,7 @@ def execute_in_process(
     resources: Mapping[str, Any], tags: Mapping[str, str], raise_on_error: bool,
 ) -> ExecuteInProcessResult:  # fmt: skip
     """Do what :meth:`JobDefinition.execute_in_process` says."""
-    prepared = prepare(job, run_config, op_selection, input_values, resources, tags)
+    prepared = plan_run(job, run_config, op_selection, input_values, resources, tags)
     show_logs()
     steps = LocalSteps(prepared.graph, prepared.selected)
     run = RunInfo(uuid.uuid4().hex, prepared.tags, prepared.execution.retries)
@@ -36,7 +36,7 @@ def execute_in_process(
     return ExecuteInProcessResult(job, run.run_id, run.tags, steps.events, steps.records)
 
 
-def run_in_process(prepared: Prepared, steps: LocalSteps, run: RunInfo) -> BaseException | None:
+def run_in_process(prepared: RunPlan, steps: LocalSteps, run: RunInfo) -> BaseException | None:
     """Run all steps; return the first exception that failed one, or the resource that could not be made."""
     steps.emit("RUN_START", "", {})
     first: list[BaseException] = []
@@ -70,7 +70,7 @@ def show_logs() -> None:
 
 
 def _run_steps(
-    prepared: Prepared, steps: LocalSteps, run: RunInfo, resources: Mapping[str, Any], first: list[BaseException]
+    prepared: RunPlan, steps: LocalSteps, run: RunInfo, resources: Mapping[str, Any], first: list[BaseException]
 ) -> None:
     while True:
         wait = steps.seconds_to_retry()

@@ -18,7 +18,7 @@ from podgraph.runtime.attempt import RunInfo
 from podgraph.runtime.load import CodeRef
 from podgraph.runtime.local.channel import Inbox, Stored, send
 from podgraph.runtime.local.processes import ForkServer, Spawner, Worker, how_it_ended
-from podgraph.runtime.local.run_plan import Prepared
+from podgraph.runtime.local.run_plan import RunPlan
 from podgraph.runtime.local.steps import LocalSteps
 from podgraph.runtime.local.tasks import Done, Task
 
@@ -31,7 +31,7 @@ _START_SECONDS = 0.5  # no time for a server to fork, unless it still loads the 
 Print = Callable[[str, str], None]
 
 
-def run_multiprocess(prepared: Prepared, steps: LocalSteps, run: RunInfo, code: CodeRef, show: Print) -> bool:
+def run_multiprocess(prepared: RunPlan, steps: LocalSteps, run: RunInfo, code: CodeRef, show: Print) -> bool:
     """Run all steps and return whether none failed; `show` is called with each line that a step prints, and its name.
 
     Steps' outputs are left as `Stored` values; large ones are gone when the run is over. Raises KeyboardInterrupt
@@ -61,7 +61,7 @@ class _Run:
     """The steps that run now, each in its worker."""
 
     def __init__(
-        self, prepared: Prepared, steps: LocalSteps, run: RunInfo, folder: str, makes: ForkServer | Spawner, show: Print
+        self, prepared: RunPlan, steps: LocalSteps, run: RunInfo, folder: str, makes: ForkServer | Spawner, show: Print
     ) -> None:
         self._prepared, self._steps, self._run, self._folder = prepared, steps, run, folder
         self._makes, self._show = makes, show

@@ -21,11 +21,11 @@ from podgraph.run_config.schema import op_path
 from podgraph.run_config.validate import Problem
 from podgraph.selection import select
 
-__all__ = ["Prepared", "gather", "prepare"]
+__all__ = ["RunPlan", "gather", "plan_run"]
 
 
 @dataclass
-class Prepared:
+class RunPlan:
     """A run that is ready to start: the selected ops in run order, and what run config gives them.
 
     `configs` and `inputs` hold values as the ops' own types make them; `inputs` those that no selected op gives.
@@ -42,7 +42,7 @@ class Prepared:
     inputs: dict[str, dict[str, Any]] = field(default_factory=dict)
 
 
-def prepare(
+def plan_run(
     job: JobDefinition,
     run_config: Mapping[str, Any],
     op_selection: Sequence[str] = (),
@@ -51,7 +51,7 @@ def prepare(
     tags: Mapping[str, str] | None = None,
     default_executor: str = "in_process",
     taken: Collection[str] = (),
-) -> Prepared:
+) -> RunPlan:
     """Check everything and return the run. Raises DefinitionError; RunConfigError with all problems of run config.
 
     `taken` names ops that are not run, but whose outputs are there.
@@ -61,7 +61,7 @@ def prepare(
     given = input_values or {}
     _check_input_values(graph, given)
     bound = bind(graph, selected, run_config, given, taken=taken)
-    prepared = Prepared(
+    prepared = RunPlan(
         job, graph, selected, bound, resource_defs,
         {**graph.tags, **check_tags("the run", tags)}, read_execution(bound.execution, default_executor),
     )  # fmt: skip

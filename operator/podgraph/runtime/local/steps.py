@@ -64,7 +64,7 @@ class LocalSteps(Flow[LocalStep]):
         step = self.records[name]
         step.attempt += 1
         step.start = step.start or time.time()
-        self.move(name, "Running")
+        self.transition(name, "Running")
         self.emit("STEP_START" if step.attempt == 1 else "STEP_RESTARTED", name, {"attempt": step.attempt})
         return step
 
@@ -81,7 +81,7 @@ class LocalSteps(Flow[LocalStep]):
 
     def retry(self, name: str, error: ErrorInfo, seconds: float) -> None:
         """Let a step be ready again in some seconds."""
-        self.move(name, "UpForRetry")
+        self.transition(name, "UpForRetry")
         seconds = round(seconds, 3)
         self.emit("STEP_UP_FOR_RETRY", name, {"error": error.message, "seconds": seconds})
         heapq.heappush(self._retries, (time.monotonic() + seconds, name))
@@ -97,17 +97,17 @@ class LocalSteps(Flow[LocalStep]):
         """Say that the run was canceled: what runs or waits for a retry will not go on."""
         for name, step in self.records.items():
             if step.state in ("Running", "UpForRetry"):
-                self.move(name, "Canceled")
+                self.transition(name, "Canceled")
         self.emit("RUN_CANCELED", "", {})
 
-    def move(self, name: str, state: str) -> None:
+    def transition(self, name: str, state: str) -> None:
         """Put a step into `state`; one that is not to run is told as an event."""
-        super().move(name, state)
+        super().transition(name, state)
         if state == "Skipped":
             self.emit("STEP_SKIPPED", name, {"reason": self.records[name].message.replace("not run: ", "", 1)})
 
     def _end(self, name: str, state: str, kind: str, data: dict[str, Any]) -> None:
         self.records[name].end = time.time()
-        self.move(name, state)
+        self.transition(name, state)
         self.emit(kind, name, data)
-        self.spread(name)
+        self.propagate(name)

@@ -21,11 +21,11 @@ from podgraph.runtime.load import CodeRef
 from podgraph.runtime.local.channel import Stored, load, store
 from podgraph.runtime.local.in_process import run_in_process
 from podgraph.runtime.local.multiprocess import run_multiprocess
-from podgraph.runtime.local.run_plan import prepare
+from podgraph.runtime.local.run_plan import plan_run
 from podgraph.runtime.local.steps import LocalStep, LocalSteps
 from podgraph.runtime.pod.sigterm import ended_by_sigterm
 
-__all__ = ["Say", "ToldSteps", "json_texts", "run_group"]
+__all__ = ["Say", "ReportingSteps", "json_texts", "run_group"]
 
 _PICKLE_EXTRA = 1_024  # how much longer a pickled value may be than its JSON before it is not even looked at
 
@@ -43,11 +43,11 @@ def run_group(job: JobDefinition, code: CodeRef, assignment: Assignment, say: Sa
     group = assignment.group
     config = {**(group.get("runConfig") or {}), "execution": group["execution"]}
     taken = group.get("taken") or {}
-    prepared = prepare(job, config, group.get("selection") or (), taken=taken, tags=group.get("tags"))
+    prepared = plan_run(job, config, group.get("selection") or (), taken=taken, tags=group.get("tags"))
     multiprocess = prepared.execution.executor == "multiprocess"
     if multiprocess:
         taken = {op: {out: store(value, "", "") for out, value in outs.items()} for op, outs in taken.items()}
-    steps = ToldSteps(prepared.graph, prepared.selected, assignment.nonce, say, taken=taken)
+    steps = ReportingSteps(prepared.graph, prepared.selected, assignment.nonce, say, taken=taken)
     run = RunInfo(assignment.run_id, prepared.tags, prepared.execution.retries)
     started, reason, message = time.time(), "", ""
     try:
@@ -67,7 +67,7 @@ def run_group(job: JobDefinition, code: CodeRef, assignment: Assignment, say: Sa
     return Record(assignment.nonce, outcome, *times, reason=reason, message=message, summary=states)
 
 
-class ToldSteps(LocalSteps):
+class ReportingSteps(LocalSteps):
     """The steps of a pod, each of whose changes is told."""
 
     def __init__(
@@ -84,9 +84,9 @@ class ToldSteps(LocalSteps):
         if kind == "RESOURCE_INIT_FAILURE" and not step:
             self._resource_failure = f"resource {data['name']!r} cannot be made: {data['error']}"
 
-    def move(self, name: str, state: str) -> None:
+    def transition(self, name: str, state: str) -> None:
         """Put a step into `state`, and tell it; of what was canceled the operator knows more than this pod."""
-        super().move(name, state)
+        super().transition(name, state)
         if state == "Canceled":
             return
         step = self.records[name]

@@ -7,7 +7,7 @@ import os
 
 from podgraph.runtime.pod.link import Link
 
-__all__ = ["Out", "keep_for_pod"]
+__all__ = ["PodOutput", "keep_for_pod"]
 
 
 _of_the_pod: list[int] = []
@@ -18,7 +18,7 @@ def keep_for_pod() -> None:
     _of_the_pod.append(os.dup(1))
 
 
-class Out:
+class PodOutput:
     """Writes lines to what is the pod's standard output, whatever ops do to it and to `sys.stdout` later.
 
     They are also said on the `link`, if there is one.

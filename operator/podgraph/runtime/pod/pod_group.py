@@ -23,7 +23,7 @@ from podgraph.protocol.times import utc
 from podgraph.runtime.attempt import Attempt, RunInfo, run_attempt
 from podgraph.runtime.errors import error_info
 from podgraph.runtime.local.steps import LocalStep
-from podgraph.runtime.pod.all_steps import Say, ToldSteps, json_texts
+from podgraph.runtime.pod.all_steps import ReportingSteps, Say, json_texts
 from podgraph.runtime.pod.sigterm import ended_by_sigterm
 from podgraph.runtime.pod.step import config_of, inputs_of
 from podgraph.runtime.pod.storage import Storage, open_storage
@@ -77,7 +77,7 @@ class _Outside:
         self.item = item
 
 
-class _SharedSteps(ToldSteps):
+class _SharedSteps(ReportingSteps):
     """The steps of a shared pod, and those outside that they wait for."""
 
     def __init__(self, job: JobDefinition, assignment: Assignment, storage: Storage | None, say: Say) -> None:

@@ -9,13 +9,13 @@ import threading
 from collections.abc import Iterator
 from typing import Any, Callable
 
-__all__ = ["EXIT_CODE", "Ended", "ended_at_once", "ended_by_sigterm"]
+__all__ = ["EXIT_CODE", "PodTerminated", "ended_at_once", "ended_by_sigterm"]
 
 EXIT_CODE = 128 + signal.SIGTERM
 """The exit code of a pod that ended so, as a shell would tell it."""
 
 
-class Ended(KeyboardInterrupt):
+class PodTerminated(KeyboardInterrupt):
     """SIGTERM came."""
 
 
@@ -42,7 +42,7 @@ def _handled(handler: Callable[[int, Any], None]) -> Iterator[None]:
 
 
 def _raise(number: int, frame: Any) -> None:
-    raise Ended
+    raise PodTerminated
 
 
 def _leave(number: int, frame: Any) -> None:

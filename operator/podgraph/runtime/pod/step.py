@@ -14,8 +14,8 @@ from podgraph.definition.ops import OpDefinition
 from podgraph.protocol.step import Assignment, Record, StepError
 from podgraph.protocol.times import utc
 from podgraph.runtime.attempt import Attempt, RunInfo, run_attempt
-from podgraph.runtime.errors import error_info, wishes
-from podgraph.runtime.pod.sigterm import Ended, ended_by_sigterm
+from podgraph.runtime.errors import error_info, retry_request
+from podgraph.runtime.pod.sigterm import PodTerminated, ended_by_sigterm
 from podgraph.runtime.pod.storage import Storage, open_storage
 from podgraph.runtime.pod.values import Passed, load, pass_on
 from podgraph.runtime.resources import open_resources
@@ -41,7 +41,7 @@ def run_step(job: JobDefinition, assignment: Assignment) -> Record:
             needed, given = job.graph.ops[name].resources, assignment.resources
             with open_resources(job.resource_defs, needed, given, assignment.run_id, _ignore) as resources:
                 attempt = _attempt(job, assignment, inputs, config, resources, storage, passed)
-    except Ended:
+    except PodTerminated:
         raise
     except (StepError, KeyboardInterrupt) as error:
         attempt = Attempt(error=error_info(error), start=begun, end=time.time())
@@ -50,7 +50,9 @@ def run_step(job: JobDefinition, assignment: Assignment) -> Record:
         return Record(assignment.nonce, "Succeeded", start, end, passed.values, stored=passed.stored)
     reason, message = attempt.error.reason, attempt.error.message
     sys.stderr.write(attempt.error.stack or f"{reason}: {message}\n")
-    return Record(assignment.nonce, "Failed", start, end, reason=reason, message=message, retry=wishes(attempt.error))
+    return Record(
+        assignment.nonce, "Failed", start, end, reason=reason, message=message, retry=retry_request(attempt.error)
+    )
 
 
 def _attempt(

@@ -53,7 +53,7 @@ def test_a_retry_is_due_so_long_after_the_attempt_s_end() -> None:
     actions = look(run, failed("a"), now=ENDED + 1)
     assert states(run) == {"a": "UpForRetry"}
     assert [(e.reason, e.op) for e in actions.events] == [("StepRetried", "a")]
-    assert actions.again_at == ENDED + 30
+    assert actions.requeue_time == ENDED + 30
     assert record(run, "a").retry_time == utc(ENDED + 30)
     assert created(run.advance({}, [], ENDED + 29)) == []
     assert created(run.advance({}, [], ENDED + 30)) == ["a"]
@@ -119,9 +119,9 @@ def test_a_pod_that_comes_too_late_is_deleted() -> None:
 def test_a_timeout_is_written_before_the_pod_is_deleted_and_counts_when_it_has_gone() -> None:
     run = make(op("a", timeoutSeconds=60))
     look(run)
-    assert look(run, running("a")).again_at == NOW + 60
+    assert look(run, running("a")).requeue_time == NOW + 60
     actions = run.advance({name("a"): running("a")}, [], NOW + 60)
-    assert (actions.deletes, actions.urgent) == ([name("a")], True)
+    assert (actions.deletes, actions.flush_status) == ([name("a")], True)
     assert (record(run, "a").state, record(run, "a").reason) == ("Stopping", "Timeout")
     # Even an exit code 0 comes too late now.
     look(run, ended(name("a")), now=NOW + 61)
@@ -134,19 +134,19 @@ def test_a_pod_whose_end_is_never_told_is_waited_for_only_so_long() -> None:
     known = {name("a"): running("a")}
     run.advance(known, known, NOW + 60)
     dying = {name("a"): running("a", deleted=NOW + 90)}
-    assert run.advance(dying, dying, NOW + 61).again_at == NOW + 120
+    assert run.advance(dying, dying, NOW + 61).requeue_time == NOW + 120
     run.advance(dying, [], NOW + 120)
     assert (record(run, "a").state, record(run, "a").reason) == ("Failed", "Timeout")
 
 
 def test_a_deadline_ends_the_job_and_asks_to_be_looked_at() -> None:
     run = make(op("a"), op("b", "a"), activeDeadlineSeconds=100)
-    assert look(run).again_at == NOW + 100
+    assert look(run).requeue_time == NOW + 100
     known = {name("a"): running("a")}
-    assert run.advance(known, known, NOW + 99).again_at == NOW + 100
+    assert run.advance(known, known, NOW + 99).requeue_time == NOW + 100
     actions = run.advance(known, [], NOW + 100)
     assert states(run) == {"a": "Stopping", "b": "Canceled"}
-    assert actions.again_at is None
+    assert actions.requeue_time is None
     look(run, ended(name("a"), "", 143), now=NOW + 101)
     assert run.finished
     assert (record(run, "a").state, record(run, "a").reason) == ("Failed", "DeadlineExceeded")
@@ -155,7 +155,7 @@ def test_a_deadline_ends_the_job_and_asks_to_be_looked_at() -> None:
 def test_a_retry_with_a_long_delay_does_not_hide_the_deadline() -> None:
     run = make(op("a", retryPolicy=policy(delaySeconds=1000)), activeDeadlineSeconds=100)
     look(run, now=ENDED)
-    assert look(run, failed("a"), now=ENDED).again_at == ENDED + 100
+    assert look(run, failed("a"), now=ENDED).requeue_time == ENDED + 100
 
 
 def test_suspend_keeps_what_is_due_waiting_without_looking_again_and_again() -> None:
@@ -164,7 +164,7 @@ def test_suspend_keeps_what_is_due_waiting_without_looking_again_and_again() -> 
     steer(run, suspend=True)
     assert created(look(run, failed("a"), running("b"))) == []
     actions = run.advance({}, [], NOW + 500)
-    assert (created(actions), actions.again_at) == ([], None)
+    assert (created(actions), actions.requeue_time) == ([], None)
     steer(run, suspend=False)
     assert created(run.advance({}, [], NOW + 501)) == ["a"]
 

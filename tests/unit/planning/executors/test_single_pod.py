@@ -232,7 +232,7 @@ def test_a_cancel_ends_the_pod_and_then_the_steps() -> None:
     assert look(run, runs()).deletes == [NAME]
     assert states(run) == {"a": "Stopping", "b": "Pending", "c": "Pending", "d": "Pending"}
     says(run, step("a", "UpForRetry"), step("b", "Running"))  # said before it heard of its end
-    assert look(run, runs(deleted=NOW + 30)).again_at == NOW + 60
+    assert look(run, runs(deleted=NOW + 30)).requeue_time == NOW + 60
     assert not run.finished
     dead = ended(Record(NONCE, "Failed", reason="Interrupted", message="told to end"), 1, deleted=NOW + 30)
     assert look(run, dead).read_reports == NAME
@@ -268,7 +268,7 @@ def test_a_cancel_while_suspended_makes_nothing() -> None:
 
 def test_the_job_s_deadline_fails_what_ran_and_cancels_the_rest() -> None:
     run = one_pod(activeDeadlineSeconds=10)
-    assert look(run).again_at == NOW + 10
+    assert look(run).requeue_time == NOW + 10
     says(run, step("a", "Succeeded"), step("b", "Running"))
     look(run, runs())
     assert look(run, runs(), now=NOW + 10).deletes == [NAME]

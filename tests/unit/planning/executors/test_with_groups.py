@@ -144,8 +144,8 @@ class World:
             if self.restarts and not actions.read_logs and not actions.confirm:
                 self.run, changed = self._operator(), list(self.pods)
             if not changed or (self.restarts and not actions.creates):
-                assert changed or actions.again_at is not None, self.status
-                self.now = max(self.now, actions.again_at or self.now)
+                assert changed or actions.requeue_time is not None, self.status
+                self.now = max(self.now, actions.requeue_time or self.now)
         raise AssertionError(f"it comes to no end: {self.status}")
 
     def _make(self, manifest: Obj) -> str:

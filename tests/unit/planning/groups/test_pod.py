@@ -199,15 +199,15 @@ def test_the_next_attempt_is_due_after_a_while_and_found_by_a_restart() -> None:
     says(run, "a", "Running")
     look(run, runs())
     actions = look(run, pod(gone=True))
-    assert actions.again_at is not None
-    assert NOW + 5 <= actions.again_at <= NOW + 6.25
-    assert actions.urgent
+    assert actions.requeue_time is not None
+    assert NOW + 5 <= actions.requeue_time <= NOW + 6.25
+    assert actions.flush_status
     assert [(e.reason, e.op) for e in actions.events] == [("PodRetried", "")]
     status = {**actions.status, **run.patch(NOW)}
     again, found = shared(status), shared(status)
-    assert made(look(again, now=actions.again_at - 1)) == []
-    assert made(look(again, now=actions.again_at)) == [name(2)]
-    assert made(look(found, runs(2), now=actions.again_at)) == []
+    assert made(look(again, now=actions.requeue_time - 1)) == []
+    assert made(look(again, now=actions.requeue_time)) == [name(2)]
+    assert made(look(found, runs(2), now=actions.requeue_time)) == []
     says(found, "a", "Running", 2, 2)
     look(found, runs(2))
     assert states(found)["a"] == "Running"
@@ -247,15 +247,15 @@ def test_what_no_other_pod_could_mend_ends_its_steps(seen: Pod, reason: str) -> 
 def test_a_pod_that_never_starts_is_made_again_and_no_step_has_had_an_attempt() -> None:
     run = shared(execution={"pendingTimeoutSeconds": 60})
     look(run)
-    assert look(run, pod()).again_at == NOW + 60
+    assert look(run, pod()).requeue_time == NOW + 60
     actions = run.advance({name(): pod()}, [], NOW + 60)
     assert actions.deletes == [name()]
     assert run.patch(NOW)["pods"]["p"]["reason"] == "PendingTimeout"
-    assert actions.again_at is not None
-    again = run.advance({}, [], actions.again_at)
+    assert actions.requeue_time is not None
+    again = run.advance({}, [], actions.requeue_time)
     assert made(again) == [name(2)]
     assert told(again)["ops"]["a"] == {}
-    late = run.advance({name(): pod()}, [name()], actions.again_at)
+    late = run.advance({name(): pod()}, [name()], actions.requeue_time)
     assert late.deletes == [name()]
 
 
@@ -325,8 +325,8 @@ def test_a_repeated_step_that_fails_fails_those_that_wait_for_it() -> None:
     says(run, "b", "Running")
     look(run, runs())
     actions = look(run, pod(gone=True))
-    assert actions.again_at is not None
-    assert set(told(run.advance({}, [], actions.again_at))["ops"]) == {"a", "b", "c"}
+    assert actions.requeue_time is not None
+    assert set(told(run.advance({}, [], actions.requeue_time))["ops"]) == {"a", "b", "c"}
     says(run, "a", "Failed", 2, 2, reason="OpFailed", message="no")
     look(run, runs(2))
     assert states(run) == {"a": "Succeeded", "b": "Failed", "c": "UpstreamFailed", "d": "UpstreamFailed"}
@@ -344,8 +344,8 @@ def test_a_step_is_not_left_out_for_a_failure_that_nobody_sees() -> None:
     says(run, "c", "Running")
     look(run, runs())
     actions = look(run, pod(gone=True))
-    assert actions.again_at is not None
-    assert list(told(run.advance({}, [], actions.again_at))["ops"]) == ["a", "b", "c"]
+    assert actions.requeue_time is not None
+    assert list(told(run.advance({}, [], actions.requeue_time))["ops"]) == ["a", "b", "c"]
     says(run, "a", "Failed", 2, 2, reason="OpFailed", message="no")
     says(run, "b", "UpstreamFailed", 1, 2, message="not run: a failed")
     says(run, "c", "UpstreamFailed", 1, 2, message="not run: b failed")

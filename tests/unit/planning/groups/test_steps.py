@@ -63,9 +63,9 @@ def test_a_shared_pod_is_free_when_all_outside_that_its_steps_wait_for_has_ended
     assert (list(steps.ready), list(steps.free)) == (["a", "b"], [])
     for name in "ab":
         assert list(steps.free) == []
-        steps.move(name, "Succeeded")
+        steps.transition(name, "Succeeded")
         steps.records[name].outputs = {"result": "1"}
-        steps.spread(name)
+        steps.propagate(name)
     assert (list(steps.ready), list(steps.free)) == (["a", "b"], ["p"])
     assert list(steps.alone) == ["a", "b", "e"]
     assert (steps.needed_outside("c"), steps.needed_outside("d")) == ([], ["result"])

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from podgraph.planning.job.definition_run import DefinitionRun
-from podgraph.planning.job.definition_snapshot import Frozen, effective_spec, ttl_of
+from podgraph.planning.job.definition_snapshot import DefinitionSnapshot, effective_spec, ttl_of
 from podgraph.planning.manifests.objects import JobRef
 from podgraph.planning.manifests.settings import Settings
 from podgraph.planning.manifests.storage import Storage
@@ -76,11 +76,11 @@ def ready(spec: Obj, status: Obj | None = None, storage: Storage | None = None) 
 )  # fmt: skip
 def test_what_is_frozen_is_read_back_as_it_was(code: Obj, source: str | None, expected: Obj) -> None:
     spec = {"code": code, "runConfig": {"inputs": {"ß": [1.0, None]}}, "ttlSecondsAfterFinished": 5}
-    frozen = Frozen.of(ready(spec), source, {**REF, "execution": {"podRetention": "Never"}})
+    frozen = DefinitionSnapshot.of(ready(spec), source, {**REF, "execution": {"podRetention": "Never"}})
     made = frozen.config_map(JobRef("j", "ns", "job-uid"))
     assert (made["immutable"], made["metadata"]["ownerReferences"][0]["uid"]) == (True, "job-uid")
     assert made.get("data") == ({"job.py": source} if source else None)
-    again = Frozen.from_config_map(made)
+    again = DefinitionSnapshot.from_config_map(made)
     assert again == frozen
     assert (again.spec["code"], again.graph) == (expected, "packed")
     assert again.spec["runConfig"] == spec["runConfig"]
@@ -108,7 +108,7 @@ def test_a_storage_that_was_not_tried_leaves_the_graph_to_the_job(
     own: Obj, tried: Obj | None, default: Storage | None, knows_graph: bool
 ) -> None:
     definition = ready(CODE, {"storage": tried} if tried else None, default)
-    assert bool(Frozen.of(definition, None, {**REF, **own}).graph) is knows_graph
+    assert bool(DefinitionSnapshot.of(definition, None, {**REF, **own}).graph) is knows_graph
 
 
 def test_how_long_a_job_stays() -> None:

@@ -76,7 +76,7 @@ def test_a_step_is_created_once_and_its_follower_when_it_ends() -> None:
     assert created(look(run, ended(pod_name("a")))) == ["b"]
     actions = look(run, ended(pod_name("b")))
     assert run.finished
-    assert actions.urgent
+    assert actions.flush_status
     assert actions.status["completionTime"]
 
 
@@ -85,14 +85,14 @@ def test_what_waits_for_a_registry_is_looked_at_again_though_nothing_changes() -
     look(run)
     stuck = waiting(pod_name("a"))
     known = {stuck.metadata.name: stuck}
-    assert run.advance(known, known, NOW).again_at == NOW + 30
+    assert run.advance(known, known, NOW).requeue_time == NOW + 30
     # Passes for other reasons ask for it again: the queue keeps only the earliest wish.
-    assert run.advance(known, [], NOW + 1).again_at == NOW + 30
+    assert run.advance(known, [], NOW + 1).requeue_time == NOW + 30
     actions = run.advance(known, [], NOW + 30)
     assert actions.deletes == [stuck.metadata.name]
-    assert actions.again_at is None
+    assert actions.requeue_time is None
     assert states(run) == {"a": "Failed", "b": "Starting"}
-    assert run.advance(known, known, NOW + 31).again_at is None
+    assert run.advance(known, known, NOW + 31).requeue_time is None
 
 
 @pytest.mark.parametrize(
@@ -108,7 +108,7 @@ def test_a_registry_that_answers_at_last_ends_the_wait(later: Pod) -> None:
     run = make(op("a"), op("b"))
     look(run)
     look(run, waiting(pod_name("a")))
-    assert look(run, later, now=NOW + 29).again_at is None
+    assert look(run, later, now=NOW + 29).requeue_time is None
     assert look(run, later, now=NOW + 60).deletes == []
 
 
@@ -117,16 +117,16 @@ def test_an_image_that_does_not_exist_is_not_waited_for() -> None:
     look(run)
     actions = look(run, waiting(pod_name("a"), message="manifest unknown"))
     assert actions.deletes == [pod_name("a")]
-    assert actions.again_at is None
+    assert actions.requeue_time is None
 
 
 def test_a_resolve_pod_that_started_late_leaves_no_wish_to_look_again() -> None:
     run = make(code={"module": "m"})
     name = names.resolve_pod("j", "u1")
     look(run)
-    assert look(run, waiting(name)).again_at == NOW + 30
-    assert look(run, pod(name, ContainerState(running=Running())), now=NOW + 5).again_at is None
-    assert look(run, pod(name, ContainerState(running=Running())), now=NOW + 50).again_at is None
+    assert look(run, waiting(name)).requeue_time == NOW + 30
+    assert look(run, pod(name, ContainerState(running=Running())), now=NOW + 5).requeue_time is None
+    assert look(run, pod(name, ContainerState(running=Running())), now=NOW + 50).requeue_time is None
 
 
 def test_a_missing_pod_is_confirmed_before_its_step_fails() -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from podgraph.planning.manifests.keys import Keys, key_secret, script_tokens
 from podgraph.planning.manifests.objects import JobRef
-from podgraph.planning.manifests.pod_factory import PodMaker
+from podgraph.planning.manifests.pod_factory import PodFactory
 from podgraph.planning.manifests.settings import Settings
 from podgraph.planning.model import names
 from podgraph.planning.model.spec import CodeSpec, ContainerSpec
@@ -63,9 +63,9 @@ def test_scripts_for_a_shell_have_tokens_for_their_first_attempts() -> None:
 def test_only_jobs_whose_pods_sign_have_one(
     code: CodeSpec | None, containers: dict[str, ContainerSpec], entries: int | None
 ) -> None:
-    maker = PodMaker(JOB, Settings("d", "r", keys=KEYS), code)
+    maker = PodFactory(JOB, Settings("d", "r", keys=KEYS), code)
     maker.containers = containers
     made = maker.key_secret()
     assert (len(made["data"]) if made is not None else None) == entries
-    without = PodMaker(JOB, Settings("d", "r"), code)
+    without = PodFactory(JOB, Settings("d", "r"), code)
     assert without.key_secret() is None

@@ -10,7 +10,7 @@ import pytest
 from podgraph.definition.errors import DefinitionError
 from podgraph.definition.graph import Graph, Input, Op
 from podgraph.planning.manifests.objects import JobRef, Manifest
-from podgraph.planning.manifests.pod_factory import PodMaker
+from podgraph.planning.manifests.pod_factory import PodFactory
 from podgraph.planning.manifests.pod_template import Templates, lay_over, queue_labels
 from podgraph.planning.manifests.settings import Settings
 from podgraph.planning.manifests.storage import Storage, clean_pod
@@ -34,8 +34,8 @@ def env(pod: Manifest) -> dict[str, str]:
 def maker(
     job: Any = None, ops: Any = None, pods: Any = None, containers: Any = None, labels: Any = None,
     storage: Storage | None = None,
-) -> PodMaker:  # fmt: skip
-    made = PodMaker(
+) -> PodFactory:  # fmt: skip
+    made = PodFactory(
         JOB, Settings("d", "runtime"), CODE, storage, Templates(json.dumps(job) if job else "", labels), {"run": "1"}
     )
     said = {name: json.dumps(template) for name, template in (ops or {}).items()}
@@ -183,7 +183,7 @@ def test_a_part_that_cannot_be_merged_is_named() -> None:
         maker(None, {"a": step(env=[{"value": "x"}])}).step_pod("p", "a", 1, 0, {})
 
 
-def whats(made: PodMaker) -> list[str]:
+def whats(made: PodFactory) -> list[str]:
     return [check.what for check in made.step_checks(["a", "b", "g.c"])]
 
 
@@ -205,7 +205,7 @@ def test_what_the_api_server_is_asked_once() -> None:
 
 def test_each_op_is_held_against_what_podgraph_needs_also_where_another_is_asked_about() -> None:
     containers = {"a": ContainerSpec("i:1"), "b": ContainerSpec("i:1", script="x")}
-    made = PodMaker(JOB, Settings("d", "runtime"), None, None, Templates(json.dumps(step(command=["x"]))))
+    made = PodFactory(JOB, Settings("d", "runtime"), None, None, Templates(json.dumps(step(command=["x"]))))
     made.set_graph(Graph.of("j", [Op("a"), Op("b")]), Bound(), containers)
     assert len(made.step_checks(["a"])) == 1
     with pytest.raises(DefinitionError, match="command cannot be set"):

@@ -101,8 +101,8 @@ def test_the_time_that_a_gate_holds_a_pod_does_not_count(life: Life) -> None:
 
 
 def test_a_pod_that_finds_no_node_makes_prestarted_pods_give_way(life: Life) -> None:
-    assert not life.see(1, life.pod().gated()).pressed
-    assert life.see(2, life.pod().unschedulable()).pressed
+    assert not life.see(1, life.pod().gated()).unschedulable
+    assert life.see(2, life.pod().unschedulable()).unschedulable
 
 
 def test_a_container_that_cannot_start_for_now_has_its_grace(life: Life) -> None:

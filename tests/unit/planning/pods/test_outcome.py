@@ -13,7 +13,7 @@ from podgraph.definition.graph import Op, Output
 from podgraph.planning.pods import outcome as module
 from podgraph.planning.pods.fault import Fault
 from podgraph.planning.pods.outcome import Outcome, container_outcome, micro, read_record
-from podgraph.planning.pods.state import Phase, Seen
+from podgraph.planning.pods.state import Phase, PodState
 from podgraph.protocol.signing import Signer
 from podgraph.protocol.step import RECORD_MARK, Record
 
@@ -26,19 +26,19 @@ OWN_TIMES = ("2026-11-23T09:00:01.250000Z", "2026-11-23T09:00:02.500000Z")
 OP = Op("f", outputs=(Output("a"), Output("b", required=False)))
 
 
-def good(text: str = "") -> Seen:
-    return Seen(Phase.ENDED, started_at=START, finished_at=END, text=text)
+def good(text: str = "") -> PodState:
+    return PodState(Phase.ENDED, started_at=START, finished_at=END, text=text)
 
 
-def bad(text: str = "", reason: str = "ContainerFailed", code: int = 1) -> Seen:
-    return Seen(Phase.ENDED, reason, "it ended badly", exit_code=code, started_at=START, finished_at=END, text=text)
+def bad(text: str = "", reason: str = "ContainerFailed", code: int = 1) -> PodState:
+    return PodState(Phase.ENDED, reason, "it ended badly", exit_code=code, started_at=START, finished_at=END, text=text)
 
 
 def record(outcome: str = "Succeeded", nonce: str = "n", **fields: Any) -> str:
     return Record(nonce, outcome, *OWN_TIMES, **fields).to_line()
 
 
-def python_outcome(op: Op, seen: Seen) -> Outcome:
+def python_outcome(op: Op, seen: PodState) -> Outcome:
     return module.python_outcome(op, seen, read_record(seen, SIGNER))
 
 
@@ -92,14 +92,14 @@ def test_that_nothing_was_assigned_is_not_the_op_s_fault() -> None:
         ),
         (good(record(outputs={"b": 1})), "WrongOutputs", "op 'f' did not write its output 'a'", OWN_TIMES),
         (
-            Seen(Phase.ENDED, "Evicted", "no disk", exit_code=-1),
+            PodState(Phase.ENDED, "Evicted", "no disk", exit_code=-1),
             "Evicted",
             "no disk",
             (None, None),
         ),
     ],
 )
-def test_a_python_op_that_fails(seen: Seen, reason: str, message: str, times: tuple[str | None, ...]) -> None:
+def test_a_python_op_that_fails(seen: PodState, reason: str, message: str, times: tuple[str | None, ...]) -> None:
     found = python_outcome(OP, seen)
     assert found == Outcome({}, reason, message, *times)
 
@@ -226,7 +226,7 @@ def test_too_large_but_not_cut() -> None:
         (bad("x" * 5_000), "it ended badly: " + "x" * 600),
     ],
 )
-def test_a_container_that_fails(seen: Seen, message: str) -> None:
+def test_a_container_that_fails(seen: PodState, message: str) -> None:
     assert container_outcome(OP, seen) == Outcome({}, "ContainerFailed", message, *TIMES)
 
 

@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from podgraph.planning.pods.fault import Fault
-from podgraph.planning.pods.state import Phase, Seen, describe_exit, grace_of, is_alive, lingers, observe
+from podgraph.planning.pods.state import Phase, PodState, describe_exit, grace_of, is_alive, lingers, observe
 from podgraph.planning.pods.types import Pod, Terminated
 
 START, END = "2026-11-23T09:00:00Z", "2026-11-23T09:00:03Z"
@@ -44,30 +44,30 @@ UNSCHEDULED = [
 ]
 
 
-DELETED = Seen(Phase.GONE, "PodDeleted", "its pod was deleted before it ended", fault=Fault.INFRASTRUCTURE)
+DELETED = PodState(Phase.GONE, "PodDeleted", "its pod was deleted before it ended", fault=Fault.INFRASTRUCTURE)
 
 
 @pytest.mark.parametrize(
     ("look", "seen"),
     [
-        (pod(), Seen(Phase.STARTING)),
-        (pod(phase="Pending"), Seen(Phase.STARTING)),
+        (pod(), PodState(Phase.STARTING)),
+        (pod(phase="Pending"), PodState(Phase.STARTING)),
         (
             pod(phase="Pending", conditions=UNSCHEDULED),
-            Seen(Phase.STARTING, "Unschedulable", "0/1 nodes: no cpu"),
+            PodState(Phase.STARTING, "Unschedulable", "0/1 nodes: no cpu"),
         ),
         (
             pod(phase="Pending", conditions=[{"type": "PodScheduled", "status": "True"}]),
-            Seen(Phase.STARTING),
+            PodState(Phase.STARTING),
         ),
-        (pod(waiting("ContainerCreating"), phase="Pending"), Seen(Phase.STARTING)),
-        (pod(waiting("PodInitializing"), phase="Pending"), Seen(Phase.STARTING)),
-        (pod({}, phase="Pending"), Seen(Phase.STARTING)),
-        (pod({"running": {"startedAt": START}}, phase="Running"), Seen(Phase.RUNNING, started_at=START)),
-        (pod({"running": {}}, phase="Pending"), Seen(Phase.RUNNING)),
+        (pod(waiting("ContainerCreating"), phase="Pending"), PodState(Phase.STARTING)),
+        (pod(waiting("PodInitializing"), phase="Pending"), PodState(Phase.STARTING)),
+        (pod({}, phase="Pending"), PodState(Phase.STARTING)),
+        (pod({"running": {"startedAt": START}}, phase="Running"), PodState(Phase.RUNNING, started_at=START)),
+        (pod({"running": {}}, phase="Pending"), PodState(Phase.RUNNING)),
         (
             pod({"running": {"startedAt": START}}, phase="Running", deleted=True),
-            Seen(Phase.RUNNING, started_at=START),
+            PodState(Phase.RUNNING, started_at=START),
         ),
         (
             pod({"running": {"startedAt": START}}, phase="Running", gone=True),
@@ -80,7 +80,7 @@ DELETED = Seen(Phase.GONE, "PodDeleted", "its pod was deleted before it ended", 
         ),
     ],
 )
-def test_before_the_end(look: Pod, seen: Seen) -> None:
+def test_before_the_end(look: Pod, seen: PodState) -> None:
     assert observe(look) == seen
 
 
@@ -108,8 +108,8 @@ def test_before_the_end(look: Pod, seen: Seen) -> None:
 def test_containers_that_cannot_start(reason: str, message: str, grace: int) -> None:
     seen = observe(pod(waiting(reason, message), phase="Pending"))
     mends = reason in ("CreateContainerError", "RunContainerError") or "sync" in message
-    fault = Fault.INFRASTRUCTURE if mends else Fault.LASTING
-    assert seen == Seen(Phase.STUCK, reason, message or reason, grace == 0, fault)
+    fault = Fault.INFRASTRUCTURE if mends else Fault.PERMANENT
+    assert seen == PodState(Phase.STUCK, reason, message or reason, grace == 0, fault)
     assert grace_of(seen) == grace
 
 
@@ -119,14 +119,14 @@ TIMES = {"started_at": START, "finished_at": END}
 @pytest.mark.parametrize(
     ("look", "seen"),
     [
-        (pod(ended(0, "Completed", message="x"), phase="Succeeded"), Seen(Phase.ENDED, text="x", **TIMES)),
-        (pod(ended(0, "Completed"), phase="Running"), Seen(Phase.ENDED, **TIMES)),  # a sidecar goes on
-        (pod(ended(0, "Completed"), phase="Failed"), Seen(Phase.ENDED, **TIMES)),  # a sidecar failed
-        (pod(ended(0, "Completed"), phase="Running", deleted=True), Seen(Phase.ENDED, **TIMES)),
-        (pod(ended(0, "Completed"), phase="Running", gone=True), Seen(Phase.ENDED, **TIMES)),
+        (pod(ended(0, "Completed", message="x"), phase="Succeeded"), PodState(Phase.ENDED, text="x", **TIMES)),
+        (pod(ended(0, "Completed"), phase="Running"), PodState(Phase.ENDED, **TIMES)),  # a sidecar goes on
+        (pod(ended(0, "Completed"), phase="Failed"), PodState(Phase.ENDED, **TIMES)),  # a sidecar failed
+        (pod(ended(0, "Completed"), phase="Running", deleted=True), PodState(Phase.ENDED, **TIMES)),
+        (pod(ended(0, "Completed"), phase="Running", gone=True), PodState(Phase.ENDED, **TIMES)),
         (
             pod(ended(1, "Error", message="log"), phase="Failed"),
-            Seen(
+            PodState(
                 Phase.ENDED,
                 "ContainerFailed",
                 "its container 'step' ended with exit code 1",
@@ -137,7 +137,7 @@ TIMES = {"started_at": START, "finished_at": END}
         ),
         (
             pod(ended(137, "OOMKilled"), phase="Failed"),
-            Seen(
+            PodState(
                 Phase.ENDED,
                 "OOMKilled",
                 "its container 'step' ended with exit code 137, SIGKILL, OOMKilled",
@@ -147,7 +147,7 @@ TIMES = {"started_at": START, "finished_at": END}
         ),
         (
             pod(ended(128, "StartError", message="exec: no such file"), phase="Failed"),
-            Seen(
+            PodState(
                 Phase.ENDED,
                 "StartError",
                 "its container 'step' ended with exit code 128, StartError",
@@ -158,7 +158,7 @@ TIMES = {"started_at": START, "finished_at": END}
         ),
         (
             pod(ended(137, "Error"), phase="Failed", reason="Evicted", message="low on memory"),
-            Seen(
+            PodState(
                 Phase.ENDED,
                 "Evicted",
                 "its container 'step' ended with exit code 137, SIGKILL: low on memory",
@@ -169,7 +169,7 @@ TIMES = {"started_at": START, "finished_at": END}
         ),
         (
             pod(ended(143, "Error"), phase="Failed", deleted=True),
-            Seen(
+            PodState(
                 Phase.ENDED,
                 "PodDeleted",
                 "its pod was deleted while it ran (exit code 143, SIGTERM)",
@@ -180,7 +180,7 @@ TIMES = {"started_at": START, "finished_at": END}
         ),
         (
             pod(ended(137, "Error"), phase="Running", gone=True),
-            Seen(
+            PodState(
                 Phase.ENDED,
                 "PodDeleted",
                 "its pod was deleted while it ran (exit code 137, SIGKILL)",
@@ -191,11 +191,11 @@ TIMES = {"started_at": START, "finished_at": END}
         ),
         (
             pod(phase="Failed", reason="Evicted", message="no disk"),
-            Seen(Phase.ENDED, "Evicted", "no disk", exit_code=-1, fault=Fault.INFRASTRUCTURE),
+            PodState(Phase.ENDED, "Evicted", "no disk", exit_code=-1, fault=Fault.INFRASTRUCTURE),
         ),
         (
             pod(waiting("PodInitializing"), phase="Failed"),
-            Seen(
+            PodState(
                 Phase.ENDED,
                 "PodFailed",
                 "the pod failed before its container ran",
@@ -205,11 +205,11 @@ TIMES = {"started_at": START, "finished_at": END}
         ),
         (
             pod(phase="Failed", reason="DeadlineExceeded", message="too long", gone=True),
-            Seen(Phase.ENDED, "DeadlineExceeded", "too long", exit_code=-1),
+            PodState(Phase.ENDED, "DeadlineExceeded", "too long", exit_code=-1),
         ),
     ],
 )
-def test_the_end(look: Pod, seen: Seen) -> None:
+def test_the_end(look: Pod, seen: PodState) -> None:
     assert observe(look) == seen
     assert not is_alive(look)
 
@@ -255,31 +255,31 @@ def beside(state: dict[str, Any], step: dict[str, Any] | None = None, **status: 
 @pytest.mark.parametrize(
     ("look", "seen"),
     [
-        (beside({"running": {}}), Seen(Phase.STARTING)),
-        (beside(waiting("PodInitializing")), Seen(Phase.STARTING)),
+        (beside({"running": {}}), PodState(Phase.STARTING)),
+        (beside(waiting("PodInitializing")), PodState(Phase.STARTING)),
         (
             beside(waiting("CrashLoopBackOff", "back-off 10s")),
-            Seen(Phase.STARTING, "CrashLoopBackOff", "init container 'setup': back-off 10s"),
+            PodState(Phase.STARTING, "CrashLoopBackOff", "init container 'setup': back-off 10s"),
         ),
         (
             beside(waiting("ErrImagePull", "x: not found")),
-            Seen(Phase.STUCK, "ErrImagePull", "init container 'setup': x: not found", True, Fault.LASTING),
+            PodState(Phase.STUCK, "ErrImagePull", "init container 'setup': x: not found", True, Fault.PERMANENT),
         ),
         (
             beside(ended(3, "Error", message="no disk"), phase="Failed"),
-            Seen(
+            PodState(
                 Phase.ENDED, "InitContainerFailed", "its init container 'setup' ended with exit code 3", exit_code=3,
                 text="no disk",
             ),
         ),
         (
             beside(ended(137, "Error"), phase="Failed", reason="Evicted", message="no memory"),
-            Seen(Phase.ENDED, "Evicted", "no memory", fault=Fault.INFRASTRUCTURE, exit_code=-1),
+            PodState(Phase.ENDED, "Evicted", "no memory", fault=Fault.INFRASTRUCTURE, exit_code=-1),
         ),
-        (beside(waiting("ErrImagePull"), {"running": {"startedAt": START}}), Seen(Phase.RUNNING, started_at=START)),
+        (beside(waiting("ErrImagePull"), {"running": {"startedAt": START}}), PodState(Phase.RUNNING, started_at=START)),
     ],
 )  # fmt: skip
-def test_init_containers(look: Pod, seen: Seen) -> None:
+def test_init_containers(look: Pod, seen: PodState) -> None:
     assert observe(look) == seen
 
 

@@ -82,7 +82,7 @@ def test_how_an_attempt_ends() -> None:
     assert (never.wait, never.delete, never.outcome.fault) == (False, True, Fault.INFRASTRUCTURE)
     wrong = first(pod(stuck("not found")))
     assert wrong is not None
-    assert wrong.outcome.fault is Fault.LASTING
+    assert wrong.outcome.fault is Fault.PERMANENT
 
 
 def test_the_words_for_a_pod_that_does_not_run() -> None:
@@ -107,8 +107,13 @@ def test_a_gate_holds_the_clock() -> None:
 def test_a_gate_is_known_by_what_was_seen_and_after_a_restart_by_what_was_told() -> None:
     held, free = observe(gated()), observe(pod(None))
     gates = Gates()
-    assert [gates.look(*seen) for seen in ((free, 1.0), (held, 2.0), (free, 3.0), (free, 4.0))] == [0.0, 0.0, 3.0, 3.0]
-    assert Gates(held=True).look(free, 5.0) == 5.0
+    assert [gates.observe(*seen) for seen in ((free, 1.0), (held, 2.0), (free, 3.0), (free, 4.0))] == [
+        0.0,
+        0.0,
+        3.0,
+        3.0,
+    ]
+    assert Gates(held=True).observe(free, 5.0) == 5.0
 
 
 def test_single_times() -> None:

@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from podgraph.definition.graph import Graph, Op
-from podgraph.flow import UNDECIDED
+from podgraph.flow import NOT_STARTED
 from podgraph.planning.pods.outcome import Outcome
-from podgraph.planning.prestart.policy import MAX_RELEASES, PAUSE_SECONDS, Ahead
+from podgraph.planning.prestart.policy import MAX_RELEASES, PAUSE_SECONDS, PrestartPolicy
 from podgraph.planning.steps.records import Steps
 
 CHAIN = {"a": (), "b": ("a",), "c": ("b",), "d": ("c",)}
@@ -22,12 +22,14 @@ def steps_of(ups: dict[str, tuple[str, ...]]) -> Steps:
     return Steps(graph, list(ups), {})
 
 
-def make(ups: dict[str, tuple[str, ...]], levels: int = 1, most: int = 10, fits: Any = None) -> tuple[Steps, Ahead]:
+def make(
+    ups: dict[str, tuple[str, ...]], levels: int = 1, most: int = 10, fits: Any = None
+) -> tuple[Steps, PrestartPolicy]:
     steps = steps_of(ups)
-    return steps, Ahead(steps, levels, most, fits or (lambda _: True))
+    return steps, PrestartPolicy(steps, levels, most, fits or (lambda _: True))
 
 
-def made(steps: Steps, ahead: Ahead, now: float = NOW) -> list[str]:
+def made(steps: Steps, ahead: PrestartPolicy, now: float = NOW) -> list[str]:
     found = []
     while (name := ahead.next(now)) is not None:
         steps.set_state(name, "Waiting")
@@ -131,7 +133,7 @@ def test_at_any_time_it_is_as_the_definition_says(
 ) -> None:
     steps, ahead = make(ups, levels, most=len(ups))
     for _ in range(12):
-        ready = [n for n, r in steps.records.items() if r.state in UNDECIDED and not steps.waits(n)]
+        ready = [n for n, r in steps.records.items() if r.state in NOT_STARTED and not steps.waits(n)]
         running = [n for n, r in steps.records.items() if r.state == "Running"]
         late = [n for n, r in steps.records.items() if r.state == "UpForRetry"]
         moves = [("begin", n) for n in ready + late] + [(k, n) for k in ("end", "fail", "retry") for n in running]
@@ -156,7 +158,7 @@ def test_at_any_time_it_is_as_the_definition_says(
         assert waiting == set(ahead.waiting)
         level = levels_of(steps, ahead)
         for step, record in steps.records.items():
-            wanted = record.state in UNDECIDED and steps.waits(step) and level[step] <= levels
+            wanted = record.state in NOT_STARTED and steps.waits(step) and level[step] <= levels
             if wanted and ahead.released(step) == 0 and all(ahead.released(up) == 0 for up in steps.records):
                 assert step in waiting
             if step in waiting and steps.waits(step):
@@ -164,7 +166,7 @@ def test_at_any_time_it_is_as_the_definition_says(
                 assert ahead.waiting[step] == level[step]
 
 
-def levels_of(steps: Steps, ahead: Ahead) -> dict[str, float]:
+def levels_of(steps: Steps, ahead: PrestartPolicy) -> dict[str, float]:
     """How far ahead each step is, from the definition: 0 on its way, else one more than the furthest it waits for."""
 
     def is_due(name: str) -> bool:
@@ -175,7 +177,7 @@ def levels_of(steps: Steps, ahead: Ahead) -> dict[str, float]:
     for name, record in steps.records.items():
         if record.state in ("Starting", "Running", "Succeeded", "Skipped"):
             level[name] = 0
-        elif record.state not in UNDECIDED or ahead.released(name) >= MAX_RELEASES or is_due(name):
+        elif record.state not in NOT_STARTED or ahead.released(name) >= MAX_RELEASES or is_due(name):
             level[name] = float("inf")
         else:
             level[name] = 1 + max((level[up] for up in steps.graph.upstream[name]), default=0)

@@ -334,7 +334,7 @@ def test_one_that_ends_before_it_was_told_of_its_step_costs_no_try_of_the_op() -
     look(run, ended(assigned(pod(), item), Record(NONCE, "Succeeded", graph="x")))
     assert run.steps is not None
     record = run.steps.records["a"]
-    assert (record.state, record.reason, record.lost, record.attempt) == ("UpForRetry", "NotAssigned", 1, 1)
+    assert (record.state, record.reason, record.infra_failures, record.attempt) == ("UpForRetry", "NotAssigned", 1, 1)
 
 
 @pytest.mark.parametrize("written", [True, False])
@@ -376,7 +376,7 @@ def test_a_log_that_cannot_be_followed_has_it_end_so_that_its_status_tells_the_g
     run = code()
     look(run)
     look(run, pod())
-    run.not_heard(NAME)
+    run.log_unavailable(NAME)
     actions = look(run, pod())
     assert tells_to_end(actions)
     there = assigned(pod(), actions.assigns[0])
@@ -388,7 +388,7 @@ def test_a_log_that_cannot_be_followed_has_it_end_so_that_its_status_tells_the_g
 def test_code_that_hangs_while_it_is_read_is_given_up() -> None:
     run = code()
     look(run)
-    assert look(run, pod()).again_at == NOW + RESOLVE_SECONDS
+    assert look(run, pod()).requeue_time == NOW + RESOLVE_SECONDS
     actions = look(run, pod(), now=NOW + RESOLVE_SECONDS)
     assert run.finished
     assert actions.deletes == [NAME]

@@ -7,11 +7,11 @@ import pytest
 from podgraph.definition.graph import Op
 from podgraph.definition.retry import Backoff, Jitter, RetryPolicy
 from podgraph.planning.pods.fault import Fault, fault_of
-from podgraph.planning.steps.retry_policy import chance_of, seconds_until_retry
+from podgraph.planning.steps.retry_policy import jitter_of, seconds_until_retry
 from podgraph.protocol.errors import ErrorInfo
 
 ERROR = ErrorInfo("OpFailed", "x")
-APPLICATION, INFRASTRUCTURE, LASTING = Fault.APPLICATION, Fault.INFRASTRUCTURE, Fault.LASTING
+APPLICATION, INFRASTRUCTURE, LASTING = Fault.APPLICATION, Fault.INFRASTRUCTURE, Fault.PERMANENT
 
 
 def seconds(
@@ -74,7 +74,7 @@ def test_nothing_mends_what_lasts() -> None:
 
 
 def test_chance_is_spread_and_always_the_same() -> None:
-    found = [chance_of("uid", "op", n)() for n in range(200)]
-    assert found == [chance_of("uid", "op", n)() for n in range(200)]
+    found = [jitter_of("uid", "op", n)() for n in range(200)]
+    assert found == [jitter_of("uid", "op", n)() for n in range(200)]
     assert all(0 <= value < 1 for value in found)
     assert 0.4 < sum(found) / 200 < 0.6

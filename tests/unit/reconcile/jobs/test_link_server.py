@@ -14,7 +14,7 @@ from podgraph.definition.errors import DefinitionError
 from podgraph.planning.manifests.keys import Keys
 from podgraph.protocol.link import GOODBYE, MAX_LINE, greeting
 from podgraph.reconcile.jobs import link_server as module
-from podgraph.reconcile.jobs.link_server import Links, read_link
+from podgraph.reconcile.jobs.link_server import LinkServer, read_link
 from podgraph.reconcile.jobs.link_strangers import MOST_OF_ONE
 from podgraph.runtime.pod.link import Link
 
@@ -28,8 +28,8 @@ def said() -> Said:
 
 
 @pytest.fixture
-async def links(said: Said) -> AsyncIterator[Links]:
-    found = known(Links(lambda *what: said.append(what), most=3))
+async def links(said: Said) -> AsyncIterator[LinkServer]:
+    found = known(LinkServer(lambda *what: said.append(what), most=3))
     async with found.serving(ADDRESS):
         yield found
 
@@ -37,28 +37,28 @@ async def links(said: Said) -> AsyncIterator[Links]:
 KEYS = Keys(b"master")
 
 
-def known(links: Links) -> Links:
+def known(links: LinkServer) -> LinkServer:
     """Let it know all pods but "never-made", and the keys of their Jobs."""
     links.keys, links.knows = KEYS, lambda uid, pod: pod != "never-made"
     return links
 
 
-def words_of(links: Links, uid: str = "u1", pod: str = "a-1", key: bytes | None = None) -> str:
+def words_of(links: LinkServer, uid: str = "u1", pod: str = "a-1", key: bytes | None = None) -> str:
     """What a pod says first."""
     assert links.invitation is not None
     return greeting(KEYS.of(uid).pod if key is None else key, links.invitation.fingerprint, uid, pod)
 
 
-def pod_link(links: Links, uid: str = "u1", pod: str = "a-1") -> Link:
+def pod_link(links: LinkServer, uid: str = "u1", pod: str = "a-1") -> Link:
     return Link(invited(links, uid, pod), KEYS.of(uid).pod)
 
 
-def invited(links: Links, uid: str = "u1", pod: str = "a-1") -> str:
+def invited(links: LinkServer, uid: str = "u1", pod: str = "a-1") -> str:
     assert links.invitation is not None
-    return links.invitation.to(uid, pod)
+    return links.invitation.credential_for(uid, pod)
 
 
-async def linked(links: Links, uid: str = "u1", pod: str = "a-1") -> Link:
+async def linked(links: LinkServer, uid: str = "u1", pod: str = "a-1") -> Link:
     """Link a pod and wait until the operator knows of it."""
     count = links.count
     link = pod_link(links, uid, pod)
@@ -75,7 +75,7 @@ async def until(true: Callable[[], object]) -> None:
     raise TimeoutError
 
 
-async def raw(links: Links) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+async def raw(links: LinkServer) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
     """A connection of somebody who knows TLS, and the address."""
     host, _, port = invited(links).split(" ")[0].rpartition(":")
     context = ssl.create_default_context()
@@ -90,7 +90,7 @@ async def ended(reader: asyncio.StreamReader) -> bool:
         return True
 
 
-async def test_what_a_pod_says_is_heard_at_once_and_in_order(links: Links, said: Said) -> None:
+async def test_what_a_pod_says_is_heard_at_once_and_in_order(links: LinkServer, said: Said) -> None:
     link = await linked(links)
     for line in ("::podgraph-record n::{}", "ünïcode \ud800", "x" * 10_000):
         await asyncio.to_thread(link.say, line)
@@ -99,7 +99,7 @@ async def test_what_a_pod_says_is_heard_at_once_and_in_order(links: Links, said:
     assert [line for *_, lines in said for line in lines] == ["::podgraph-record n::{}", "ünïcode ?", "x" * 10_000]
 
 
-async def test_what_is_said_just_before_the_end_is_heard(links: Links, said: Said) -> None:
+async def test_what_is_said_just_before_the_end_is_heard(links: LinkServer, said: Said) -> None:
     def pod() -> None:
         link = pod_link(links)
         link.say("the only line")
@@ -110,7 +110,7 @@ async def test_what_is_said_just_before_the_end_is_heard(links: Links, said: Sai
     assert said == [("u1", "a-1", ["the only line"])]
 
 
-async def test_a_pod_is_told_when_it_is_there_or_comes(links: Links) -> None:
+async def test_a_pod_is_told_when_it_is_there_or_comes(links: LinkServer) -> None:
     links.tell("u1", "a-1", "before")
     link = await linked(links)
     links.tell("u1", "a-1", "after")
@@ -120,14 +120,14 @@ async def test_a_pod_is_told_when_it_is_there_or_comes(links: Links) -> None:
     assert await asyncio.to_thread(link.hear, 0.05) is None
 
 
-async def test_what_was_for_a_pod_that_is_left_is_not_told(links: Links) -> None:
+async def test_what_was_for_a_pod_that_is_left_is_not_told(links: LinkServer) -> None:
     links.tell("u1", "a-1", "for nobody")
     links.leave("u1", "a-1")
     link = await linked(links)
     assert await asyncio.to_thread(link.hear, 0.05) is None
 
 
-async def test_a_log_is_followed_while_there_is_no_link(links: Links) -> None:
+async def test_a_log_is_followed_while_there_is_no_link(links: LinkServer) -> None:
     calls: list[str] = []
     links.hear("u1", "a-1", lambda: calls.append("follow"), lambda: calls.append("leave"))
     assert calls == ["follow"]
@@ -142,7 +142,7 @@ async def test_a_log_is_followed_while_there_is_no_link(links: Links) -> None:
     assert calls == ["follow", "leave", "follow", "leave"], "one that said goodbye has said all"
 
 
-async def test_none_is_followed_of_a_pod_that_is_left_or_has_a_link(links: Links) -> None:
+async def test_none_is_followed_of_a_pod_that_is_left_or_has_a_link(links: LinkServer) -> None:
     calls: list[str] = []
     link = await linked(links)
     links.hear("u1", "a-1", lambda: calls.append("follow"), lambda: calls.append("leave"))
@@ -153,7 +153,7 @@ async def test_none_is_followed_of_a_pod_that_is_left_or_has_a_link(links: Links
     assert calls == []
 
 
-async def test_a_job_that_is_forgotten_has_no_links(links: Links) -> None:
+async def test_a_job_that_is_forgotten_has_no_links(links: LinkServer) -> None:
     link, other = await linked(links), await linked(links, "u2")
     links.tell("u1", "late", "x")
     links.hear("u1", "late", lambda: None, lambda: None)
@@ -165,7 +165,7 @@ async def test_a_job_that_is_forgotten_has_no_links(links: Links) -> None:
     await asyncio.to_thread(other.say, "still here")
 
 
-async def test_a_pod_has_one_link(links: Links, said: Said) -> None:
+async def test_a_pod_has_one_link(links: LinkServer, said: Said) -> None:
     first, second = await linked(links), pod_link(links)
     await asyncio.to_thread(second.say, "from the second")
     await until(lambda: said)
@@ -175,7 +175,7 @@ async def test_a_pod_has_one_link(links: Links, said: Said) -> None:
     assert await asyncio.to_thread(second.hear, 5) == "to the second"
 
 
-async def test_there_is_room_for_so_many(links: Links) -> None:
+async def test_there_is_room_for_so_many(links: LinkServer) -> None:
     kept = [await linked(links, pod=f"p-{n}") for n in range(3)]
     late = pod_link(links, pod="late")
     await asyncio.to_thread(late.say, "is not heard")
@@ -192,7 +192,7 @@ async def test_there_is_room_for_so_many(links: Links) -> None:
     ["other pod", "other job", "other token", "no key", "another server's", "no pod of the job", "nothing", "too much",
      "a long line"],
 )  # fmt: skip
-async def test_who_was_not_invited_is_not_heard(links: Links, said: Said, other: str) -> None:
+async def test_who_was_not_invited_is_not_heard(links: LinkServer, said: Said, other: str) -> None:
     words = words_of(links)
     reader, writer = await raw(links)
     changed = {
@@ -213,7 +213,7 @@ async def test_who_was_not_invited_is_not_heard(links: Links, said: Said, other:
     writer.close()
 
 
-async def test_an_endless_line_ends_the_link(links: Links, said: Said) -> None:
+async def test_an_endless_line_ends_the_link(links: LinkServer, said: Said) -> None:
     reader, writer = await raw(links)
     writer.write(words_of(links).encode() + b"\n" + b"x" * (2 * MAX_LINE))
     assert await ended(reader)
@@ -222,7 +222,7 @@ async def test_an_endless_line_ends_the_link(links: Links, said: Said) -> None:
     writer.close()
 
 
-async def test_nothing_counts_after_the_goodbye(links: Links, said: Said) -> None:
+async def test_nothing_counts_after_the_goodbye(links: LinkServer, said: Said) -> None:
     _, writer = await raw(links)
     writer.write(f"{words_of(links)}\none\n{GOODBYE}\ntwo\n".encode())
     await until(lambda: said)
@@ -231,7 +231,7 @@ async def test_nothing_counts_after_the_goodbye(links: Links, said: Said) -> Non
 
 
 async def test_who_says_nothing_is_not_waited_for(
-    links: Links, monkeypatch: pytest.MonkeyPatch, unused_tcp_port: int
+    links: LinkServer, monkeypatch: pytest.MonkeyPatch, unused_tcp_port: int
 ) -> None:
     monkeypatch.setattr(module, "_GREETING_SECONDS", 0.1)
     host, _, port = invited(links).split(" ")[0].rpartition(":")
@@ -244,7 +244,7 @@ async def test_who_says_nothing_is_not_waited_for(
     writer.close()
 
 
-async def test_who_connects_and_says_nothing_keeps_no_pod_out(links: Links, said: Said) -> None:
+async def test_who_connects_and_says_nothing_keeps_no_pod_out(links: LinkServer, said: Said) -> None:
     host, _, port = invited(links).split(" ")[0].rpartition(":")
     idle = [await asyncio.open_connection(host, int(port)) for _ in range(MOST_OF_ONE + 20)]
     link = await linked(links)
@@ -257,7 +257,7 @@ async def test_who_connects_and_says_nothing_keeps_no_pod_out(links: Links, said
         writer.close()
 
 
-async def test_idle_connections_take_no_room_from_pods_that_are_known(links: Links) -> None:
+async def test_idle_connections_take_no_room_from_pods_that_are_known(links: LinkServer) -> None:
     host, _, port = invited(links).split(" ")[0].rpartition(":")
     idle = [await asyncio.open_connection(host, int(port)) for _ in range(10)]  # more than there may be links
     kept = [await linked(links, pod=f"p-{n}") for n in range(3)]
@@ -267,7 +267,7 @@ async def test_idle_connections_take_no_room_from_pods_that_are_known(links: Lin
         writer.close()
 
 
-async def test_a_handshake_has_no_end_of_bytes(links: Links) -> None:
+async def test_a_handshake_has_no_end_of_bytes(links: LinkServer) -> None:
     host, _, port = invited(links).split(" ")[0].rpartition(":")
     reader, writer = await asyncio.open_connection(host, int(port))
     # A TLS record of the handshake that tells of 4 MiB to come.
@@ -278,7 +278,9 @@ async def test_a_handshake_has_no_end_of_bytes(links: Links) -> None:
     writer.close()
 
 
-async def test_a_line_that_never_ends_ends_the_link(links: Links, said: Said, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_line_that_never_ends_ends_the_link(
+    links: LinkServer, said: Said, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(module, "_LINE_SECONDS", 0.2)
     reader, writer = await raw(links)
     writer.write(words_of(links).encode() + b"\nwhole\npart")
@@ -288,7 +290,7 @@ async def test_a_line_that_never_ends_ends_the_link(links: Links, said: Said, mo
     writer.close()
 
 
-async def test_a_line_may_come_in_parts(links: Links, said: Said, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_line_may_come_in_parts(links: LinkServer, said: Said, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "_LINE_SECONDS", 0.3)
     _, writer = await raw(links)
     writer.write(words_of(links).encode() + b"\n")
@@ -301,7 +303,7 @@ async def test_a_line_may_come_in_parts(links: Links, said: Said, monkeypatch: p
     writer.close()
 
 
-async def test_one_that_reads_nothing_is_left(links: Links, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_one_that_reads_nothing_is_left(links: LinkServer, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "_MOST_UNREAD", 100_000)
     await linked(links)
     for _ in range(400):
@@ -310,7 +312,7 @@ async def test_one_that_reads_nothing_is_left(links: Links, monkeypatch: pytest.
 
 
 async def test_code_that_takes_long_to_load_costs_no_link(
-    links: Links, said: Said, monkeypatch: pytest.MonkeyPatch
+    links: LinkServer, said: Said, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "_GREETING_SECONDS", 0.1)
     link = pod_link(links)
@@ -321,8 +323,8 @@ async def test_code_that_takes_long_to_load_costs_no_link(
     await until(lambda: said)
 
 
-async def test_each_operator_has_a_certificate_of_its_own(links: Links, said: Said) -> None:
-    other = known(Links())
+async def test_each_operator_has_a_certificate_of_its_own(links: LinkServer, said: Said) -> None:
+    other = known(LinkServer())
     async with other.serving(ADDRESS):
         where, fingerprint, words = invited(other).split(" ", 2)
         mixed = f"{where} {invited(links).split(' ')[1]} {words}"  # another has its address by now
@@ -334,7 +336,7 @@ async def test_each_operator_has_a_certificate_of_its_own(links: Links, said: Sa
 
 
 async def test_pods_notice_that_the_operator_is_gone() -> None:
-    links = known(Links())
+    links = known(LinkServer())
     async with links.serving(ADDRESS):
         link = await linked(links)
     assert links.invitation is None
@@ -352,7 +354,7 @@ async def test_ipv6(said: Said) -> None:
             probe.bind(("::1", 0))
     except OSError:
         pytest.skip("this machine has no IPv6")
-    links = known(Links(lambda *what: said.append(what)))
+    links = known(LinkServer(lambda *what: said.append(what)))
     async with links.serving("::1:0"):
         link = await linked(links)
         await asyncio.to_thread(link.say, "x")

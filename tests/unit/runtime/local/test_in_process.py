@@ -31,7 +31,7 @@ from podgraph import (
 from podgraph.definition.jobs import JobDefinition
 from podgraph.runtime.attempt import RunInfo
 from podgraph.runtime.local.in_process import run_in_process
-from podgraph.runtime.local.run_plan import prepare
+from podgraph.runtime.local.run_plan import plan_run
 from podgraph.runtime.local.steps import LocalSteps
 
 
@@ -624,7 +624,7 @@ def test_ctrl_c_puts_resources_away_and_gets_out(during: str, monkeypatch: pytes
         raise KeyboardInterrupt
 
     monkeypatch.setattr(time, "sleep", interrupted)
-    prepared = prepare(made(lambda: add(stopped()), resource_defs={"db": db}), {})
+    prepared = plan_run(made(lambda: add(stopped()), resource_defs={"db": db}), {})
     steps = LocalSteps(prepared.graph, prepared.selected)
     with pytest.raises(KeyboardInterrupt):
         run_in_process(prepared, steps, RunInfo("r"))

@@ -18,7 +18,7 @@ from podgraph.runtime.attempt import RunInfo
 from podgraph.runtime.load import CodeRef
 from podgraph.runtime.local.channel import load
 from podgraph.runtime.local.multiprocess import run_multiprocess
-from podgraph.runtime.local.run_plan import prepare
+from podgraph.runtime.local.run_plan import plan_run
 from podgraph.runtime.local.steps import LocalSteps
 
 METHODS = ["forkserver", "spawn"]
@@ -85,7 +85,7 @@ class Runner:
         file.write_text(HEAD + source)
         code = CodeRef(str(file))
         chosen = {"multiprocess": {"start_method": {self.method: {}}, "max_concurrent": 4, **settings}}
-        prepared = prepare(code.load(), {**(run_config or {}), "execution": {"config": chosen}}, tags={"team": "data"})
+        prepared = plan_run(code.load(), {**(run_config or {}), "execution": {"config": chosen}}, tags={"team": "data"})
         ran = Ran(LocalSteps(prepared.graph, prepared.selected))
         run = RunInfo("run-1", prepared.tags, prepared.execution.retries)
         ran.succeeded = run_multiprocess(prepared, ran.steps, run, code, lambda *said: ran.printed.append(said))
