@@ -97,8 +97,8 @@ class Client:
         """Create a core object and return it as JSON. That it exists already is success when it is the same.
 
         So a create whose answer was lost can simply be done again. Raises ApiError; `AlreadyExists` means that the
-        name is taken by an object that is not ours (see :func:`difference`). A conflict that passes is not `permanent`: a
-        quota whose count has just changed, or an object of another owner that is being deleted.
+        name is taken by an object that is not ours (see :func:`difference`). A conflict that passes is not `permanent`:
+        a quota whose count has just changed, or an object of another owner that is being deleted.
         """
         meta = manifest["metadata"]
         path = core(meta["namespace"], plural)
