@@ -42,7 +42,8 @@ def _kubeconfig(home: Kube, path: Path) -> Path:
     token = home.run("create", "token", RELEASE, "--duration=8h").strip()
     config["users"] = [{"name": "operator", "user": {"token": token}}]
     cluster = config["clusters"][0]["name"]
-    config["contexts"] = [{"name": "operator", "context": {"cluster": cluster, "user": "operator"}}]
+    context = {"cluster": cluster, "user": "operator", "namespace": home.namespace}
+    config["contexts"] = [{"name": "operator", "context": context}]
     config["current-context"] = "operator"
     path.touch(mode=0o600)
     path.write_text(json.dumps(config))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import signal
 import socket
@@ -44,6 +45,7 @@ class OperatorProcess:
         env = {
             **os.environ,
             "KUBECONFIG": self.kubeconfig,
+            "PODGRAPH_NAMESPACE": json.loads(Path(self.kubeconfig).read_text())["contexts"][0]["context"]["namespace"],
             "PYTHONPATH": str(CHECKOUT / "operator"),
             "PYTHONDONTWRITEBYTECODE": "1",
             "PODGRAPH_STEP_IMAGE": self.image,

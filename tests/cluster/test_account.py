@@ -7,6 +7,12 @@ from cluster.conftest import OperatorProcess
 from cluster.kube import Kube, KubeError
 
 
+def _as_kubectl_takes_it(resource: str, *more: str) -> tuple[str, ...]:
+    """Return a resource as `can-i` wants it: there `pods/exec` is the pod named exec."""
+    plural, _, subresource = resource.partition("/")
+    return (plural, *([f"--subresource={subresource}"] if subresource else []), *more)
+
+
 def test_the_operator_is_the_charts_account(kube: Kube, operator: OperatorProcess, namespace: Kube) -> None:
     as_operator = Kube(kube.kubectl, operator.kubeconfig, namespace.namespace)
     name = as_operator.run("auth", "whoami", "-o", "jsonpath={.status.userInfo.username}")
@@ -15,7 +21,7 @@ def test_the_operator_is_the_charts_account(kube: Kube, operator: OperatorProces
 
     def may(verb: str, *resource: str) -> bool:
         try:
-            return as_operator.run("auth", "can-i", verb, *resource).strip() == "yes"
+            return as_operator.run("auth", "can-i", verb, *_as_kubectl_takes_it(*resource)).strip() == "yes"
         except KubeError:  # kubectl ends with 1 for no
             return False
 
