@@ -82,8 +82,8 @@ lint: setup web-lint lint-python ## ruff, mypy, import-linter, web-lint, and tha
 	@PYTHONPATH=operator $(BIN)/python -m podgraph.server.document | cmp --silent - operator/web/openapi.json \
 	  || { echo "error: operator/web/openapi.json is stale: run make types"; exit 1; }
 
-# What the hooks of .pre-commit-config.yaml run as well: it needs .venv and nothing else.
-lint-python:
+# What the hooks of .pre-commit-config.yaml run as well: it needs neither npm nor the built page.
+lint-python: .venv/.made
 	@$(BIN)/ruff check --quiet . && $(BIN)/ruff format --quiet --check .
 	@$(BIN)/mypy --no-error-summary && $(BIN)/mypy --no-error-summary --python-version 3.10 $(IN_STEP_IMAGES)
 	@$(BIN)/lint-imports --no-logo > .venv/imports.log || { cat .venv/imports.log; exit 1; }
