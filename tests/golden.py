@@ -78,9 +78,7 @@ class FirstPasses:
             yield from self._granted(actions)
             if actions.creates and run.steps is not None:
                 return
-            if run.finished:
-                yield {"refused": next(c["message"] for c in actions.status["conditions"] if c["type"] == "Accepted")}
-                return
+            assert not run.finished, f"{self._path}: the Job is refused: {actions.status['conditions']}"
         raise AssertionError(f"{self._path}: no step has a pod after {MOST_PASSES} passes")
 
     def _granted(self, actions: Actions) -> Iterator[Manifest]:

@@ -54,3 +54,13 @@ def test_the_files_are_written_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     golden.main()
     assert [path.name for path in (tmp_path / "golden").glob("*.yaml")] == ["a.yaml"]
     assert "image: busybox:1" in (tmp_path / "golden" / "a.yaml").read_text()
+
+
+def test_an_example_that_would_be_refused_fails_here() -> None:
+    job = {
+        "kind": "Job",
+        "metadata": {"name": "a"},
+        "spec": {"ops": [{"name": "a", "image": "i"}], "opSelection": ["b"]},
+    }
+    with pytest.raises(AssertionError, match=r"a\.yaml: the Job is refused: .*'b'"):
+        list(golden.FirstPasses(Path("a.yaml"), golden.as_stored(job), {}).manifests())
