@@ -1,4 +1,4 @@
-.PHONY: help setup web web-lint types screenshots pictures up down images chart install demo lint test-fast test fuzz bench
+.PHONY: help setup web web-lint types screenshots pictures up down images chart install demo lint lint-python docs-check verify golden test-fast test fuzz bench
 .DEFAULT_GOAL := help
 SHELL := /bin/bash
 NODE := PYTHONPATH=tests PYTHONDONTWRITEBYTECODE=1 python3 -m cluster.node
@@ -74,12 +74,31 @@ install: $(if $(OWN),up) images ## Install the chart with the images just built
 demo: setup install ## From nothing to a Job's result on a real cluster
 	@$(BIN)/python tests/demo.py
 
-lint: setup web-lint ## ruff, mypy, import-linter, web-lint, and that nothing generated is stale
-	@$(BIN)/ruff check --quiet . && $(BIN)/ruff format --quiet --check .
-	@$(BIN)/mypy --no-error-summary
-	@$(BIN)/lint-imports --no-logo > .venv/imports.log || { cat .venv/imports.log; exit 1; }
+# The oldest Python that mypy knows; tests/unit/test_python39.py does the rest of the way to 3.9.
+IN_STEP_IMAGES := $(addprefix -p podgraph.,definition selection flow run_config protocol runtime)
+
+lint: setup web-lint lint-python ## ruff, mypy, import-linter, web-lint, and that nothing generated is stale
 	@$(BIN)/uv lock --check --quiet
+	@PYTHONPATH=operator $(BIN)/python -m podgraph.server.document | cmp --silent - operator/web/openapi.json \
+	  || { echo "error: operator/web/openapi.json is stale: run make types"; exit 1; }
+
+# What the hooks of .pre-commit-config.yaml run as well: it needs neither npm nor the built page.
+lint-python: .venv/.made
+	@$(BIN)/ruff check --quiet . && $(BIN)/ruff format --quiet --check .
+	@$(BIN)/mypy --no-error-summary && $(BIN)/mypy --no-error-summary --python-version 3.10 $(IN_STEP_IMAGES)
+	@$(BIN)/lint-imports --no-logo > .venv/imports.log || { cat .venv/imports.log; exit 1; }
 	@python3 charts/generate.py --check
+
+# The tests that hold pages, examples, CRDs and golden manifests against the code; they take seconds.
+DOCS := $(addprefix tests/unit/test_,docs.py readme.py crds.py examples.py golden.py package.py python39.py)
+
+docs-check: .venv/.made ## That the pages for readers, the examples, CRDs and golden manifests agree with the code
+	@$(BIN)/pytest -q $(DOCS)
+
+verify: lint docs-check ## All checks without a cluster and without the whole suite: lint, types, layers, generated files, docs
+
+golden: .venv/.made ## Write the manifests in tests/examples/golden anew; read what changed in them
+	@PYTHONPATH=operator:tests $(BIN)/python -m golden
 
 WITHOUT_CLUSTER := $(BIN)/pytest -q -n auto --dist worksteal --doctest-modules operator tests -m "not cluster and not browser"
 
