@@ -19,6 +19,7 @@ from podgraph.planning.model.status import seconds_of
 from podgraph.planning.pods.fault import Fault
 from podgraph.planning.pods.lifecycle import Look, PodLifecycle, Stage
 from podgraph.planning.pods.outcome import Outcome, container_outcome, if_room, micro, python_outcome, read_record
+from podgraph.planning.pods.passes import Pass
 from podgraph.planning.pods.scheduling_gates import GATED
 from podgraph.planning.pods.state import Phase, PodState, is_alive, lingers, observe
 from podgraph.planning.pods.types import Pod, Pods
@@ -99,33 +100,33 @@ class PodPerStep:
         """Return nothing; see `has_changes`."""
         return {}
 
-    def observe(self, changed: Iterable[str], pods: Pods, now: float, actions: Actions) -> None:
+    def observe(self, changed: Iterable[str], pass_: Pass) -> None:
         """Look at the pods that changed, and at the steps whose time has come."""
         told, self._told = self._told, {}
         for name, text in told.items():
             step = self._step_of[name]
             record = self.steps.records[step]
             if self._pod_of[step] == name and record.state in ("Starting", "Running"):
-                seen = PodState(Phase.ENDED, started_at=record.start_time, finished_at=_second(now), text=text)
+                seen = PodState(Phase.ENDED, started_at=record.start_time, finished_at=_second(pass_.now), text=text)
                 record_told = None if step in self._maker.containers else Record.from_text(text)
-                self._finish(step, seen, now, actions, record_told)
-                self.exits[name] = now + EXIT_SECONDS
+                self._finish(step, seen, pass_, record_told)
+                self.exits[name] = pass_.now + EXIT_SECONDS
         for name in changed:
             if name in self._step_of:
-                self._look(self._step_of[name], name, pods.get(name), now, actions)
-        self._look_at_due(pods, now, actions)
+                self._look(self._step_of[name], name, pass_.pods.get(name), pass_)
+        self._look_at_due(pass_)
 
-    def start(self, pods: Pods, now: float, actions: Actions) -> None:
+    def start(self, pass_: Pass) -> None:
         """Begin an attempt at each step that is ready, as far as the Job's limits have room."""
         while (step := self._admission.take()) is not None:
-            self._begin(step, pods, now, actions)
-            self._look_at_due(pods, now, actions)
-        for step, attempt in self._waiting.plan(now, actions):
+            self._begin(step, pass_)
+            self._look_at_due(pass_)
+        for step, attempt in self._waiting.plan(pass_):
             self._name(step, attempt)
 
-    def hold(self, now: float, actions: Actions) -> None:
+    def hold(self, pass_: Pass) -> None:
         """Begin nothing, and let nothing wait for its begin: the Job is suspended."""
-        self._waiting.let_all_go(now, actions)
+        self._waiting.let_all_go(pass_)
 
     @property
     def waiting_pods(self) -> int:
@@ -152,26 +153,26 @@ class PodPerStep:
                 self._told[pod_name] = text
         return text is not None
 
-    def stop(self, stop: Stop, pods: Pods, now: float, actions: Actions) -> None:
+    def stop(self, stop: Stop, pass_: Pass) -> None:
         """End all that is not at its end: steps without a pod at once, the others when their pod has gone."""
         if self.stopped is not None:
             return
         self.stopped = stop
         self._admission.drop()
         self.steps.ready.clear()
-        self._waiting.let_all_go(now, actions)
+        self._waiting.let_all_go(pass_)
         for step in self.steps.alone:
             record = self.steps.records[step]
             if record.state in ("Pending", "UpForRetry"):
                 self.timers.clear(step)
                 name = self._waiting.name_of(step, record.attempt + 1)
-                if name not in pods or is_waiting(pods[name]):
+                if name not in pass_.pods or is_waiting(pass_.pods[name]):
                     self.steps.cancel(step, f"not run: {stop.message}" if record.attempt == 0 else stop.message)
                     continue
                 self._name(step, self.steps.begin(step))  # made before a restart, and to be ended as the others
             if record.state not in TERMINAL:
-                self._end_pod(step, stop.reason, stop.message, actions)
-                self._look(step, self._pod_of[step], pods.get(self._pod_of[step]), now, actions)
+                self._end_pod(step, stop.reason, stop.message, pass_.actions)
+                self._look(step, self._pod_of[step], pass_.pods.get(self._pod_of[step]), pass_)
 
     def created(self, pod_name: str, uid: str) -> None:
         """Say that a pod exists; its uid goes into the record with the next write."""
@@ -183,12 +184,13 @@ class PodPerStep:
     def not_created(self, pod_name: str, reason: str, message: str, now: float) -> Actions:
         """Say that the API server refuses a pod for good (a quota, an admission policy): its step has failed."""
         actions = Actions()
+        pass_ = Pass(now, {}, actions)
         step = self._step_of[pod_name]
         if self._waiting.refused(step, now):
             return actions
         if self._pod_of[step] == pod_name and self.steps.records[step].state == "Starting":
             text = f"the API server refuses its pod: {message}"
-            self._fail(step, Outcome({}, reason, text, fault=Fault.PERMANENT), now, actions)
+            self._fail(step, Outcome({}, reason, text, fault=Fault.PERMANENT), pass_)
         return actions
 
     def uid_of(self, pod_name: str) -> str:
@@ -205,19 +207,19 @@ class PodPerStep:
 
     # --- one pod
 
-    def _look(self, step: str, name: str, pod: Pod | None, now: float, actions: Actions) -> None:
+    def _look(self, step: str, name: str, pod: Pod | None, pass_: Pass) -> None:
         record = self.steps.records[step]
         if record.state in NOT_STARTED:  # or made before a restart that lost the write: its step begins with it later
-            if self._waiting.observe(step, name, pod, now, actions):
-                self._follow_log(name, actions)
+            if self._waiting.observe(step, name, pod, pass_):
+                self._follow_log(name, pass_.actions)
             return
         if record.state in TERMINAL or record.state == "UpForRetry" or self._pod_of[step] != name:
             if pod is not None:
-                self._look_after(step, pod, now, actions)
+                self._look_after(step, pod, pass_)
             return
-        seen = self._seen(step, pod, now) if pod is not None else None
+        seen = self._seen(step, pod, pass_.now) if pod is not None else None
         timeout, stopping = self.steps.graph.ops[step].timeout, record.state == "Stopping"
-        look = self._lives[step].look(pod, seen, now, actions, timeout=timeout, stopping=stopping)
+        look = self._lives[step].look(pod, seen, pass_, timeout=timeout, stopping=stopping)
         record.pod_uid = self._lives[step].uid or record.pod_uid
         if look.stage is Stage.UNSEEN:
             return
@@ -226,8 +228,8 @@ class PodPerStep:
         else:
             self.timers.clear(step)
         if pod is not None and look.stage in (Stage.STARTING, Stage.RUNNING) and is_waiting(pod):
-            self._waiting.assign(step, pod, actions)
-        self._conclude(step, look, pod, now, actions)
+            self._waiting.assign(step, pod, pass_.actions)
+        self._conclude(step, look, pod, pass_)
 
     def _seen(self, step: str, pod: Pod, now: float) -> PodState:
         """Return the state of a step's pod; for one that was started ahead the step began with its assignment."""
@@ -241,35 +243,35 @@ class PodPerStep:
             return replace(seen, started_at=self.steps.records[step].start_time or seen.started_at)
         return seen
 
-    def _conclude(self, step: str, look: Look, pod: Pod | None, now: float, actions: Actions) -> None:
+    def _conclude(self, step: str, look: Look, pod: Pod | None, pass_: Pass) -> None:
         """Do what one look at a step's pod calls for."""
         if look.stage is Stage.LOST and self.steps.records[step].state == "Stopping":
-            self._stopped(step, None, now, actions)
+            self._stopped(step, None, pass_)
         elif look.stage is Stage.OVERTIME and look.outcome is not None and look.seen is not None:
-            self._follow(step, look.seen, actions)  # it says when the container started
-            self._end_pod(step, look.outcome.reason, look.outcome.message, actions)
+            self._follow(step, look.seen, pass_.actions)  # it says when the container started
+            self._end_pod(step, look.outcome.reason, look.outcome.message, pass_.actions)
         elif look.outcome is not None:
-            self._fail(step, look.outcome, now, actions)
+            self._fail(step, look.outcome, pass_)
         elif look.stage is Stage.ENDED and pod is not None and look.seen is not None:
             if lingers(pod):
-                actions.deletes.append(pod.metadata.name)
-            self._finish(step, look.seen, now, actions)
+                pass_.actions.deletes.append(pod.metadata.name)
+            self._finish(step, look.seen, pass_)
         elif look.stage in (Stage.STARTING, Stage.RUNNING) and look.seen is not None:
-            self._follow(step, look.seen, actions)
+            self._follow(step, look.seen, pass_.actions)
 
-    def _look_after(self, step: str, pod: Pod, now: float, actions: Actions) -> None:
+    def _look_after(self, step: str, pod: Pod, pass_: Pass) -> None:
         """Look at a pod whose attempt is over: it is on its way out, or came late and nobody waits for it."""
         record, seen = self.steps.records[step], observe(pod)
         if seen.phase is Phase.ENDED:
             self.exits.pop(pod.metadata.name, None)
         if record.pod_uid != pod.metadata.uid:
-            if is_alive(pod) and now >= self.exits.get(pod.metadata.name, 0.0):
-                actions.deletes.append(pod.metadata.name)
+            if is_alive(pod) and pass_.now >= self.exits.get(pod.metadata.name, 0.0):
+                pass_.actions.deletes.append(pod.metadata.name)
         elif seen.phase is Phase.ENDED:
             if lingers(pod):
-                actions.deletes.append(pod.metadata.name)
+                pass_.actions.deletes.append(pod.metadata.name)
             if record.state == "Succeeded":
-                self._warn_of_exit(step, seen, actions)
+                self._warn_of_exit(step, seen, pass_.actions)
 
     def _warn_of_exit(self, step: str, seen: PodState, actions: Actions) -> None:
         """Tell of a pod that failed after it had left its result: the result stands, as all is done by then."""
@@ -303,10 +305,10 @@ class PodPerStep:
 
     # --- the end of an attempt
 
-    def _finish(self, step: str, seen: PodState, now: float, actions: Actions, told: Record | None = None) -> None:
+    def _finish(self, step: str, seen: PodState, pass_: Pass, told: Record | None = None) -> None:
         record = self.steps.records[step]
         if record.state == "Stopping":
-            self._stopped(step, micro(seen.finished_at), now, actions)
+            self._stopped(step, micro(seen.finished_at), pass_)
             return
         op = self.steps.graph.ops[step]
         if step in self._maker.containers:
@@ -316,27 +318,25 @@ class PodPerStep:
             outcome = python_outcome(op, seen, found, self._maker.prefix_of(step, record.attempt))
         outcome = if_room(step, outcome, self.steps.output_bytes, self._output_budget)
         if outcome.reason:
-            self._fail(step, outcome, now, actions)
+            self._fail(step, outcome, pass_)
         else:
-            self._leave(step, actions)
+            self._leave(step, pass_.actions)
             self.steps.end(step, outcome)
-            self._warn_of_exit(step, seen, actions)
+            self._warn_of_exit(step, seen, pass_.actions)
 
-    def _stopped(self, step: str, ended: str | None, now: float, actions: Actions) -> None:
+    def _stopped(self, step: str, ended: str | None, pass_: Pass) -> None:
         """End an attempt that was told to end, for the reason it was told."""
         record = self.steps.records[step]
-        record.completion_time = ended or (utc(now) if record.start_time else None)
+        record.completion_time = ended or (utc(pass_.now) if record.start_time else None)
         if record.reason == "Canceled":
-            self._leave(step, actions)
+            self._leave(step, pass_.actions)
             self.steps.cancel(step, record.message)
             return
-        self._fail(
-            step, Outcome({}, record.reason, record.message, completion_time=record.completion_time), now, actions
-        )
+        self._fail(step, Outcome({}, record.reason, record.message, completion_time=record.completion_time), pass_)
 
-    def _fail(self, step: str, outcome: Outcome, now: float, actions: Actions) -> None:
+    def _fail(self, step: str, outcome: Outcome, pass_: Pass) -> None:
         """End an attempt that failed: the step is tried again, or has failed with it."""
-        self._leave(step, actions)
+        self._leave(step, pass_.actions)
         record, op = self.steps.records[step], self.steps.graph.ops[step]
         requested = (outcome.said["max"], outcome.said["seconds"]) if "max" in outcome.said else None
         error = ErrorInfo(
@@ -350,16 +350,16 @@ class PodPerStep:
         record.infra_failures += outcome.fault is Fault.INFRASTRUCTURE
         said = f"{outcome.reason}: {outcome.message}"
         if seconds is not None:
-            due = (seconds_of(outcome.completion_time) if outcome.completion_time else now) + seconds
+            due = (seconds_of(outcome.completion_time) if outcome.completion_time else pass_.now) + seconds
             self.steps.retry(step, outcome, utc(due))
             self.timers.set(step, due)
             text = f"attempt {record.attempt} of op {step!r} failed and is followed by another: {said}"
-            actions.events.append(Event("Warning", "StepRetried", text, step))
+            pass_.actions.events.append(Event("Warning", "StepRetried", text, step))
             return
         if record.attempt > 1:
             outcome = replace(outcome, message=f"{outcome.message} (attempt {record.attempt})")
         self.steps.end(step, outcome)
-        actions.events.append(Event("Warning", "StepFailed", f"op {step!r} failed: {said}", step))
+        pass_.actions.events.append(Event("Warning", "StepFailed", f"op {step!r} failed: {said}", step))
 
     def _leave(self, step: str, actions: Actions) -> None:
         if self._pod_of.get(step) in self._followed:
@@ -370,30 +370,30 @@ class PodPerStep:
 
     # --- the begin of an attempt
 
-    def _look_at_due(self, pods: Pods, now: float, actions: Actions) -> None:
+    def _look_at_due(self, pass_: Pass) -> None:
         """Look at the steps whose time has come, and let those that are ready wait for their start."""
         while True:
-            due = self.timers.pop_due(now)
+            due = self.timers.pop_due(pass_.now)
             if not due and not self.steps.ready:
                 return
             for step in due:
                 if self.steps.records[step].state == "UpForRetry":
-                    self._queue(step, pods, now, actions)
+                    self._queue(step, pass_)
                 else:
-                    self._look(step, self._pod_of[step], pods.get(self._pod_of[step]), now, actions)
+                    self._look(step, self._pod_of[step], pass_.pods.get(self._pod_of[step]), pass_)
             while self.steps.ready:
-                self._queue(self.steps.ready.popleft(), pods, now, actions)
+                self._queue(self.steps.ready.popleft(), pass_)
 
-    def _queue(self, step: str, pods: Pods, now: float, actions: Actions) -> None:
+    def _queue(self, step: str, pass_: Pass) -> None:
         """Let a step wait for its start, unless its pod is there: it was made before a restart that lost the write."""
-        pod = pods.get(self._waiting.name_of(step, self.steps.records[step].attempt + 1))
+        pod = pass_.pods.get(self._waiting.name_of(step, self.steps.records[step].attempt + 1))
         if pod is not None and not is_waiting(pod):
             self._admission.hold(step)
-            self._begin(step, pods, now, actions)
+            self._begin(step, pass_)
         else:
             self._admission.add(step)
 
-    def _begin(self, step: str, pods: Pods, now: float, actions: Actions) -> None:
+    def _begin(self, step: str, pass_: Pass) -> None:
         inputs = self.steps.inputs_of(step)
         size = sum(len(text.encode()) for text in inputs.values())
         if size > MAX_ASSIGNMENT:
@@ -402,15 +402,15 @@ class PodPerStep:
                 f"input {largest!r} of op {step!r} is {len(inputs[largest].encode()):,} bytes of JSON; the inputs "
                 f"of one step may have at most {MAX_ASSIGNMENT:,} bytes together"
             )
-            self._fail(step, Outcome({}, "InputTooLarge", message, fault=Fault.PERMANENT), now, actions)
+            self._fail(step, Outcome({}, "InputTooLarge", message, fault=Fault.PERMANENT), pass_)
             return
-        self._waiting.take(step, pods, now, actions)
+        self._waiting.take(step, pass_)
         attempt = self.steps.begin(step)
         name = self._name(step, attempt)
-        if name in pods:
-            self._look(step, name, pods[name], now, actions)
+        if name in pass_.pods:
+            self._look(step, name, pass_.pods[name], pass_)
             return
-        actions.creates.append(
+        pass_.actions.creates.append(
             self._maker.step_pod(name, step, attempt, self.steps.records[step].infra_failures, inputs)
         )
 

@@ -19,8 +19,9 @@ from podgraph.planning.manifests.pod_factory import PodFactory
 from podgraph.planning.model.execution import ExecutionSpec
 from podgraph.planning.pods.lifecycle import PodLifecycle, Stage
 from podgraph.planning.pods.outcome import Outcome, micro, read_record
+from podgraph.planning.pods.passes import Pass
 from podgraph.planning.pods.state import PodState, is_alive, observe
-from podgraph.planning.pods.types import Pod, Pods
+from podgraph.planning.pods.types import Pod
 from podgraph.planning.steps.log_lines import KeptReports
 from podgraph.planning.steps.records import ReportedSteps
 from podgraph.planning.steps.stop import Stop
@@ -87,7 +88,7 @@ class SinglePod:
         """Whether nothing can change any more: the pod has ended and all that it said is taken in."""
         return self._over and self.steps.done
 
-    def hold(self, now: float, actions: Actions) -> None:
+    def hold(self, pass_: Pass) -> None:
         """Begin nothing: the Job is suspended."""
 
     @property
@@ -104,37 +105,37 @@ class SinglePod:
         self._log_read = self._log_read or whole
         return self._reports.take(reports_in(lines, self._maker.run_signer)) or whole
 
-    def observe(self, changed: Iterable[str], pods: Pods, now: float, actions: Actions) -> None:
+    def observe(self, changed: Iterable[str], pass_: Pass) -> None:
         """Look at the pod and at what was read of its log."""
         for report in self._reports.pop():
-            self._take(report, actions)
+            self._take(report, pass_.actions)
         self.timers.clear(_POD)
         if not self._over:
-            self._look(pods.get(self._life.name), now, actions)
-        elif (pod := pods.get(self._life.name)) is not None and is_alive(pod):  # a late one
-            actions.deletes.append(self._life.name)
+            self._look(pass_.pods.get(self._life.name), pass_)
+        elif (pod := pass_.pods.get(self._life.name)) is not None and is_alive(pod):  # a late one
+            pass_.actions.deletes.append(self._life.name)
 
-    def start(self, pods: Pods, now: float, actions: Actions) -> None:
+    def start(self, pass_: Pass) -> None:
         """Make the pod, unless it was made before."""
-        if not (self._asked or self._life.uid or self._over or self._life.name in pods):
+        if not (self._asked or self._life.uid or self._over or self._life.name in pass_.pods):
             self._asked = True
-            actions.creates.append(self._maker.run_pod(self._assignment))
+            pass_.actions.creates.append(self._maker.run_pod(self._assignment))
 
-    def stop(self, stop: Stop, pods: Pods, now: float, actions: Actions) -> None:
+    def stop(self, stop: Stop, pass_: Pass) -> None:
         """End the pod; the steps that are not at their end then end with it."""
         if self.stopped is not None:
             return
         self.stopped = stop
-        if not (self._asked or self._life.uid or self._life.name in pods):
-            self._end(None, now, actions)
+        if not (self._asked or self._life.uid or self._life.name in pass_.pods):
+            self._end(None, pass_)
             return
-        actions.deletes.append(self._life.name)
-        actions.flush_status = True
+        pass_.actions.deletes.append(self._life.name)
+        pass_.actions.flush_status = True
         for step, record in self.steps.records.items():
             if record.state in ("Running", "UpForRetry"):
                 self.steps.set_state(step, "Stopping", stop.reason, stop.message)
         if not self._over:
-            self._look(pods.get(self._life.name), now, actions)
+            self._look(pass_.pods.get(self._life.name), pass_)
 
     def created(self, pod_name: str, uid: str) -> None:
         """Say that the pod exists; its uid is written with the first step, so that no other is ever made."""
@@ -146,8 +147,9 @@ class SinglePod:
     def not_created(self, pod_name: str, reason: str, message: str, now: float) -> Actions:
         """Say that the API server refuses the pod for good (a quota, an admission policy): the steps fail."""
         actions = Actions()
+        pass_ = Pass(now, {}, actions)
         if pod_name == self._life.name and not (self._life.uid or self._over):
-            self._end(Outcome({}, reason, f"the API server refuses its pod: {message}"), now, actions)
+            self._end(Outcome({}, reason, f"the API server refuses its pod: {message}"), pass_)
         return actions
 
     def uid_of(self, pod_name: str) -> str:
@@ -161,9 +163,9 @@ class SinglePod:
 
     # --- the pod
 
-    def _look(self, pod: Pod | None, now: float, actions: Actions) -> None:
+    def _look(self, pod: Pod | None, pass_: Pass) -> None:
         state = observe(pod) if pod is not None else None
-        look = self._life.look(pod, state, now, actions, stopping=self.stopped is not None)
+        look = self._life.look(pod, state, pass_, stopping=self.stopped is not None)
         if self._life.uid:
             self.created(self._life.name, self._life.uid)
         if look.due is not None:
@@ -171,33 +173,33 @@ class SinglePod:
         held = look.seen is not None and look.stage in (Stage.STARTING, Stage.GIVEN_UP) and look.seen.reason
         self.waiting = f"{look.seen.reason}: {look.seen.message}" if look.seen is not None and held else ""
         if look.outcome is not None:
-            self._end(look.outcome, now, actions)
+            self._end(look.outcome, pass_)
         elif look.stage is Stage.RUNNING:
-            actions.follow_log = self._life.name
+            pass_.actions.follow_log = self._life.name
         elif look.stage is Stage.ENDED and look.seen is not None:
             if self._log_read:
-                self._conclude(look.seen, now, actions)
+                self._conclude(look.seen, pass_)
             else:
-                actions.read_reports = self._life.name
+                pass_.actions.read_reports = self._life.name
 
-    def _conclude(self, seen: PodState, now: float, actions: Actions) -> None:
+    def _conclude(self, seen: PodState, pass_: Pass) -> None:
         """Take in the pod's end, when all is read that it said."""
         record = read_record(seen, self._maker.run_signer)
         ended = micro(seen.finished_at)
         if record is None or record.reason == INTERRUPTED:
             tail = f": {seen.text.strip()[-_MAX_MESSAGE:]}" if record is None and seen.text.strip() else ""
             reason, message = seen.reason or "NoResult", seen.message or "its process ended and left no result"
-            self._end(Outcome({}, reason, message + tail, completion_time=ended), now, actions)
+            self._end(Outcome({}, reason, message + tail, completion_time=ended), pass_)
         elif record.outcome == "Failed" and record.reason != STEPS_FAILED:
             message = record.message or "its pod failed before its steps began"
-            self._end(Outcome({}, record.reason or "OpFailed", message, completion_time=ended), now, actions)
+            self._end(Outcome({}, record.reason or "OpFailed", message, completion_time=ended), pass_)
         else:
             states = unpack_states(record.summary)
             if len(states) == len(self.steps.records):
                 for step, state in zip(self.steps.records, states, strict=True):
-                    self._fill(step, state, ended, actions)
+                    self._fill(step, state, ended, pass_.actions)
             text = "its pod came to its end, but what it said of this step is lost"
-            self._end(Outcome({}, "ReportLost", text, completion_time=ended), now, actions)
+            self._end(Outcome({}, "ReportLost", text, completion_time=ended), pass_)
 
     # --- the steps
 
@@ -245,7 +247,7 @@ class SinglePod:
             record.completion_time = ended
         self.steps.transition(step, state)
 
-    def _end(self, outcome: Outcome | None, now: float, actions: Actions) -> None:
+    def _end(self, outcome: Outcome | None, pass_: Pass) -> None:
         """End all steps that are not at their end, as the pod has ended or will never be."""
         self._over = True
         self.timers.clear(_POD)
@@ -270,10 +272,10 @@ class SinglePod:
                 self.steps.transition(step, "Failed")
                 if first:
                     text = f"op {step!r} failed: {record.reason}: {record.message}"
-                    actions.events.append(Event("Warning", "StepFailed", text, step))
+                    pass_.actions.events.append(Event("Warning", "StepFailed", text, step))
                     first = False
             if begun:
-                record.completion_time = (outcome.completion_time if outcome else None) or utc(now)
+                record.completion_time = (outcome.completion_time if outcome else None) or utc(pass_.now)
 
     def _has_failed(self, step: str) -> bool:
         return step in self.steps.records and self.steps.records[step].state in FAILED

@@ -14,6 +14,7 @@ from podgraph.planning.groups.steps import GroupedSteps, SharingSteps
 from podgraph.planning.manifests.pod_factory import PodFactory
 from podgraph.planning.model.execution import ExecutionSpec
 from podgraph.planning.model.status import PodRecord
+from podgraph.planning.pods.passes import Pass
 from podgraph.planning.pods.types import Pods
 from podgraph.planning.steps.stop import Stop
 from podgraph.planning.steps.timers import Timers
@@ -68,7 +69,7 @@ class WithGroups(PodPerStep):
         self._with_news[pod.name] = pod
         return True
 
-    def observe(self, changed: Iterable[str], pods: Pods, now: float, actions: Actions) -> None:
+    def observe(self, changed: Iterable[str], pass_: Pass) -> None:
         """Look at the pods that changed or said something, and at all whose time has come."""
         changed = list(changed)
         news, self._with_news = self._with_news, {}
@@ -76,35 +77,35 @@ class WithGroups(PodPerStep):
             if pod.wants_log:  # reading it may have failed
                 news[pod.name] = pod
         for pod in news.values():
-            pod.observe(pods.get(pod.pod_name), now, actions)
+            pod.observe(pass_.pods.get(pod.pod_name), pass_)
         for name in changed:
             if name in self._pod_called:
-                self._pod_called[name].look_at(name, pods.get(name), now, actions)
-        for name in self._pod_timers.pop_due(now):
-            self._pods[name].time_has_come(pods, now, actions)
-        super().observe(changed, pods, now, actions)
-        actions.requeue_at(self._pod_timers.next())
+                self._pod_called[name].look_at(name, pass_.pods.get(name), pass_)
+        for name in self._pod_timers.pop_due(pass_.now):
+            self._pods[name].time_has_come(pass_)
+        super().observe(changed, pass_)
+        pass_.actions.requeue_at(self._pod_timers.next())
 
-    def start(self, pods: Pods, now: float, actions: Actions) -> None:
+    def start(self, pass_: Pass) -> None:
         """Begin an attempt at each step and shared pod that is ready, as far as the Job's limits have room."""
         todo = {**dict.fromkeys(self._with_turns, ()), **self._turns()}
         while todo:
             for pod, turns in todo.items():
-                if self._pods[pod].start_turns(turns, pods, now, actions):
+                if self._pods[pod].start_turns(turns, pass_):
                     self._with_turns.add(pod)
                 else:
                     self._with_turns.discard(pod)
             todo = self._turns()
-        super().start(pods, now, actions)
-        actions.requeue_at(self._pod_timers.next())
+        super().start(pass_)
+        pass_.actions.requeue_at(self._pod_timers.next())
 
-    def stop(self, stop: Stop, pods: Pods, now: float, actions: Actions) -> None:
+    def stop(self, stop: Stop, pass_: Pass) -> None:
         """End all that is not at its end: what has no pod at once, all else when its pod has gone."""
         if self.stopped is None:
-            super().stop(stop, pods, now, actions)
+            super().stop(stop, pass_)
             for pod in self._pods.values():
-                pod.stop(stop, pods, now, actions)
-        actions.requeue_at(self._pod_timers.next())
+                pod.stop(stop, pass_)
+        pass_.actions.requeue_at(self._pod_timers.next())
 
     def created(self, pod_name: str, uid: str) -> None:
         """Say that a pod exists."""
@@ -157,18 +158,18 @@ class WithGroups(PodPerStep):
             found.setdefault(self.steps.pod_of[step], []).append(step)
         return {**found}
 
-    def _look_at_due(self, pods: Pods, now: float, actions: Actions) -> None:
-        super()._look_at_due(pods, now, actions)
+    def _look_at_due(self, pass_: Pass) -> None:
+        super()._look_at_due(pass_)
         while self.steps.free:
             pod = self._pods[self.steps.free.popleft()]
             if pod.record.state == "Pending":
-                pod.queue(pods, now, actions)
+                pod.queue(pass_)
 
-    def _begin(self, step: str, pods: Pods, now: float, actions: Actions) -> None:
+    def _begin(self, step: str, pass_: Pass) -> None:
         pod = self._pods.get(step.removeprefix("@")) if step.startswith("@") else None
         if pod is None:
-            super()._begin(step, pods, now, actions)
+            super()._begin(step, pass_)
         else:
-            pod.begin(pods, now, actions)
+            pod.begin(pass_)
             self._with_turns.add(pod.name)
             self._pod_called[pod.pod_name] = pod

@@ -20,9 +20,10 @@ from podgraph.planning.model.status import PodRecord, seconds_of
 from podgraph.planning.pods.fault import Fault
 from podgraph.planning.pods.lifecycle import PodLifecycle, Stage
 from podgraph.planning.pods.outcome import Outcome
+from podgraph.planning.pods.passes import Pass
 from podgraph.planning.pods.scheduling_gates import GATED
 from podgraph.planning.pods.state import PodState, is_alive
-from podgraph.planning.pods.types import Pod, Pods
+from podgraph.planning.pods.types import Pod
 from podgraph.planning.steps.admission import Admission
 from podgraph.planning.steps.stop import Stop
 from podgraph.planning.steps.timers import Timers
@@ -82,7 +83,7 @@ class GroupPod(ABC):
         return [step for step in self.members if self.steps.records[step].state not in TERMINAL]
 
     @abstractmethod
-    def start_turns(self, steps: Iterable[str], pods: Pods, now: float, actions: Actions) -> bool:
+    def start_turns(self, steps: Iterable[str], pass_: Pass) -> bool:
         """Begin these steps, as all that they wait for is there, if the pod is; return whether any are left."""
 
     @abstractmethod
@@ -98,49 +99,49 @@ class GroupPod(ABC):
         """Say how far the pod is as a whole."""
 
     @abstractmethod
-    def _take_news(self, now: float, actions: Actions) -> None:
+    def _take_news(self, pass_: Pass) -> None:
         """Take in what was read of its log."""
 
     @abstractmethod
-    def _go_on(self, pod: Pod, seen: PodState, now: float, actions: Actions) -> None:
+    def _go_on(self, pod: Pod, seen: PodState, pass_: Pass) -> None:
         """Look after the steps of a pod that is on its way or runs."""
 
     @abstractmethod
-    def _conclude(self, pod: Pod, seen: PodState, now: float, actions: Actions) -> None:
+    def _conclude(self, pod: Pod, seen: PodState, pass_: Pass) -> None:
         """Take in the pod's end."""
 
-    def _due_after(self, todo: list[str], outcome: Outcome, now: float, actions: Actions) -> float | None:
+    def _due_after(self, todo: list[str], outcome: Outcome, pass_: Pass) -> float | None:
         """Return when another pod goes on with what is left of `todo` (see GroupRecovery)."""
-        return self._ending.due_after(todo, outcome, now, actions)
+        return self._ending.due_after(todo, outcome, pass_)
 
-    def queue(self, pods: Pods, now: float, actions: Actions) -> None:
+    def queue(self, pass_: Pass) -> None:
         """Let it wait for its start, unless its pod is there: it was made before a restart that lost the write."""
         if self.under_way or not self.todo:
             return
-        if self.pod_name in pods:
+        if self.pod_name in pass_.pods:
             self._admission.hold(self.unit)
-            self.begin(pods, now, actions)
+            self.begin(pass_)
         else:
             self._admission.add(self.unit)
 
-    def begin(self, pods: Pods, now: float, actions: Actions) -> None:
+    def begin(self, pass_: Pass) -> None:
         """Make the pod for all of its steps that are not done."""
         if not self.todo:
-            self._over(None, now, actions)
+            self._over(None, pass_)
             return
         attempt = self.record.attempt + 1
         try:
             made = self._make(attempt)
         except Refused as refused:
-            self._over(refused.outcome, now, actions)
+            self._over(refused.outcome, pass_)
             return
         self._set("Starting")
         self.record.attempt, self.record.uid, self.record.retry_time = attempt, "", None
         self._life = self._new_life()
-        if self.pod_name in pods:
-            self.observe(pods[self.pod_name], now, actions)
+        if self.pod_name in pass_.pods:
+            self.observe(pass_.pods[self.pod_name], pass_)
         else:
-            actions.creates.append(made)
+            pass_.actions.creates.append(made)
 
     def created(self, uid: str) -> None:
         """Say that the pod exists."""
@@ -150,69 +151,70 @@ class GroupPod(ABC):
     def not_created(self, reason: str, message: str, now: float) -> Actions:
         """Say that the API server refuses the pod for good: its steps have failed."""
         actions = Actions()
+        pass_ = Pass(now, {}, actions)
         if self.record.state == "Starting":
             text = f"the API server refuses its pod: {message}"
-            self._over(Outcome({}, reason, text, fault=Fault.PERMANENT), now, actions)
+            self._over(Outcome({}, reason, text, fault=Fault.PERMANENT), pass_)
         return actions
 
     def confirm_gone(self) -> None:
         """Say that the pod is really gone."""
         self._life.confirm_gone()
 
-    def stop(self, stop: Stop, pods: Pods, now: float, actions: Actions) -> None:
+    def stop(self, stop: Stop, pass_: Pass) -> None:
         """End its steps: at once where there is no pod, else when that has ended."""
         self._stopped = stop
         if not self.under_way:
             self._timers.clear(self.name)
-            if self.pod_name not in pods:
-                self._over(None, now, actions)
+            if self.pod_name not in pass_.pods:
+                self._over(None, pass_)
                 return
             self.record.attempt += 1  # made before a restart, and to be ended as the others
             name = self._maker.shared_name(self.name, self.record.attempt)
             self._life = PodLifecycle(name, self._spec.pending_seconds)
-        self._end_pod(actions)
+        self._end_pod(pass_.actions)
         for step in self.todo:
             if self.steps.records[step].state in ("Running", "UpForRetry"):
                 self.steps.set_state(step, "Stopping", stop.reason, stop.message)
-        self.observe(pods.get(self.pod_name), now, actions)
+        self.observe(pass_.pods.get(self.pod_name), pass_)
 
     # --- the pod
 
-    def observe(self, pod: Pod | None, now: float, actions: Actions) -> None:
+    def observe(self, pod: Pod | None, pass_: Pass) -> None:
         """Look at the pod that is under way, and at what was read of its log."""
-        self._take_news(now, actions)
+        self._take_news(pass_)
         if not self.under_way:
             return
         state = self._observe(pod) if pod is not None else None
         self._timers.clear(self.name)
-        look = self._life.look(pod, state, now, actions, stopping=self.record.state == "Stopping")
+        look = self._life.look(pod, state, pass_, stopping=self.record.state == "Stopping")
         self.created(self._life.uid)
         if look.due is not None:
             self._timers.set(self.name, look.due)
         if look.outcome is not None:
-            self._over(look.outcome, now, actions)
+            self._over(look.outcome, pass_)
         elif pod is not None and look.seen is not None and look.stage is Stage.ENDED:
-            self._conclude(pod, look.seen, now, actions)
+            self._conclude(pod, look.seen, pass_)
         elif pod is not None and look.seen is not None and look.stage in (Stage.STARTING, Stage.RUNNING):
             if look.stage is Stage.RUNNING:
                 self._set("Running")
             else:
                 self._set("Starting", look.seen.reason, look.seen.message)
-            self._go_on(pod, look.seen, now, actions)
+            self._go_on(pod, look.seen, pass_)
 
-    def look_at(self, name: str, pod: Pod | None, now: float, actions: Actions) -> None:
+    def look_at(self, name: str, pod: Pod | None, pass_: Pass) -> None:
         """Look at a pod of any of its attempts."""
         if self.under_way and name == self.pod_name:
-            self.observe(pod, now, actions)
+            self.observe(pod, pass_)
         elif pod is not None and is_alive(pod) and (self.under_way or name != self.pod_name):
-            actions.deletes.append(name)  # a late one, that nobody waits for any more
+            pass_.actions.deletes.append(name)  # a late one, that nobody waits for any more
 
-    def time_has_come(self, pods: Pods, now: float, actions: Actions) -> None:
+    def time_has_come(self, pass_: Pass) -> None:
         """Do what was to be done now: make the next pod, or look at the one that there is."""
         if self.under_way:
-            self.observe(pods.get(self.pod_name), now, actions)
+            self.observe(pass_.pods.get(self.pod_name), pass_)
         else:
-            self.queue(pods, now, actions)
+            self.queue(pass_)
 
     def _end_pod(self, actions: Actions) -> None:
         assert self._stopped is not None
@@ -226,10 +228,10 @@ class GroupPod(ABC):
 
     # --- the end of an attempt
 
-    def _over(self, outcome: Outcome | None, now: float, actions: Actions) -> None:
+    def _over(self, outcome: Outcome | None, pass_: Pass) -> None:
         """End the pod's attempt, for which `outcome` says why steps of it are not done, where there are any."""
         if self.under_way:
-            actions.leave.append(self.pod_name)
+            pass_.actions.leave.append(self.pod_name)
         self._admission.give(self.unit)
         self._timers.clear(self.name)
         self.record.retry_time = None
@@ -237,14 +239,14 @@ class GroupPod(ABC):
         self._set("Ended" if self.record.attempt else "Pending")
         if self._stopped is not None:
             ended = outcome.completion_time if outcome is not None else None
-            self._ending.stop(todo, self._stopped, ended or utc(now))
+            self._ending.stop(todo, self._stopped, ended or utc(pass_.now))
         elif todo and outcome is not None:
-            due = self._due_after(todo, outcome, now, actions)
+            due = self._due_after(todo, outcome, pass_)
             self._set("Ended" if due is None else "UpForRetry", outcome.reason, outcome.message)
             if due is not None:
                 self.record.retry_time = utc(due)
                 self._timers.set(self.name, due)
-            actions.flush_status = True  # the next pod is told what stands in the status
+            pass_.actions.flush_status = True  # the next pod is told what stands in the status
 
     def _set(self, state: str, reason: str = "", message: str = "") -> None:
         record = self.record

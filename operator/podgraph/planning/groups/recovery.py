@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from podgraph.flow import TERMINAL
-from podgraph.planning.actions import Actions, Event
+from podgraph.planning.actions import Event
 from podgraph.planning.groups.reports import end_step
 from podgraph.planning.groups.steps import GroupedSteps
 from podgraph.planning.manifests.pod_factory import PodFactory
@@ -11,6 +11,7 @@ from podgraph.planning.model.execution import ExecutionSpec
 from podgraph.planning.model.status import PodRecord
 from podgraph.planning.pods.fault import Fault
 from podgraph.planning.pods.outcome import Outcome
+from podgraph.planning.pods.passes import Pass
 from podgraph.planning.steps.infrastructure_retries import seconds_after_loss
 from podgraph.planning.steps.retry_policy import jitter_of, seconds_until_retry
 from podgraph.planning.steps.stop import Stop
@@ -44,13 +45,13 @@ class GroupRecovery:
             else:
                 self.steps.end(step, Outcome({}, stop.reason, stop.message, completion_time=ended))
 
-    def due_after(self, todo: list[str], outcome: Outcome, now: float, actions: Actions) -> float | None:
+    def due_after(self, todo: list[str], outcome: Outcome, pass_: Pass) -> float | None:
         """Return when another pod goes on with what is left of `todo`; None when nothing is.
 
         A pod lost to the cluster is followed by another as `infrastructureRetries` says. A crash is the fault of the
         step that ran, which follows its own policy, and the others go on. Else there is no use in another pod.
         """
-        due = now
+        due = pass_.now
         running = [step for step in todo if self.steps.records[step].state in ("Starting", "Running", "Stopping")]
         if outcome.fault is Fault.INFRASTRUCTURE and self.record.infra_failures < self._most:
             due += seconds_after_loss(
@@ -61,17 +62,17 @@ class GroupRecovery:
                 self.steps.records[step].infra_failures += 1
                 self.steps.retry(step, outcome, utc(due))
             text = f"pod {self.name!r} ended and is followed by another for {len(todo)} of its steps"
-            actions.events.append(Event("Warning", "PodRetried", f"{text}: {outcome.reason}: {outcome.message}"))
+            pass_.actions.events.append(Event("Warning", "PodRetried", f"{text}: {outcome.reason}: {outcome.message}"))
         elif outcome.fault is Fault.APPLICATION and running:
             for step in running:
-                due = max(due, self.failed(step, outcome, now, actions))
+                due = max(due, self.failed(step, outcome, pass_))
         else:
             for step in todo:
                 if self.steps.records[step].state not in TERMINAL:
-                    end_step(self.steps, step, outcome, actions)
+                    end_step(self.steps, step, outcome, pass_.actions)
         return None if all(self.steps.records[step].state in TERMINAL for step in todo) else due
 
-    def failed(self, step: str, outcome: Outcome, now: float, actions: Actions) -> float:
+    def failed(self, step: str, outcome: Outcome, pass_: Pass) -> float:
         """End the attempt of a step that failed in the pod; return when the pod's steps may go on."""
         record, op = self.steps.records[step], self.steps.graph.ops[step]
         error, chance = ErrorInfo(outcome.reason, outcome.message), jitter_of(self._uid, step, record.attempt)
@@ -79,10 +80,10 @@ class GroupRecovery:
             op, outcome.fault, error, record.attempt, record.infra_failures, self._most, chance
         )
         if seconds is None:
-            end_step(self.steps, step, outcome, actions)
-            return now
-        self.steps.retry(step, outcome, utc(now + seconds))
+            end_step(self.steps, step, outcome, pass_.actions)
+            return pass_.now
+        self.steps.retry(step, outcome, utc(pass_.now + seconds))
         said = f"{outcome.reason}: {outcome.message}"
         text = f"attempt {record.attempt} of op {step!r} failed and is followed by another: {said}"
-        actions.events.append(Event("Warning", "StepRetried", text, step))
-        return now + seconds
+        pass_.actions.events.append(Event("Warning", "StepRetried", text, step))
+        return pass_.now + seconds

@@ -36,6 +36,7 @@ from podgraph.planning.model.limits import longest_message, output_budget
 from podgraph.planning.model.spec import ContainerSpec, JobSpec, graph_of_ops, read_spec
 from podgraph.planning.model.status import STATES, StepRecord, duration, seconds_of
 from podgraph.planning.model.value_refs import check_stored
+from podgraph.planning.pods.passes import Pass
 from podgraph.planning.pods.pod_retention import pods_to_delete
 from podgraph.planning.pods.state import is_alive, observe
 from podgraph.planning.pods.types import Pod
@@ -126,6 +127,7 @@ class Run:
         The first call must name all of the Job's pods as changed.
         """
         actions = Actions()
+        pass_ = Pass(now, pods, actions)
         if not self._told_generation:
             actions.status["observedGeneration"] = self.conditions.generation
             self._told_generation = True
@@ -134,12 +136,12 @@ class Run:
                 self.started = utc(now)
                 actions.status["startTime"] = self.started
             try:
-                self._advance(pods, changed, now, actions)
+                self._advance(changed, pass_)
             except DefinitionError as error:
-                self.conditions.refuse(error, self.started, now, actions)
+                self.conditions.refuse(error, self.started, pass_)
         if self.finished:
             actions.requeue_time = None
-            leaving = self._leaving(pods, actions)
+            leaving = self._leaving(pass_)
             actions.deletes += [name for name in self._no_longer_needed(pods) if name not in leaving]
             self.waits_for_exit = any(now < until for until in leaving.values())
             for name, until in leaving.items():
@@ -246,7 +248,8 @@ class Run:
     def refuse(self, error: DefinitionError, now: float) -> Actions:
         """Return what refusing the Job takes, for an error found outside (a missing ConfigMap)."""
         actions = Actions()
-        self.conditions.refuse(error, self.started, now, actions)
+        pass_ = Pass(now, {}, actions)
+        self.conditions.refuse(error, self.started, pass_)
         return actions
 
     @property
@@ -284,33 +287,33 @@ class Run:
 
     # --- one pass
 
-    def _advance(self, pods: Mapping[str, Pod], changed: Iterable[str], now: float, actions: Actions) -> None:
+    def _advance(self, changed: Iterable[str], pass_: Pass) -> None:
         if self._executor is None:
-            self._prepare(pods, now, actions)
+            self._prepare(pass_)
             if self._executor is None:
                 return
             changed = dict.fromkeys([*changed, *self._executor.pod_names])
         executor = self._executor
-        executor.observe(changed, pods, now, actions)
-        self._resolver.look_after(pods, actions)
-        stop = None if executor.done else self._stop(now)
+        executor.observe(changed, pass_)
+        self._resolver.look_after(pass_)
+        stop = None if executor.done else self._stop(pass_.now)
         if stop is not None:
-            executor.stop(stop, pods, now, actions)
+            executor.stop(stop, pass_)
         elif self.control.suspend:
-            executor.hold(now, actions)
+            executor.hold(pass_)
         else:
-            executor.start(pods, now, actions)
+            executor.start(pass_)
         if executor.done:
-            self.conditions.conclude(executor.steps, executor.stopped, self.started, now, actions)
+            self.conditions.conclude(executor.steps, executor.stopped, self.started, pass_)
             return
         if executor.stopped is not None:
             told = ("Stopping", f"{executor.stopped.message}; its pods are coming to their end")
         else:
             running = f"its pod is waited for ({executor.waiting})" if executor.waiting else "its steps are running"
             told = _SUSPENDED if self.control.suspend else ("Running", running)
-        self.conditions.on_the_way(*told, now, actions)
-        actions.requeue_at(executor.timers.next())
-        self._look_at_deadline(actions)
+        self.conditions.on_the_way(*told, pass_)
+        pass_.actions.requeue_at(executor.timers.next())
+        self._look_at_deadline(pass_.actions)
 
     def _stop(self, now: float) -> Stop | None:
         assert self.spec is not None
@@ -341,7 +344,7 @@ class Run:
             done |= {pod.metadata.uid for pod in others if not observe(pod).reason}
         return pods_to_delete(retention, pods, done)
 
-    def _leaving(self, pods: Mapping[str, Pod], actions: Actions) -> dict[str, float]:
+    def _leaving(self, pass_: Pass) -> dict[str, float]:
         """Return the pods that have told their result and have yet to exit, with the time until which they may.
 
         To delete one before would cost what it still does: it may be storing what the step has printed. The resolve
@@ -350,39 +353,39 @@ class Run:
         records = self.steps.records if self.steps is not None else self._records
         ended = {r.pod_uid: r.completion_time for r in records.values() if r.state in TERMINAL and r.pod_uid}
         found = {}
-        for name, pod in pods.items():
+        for name, pod in pass_.pods.items():
             completed = ended.get(pod.metadata.uid)
             if completed is not None and is_alive(pod):
                 found[name] = seconds_of(completed) + EXIT_SECONDS
         for name, until in (self._executor.exits if self._executor is not None else {}).items():
-            if name in pods and is_alive(pods[name]):  # an attempt before the last one's
+            if name in pass_.pods and is_alive(pass_.pods[name]):  # an attempt before the last one's
                 found.setdefault(name, until)
-        name = self._resolver.let_go(pods, actions)
-        if self.completed is not None and name and is_alive(pods[name]):
+        name = self._resolver.let_go(pass_)
+        if self.completed is not None and name and is_alive(pass_.pods[name]):
             found.setdefault(name, seconds_of(self.completed) + EXIT_SECONDS)
         return found
 
     # --- from the spec to steps
 
-    def _prepare(self, pods: Mapping[str, Pod], now: float, actions: Actions) -> None:
+    def _prepare(self, pass_: Pass) -> None:
         if self._wrong is not None:
             raise self._wrong
         if self.defined is not None and self.defined.frozen is None:
-            self._await(self.defined, now, actions)
+            self._await(self.defined, pass_)
             return
         if self.spec is None:
             frozen = self.defined.frozen if self.defined is not None else None
             if frozen is not None:
-                actions.status["definition"] = frozen.reference
+                pass_.actions.status["definition"] = frozen.reference
                 if frozen.graph and not self._packed:
-                    actions.status["graph"] = self._packed = frozen.graph
+                    pass_.actions.status["graph"] = self._packed = frozen.graph
             self.spec = read_spec(
                 frozen.spec if frozen is not None else self._object["spec"], self.settings.default_image
             )
             if self.spec.code is not None and self.storage is None:
                 self.storage = read_storage(self.spec.storage) if self.spec.storage else self.settings.storage
                 if self.storage is not None:
-                    actions.status["storage"] = {**self.storage.to_status(), "image": self.spec.code.image}
+                    pass_.actions.status["storage"] = {**self.storage.to_status(), "image": self.spec.code.image}
             templates = Templates(self.spec.pod_template, queue_labels(self._object["metadata"].get("labels") or {}))
             self._maker = PodFactory(self.ref, self.settings, self.spec.code, self.storage, templates, self.spec.tags)
             one_pod = one_pod_section(self.spec.execution, self.spec.run_config)
@@ -390,7 +393,7 @@ class Run:
             self._resolver = Resolver(self._maker, self.conditions, self.spec.execution, stays)
             self._resolver.copied = frozen is not None
         if self._rerun is not None and (wanted := self._rerun.wanted()):
-            actions.read_jobs = wanted
+            pass_.actions.read_jobs = wanted
             return
         containers: Mapping[str, ContainerSpec] = {}
         if self.spec.code is None:
@@ -398,23 +401,23 @@ class Run:
         elif self._packed:
             graph = unpack(self._packed)
         else:
-            packed = self._told or self._resolve(pods, now, actions)
+            packed = self._told or self._resolve(pass_)
             if not packed:
                 return
             self._packed = packed
-            actions.status["graph"] = packed
+            pass_.actions.status["graph"] = packed
             graph = unpack(packed)
-        self._accept(graph, containers, pods, now, actions)
+        self._accept(graph, containers, pass_)
 
-    def _await(self, defined: Defined, now: float, actions: Actions) -> None:
+    def _await(self, defined: Defined, pass_: Pass) -> None:
         """See to what the Job runs; its own deadline holds meanwhile, that of its definition is not known."""
         deadline = self._object["spec"].get("activeDeadlineSeconds")
-        stop = stop_of(self.control, self.started, deadline, now)
+        stop = stop_of(self.control, self.started, deadline, pass_.now)
         if stop is not None:
-            self.conditions.stop(stop.reason, stop.message, self.started, now, actions)
+            self.conditions.stop(stop.reason, stop.message, self.started, pass_)
             return
-        defined.reconcile(now, actions)
-        actions.requeue_at(deadline_of(self.started, deadline))
+        defined.reconcile(pass_)
+        pass_.actions.requeue_at(deadline_of(self.started, deadline))
 
     def _control(self, job: Object) -> Control:
         control = read_control(job["spec"])
@@ -422,32 +425,29 @@ class Run:
             return replace(control, ttl=self.defined.reference.get("ttlSecondsAfterFinished"))
         return control
 
-    def _resolve(self, pods: Mapping[str, Pod], now: float, actions: Actions) -> str:
+    def _resolve(self, pass_: Pass) -> str:
         """Return the packed graph, "" while it is not known or when the Job has to end before it is."""
-        stop = self._stop(now)
+        stop = self._stop(pass_.now)
         if stop is not None:
-            actions.deletes.append(self._resolver.pod_name)  # also one that was asked for and has not been seen
-            self.conditions.stop(stop.reason, stop.message, self.started, now, actions)
+            pass_.actions.deletes.append(self._resolver.pod_name)  # also one that was asked for and has not been seen
+            self.conditions.stop(stop.reason, stop.message, self.started, pass_)
             return ""
-        if self._must_check(self._maker.resolve_checks(), actions):
+        if self._must_check(self._maker.resolve_checks(), pass_.actions):
             return ""
-        packed = self._resolver.reconcile(pods, self.control.suspend, now, actions)
-        if self.control.suspend and self._resolver.pod_name not in pods:
-            self.conditions.on_the_way(*_SUSPENDED, now, actions)
-        self._look_at_deadline(actions)
+        packed = self._resolver.reconcile(self.control.suspend, pass_)
+        if self.control.suspend and self._resolver.pod_name not in pass_.pods:
+            self.conditions.on_the_way(*_SUSPENDED, pass_)
+        self._look_at_deadline(pass_.actions)
         return packed
 
-    def _accept(
-        self, graph: Graph, containers: Mapping[str, ContainerSpec], pods: Mapping[str, Pod], now: float,
-        actions: Actions,
-    ) -> None:  # fmt: skip
+    def _accept(self, graph: Graph, containers: Mapping[str, ContainerSpec], pass_: Pass) -> None:
         assert self.spec is not None
         accepted = self.conditions.holds("Accepted", "True")
         plan = check(
             graph, self.spec, self._maker, containers, records=self._records, rerun=self._rerun, storage=self.storage,
             with_pods=not accepted,
         ).get()  # fmt: skip
-        if self._must_check(plan.pod_checks, actions):
+        if self._must_check(plan.pod_checks, pass_.actions):
             return
         taken, bound, section, sharing = plan.taken, plan.bound, plan.one_pod, plan.pod_groups
         names_ = taken.names(graph)
@@ -463,16 +463,16 @@ class Run:
         elif sharing:
             kind = GroupedSteps if plan.containers else SharingSteps
             steps = kind(graph, names_, bound.inputs, records, sharing)
-            self._executor = WithGroups(steps, self._maker, self.spec.execution, budget, self._pods, pods)
+            self._executor = WithGroups(steps, self._maker, self.spec.execution, budget, self._pods, pass_.pods)
         else:
             steps = Steps(graph, names_, bound.inputs, records)
-            self._executor = PodPerStep(steps, self._maker, self.spec.execution, budget, pods)
+            self._executor = PodPerStep(steps, self._maker, self.spec.execution, budget, pass_.pods)
         if not accepted:
             steps.changed.update(steps.records)
             chosen, total = len(taken.run), len(graph.ops)
             count = f"{chosen} of {total} ops" if chosen < total else f"{total} op{'s' if total != 1 else ''}"
             rest = f"; {steps.taken} taken from Job {self._rerun.name!r}" if self._rerun and steps.taken else ""
-            self.conditions.accept(f"{count} will run{rest}", now, actions)
+            self.conditions.accept(f"{count} will run{rest}", pass_)
             self._rerun = None
 
     def _must_check(self, checks: Iterable[PodCheck], actions: Actions) -> bool:

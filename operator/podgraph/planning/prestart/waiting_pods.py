@@ -15,6 +15,7 @@ from podgraph.planning.manifests.pod_factory import PodFactory
 from podgraph.planning.model.execution import ExecutionSpec
 from podgraph.planning.model.names import AHEAD_LABEL, ASSIGNED, OP_LABEL, WAITING
 from podgraph.planning.model.status import seconds_of
+from podgraph.planning.pods.passes import Pass
 from podgraph.planning.pods.state import Phase, PodState, is_alive, observe
 from podgraph.planning.pods.types import Pod
 from podgraph.planning.prestart.policy import LIFETIME_SECONDS, MAX_RELEASES, PrestartPolicy
@@ -71,64 +72,68 @@ class WaitingPods:
                 self._since[step] = seconds_of(created) if created else 0.0
                 self._steps.set_state(step, "Waiting")
 
-    def observe(self, step: str, name: str, pod: Pod | None, now: float, actions: Actions) -> bool:
+    def observe(self, step: str, name: str, pod: Pod | None, pass_: Pass) -> bool:
         """Look at a pod of a step that has not begun; return whether it runs, and so has a log to follow."""
         if pod is None or step not in self._ahead.waiting or name != self.name_of(step, self._attempt(step)):
             if pod is not None and is_waiting(pod) and is_alive(pod):
-                actions.deletes.append(name)
+                pass_.actions.deletes.append(name)
             return False
         seen = observe(pod)
         if not _is_of_use(pod, seen):
-            self.release(step, now, actions)
+            self.release(step, pass_)
             return False
-        actions.unschedulable = actions.unschedulable or seen.reason == "Unschedulable"
+        pass_.actions.unschedulable = pass_.actions.unschedulable or seen.reason == "Unschedulable"
         return seen.phase is Phase.RUNNING
 
-    def plan(self, now: float, actions: Actions) -> list[tuple[str, int]]:
+    def plan(self, pass_: Pass) -> list[tuple[str, int]]:
         """Let go what is not to wait any more, then start pods ahead; return their steps and attempts."""
-        self.let_go(now, actions)
+        self.let_go(pass_)
         made = []
-        while (step := self._ahead.next(now)) is not None:
+        while (step := self._ahead.next(pass_.now)) is not None:
             attempt = self._attempt(step)
             pod = self._maker.waiting_pod(self.name_of(step, attempt), step, attempt, LIFETIME_SECONDS)
-            actions.creates.append(pod)
-            self._since[step] = now
+            pass_.actions.creates.append(pod)
+            self._since[step] = pass_.now
             self._steps.set_state(step, "Waiting")
             made.append((step, attempt))
-        self._first.let_go(actions)
+        self._first.let_go(pass_.actions)
         return made
 
-    def let_go(self, now: float, actions: Actions) -> None:
+    def let_go(self, pass_: Pass) -> None:
         """Delete the pods that wait for what will not come soon."""
-        while steps := self._ahead.to_release(now):  # with one goes what waits further ahead
+        while steps := self._ahead.to_release(pass_.now):  # with one goes what waits further ahead
             for step in steps:
-                self.release(step, now, actions)
+                self.release(step, pass_)
 
-    def let_all_go(self, now: float, actions: Actions) -> None:
+    def let_all_go(self, pass_: Pass) -> None:
         """Delete all waiting pods; the resolve pod is told to end."""
-        self._first.let_go(actions)
+        self._first.let_go(pass_.actions)
         for step in list(self._ahead.waiting):
-            self.release(step, now, actions)
+            self.release(step, pass_)
 
-    def release(self, step: str, now: float, actions: Actions) -> None:
+    def release(self, step: str, pass_: Pass) -> None:
         """Delete the pod that waits for a step."""
-        actions.prestart_outcomes.append(PrestartOutcome("released", now - self._since.pop(step, now)))
-        actions.deletes.append(self.name_of(step, self._attempt(step)))
+        pass_.actions.prestart_outcomes.append(
+            PrestartOutcome("released", pass_.now - self._since.pop(step, pass_.now))
+        )
+        pass_.actions.deletes.append(self.name_of(step, self._attempt(step)))
         self._ahead.drop(step)
         if self._steps.records[step].state == "Waiting":
             self._steps.set_state(step, "Pending")
 
-    def take(self, step: str, pods: Pods, now: float, actions: Actions) -> None:
+    def take(self, step: str, pass_: Pass) -> None:
         """Say that a step begins: the pod that waits for it, if it is of use, has the name of its attempt."""
         if step not in self._ahead.waiting:
-            self._first.take(step, pods)
+            self._first.take(step, pass_.pods)
             return
-        pod = pods.get(self.name_of(step, self._attempt(step)))
+        pod = pass_.pods.get(self.name_of(step, self._attempt(step)))
         if pod is not None and not _is_of_use(pod, observe(pod)):
-            self.release(step, now, actions)
+            self.release(step, pass_)
         else:
             self._ahead.take(step)
-            actions.prestart_outcomes.append(PrestartOutcome("used", now - self._since.pop(step, now)))
+            pass_.actions.prestart_outcomes.append(
+                PrestartOutcome("used", pass_.now - self._since.pop(step, pass_.now))
+            )
 
     def assign(self, step: str, pod: Pod, actions: Actions) -> None:
         """Tell the pod of a step that has begun what to do; said again until the pod's label tells that it was."""
