@@ -77,8 +77,7 @@ class PodPerStep:
             elif record.state in NOT_STARTED:
                 self._name(step, record.attempt + 1)
             elif record.state not in TERMINAL:
-                record.attempt = record.attempt or 1
-                self._name(step, record.attempt)
+                self._name(step, steps.resume(step))
                 self._admission.hold(step)
 
     @property
@@ -178,8 +177,8 @@ class PodPerStep:
         """Say that a pod exists; its uid goes into the record with the next write."""
         step = self._step_of.get(pod_name)
         if step is not None and self._pod_of[step] == pod_name and not self.steps.records[step].pod_uid:
-            self.steps.records[step].pod_uid = self._lives[step].uid = uid
-            self.steps.changed.add(step)
+            self._lives[step].uid = uid
+            self.steps.set_pod_uid(step, uid)
 
     def not_created(self, pod_name: str, reason: str, message: str, now: float) -> Actions:
         """Say that the API server refuses a pod for good (a quota, an admission policy): its step has failed."""
@@ -220,7 +219,7 @@ class PodPerStep:
         seen = self._seen(step, pod, pass_.now) if pod is not None else None
         timeout, stopping = self.steps.graph.ops[step].timeout, record.state == "Stopping"
         look = self._lives[step].look(pod, seen, pass_, timeout=timeout, stopping=stopping)
-        record.pod_uid = self._lives[step].uid or record.pod_uid
+        self.steps.set_pod_uid(step, self._lives[step].uid or record.pod_uid)
         if look.stage is Stage.UNSEEN:
             return
         if look.due is not None:
@@ -283,8 +282,7 @@ class PodPerStep:
     def _follow(self, step: str, seen: PodState, actions: Actions) -> None:
         """Take over what a pod on its way says."""
         if seen.phase is Phase.RUNNING:
-            self.steps.records[step].start_time = micro(seen.started_at)
-            self.steps.set_state(step, "Running")
+            self.steps.start(step, micro(seen.started_at))
             if self._maker.tells(step):
                 self._follow_log(self._pod_of[step], actions)
         else:
@@ -327,12 +325,12 @@ class PodPerStep:
     def _stopped(self, step: str, ended: str | None, pass_: Pass) -> None:
         """End an attempt that was told to end, for the reason it was told."""
         record = self.steps.records[step]
-        record.completion_time = ended or (utc(pass_.now) if record.start_time else None)
+        ended = ended or (utc(pass_.now) if record.start_time else None)
         if record.reason == "Canceled":
             self._leave(step, pass_.actions)
-            self.steps.cancel(step, record.message)
+            self.steps.cancel(step, record.message, ended)
             return
-        self._fail(step, Outcome({}, record.reason, record.message, completion_time=record.completion_time), pass_)
+        self._fail(step, Outcome({}, record.reason, record.message, completion_time=ended), pass_)
 
     def _fail(self, step: str, outcome: Outcome, pass_: Pass) -> None:
         """End an attempt that failed: the step is tried again, or has failed with it."""
@@ -347,18 +345,18 @@ class PodPerStep:
             chance = jitter_of(self._maker.ref.uid, step, record.attempt)
             most = self._spec.infrastructure_retries
             seconds = seconds_until_retry(op, outcome.fault, error, record.attempt, record.infra_failures, most, chance)
-        record.infra_failures += outcome.fault is Fault.INFRASTRUCTURE
+        lost = outcome.fault is Fault.INFRASTRUCTURE
         said = f"{outcome.reason}: {outcome.message}"
         if seconds is not None:
             due = (seconds_of(outcome.completion_time) if outcome.completion_time else pass_.now) + seconds
-            self.steps.retry(step, outcome, utc(due))
+            self.steps.retry(step, outcome, utc(due), lost)
             self.timers.set(step, due)
             text = f"attempt {record.attempt} of op {step!r} failed and is followed by another: {said}"
             pass_.actions.events.append(Event("Warning", "StepRetried", text, step))
             return
         if record.attempt > 1:
             outcome = replace(outcome, message=f"{outcome.message} (attempt {record.attempt})")
-        self.steps.end(step, outcome)
+        self.steps.end(step, outcome, lost)
         pass_.actions.events.append(Event("Warning", "StepFailed", f"op {step!r} failed: {said}", step))
 
     def _leave(self, step: str, actions: Actions) -> None:

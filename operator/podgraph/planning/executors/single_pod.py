@@ -141,8 +141,8 @@ class SinglePod:
         """Say that the pod exists; its uid is written with the first step, so that no other is ever made."""
         first = self.steps.first
         if pod_name == self._life.name and not self.steps.records[first].pod_uid:
-            self._life.uid = self.steps.records[first].pod_uid = uid
-            self.steps.changed.add(first)
+            self._life.uid = uid
+            self.steps.set_pod_uid(first, uid)
 
     def not_created(self, pod_name: str, reason: str, message: str, now: float) -> Actions:
         """Say that the API server refuses the pod for good (a quota, an admission policy): the steps fail."""
@@ -197,7 +197,8 @@ class SinglePod:
             states = unpack_states(record.summary)
             if len(states) == len(self.steps.records):
                 for step, state in zip(self.steps.records, states, strict=True):
-                    self._fill(step, state, ended, pass_.actions)
+                    if state and self.steps.records[step].state not in TERMINAL:
+                        self.steps.fill(step, state, self._life.uid, ended)
             text = "its pod came to its end, but what it said of this step is lost"
             self._end(Outcome({}, "ReportLost", text, completion_time=ended), pass_)
 
@@ -213,13 +214,7 @@ class SinglePod:
             return
         if record.state == "Stopping" and report.state not in TERMINAL:
             return
-        record.attempt = report.attempt
-        record.pod_uid = self._life.uid if report.attempt else record.pod_uid
-        record.start_time = report.start_time or None
-        record.completion_time, record.retry_time = report.completion_time or None, report.retry_time or None
-        record.outputs = self._with_room(report.outputs)
-        self.steps.transition(report.step, report.state)
-        record.reason, record.message = report.reason, report.message
+        self.steps.report(report, self._life.uid, self._with_room(report.outputs))
         said = f"{report.reason}: {report.message}"
         if report.state == "Failed":
             actions.events.append(Event("Warning", "StepFailed", f"op {report.step!r} failed: {said}", report.step))
@@ -227,25 +222,10 @@ class SinglePod:
             text = f"attempt {report.attempt} of op {report.step!r} failed and is followed by another: {said}"
             actions.events.append(Event("Warning", "StepRetried", text, report.step))
 
-    def _with_room(self, outputs: Mapping[str, str]) -> dict[str, str]:
+    def _with_room(self, outputs: Mapping[str, str]) -> Mapping[str, str]:
         """Return outputs as far as the status has room; the steps have their values in any case."""
         size = sum(len(text.encode()) for text in outputs.values())
-        if self.steps.output_bytes + size > self._output_budget:
-            return {}
-        self.steps.output_bytes += size
-        return dict(outputs)
-
-    def _fill(self, step: str, state: str, ended: str | None, actions: Actions) -> None:
-        """Take from the pod's record how a step ended of which its log does not tell it."""
-        record = self.steps.records[step]
-        if not state or record.state in TERMINAL:
-            return
-        record.message = "what its pod said of this step is lost but for its state"
-        record.reason = "ReportLost" if state == "Failed" else ""
-        if state in ("Succeeded", "Failed"):
-            record.attempt, record.pod_uid = record.attempt or 1, self._life.uid
-            record.completion_time = ended
-        self.steps.transition(step, state)
+        return {} if self.steps.output_bytes + size > self._output_budget else outputs
 
     def _end(self, outcome: Outcome | None, pass_: Pass) -> None:
         """End all steps that are not at their end, as the pod has ended or will never be."""
@@ -255,27 +235,22 @@ class SinglePod:
         for step, record in self.steps.records.items():  # in run order, so all upstream steps are settled before
             if record.state in TERMINAL:
                 continue
-            record.retry_time = None
             begun = record.attempt > 0
+            ended = ((outcome.completion_time if outcome else None) or utc(pass_.now)) if begun else None
             failed = [up for up in self.steps.graph.upstream[step] if self._has_failed(up)]
             if self.stopped is not None and (self.stopped.reason == "Canceled" or not begun):
                 message = self.stopped.message if begun else f"not run: {self.stopped.message}"
-                self.steps.cancel(step, message)
+                self.steps.cancel(step, message, ended)
             elif failed:
-                self.steps.transition(step, "UpstreamFailed")
-                record.reason, record.message = "", f"not run: {', '.join(failed[:3])} failed"
-                continue
+                self.steps.give_up(step, f"not run: {', '.join(failed[:3])} failed")
             else:
-                stop = self.stopped
-                reason, message = (outcome.reason, outcome.message) if outcome is not None else ("NoResult", "")
-                record.reason, record.message = (stop.reason, stop.message) if stop else (reason, message)
-                self.steps.transition(step, "Failed")
+                why = self.stopped or outcome
+                reason, message = (why.reason, why.message) if why is not None else ("NoResult", "")
+                self.steps.end(step, Outcome({}, reason, message, completion_time=ended))
                 if first:
-                    text = f"op {step!r} failed: {record.reason}: {record.message}"
+                    text = f"op {step!r} failed: {reason}: {message}"
                     pass_.actions.events.append(Event("Warning", "StepFailed", text, step))
                     first = False
-            if begun:
-                record.completion_time = (outcome.completion_time if outcome else None) or utc(pass_.now)
 
     def _has_failed(self, step: str) -> bool:
         return step in self.steps.records and self.steps.records[step].state in FAILED

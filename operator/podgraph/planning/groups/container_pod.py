@@ -164,8 +164,7 @@ class ContainerGroupPod(GroupPod):
             )
             end_step(self.steps, step, Outcome({}, "InputTooLarge", text, fault=Fault.PERMANENT), actions)
             return
-        self.steps.begin(step)
-        self.steps.records[step].pod_uid = self.record.uid
+        self.steps.begin(step, self.record.uid)
         self._tell(step)
 
     def _tell(self, step: str) -> None:
@@ -180,8 +179,7 @@ class ContainerGroupPod(GroupPod):
         elif seen.phase is not Phase.RUNNING:
             self.steps.set_state(step, "Starting", whole.reason, whole.message)
         elif record.state == "Starting":
-            record.start_time = utc(pass_.now)
-            self.steps.set_state(step, "Running")
+            self.steps.start(step, utc(pass_.now))
         if seen.phase is Phase.RUNNING and step not in self._followed:
             self._followed.add(step)
             pass_.actions.follow.append(f"{self.pod_name}/{self._containers[step]}")

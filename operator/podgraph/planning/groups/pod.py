@@ -249,9 +249,9 @@ class GroupPod(ABC):
             pass_.actions.flush_status = True  # the next pod is told what stands in the status
 
     def _set(self, state: str, reason: str = "", message: str = "") -> None:
-        record = self.record
-        self.changed = self.changed or (record.state, record.reason, record.message) != (state, reason, message)
-        record.state, record.reason, record.message = state, reason, message
+        before = (self.record.state, self.record.reason, self.record.message)
+        self.changed = self.changed or before != (state, reason, message)
+        self.record.state, self.record.reason, self.record.message = state, reason, message
 
 
 def lost(reason: str, message: str) -> Outcome:

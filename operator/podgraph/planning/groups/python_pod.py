@@ -130,10 +130,8 @@ class PythonGroupPod(GroupPod):
     def _lose_repeated(self) -> None:
         """Count the attempts that had succeeded in this pod and are made again as lost: it was not their fault."""
         for step in steps_to_repeat(self.steps, self.name):
-            record = self.steps.records[step]
-            if record.pod_uid == self.record.uid:
-                record.infra_failures += 1
-                self.steps.changed.add(step)
+            if self.steps.records[step].pod_uid == self.record.uid:
+                self.steps.count_loss(step)
 
     @property
     def _signer(self) -> Signer:

@@ -39,9 +39,8 @@ class GroupRecovery:
             record = self.steps.records[step]
             if step in pending:
                 continue
-            record.completion_time = ended
             if stop.reason == "Canceled" or record.state == "UpForRetry":
-                self.steps.cancel(step, stop.message)
+                self.steps.cancel(step, stop.message, ended)
             else:
                 self.steps.end(step, Outcome({}, stop.reason, stop.message, completion_time=ended))
 
@@ -59,8 +58,7 @@ class GroupRecovery:
             )
             self.record.infra_failures += 1
             for step in running:
-                self.steps.records[step].infra_failures += 1
-                self.steps.retry(step, outcome, utc(due))
+                self.steps.retry(step, outcome, utc(due), lost=True)
             text = f"pod {self.name!r} ended and is followed by another for {len(todo)} of its steps"
             pass_.actions.events.append(Event("Warning", "PodRetried", f"{text}: {outcome.reason}: {outcome.message}"))
         elif outcome.fault is Fault.APPLICATION and running:

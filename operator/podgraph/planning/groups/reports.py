@@ -36,25 +36,22 @@ class GroupReports:
             return
         if record.state == "Stopping" and report.state not in TERMINAL:
             return
-        record.attempt, record.start_time = report.attempt, report.start_time or None
-        record.completion_time, record.retry_time = report.completion_time or None, report.retry_time or None
-        record.pod_uid = uid if report.attempt else record.pod_uid
+        self.steps.report_attempt(report, uid)
         if report.state == "Succeeded":
             prefix = self._maker.shared_prefix(self.name, pod_attempt, step, report.attempt)
             outcome = reported_outcome(self.steps.graph.ops[step], report, self.steps.needed_outside(step), prefix)
             end_step(self.steps, step, self._with_room(step, outcome), actions)
         elif report.state == "Failed":
-            times = (record.start_time, record.completion_time)
+            times = (report.start_time or None, report.completion_time or None)
             end_step(self.steps, step, Outcome({}, report.reason, report.message, *times), actions)
         elif report.state == "UpstreamFailed" and not self._has_failed_upstream(step):
             text = f"what it needs was lost with an earlier pod and could not be made again ({report.message})"
             end_step(self.steps, step, Outcome({}, "InputLost", text), actions)
         else:
-            self.steps.transition(step, report.state)
-            record.reason, record.message = report.reason, report.message
+            self.steps.report(report, uid)
             if report.state == "UpForRetry":
                 said = f"{report.reason}: {report.message}"
-                text = f"attempt {record.attempt} of op {step!r} failed and is followed by another: {said}"
+                text = f"attempt {report.attempt} of op {step!r} failed and is followed by another: {said}"
                 actions.events.append(Event("Warning", "StepRetried", text, step))
             elif report.state in TERMINAL:
                 self.steps.propagate(step)
@@ -76,9 +73,7 @@ class GroupReports:
                 if down in self.members and self.steps.records[down].state not in TERMINAL:
                     end_step(self.steps, down, Outcome({}, "InputLost", text), actions)
         elif report.state == "Succeeded":
-            record.attempt, record.pod_uid = report.attempt, uid
-            record.start_time, record.completion_time = report.start_time or None, report.completion_time or None
-            self.steps.changed.add(report.step)
+            self.steps.report_attempt(report, uid)
 
     def _with_room(self, step: str, outcome: Outcome) -> Outcome:
         """Return an outcome whose outputs the Job's status has room for: those needed outside, or it is a failure."""
@@ -91,21 +86,14 @@ class GroupReports:
 
     def fill(self, step: str, state: str, uid: str, ended: str | None) -> None:
         """Take from the pod's record how a step ended of which its log does not tell it, as far as that is enough."""
-        record = self.steps.records[step]
-        if not state or record.state in TERMINAL:
+        if not state or self.steps.records[step].state in TERMINAL:
             return
-        text = "what its pod said of this step is lost but for its state"
         if state == "UpstreamFailed" and not self._has_failed_upstream(step):
             state = "Failed"
-        if state in ("Succeeded", "Failed"):
-            if state == "Succeeded" and self.steps.needed_outside(step):
-                return
-            record.attempt, record.pod_uid = max(record.attempt, 1), uid
-            self.steps.end(step, Outcome({}, "ReportLost" if state == "Failed" else "", text, completion_time=ended))
-        else:
-            record.message = text
-            self.steps.transition(step, state)
-            self.steps.propagate(step)
+        if state == "Succeeded" and self.steps.needed_outside(step):
+            return
+        self.steps.fill(step, state, uid, ended)
+        self.steps.propagate(step)
 
     def _has_failed_upstream(self, step: str) -> bool:
         ups = self.steps.graph.upstream[step]

@@ -255,14 +255,14 @@ class Run:
     @property
     def has_changes(self) -> bool:
         """Whether :meth:`patch` would return anything."""
-        return self._executor is not None and (self._executor.has_changes or bool(self._executor.steps.changed))
+        return self._executor is not None and (self._executor.has_changes or self._executor.steps.has_changes)
 
     def patch(self, now: float) -> dict[str, Any]:
         """Return the merge patch for all that changed in steps since the last call; empty when nothing did."""
         pods = self._executor.pods_patch() if self._executor is not None else {}
-        if self.steps is None or not (self.steps.changed or pods):
+        if self.steps is None or not (self.steps.has_changes or pods):
             return {}
-        changed, self.steps.changed = self.steps.changed, set()
+        changed = self.steps.take_changed()
         counts = {state[0].lower() + state[1:]: self.steps.count(state) for state in STATES}
         if self.steps.taken:
             counts["taken"] = self.steps.taken
@@ -468,7 +468,7 @@ class Run:
             steps = Steps(graph, names_, bound.inputs, records)
             self._executor = PodPerStep(steps, self._maker, self.spec.execution, budget, pass_.pods)
         if not accepted:
-            steps.changed.update(steps.records)
+            steps.mark_all_changed()
             chosen, total = len(taken.run), len(graph.ops)
             count = f"{chosen} of {total} ops" if chosen < total else f"{total} op{'s' if total != 1 else ''}"
             rest = f"; {steps.taken} taken from Job {self._rerun.name!r}" if self._rerun and steps.taken else ""

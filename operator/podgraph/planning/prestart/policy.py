@@ -99,7 +99,7 @@ class PrestartPolicy:
     # --- what is counted
 
     def _follow_moves(self) -> None:
-        moved, self._steps.moved = self._steps.moved, {}
+        moved = self._steps.take_moved()
         if not self._most:
             return
         for name in moved:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -27,7 +28,7 @@ records = st.builds(
     StepRecord,
     state=st.sampled_from(STATES),
     attempt=st.integers(0, 100),
-    lost=st.integers(0, 100),
+    infra_failures=st.integers(0, 100),
     pod_uid=st.text(max_size=40),
     retry_time=maybe_time,
     start_time=maybe_time,
@@ -60,7 +61,7 @@ def test_a_record_reads_back(record: StepRecord) -> None:
 @steady
 @given(records, records)
 def test_a_patch_replaces_what_was_there(old: StepRecord, new: StepRecord) -> None:
-    old.outputs = {}  # they are set once, when the step ends
+    old = replace(old, outputs={})  # they are set once, when the step ends
     assert StepRecord.from_status(merged(merged({}, old.to_patch()), new.to_patch())) == new
 
 
