@@ -12,7 +12,6 @@ from typing import Any
 
 from podgraph.definition.errors import DefinitionError
 from podgraph.definition.graph import Graph
-from podgraph.flow import TERMINAL
 from podgraph.planning.actions import Actions
 from podgraph.planning.executors.base import StepExecutor
 from podgraph.planning.executors.pod_per_step import EXIT_SECONDS, PodPerStep
@@ -22,23 +21,22 @@ from podgraph.planning.groups.steps import GroupedSteps, SharingSteps
 from podgraph.planning.job.acceptance import check
 from podgraph.planning.job.conditions import Conditions
 from podgraph.planning.job.definition_snapshot import Defined, DefinitionSnapshot
+from podgraph.planning.job.finished_pods import exit_deadlines, unneeded_pods
 from podgraph.planning.job.rerun_of import Rerun, json_values, read_rerun
 from podgraph.planning.job.resolver import Resolver
+from podgraph.planning.job.status_patch import status_patch
 from podgraph.planning.manifests import objects as manifests
 from podgraph.planning.manifests.objects import JobRef, Manifest
 from podgraph.planning.manifests.pod_factory import PodFactory
 from podgraph.planning.manifests.pod_template import PodCheck, Templates, queue_labels
 from podgraph.planning.manifests.settings import Settings
 from podgraph.planning.manifests.storage import Storage, read_storage
-from podgraph.planning.model import names
 from podgraph.planning.model.execution import Control, ExecutionSpec, one_pod_section, read_control
-from podgraph.planning.model.limits import longest_message, output_budget
+from podgraph.planning.model.limits import output_budget
 from podgraph.planning.model.spec import ContainerSpec, JobSpec, graph_of_ops, read_spec
-from podgraph.planning.model.status import STATES, StepRecord, duration, seconds_of
+from podgraph.planning.model.status import StepRecord, seconds_of
 from podgraph.planning.model.value_refs import check_stored
 from podgraph.planning.pods.passes import Pass
-from podgraph.planning.pods.pod_retention import pods_to_delete
-from podgraph.planning.pods.state import is_alive, observe
 from podgraph.planning.pods.types import Pod
 from podgraph.planning.steps.active_deadline import deadline_of
 from podgraph.planning.steps.records import ReportedSteps, Steps
@@ -50,8 +48,6 @@ from podgraph.protocol.times import utc
 __all__ = ["Run"]
 
 
-_QUIET = ("Pending", "Waiting", "Running", "Succeeded")
-"""States of steps of which there is nothing to say."""
 _SUSPENDED = ("Suspended", "nothing further is started while spec.suspend is true")
 
 Object = Mapping[str, Any]
@@ -140,15 +136,7 @@ class Run:
             except DefinitionError as error:
                 self.conditions.refuse(error, self.started, pass_)
         if self.finished:
-            actions.requeue_time = None
-            leaving = self._leaving(pass_)
-            actions.deletes += [name for name in self._no_longer_needed(pods) if name not in leaving]
-            self.waits_for_exit = any(now < until for until in leaving.values())
-            for name, until in leaving.items():
-                if now < until:
-                    actions.requeue_at(until)
-                else:
-                    actions.deletes.append(name)
+            self._clean_up(pass_)
         actions.deletes = list(dict.fromkeys(actions.deletes))
         return actions
 
@@ -259,31 +247,10 @@ class Run:
 
     def patch(self, now: float) -> dict[str, Any]:
         """Return the merge patch for all that changed in steps since the last call; empty when nothing did."""
-        pods = self._executor.pods_patch() if self._executor is not None else {}
-        if self.steps is None or not (self.steps.has_changes or pods):
+        if self._executor is None:
             return {}
-        changed = self.steps.take_changed()
-        counts = {state[0].lower() + state[1:]: self.steps.count(state) for state in STATES}
-        if self.steps.taken:
-            counts["taken"] = self.steps.taken
-        done = self.steps.count("Succeeded") + self.steps.count("Skipped")
-        status: dict[str, Any] = {
-            "steps": self._written(self.steps, changed),
-            "counts": {"total": len(self.steps.records), **counts},
-            "progress": f"{done}/{len(self.steps.records)}",
-            **pods,
-        }
-        if self.started is not None and not self.finished:  # at the end it is told with the completion time
-            status["duration"] = duration(now - seconds_of(self.started))
-        return status
-
-    def _written(self, steps: Steps, changed: Iterable[str]) -> dict[str, Any]:
-        """Return the records of steps as the status is to hold them."""
-        troubled = len(steps.records) - sum(map(steps.count, _QUIET))
-        short = longest_message(len(steps.records), troubled)
-        alone = set(steps.alone if short else ())
-        first = steps.first  # its pod tells that the one pod of all steps was made
-        return {name: steps.records[name].to_patch(short, name not in alone or name == first) for name in changed}
+        since = None if self.finished else self.started  # the end tells the duration with the completion time
+        return status_patch(self._executor.steps, self._executor.pods_patch(), since, now)
 
     # --- one pass
 
@@ -325,45 +292,22 @@ class Run:
         if self._executor is None or self._executor.stopped is None:
             actions.requeue_at(deadline_of(self.started, self.spec.deadline))
 
-    def _no_longer_needed(self, pods: Mapping[str, Pod]) -> list[str]:
-        told = self.defined.reference.get("podRetention") if self.defined is not None else None
-        retention = (self._object["spec"].get("execution") or {}).get("podRetention") or told or "OnFailure"
+    def _clean_up(self, pass_: Pass) -> None:
+        """Delete the pods of the finished Job that are not kept; those that still exit have time to do so."""
+        pods, actions = pass_.pods, pass_.actions
         records = self.steps.records if self.steps is not None else self._records
-        done = {record.pod_uid for record in records.values() if record.state == "Succeeded"}
-        # A pod for no one op: it read the code, or ran all steps, and its exit code tells whether all went well.
-        others = [pod for pod in pods.values() if names.OP_LABEL not in pod.metadata.labels]
-        done -= {pod.metadata.uid for pod in others}
-        # A large Job's status does not tell the pods of steps at their end (see StepRecord.to_patch).
-        untold = {names.label_value(n) for n, r in records.items() if r.state == "Succeeded" and not r.pod_uid}
-        done |= {
-            pod.metadata.uid
-            for pod in pods.values()
-            if pod.metadata.labels.get(names.OP_LABEL) in untold and not observe(pod).reason
-        }
-        if self.conditions.holds("Accepted", "True"):
-            done |= {pod.metadata.uid for pod in others if not observe(pod).reason}
-        return pods_to_delete(retention, pods, done)
-
-    def _leaving(self, pass_: Pass) -> dict[str, float]:
-        """Return the pods that have told their result and have yet to exit, with the time until which they may.
-
-        To delete one before would cost what it still does: it may be storing what the step has printed. The resolve
-        pod is told to exit, if it waits.
-        """
-        records = self.steps.records if self.steps is not None else self._records
-        ended = {r.pod_uid: r.completion_time for r in records.values() if r.state in TERMINAL and r.pod_uid}
-        found = {}
-        for name, pod in pass_.pods.items():
-            completed = ended.get(pod.metadata.uid)
-            if completed is not None and is_alive(pod):
-                found[name] = seconds_of(completed) + EXIT_SECONDS
-        for name, until in (self._executor.exits if self._executor is not None else {}).items():
-            if name in pass_.pods and is_alive(pass_.pods[name]):  # an attempt before the last one's
-                found.setdefault(name, until)
-        name = self._resolver.let_go(pass_)
-        if self.completed is not None and name and is_alive(pass_.pods[name]):
-            found.setdefault(name, seconds_of(self.completed) + EXIT_SECONDS)
-        return found
+        exits = dict(self._executor.exits) if self._executor is not None else {}
+        resolve_pod = self._resolver.let_go(pass_)
+        if self.completed is not None and resolve_pod:
+            exits.setdefault(resolve_pod, seconds_of(self.completed) + EXIT_SECONDS)
+        deadlines = exit_deadlines(records, exits, pods)
+        default = self.defined.reference.get("podRetention") if self.defined is not None else None
+        retention = (self._object["spec"].get("execution") or {}).get("podRetention") or default or "OnFailure"
+        unneeded = unneeded_pods(retention, records, pods, self.conditions.holds("Accepted", "True"))
+        actions.deletes += [name for name in unneeded if name not in deadlines]
+        actions.deletes += [name for name, until in deadlines.items() if pass_.now >= until]
+        self.waits_for_exit = any(pass_.now < until for until in deadlines.values())
+        actions.requeue_time = min((until for until in deadlines.values() if pass_.now < until), default=None)
 
     # --- from the spec to steps
 
