@@ -12,8 +12,9 @@ from typing import Any
 
 from podgraph.flow import NOT_STARTED, TERMINAL
 from podgraph.planning.actions import Actions, Event
+from podgraph.planning.executors.failed_attempt import end_failed_attempt, oversized_input
+from podgraph.planning.executors.log_results import LogResults
 from podgraph.planning.manifests.pod_factory import PodFactory
-from podgraph.planning.manifests.shell_runner import ended_in
 from podgraph.planning.model.execution import ExecutionSpec
 from podgraph.planning.model.status import seconds_of
 from podgraph.planning.pods.fault import Fault
@@ -25,20 +26,16 @@ from podgraph.planning.pods.state import Phase, PodState, is_alive, lingers, obs
 from podgraph.planning.pods.types import Pod, Pods
 from podgraph.planning.prestart.waiting_pods import WaitingPods, is_waiting, was_ahead
 from podgraph.planning.steps.admission import Admission
-from podgraph.planning.steps.log_lines import KeptLines, script_lines
 from podgraph.planning.steps.records import Steps
-from podgraph.planning.steps.retry_policy import jitter_of, seconds_until_retry
 from podgraph.planning.steps.stop import Stop
 from podgraph.planning.steps.timers import Timers
-from podgraph.protocol.errors import ErrorInfo
-from podgraph.protocol.step import NOT_ASSIGNED, Record, record_text_in
+from podgraph.protocol.step import NOT_ASSIGNED, Record
 from podgraph.protocol.times import utc
 
 __all__ = ["PodPerStep"]
 
 EXIT_SECONDS = 60
 """How long a pod that has told its result may take to exit."""
-MAX_ASSIGNMENT = 131_072
 
 
 class PodPerStep:
@@ -63,10 +60,8 @@ class PodPerStep:
         self._step_of: dict[str, str] = {}
         self._pod_of: dict[str, str] = {}
         self._lives: dict[str, PodLifecycle] = {}
-        self._followed: set[str] = set()
-        self._told: dict[str, str] = {}  # results by pod that came by its link or log
+        self._results = LogResults(maker)
         self.exits: dict[str, float] = {}  # pods that have told their result, and until when they may exit
-        self._lines: dict[str, KeptLines] = {}  # of script ops, until all are there
         self._warned: set[str] = set()
         self._waiting = WaitingPods(steps, maker, spec)
         self._waiting.find(pods or {})
@@ -101,8 +96,7 @@ class PodPerStep:
 
     def observe(self, changed: Iterable[str], pass_: Pass) -> None:
         """Look at the pods that changed, and at the steps whose time has come."""
-        told, self._told = self._told, {}
-        for name, text in told.items():
+        for name, text in self._results.take_results().items():
             step = self._step_of[name]
             record = self.steps.records[step]
             if self._pod_of[step] == name and record.state in ("Starting", "Running"):
@@ -138,19 +132,10 @@ class PodPerStep:
 
     def take_lines(self, pod_name: str, lines: Iterable[str], whole: bool = False) -> bool:
         """Take in lines of the log of a step's pod, `whole` or not; return whether its record is among them."""
-        text = None
         step = self._step_of.get(pod_name)
-        if step is not None and self._pod_of[step] == pod_name:
-            attempt = self.steps.records[step].attempt
-            if step in self._maker.containers:
-                token = self._maker.token_of(step, attempt)
-                kept = self._lines.setdefault(pod_name, script_lines(token))
-                text = ended_in(kept.lines, token) if kept.take(lines) else None
-            else:
-                text = record_text_in(lines, self._maker.signer_of(step, attempt))
-            if text is not None:
-                self._told[pod_name] = text
-        return text is not None
+        if step is None or self._pod_of[step] != pod_name:
+            return False
+        return self._results.take_lines(pod_name, step, self.steps.records[step].attempt, lines)
 
     def stop(self, stop: Stop, pass_: Pass) -> None:
         """End all that is not at its end: steps without a pod at once, the others when their pod has gone."""
@@ -210,7 +195,7 @@ class PodPerStep:
         record = self.steps.records[step]
         if record.state in NOT_STARTED:  # or made before a restart that lost the write: its step begins with it later
             if self._waiting.observe(step, name, pod, pass_):
-                self._follow_log(name, pass_.actions)
+                self._results.follow(name, pass_.actions)
             return
         if record.state in TERMINAL or record.state == "UpForRetry" or self._pod_of[step] != name:
             if pod is not None:
@@ -284,15 +269,9 @@ class PodPerStep:
         if seen.phase is Phase.RUNNING:
             self.steps.start(step, micro(seen.started_at))
             if self._maker.tells(step):
-                self._follow_log(self._pod_of[step], actions)
+                self._results.follow(self._pod_of[step], actions)
         else:
             self.steps.set_state(step, "Starting", seen.reason, seen.message)
-
-    def _follow_log(self, name: str, actions: Actions) -> None:
-        """Ask for a pod's log, once."""
-        if name not in self._followed:
-            self._followed.add(name)
-            actions.follow.append(name)
 
     def _end_pod(self, step: str, reason: str, message: str, actions: Actions) -> None:
         """Delete a step's pod; the step ends when the pod has. Why is written first: a restart must not forget it."""
@@ -335,34 +314,14 @@ class PodPerStep:
     def _fail(self, step: str, outcome: Outcome, pass_: Pass) -> None:
         """End an attempt that failed: the step is tried again, or has failed with it."""
         self._leave(step, pass_.actions)
-        record, op = self.steps.records[step], self.steps.graph.ops[step]
-        requested = (outcome.said["max"], outcome.said["seconds"]) if "max" in outcome.said else None
-        error = ErrorInfo(
-            outcome.reason, outcome.message, allow_retries=outcome.said.get("allow", True), requested=requested
-        )
-        seconds = None
-        if self.stopped is None:
-            chance = jitter_of(self._maker.ref.uid, step, record.attempt)
-            most = self._spec.infrastructure_retries
-            seconds = seconds_until_retry(op, outcome.fault, error, record.attempt, record.infra_failures, most, chance)
-        lost = outcome.fault is Fault.INFRASTRUCTURE
-        said = f"{outcome.reason}: {outcome.message}"
-        if seconds is not None:
-            due = (seconds_of(outcome.completion_time) if outcome.completion_time else pass_.now) + seconds
-            self.steps.retry(step, outcome, utc(due), lost)
+        most_lost = self._spec.infrastructure_retries if self.stopped is None else None
+        due = end_failed_attempt(self.steps, step, outcome, most_lost, self._maker.ref.uid, pass_)
+        if due is not None:
             self.timers.set(step, due)
-            text = f"attempt {record.attempt} of op {step!r} failed and is followed by another: {said}"
-            pass_.actions.events.append(Event("Warning", "StepRetried", text, step))
-            return
-        if record.attempt > 1:
-            outcome = replace(outcome, message=f"{outcome.message} (attempt {record.attempt})")
-        self.steps.end(step, outcome, lost)
-        pass_.actions.events.append(Event("Warning", "StepFailed", f"op {step!r} failed: {said}", step))
 
     def _leave(self, step: str, actions: Actions) -> None:
-        if self._pod_of.get(step) in self._followed:
-            actions.leave.append(self._pod_of[step])
-            self._lines.pop(self._pod_of[step], None)
+        if step in self._pod_of:
+            self._results.leave(self._pod_of[step], actions)
         self.timers.clear(step)
         self._admission.give(step)
 
@@ -393,14 +352,9 @@ class PodPerStep:
 
     def _begin(self, step: str, pass_: Pass) -> None:
         inputs = self.steps.inputs_of(step)
-        size = sum(len(text.encode()) for text in inputs.values())
-        if size > MAX_ASSIGNMENT:
-            largest = max(inputs, key=lambda name: len(inputs[name]))
-            message = (
-                f"input {largest!r} of op {step!r} is {len(inputs[largest].encode()):,} bytes of JSON; the inputs "
-                f"of one step may have at most {MAX_ASSIGNMENT:,} bytes together"
-            )
-            self._fail(step, Outcome({}, "InputTooLarge", message, fault=Fault.PERMANENT), pass_)
+        refused = oversized_input(step, inputs)
+        if refused is not None:
+            self._fail(step, refused, pass_)
             return
         self._waiting.take(step, pass_)
         attempt = self.steps.begin(step)
