@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from builders import merged
 from podgraph.flow import TERMINAL
 from podgraph.planning.model.status import (
     STATES,
@@ -37,17 +38,6 @@ records = st.builds(
     reason=st.text(max_size=20),
     message=st.text(max_size=1_024),
 )
-
-
-def merged(status: dict[str, Any], patch: dict[str, Any]) -> dict[str, Any]:
-    """Apply a JSON merge patch (RFC 7386)."""
-    out = dict(status)
-    for key, value in patch.items():
-        if value is None:
-            out.pop(key, None)
-        else:
-            out[key] = merged(out.get(key) or {}, value) if isinstance(value, dict) else value
-    return out
 
 
 @steady
