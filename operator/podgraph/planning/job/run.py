@@ -14,15 +14,13 @@ from podgraph.definition.errors import DefinitionError
 from podgraph.definition.graph import Graph
 from podgraph.planning.actions import Actions
 from podgraph.planning.executors.base import StepExecutor
-from podgraph.planning.executors.pod_per_step import EXIT_SECONDS, PodPerStep
-from podgraph.planning.executors.single_pod import SinglePod
-from podgraph.planning.executors.with_groups import WithGroups
-from podgraph.planning.groups.steps import GroupedSteps, SharingSteps
+from podgraph.planning.executors.pod_per_step import EXIT_SECONDS
 from podgraph.planning.job.acceptance import check
 from podgraph.planning.job.conditions import Conditions
 from podgraph.planning.job.definition_snapshot import Defined, DefinitionSnapshot
+from podgraph.planning.job.executor_choice import executor_for, load_records
 from podgraph.planning.job.finished_pods import exit_deadlines, unneeded_pods
-from podgraph.planning.job.rerun_of import Rerun, json_values, read_rerun
+from podgraph.planning.job.rerun_of import Rerun, read_rerun
 from podgraph.planning.job.resolver import Resolver
 from podgraph.planning.job.status_patch import status_patch
 from podgraph.planning.manifests import objects as manifests
@@ -34,12 +32,12 @@ from podgraph.planning.manifests.storage import Storage, read_storage
 from podgraph.planning.model.execution import Control, ExecutionSpec, one_pod_section, read_control
 from podgraph.planning.model.limits import output_budget
 from podgraph.planning.model.spec import ContainerSpec, JobSpec, graph_of_ops, read_spec
-from podgraph.planning.model.status import StepRecord, seconds_of
+from podgraph.planning.model.status import seconds_of
 from podgraph.planning.model.value_refs import check_stored
 from podgraph.planning.pods.passes import Pass
 from podgraph.planning.pods.types import Pod
 from podgraph.planning.steps.active_deadline import deadline_of
-from podgraph.planning.steps.records import ReportedSteps, Steps
+from podgraph.planning.steps.records import Steps
 from podgraph.planning.steps.stop import Stop, stop_of
 from podgraph.protocol.graph_codec import unpack
 from podgraph.protocol.step import Record
@@ -69,11 +67,10 @@ class Run:
         self._object = job
         self._packed: str = status.get("graph") or ""
         self._told = ""
-        self._records = {k: _as_loaded(StepRecord.from_status(v)) for k, v in (status.get("steps") or {}).items()}
+        self._records, self._pod_records = load_records(status), status.get("pods") or {}
         self.storage: Storage | None = None
         self._maker = PodFactory(self.ref, settings, None)
         self._resolver = Resolver(self._maker, self.conditions, ExecutionSpec())
-        self._pods = status.get("pods") or {}
         self._executor: StepExecutor | None = None
         self._checked: set[str] = set()
         self._told_generation = True
@@ -393,27 +390,14 @@ class Run:
         ).get()  # fmt: skip
         if self._must_check(plan.pod_checks, pass_.actions):
             return
-        taken, bound, section, sharing = plan.taken, plan.bound, plan.one_pod, plan.pod_groups
-        names_ = taken.names(graph)
-        budget = output_budget(self._object, len(self._packed), [*names_, *sharing])
-        records = {**self._records, **taken.records}
-        steps: Steps
-        if section:
-            steps = ReportedSteps(graph, names_, bound.inputs, records)
-            group = self.spec.group(section)
-            if taken.records:
-                group |= {"selection": list(taken.run), "taken": json_values(graph, taken)}
-            self._executor = SinglePod(steps, self._maker, self.spec.execution, budget, group)
-        elif sharing:
-            kind = GroupedSteps if plan.containers else SharingSteps
-            steps = kind(graph, names_, bound.inputs, records, sharing)
-            self._executor = WithGroups(steps, self._maker, self.spec.execution, budget, self._pods, pass_.pods)
-        else:
-            steps = Steps(graph, names_, bound.inputs, records)
-            self._executor = PodPerStep(steps, self._maker, self.spec.execution, budget, pass_.pods)
+        budget = output_budget(self._object, len(self._packed), [*plan.taken.names(graph), *plan.pod_groups])
+        self._executor = executor_for(
+            plan, graph, self.spec, self._maker, budget, self._records, self._pod_records, pass_.pods
+        )
         if not accepted:
+            steps = self._executor.steps
             steps.mark_all_changed()
-            chosen, total = len(taken.run), len(graph.ops)
+            chosen, total = len(plan.taken.run), len(graph.ops)
             count = f"{chosen} of {total} ops" if chosen < total else f"{total} op{'s' if total != 1 else ''}"
             rest = f"; {steps.taken} taken from Job {self._rerun.name!r}" if self._rerun and steps.taken else ""
             self.conditions.accept(f"{count} will run{rest}", pass_)
@@ -423,13 +407,3 @@ class Run:
         """Ask for those of the checks that have not been made; whether there are any."""
         actions.check_pods = [check for check in checks if check.what not in self._checked]
         return bool(actions.check_pods)
-
-
-def _as_loaded(record: StepRecord) -> StepRecord:
-    """Take an attempt whose pod was never seen for one that is still to begin: making the pod again makes it once."""
-    if record.state == "Waiting":
-        return replace(record, state="Pending", pod_uid="")
-    if record.state != "Starting" or record.pod_uid:
-        return record
-    before = record.attempt - 1
-    return StepRecord("UpForRetry", before, record.infra_failures) if before > 0 else StepRecord()
