@@ -1,7 +1,7 @@
-"""The attempts at a Job's steps: their pods are made, followed, given up and ended here.
+"""Runs each attempt at a step in a pod of its own: creates the pods, follows them, and ends them.
 
-A pod's name carries the number of its attempt, and every decision follows from what the status and the pods say, so
-after a restart the same attempts are found, none is made twice and none is forgotten.
+The name of a pod contains the number of its attempt, and each decision follows from the status and the pods. So a
+restarted operator finds the same attempts, creates none twice, and forgets none.
 """
 
 from __future__ import annotations
@@ -35,14 +35,14 @@ from podgraph.protocol.times import utc
 __all__ = ["PodPerStep"]
 
 EXIT_SECONDS = 60
-"""How long a pod that has told its result may take to exit."""
+"""How long a pod that reported its result may take to exit."""
 
 
 class PodPerStep:
     """The steps of one Job and the pods of their attempts.
 
-    `output_budget` is the most bytes of outputs the Job has; `pods` are those that are there after a restart; `units`
-    see Admission.
+    `output_budget` is the most bytes of outputs of the Job. `pods` are those that exist after a restart. `units` are
+    explained in Admission.
     """
 
     def __init__(
@@ -61,7 +61,7 @@ class PodPerStep:
         self._pod_of: dict[str, str] = {}
         self._lives: dict[str, PodLifecycle] = {}
         self._results = LogResults(maker)
-        self.exits: dict[str, float] = {}  # pods that have told their result, and until when they may exit
+        self.exits: dict[str, float] = {}  # pods that reported a result, and until when they may exit
         self._warned: set[str] = set()
         self._waiting = WaitingPods(steps, maker, spec)
         self._waiting.find(pods or {})
@@ -87,7 +87,7 @@ class PodPerStep:
 
     @property
     def has_changes(self) -> bool:
-        """Whether :meth:`pods_patch` would return anything: a pod of one step is told with its step."""
+        """Whether :meth:`pods_patch` would return anything; the record of a step includes its pod."""
         return False
 
     def pods_patch(self) -> dict[str, Any]:
@@ -118,27 +118,27 @@ class PodPerStep:
             self._name(step, attempt)
 
     def hold(self, pass_: Pass) -> None:
-        """Begin nothing, and let nothing wait for its begin: the Job is suspended."""
+        """Begin nothing, and release the prestarted pods: the Job is suspended."""
         self._waiting.let_all_go(pass_)
 
     @property
     def waiting_pods(self) -> int:
-        """How many pods wait for their inputs."""
+        """How many prestarted pods wait for their inputs."""
         return self._waiting.count
 
     def pause_ahead(self, now: float) -> bool:
-        """Start no pods ahead for a while, as there is no room for those that would run; return whether any waits."""
+        """Prestart no pods for a while, as pods find no node; return whether any waits."""
         return self._waiting.pause(now)
 
     def take_lines(self, pod_name: str, lines: Iterable[str], whole: bool = False) -> bool:
-        """Take in lines of the log of a step's pod, `whole` or not; return whether its record is among them."""
+        """Take in lines of the log of a step's pod; return whether its result is complete."""
         step = self._step_of.get(pod_name)
         if step is None or self._pod_of[step] != pod_name:
             return False
         return self._results.take_lines(pod_name, step, self.steps.records[step].attempt, lines)
 
     def stop(self, stop: Stop, pass_: Pass) -> None:
-        """End all that is not at its end: steps without a pod at once, the others when their pod has gone."""
+        """End all steps: those without a pod at once, the others when their pod is gone."""
         if self.stopped is not None:
             return
         self.stopped = stop
@@ -159,14 +159,14 @@ class PodPerStep:
                 self._look(step, self._pod_of[step], pass_.pods.get(self._pod_of[step]), pass_)
 
     def created(self, pod_name: str, uid: str) -> None:
-        """Say that a pod exists; its uid goes into the record with the next write."""
+        """Take in that a pod exists; the next write includes its uid."""
         step = self._step_of.get(pod_name)
         if step is not None and self._pod_of[step] == pod_name and not self.steps.records[step].pod_uid:
             self._lives[step].uid = uid
             self.steps.set_pod_uid(step, uid)
 
     def not_created(self, pod_name: str, reason: str, message: str, now: float) -> Actions:
-        """Say that the API server refuses a pod for good (a quota, an admission policy): its step has failed."""
+        """Fail the step of a pod that the API server refuses for good (a quota, an admission policy)."""
         actions = Actions()
         pass_ = Pass(now, {}, actions)
         step = self._step_of[pod_name]
@@ -184,7 +184,7 @@ class PodPerStep:
         return (self.steps.records[step].pod_uid or "") if step is not None and known else ""
 
     def confirm_gone(self, pod_name: str) -> None:
-        """Say that a pod that `confirm` named is really gone."""
+        """Take in that a pod which `confirm` named does not exist."""
         step = self._step_of.get(pod_name)
         if step is not None and self._pod_of[step] == pod_name:
             self._lives[step].confirm_gone()
@@ -216,7 +216,7 @@ class PodPerStep:
         self._conclude(step, look, pod, pass_)
 
     def _seen(self, step: str, pod: Pod, now: float) -> PodState:
-        """Return the state of a step's pod; for one that was started ahead the step began with its assignment."""
+        """Return the state of a step's pod; in a prestarted pod the step began with its assignment."""
         seen = observe(pod)
         if seen.phase is Phase.ENDED and self._waiting.has_missed(pod, seen):
             said = "its pod ended before it was told what to do"
@@ -228,7 +228,7 @@ class PodPerStep:
         return seen
 
     def _conclude(self, step: str, look: Look, pod: Pod | None, pass_: Pass) -> None:
-        """Do what one look at a step's pod calls for."""
+        """Act on one look at a step's pod."""
         if look.stage is Stage.LOST and self.steps.records[step].state == "Stopping":
             self._stopped(step, None, pass_)
         elif look.stage is Stage.OVERTIME and look.outcome is not None and look.seen is not None:
@@ -244,7 +244,7 @@ class PodPerStep:
             self._follow(step, look.seen, pass_.actions)
 
     def _look_after(self, step: str, pod: Pod, pass_: Pass) -> None:
-        """Look at a pod whose attempt is over: it is on its way out, or came late and nobody waits for it."""
+        """Look at a pod whose attempt is over: it is about to exit, or it came late and is not needed."""
         record, seen = self.steps.records[step], observe(pod)
         if seen.phase is Phase.ENDED:
             self.exits.pop(pod.metadata.name, None)
@@ -258,14 +258,14 @@ class PodPerStep:
                 self._warn_of_exit(step, seen, pass_.actions)
 
     def _warn_of_exit(self, step: str, seen: PodState, actions: Actions) -> None:
-        """Tell of a pod that failed after it had left its result: the result stands, as all is done by then."""
+        """Report a pod that failed after its result. The result counts, as the op was done by then."""
         if seen.exit_code and step not in self._warned:
             self._warned.add(step)
             text = f"op {step!r} succeeded, then {seen.message}"
             actions.events.append(Event("Warning", "FailedAfterResult", text, step))
 
     def _follow(self, step: str, seen: PodState, actions: Actions) -> None:
-        """Take over what a pod on its way says."""
+        """Record how far a pod is that starts or runs."""
         if seen.phase is Phase.RUNNING:
             self.steps.start(step, micro(seen.started_at))
             if self._maker.tells(step):
@@ -274,7 +274,7 @@ class PodPerStep:
             self.steps.set_state(step, "Starting", seen.reason, seen.message)
 
     def _end_pod(self, step: str, reason: str, message: str, actions: Actions) -> None:
-        """Delete a step's pod; the step ends when the pod has. Why is written first: a restart must not forget it."""
+        """Delete a step's pod; the step ends with the pod. The reason is written first, so that a restart keeps it."""
         self.timers.clear(step)
         self.steps.set_state(step, "Stopping", reason, message)
         actions.deletes.append(self._pod_of[step])
@@ -302,7 +302,7 @@ class PodPerStep:
             self._warn_of_exit(step, seen, pass_.actions)
 
     def _stopped(self, step: str, ended: str | None, pass_: Pass) -> None:
-        """End an attempt that was told to end, for the reason it was told."""
+        """End an attempt whose pod was deleted, for the reason in its record."""
         record = self.steps.records[step]
         ended = ended or (utc(pass_.now) if record.start_time else None)
         if record.reason == "Canceled":
@@ -312,7 +312,7 @@ class PodPerStep:
         self._fail(step, Outcome({}, record.reason, record.message, completion_time=ended), pass_)
 
     def _fail(self, step: str, outcome: Outcome, pass_: Pass) -> None:
-        """End an attempt that failed: the step is tried again, or has failed with it."""
+        """End an attempt that failed; the step is retried or fails."""
         self._leave(step, pass_.actions)
         most_lost = self._spec.infrastructure_retries if self.stopped is None else None
         due = end_failed_attempt(self.steps, step, outcome, most_lost, self._maker.ref.uid, pass_)
@@ -328,7 +328,7 @@ class PodPerStep:
     # --- the begin of an attempt
 
     def _look_at_due(self, pass_: Pass) -> None:
-        """Look at the steps whose time has come, and let those that are ready wait for their start."""
+        """Look at the steps whose time has come, and queue those that are ready."""
         while True:
             due = self.timers.pop_due(pass_.now)
             if not due and not self.steps.ready:
@@ -342,7 +342,7 @@ class PodPerStep:
                 self._queue(self.steps.ready.popleft(), pass_)
 
     def _queue(self, step: str, pass_: Pass) -> None:
-        """Let a step wait for its start, unless its pod is there: it was made before a restart that lost the write."""
+        """Queue a step for admission. If its pod exists, as a restart lost the write, the step begins at once."""
         pod = pass_.pods.get(self._waiting.name_of(step, self.steps.records[step].attempt + 1))
         if pod is not None and not is_waiting(pod):
             self._admission.hold(step)
@@ -377,5 +377,5 @@ class PodPerStep:
 
 
 def _second(now: float) -> str:
-    """Return a time as the kubelet tells it, in whole seconds, so that one step's end is not behind another's begin."""
+    """Return a time in whole seconds, as the kubelet does, so that no step ends after the start of the next."""
     return utc(float(int(now)))

@@ -1,10 +1,10 @@
-"""The one pod that runs all steps of a Job: it is made, its reports are taken in, and its end ends what is left.
+"""Runs all steps of a Job in one pod.
 
-What its steps do it tells in its log (see protocol.reports). A report holds all that is known of its step, so they may
-come twice and in any order; a step never goes back. Before the Job is at its end the log has been read once more, as a
-whole, and where even that leaves a gap the pod's record says how each step ended.
+The pod reports its steps in its log (see protocol.reports). A report holds all that is known of a step, so reports may
+repeat and come in any order; a step never goes back. When the pod ends, its whole log is read once more. For a step
+that the log leaves open, the record of the pod says how it ended.
 
-No second pod is ever made: what the first one did cannot be known, and values that passed in it are gone with it.
+A second pod is never created: nobody knows what the first one did, and the values in its memory are lost.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from podgraph.protocol.times import utc
 __all__ = ["SinglePod"]
 
 MAX_ASSIGNMENT = 200_000
-"""Most bytes of what the pod is told; all annotations of a pod may have 256 KiB together."""
+"""Most bytes of the assignment; all annotations of a pod may have 256 KiB together."""
 
 _MAX_MESSAGE = 1_500
 _POD = "pod"  # the one name in the timers
@@ -41,7 +41,7 @@ _POD = "pod"  # the one name in the timers
 class SinglePod:
     """All steps of one Job in one pod, as a StepExecutor.
 
-    `group` is what the pod is told; `output_budget` is the most bytes of outputs that the Job's status has room for.
+    `group` is the assignment of the pod; `output_budget` is the most bytes of outputs that the status has room for.
     """
 
     def __init__(
@@ -76,7 +76,7 @@ class SinglePod:
 
     @property
     def has_changes(self) -> bool:
-        """Whether :meth:`pods_patch` would return anything: the pod is told with the first step."""
+        """Whether :meth:`pods_patch` would return anything; the record of the first step includes the pod."""
         return False
 
     def pods_patch(self) -> dict[str, Any]:
@@ -85,7 +85,7 @@ class SinglePod:
 
     @property
     def done(self) -> bool:
-        """Whether nothing can change any more: the pod has ended and all that it said is taken in."""
+        """Whether nothing can change any more: the pod has ended and all its reports are recorded."""
         return self._over and self.steps.done
 
     def hold(self, pass_: Pass) -> None:
@@ -93,20 +93,20 @@ class SinglePod:
 
     @property
     def waiting_pods(self) -> int:
-        """How many pods wait for their inputs; here none ever does."""
+        """How many prestarted pods wait: none."""
         return 0
 
     def pause_ahead(self, now: float) -> bool:
-        """Start no pods ahead; here none ever is."""
+        """Prestart no pods; here none ever is."""
         return False
 
     def take_lines(self, pod_name: str, lines: Iterable[str], whole: bool = False) -> bool:
-        """Take in lines of the pod's log, `whole` when it has ended and no others come; return whether it is news."""
+        """Take in lines of the pod's log, `whole` when no others follow; return whether they are news."""
         self._log_read = self._log_read or whole
         return self._reports.take(reports_in(lines, self._maker.run_signer)) or whole
 
     def observe(self, changed: Iterable[str], pass_: Pass) -> None:
-        """Look at the pod and at what was read of its log."""
+        """Take in the reports of the pod, and look at the pod."""
         for report in self._reports.pop():
             self._take(report, pass_.actions)
         self.timers.clear(_POD)
@@ -116,13 +116,13 @@ class SinglePod:
             pass_.actions.deletes.append(self._life.name)
 
     def start(self, pass_: Pass) -> None:
-        """Make the pod, unless it was made before."""
+        """Create the pod, unless it was created before."""
         if not (self._asked or self._life.uid or self._over or self._life.name in pass_.pods):
             self._asked = True
             pass_.actions.creates.append(self._maker.run_pod(self._assignment))
 
     def stop(self, stop: Stop, pass_: Pass) -> None:
-        """End the pod; the steps that are not at their end then end with it."""
+        """Delete the pod; the remaining steps end with it."""
         if self.stopped is not None:
             return
         self.stopped = stop
@@ -138,14 +138,14 @@ class SinglePod:
             self._look(pass_.pods.get(self._life.name), pass_)
 
     def created(self, pod_name: str, uid: str) -> None:
-        """Say that the pod exists; its uid is written with the first step, so that no other is ever made."""
+        """Take in that the pod exists; the first step records its uid, so that no other pod is created."""
         first = self.steps.first
         if pod_name == self._life.name and not self.steps.records[first].pod_uid:
             self._life.uid = uid
             self.steps.set_pod_uid(first, uid)
 
     def not_created(self, pod_name: str, reason: str, message: str, now: float) -> Actions:
-        """Say that the API server refuses the pod for good (a quota, an admission policy): the steps fail."""
+        """Fail the steps, as the API server refuses the pod for good (a quota, an admission policy)."""
         actions = Actions()
         pass_ = Pass(now, {}, actions)
         if pod_name == self._life.name and not (self._life.uid or self._over):
@@ -157,7 +157,7 @@ class SinglePod:
         return self._life.uid if pod_name == self._life.name else ""
 
     def confirm_gone(self, pod_name: str) -> None:
-        """Say that the pod is really gone."""
+        """Take in that the pod does not exist."""
         if pod_name == self._life.name:
             self._life.confirm_gone()
 
@@ -183,7 +183,7 @@ class SinglePod:
                 pass_.actions.read_reports = self._life.name
 
     def _conclude(self, seen: PodState, pass_: Pass) -> None:
-        """Take in the pod's end, when all is read that it said."""
+        """Record the end of the pod, once its whole log was read."""
         record = read_record(seen, self._maker.run_signer)
         ended = micro(seen.finished_at)
         if record is None or record.reason == INTERRUPTED:
@@ -205,7 +205,7 @@ class SinglePod:
     # --- the steps
 
     def _take(self, report: StepReport, actions: Actions) -> None:
-        """Take in a report that tells more of its step than is known."""
+        """Record a report that is newer than what is known of its step."""
         record = self.steps.records.get(report.step)
         if record is None or record.state in TERMINAL:
             return
@@ -228,7 +228,7 @@ class SinglePod:
         return {} if self.steps.output_bytes + size > self._output_budget else outputs
 
     def _end(self, outcome: Outcome | None, pass_: Pass) -> None:
-        """End all steps that are not at their end, as the pod has ended or will never be."""
+        """End the remaining steps, as the pod has ended or will never exist."""
         self._over = True
         self.timers.clear(_POD)
         first = True

@@ -1,4 +1,4 @@
-"""The attempts at a Job's steps where some of them share pods: those pods beside the ones that steps have alone."""
+"""Runs the steps of a Job of which some share pods, beside those with a pod of their own."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ __all__ = ["WithGroups"]
 
 
 class WithGroups(PodPerStep):
-    """Attempts in pods of one step, and in pods that steps share; `records` holds what the status says of the latter.
+    """Attempts in pods of one step and in pods that steps share; `records` holds `status.pods`, about the latter.
 
-    A shared pod counts as one step under the Job's limits from its begin to its end.
+    A shared pod counts as one step under the limits of the Job, from its begin to its end.
     """
 
     steps: GroupedSteps
@@ -59,7 +59,7 @@ class WithGroups(PodPerStep):
         return super().done and not any(pod.under_way for pod in self._pods.values())
 
     def take_lines(self, pod_name: str, lines: Iterable[str], whole: bool = False) -> bool:
-        """Take in lines of the log of `pod` or `pod/container`; `whole`: there are no others, as the pod has ended."""
+        """Take in lines of the log of `pod` or `pod/container`, `whole` when no others follow."""
         called, _, container = pod_name.partition("/")
         pod = self._pod_called.get(called)
         if pod is None:
@@ -70,7 +70,7 @@ class WithGroups(PodPerStep):
         return True
 
     def observe(self, changed: Iterable[str], pass_: Pass) -> None:
-        """Look at the pods that changed or said something, and at all whose time has come."""
+        """Look at the pods that changed or reported something, and at those whose time has come."""
         changed = list(changed)
         news, self._with_news = self._with_news, {}
         for pod in self._pods.values():
@@ -100,7 +100,7 @@ class WithGroups(PodPerStep):
         pass_.actions.requeue_at(self._pod_timers.next())
 
     def stop(self, stop: Stop, pass_: Pass) -> None:
-        """End all that is not at its end: what has no pod at once, all else when its pod has gone."""
+        """End all steps: those without a pod at once, the others when their pod is gone."""
         if self.stopped is None:
             super().stop(stop, pass_)
             for pod in self._pods.values():
@@ -108,7 +108,7 @@ class WithGroups(PodPerStep):
         pass_.actions.requeue_at(self._pod_timers.next())
 
     def created(self, pod_name: str, uid: str) -> None:
-        """Say that a pod exists."""
+        """Take in that a pod exists."""
         pod = self._pod_called.get(pod_name)
         if pod is None:
             super().created(pod_name, uid)
@@ -116,7 +116,7 @@ class WithGroups(PodPerStep):
             pod.created(uid)
 
     def not_created(self, pod_name: str, reason: str, message: str, now: float) -> Actions:
-        """Say that the API server refuses a pod for good."""
+        """Take in that the API server refuses a pod for good."""
         pod = self._pod_called.get(pod_name)
         if pod is None:
             return super().not_created(pod_name, reason, message, now)
@@ -130,7 +130,7 @@ class WithGroups(PodPerStep):
         return pod.record.uid if pod.pod_name == pod_name else ""
 
     def confirm_gone(self, pod_name: str) -> None:
-        """Say that a pod that `confirm` named is really gone."""
+        """Take in that a pod which `confirm` named does not exist."""
         pod = self._pod_called.get(pod_name)
         if pod is None:
             super().confirm_gone(pod_name)

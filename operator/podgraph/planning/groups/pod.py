@@ -1,7 +1,7 @@
-"""A pod that several steps share, and its attempts: whatever runs in it, here it is made, looked at and ended.
+"""A pod that several steps share: creates it, follows it, and ends it, whatever runs in it.
 
-A pod that ends before its steps are done is followed by another for the rest of them: when it was lost to the cluster,
-as `infrastructureRetries` says; when a step failed that may be tried again, as its own policy says.
+When the pod ends before its steps, another pod runs the rest: after an infrastructure fault as `infrastructureRetries`
+allows, after a failed step as the retry policy of the step allows.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ _UNDER_WAY = ("Starting", "Running", "Stopping")
 
 
 class Refused(Exception):
-    """Why a pod cannot be made, as the outcome of its steps."""
+    """Why a pod cannot be created, as the outcome of its steps."""
 
     def __init__(self, outcome: Outcome) -> None:
         super().__init__(outcome.message)
@@ -43,7 +43,7 @@ class Refused(Exception):
 
 
 class GroupPod(ABC):
-    """One shared pod of a Job: `name` is what its steps call it, `unit` what it is called in `admission`."""
+    """One shared pod of a Job; `name` is its name in the ops, `unit` its name in `admission`."""
 
     wants_log = False
     """Whether it waits for its whole log."""
@@ -69,7 +69,7 @@ class GroupPod(ABC):
 
     @property
     def under_way(self) -> bool:
-        """Whether its pod was asked for and has not ended."""
+        """Whether its pod was requested and has not ended."""
         return self.record.state in _UNDER_WAY
 
     @property
@@ -79,43 +79,43 @@ class GroupPod(ABC):
 
     @property
     def todo(self) -> list[str]:
-        """Its steps that are not at their end."""
+        """Its steps that have not ended."""
         return [step for step in self.members if self.steps.records[step].state not in TERMINAL]
 
     @abstractmethod
     def start_turns(self, steps: Iterable[str], pass_: Pass) -> bool:
-        """Begin these steps, as all that they wait for is there, if the pod is; return whether any are left."""
+        """Begin these steps, whose inputs exist, if the pod exists; return whether any are left."""
 
     @abstractmethod
     def take_lines(self, container: str, lines: Iterable[str], whole: bool) -> bool:
-        """Take in lines of a log, "" for that of the only container; `whole`: the pod has ended and no others come."""
+        """Take in lines of the log of a container, "" for the only one; `whole` says that no others follow."""
 
     @abstractmethod
     def _make(self, attempt: int) -> Manifest:
-        """Return the pod of an attempt, for all steps that are not done. Raises Refused."""
+        """Return the pod of an attempt, for all steps that have not ended. Raises Refused."""
 
     @abstractmethod
     def _observe(self, pod: Pod) -> PodState:
-        """Say how far the pod is as a whole."""
+        """Return the state of the pod as a whole."""
 
     @abstractmethod
     def _take_news(self, pass_: Pass) -> None:
-        """Take in what was read of its log."""
+        """Record what was read of its log."""
 
     @abstractmethod
     def _go_on(self, pod: Pod, seen: PodState, pass_: Pass) -> None:
-        """Look after the steps of a pod that is on its way or runs."""
+        """Look at the steps of a pod that starts or runs."""
 
     @abstractmethod
     def _conclude(self, pod: Pod, seen: PodState, pass_: Pass) -> None:
-        """Take in the pod's end."""
+        """Record the end of the pod."""
 
     def _due_after(self, todo: list[str], outcome: Outcome, pass_: Pass) -> float | None:
-        """Return when another pod goes on with what is left of `todo` (see GroupRecovery)."""
+        """Return when another pod continues with what is left of `todo` (see GroupRecovery)."""
         return self._ending.due_after(todo, outcome, pass_)
 
     def queue(self, pass_: Pass) -> None:
-        """Let it wait for its start, unless its pod is there: it was made before a restart that lost the write."""
+        """Queue the pod for admission. If it exists, as a restart lost the write, it begins at once."""
         if self.under_way or not self.todo:
             return
         if self.pod_name in pass_.pods:
@@ -125,7 +125,7 @@ class GroupPod(ABC):
             self._admission.add(self.unit)
 
     def begin(self, pass_: Pass) -> None:
-        """Make the pod for all of its steps that are not done."""
+        """Create the pod for all of its steps that have not ended."""
         if not self.todo:
             self._over(None, pass_)
             return
@@ -144,12 +144,12 @@ class GroupPod(ABC):
             pass_.actions.creates.append(made)
 
     def created(self, uid: str) -> None:
-        """Say that the pod exists."""
+        """Take in that the pod exists."""
         if self.under_way and uid and not self.record.uid:
             self.record.uid, self._life.uid, self.changed = uid, uid, True
 
     def not_created(self, reason: str, message: str, now: float) -> Actions:
-        """Say that the API server refuses the pod for good: its steps have failed."""
+        """Fail the steps, as the API server refuses the pod for good."""
         actions = Actions()
         pass_ = Pass(now, {}, actions)
         if self.record.state == "Starting":
@@ -158,11 +158,11 @@ class GroupPod(ABC):
         return actions
 
     def confirm_gone(self) -> None:
-        """Say that the pod is really gone."""
+        """Take in that the pod does not exist."""
         self._life.confirm_gone()
 
     def stop(self, stop: Stop, pass_: Pass) -> None:
-        """End its steps: at once where there is no pod, else when that has ended."""
+        """End its steps: at once without a pod, else when the pod has ended."""
         self._stopped = stop
         if not self.under_way:
             self._timers.clear(self.name)
@@ -181,7 +181,7 @@ class GroupPod(ABC):
     # --- the pod
 
     def observe(self, pod: Pod | None, pass_: Pass) -> None:
-        """Look at the pod that is under way, and at what was read of its log."""
+        """Record what was read of its log, and look at the pod."""
         self._take_news(pass_)
         if not self.under_way:
             return
@@ -210,7 +210,7 @@ class GroupPod(ABC):
             pass_.actions.deletes.append(name)  # a late one, that nobody waits for any more
 
     def time_has_come(self, pass_: Pass) -> None:
-        """Do what was to be done now: make the next pod, or look at the one that there is."""
+        """Do what is due now: look at the pod, or queue the next one."""
         if self.under_way:
             self.observe(pass_.pods.get(self.pod_name), pass_)
         else:
@@ -229,7 +229,7 @@ class GroupPod(ABC):
     # --- the end of an attempt
 
     def _over(self, outcome: Outcome | None, pass_: Pass) -> None:
-        """End the pod's attempt, for which `outcome` says why steps of it are not done, where there are any."""
+        """End the attempt of the pod; `outcome` says why steps are left, where there are any."""
         if self.under_way:
             pass_.actions.leave.append(self.pod_name)
         self._admission.give(self.unit)
@@ -255,5 +255,5 @@ class GroupPod(ABC):
 
 
 def lost(reason: str, message: str) -> Outcome:
-    """Return how steps end whose pod was lost to the cluster."""
+    """Return how steps end whose pod the cluster ended."""
     return Outcome({}, reason, message, fault=Fault.INFRASTRUCTURE)

@@ -1,4 +1,4 @@
-"""What becomes of the steps of a shared pod that has ended before they were done."""
+"""What happens to the steps of a shared pod that ended before them."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class GroupRecovery:
         self._uid, self._most = maker.ref.uid, spec.infrastructure_retries
 
     def stop(self, todo: list[str], stop: Stop, ended: str) -> None:
-        """End the steps of a Job that is stopped: first those that had not begun, which so do not fail by others."""
+        """End the steps of a stopped Job; those that had not begun come first, so that others do not fail them."""
         pending = [step for step in todo if self.steps.records[step].state == "Pending"]
         for step in pending:
             self.steps.cancel(step, f"not run: {stop.message}")
@@ -45,10 +45,10 @@ class GroupRecovery:
                 self.steps.end(step, Outcome({}, stop.reason, stop.message, completion_time=ended))
 
     def due_after(self, todo: list[str], outcome: Outcome, pass_: Pass) -> float | None:
-        """Return when another pod goes on with what is left of `todo`; None when nothing is.
+        """Return when another pod continues with what is left of `todo`; None when nothing is.
 
-        A pod lost to the cluster is followed by another as `infrastructureRetries` says. A crash is the fault of the
-        step that ran, which follows its own policy, and the others go on. Else there is no use in another pod.
+        After an infrastructure fault another pod follows as `infrastructureRetries` allows. A crash counts for the
+        step that ran, by its own retry policy, and the others continue. In other cases another pod would not help.
         """
         due = pass_.now
         running = [step for step in todo if self.steps.records[step].state in ("Starting", "Running", "Stopping")]
@@ -71,7 +71,7 @@ class GroupRecovery:
         return None if all(self.steps.records[step].state in TERMINAL for step in todo) else due
 
     def failed(self, step: str, outcome: Outcome, pass_: Pass) -> float:
-        """End the attempt of a step that failed in the pod; return when the pod's steps may go on."""
+        """End the failed attempt of a step in the pod; return when the steps of the pod may continue."""
         record, op = self.steps.records[step], self.steps.graph.ops[step]
         error, chance = ErrorInfo(outcome.reason, outcome.message), jitter_of(self._uid, step, record.attempt)
         seconds = seconds_until_retry(

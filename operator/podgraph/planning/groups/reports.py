@@ -1,4 +1,4 @@
-"""What a shared pod says of its steps, taken in as it comes: reports may come twice, and a step never goes back."""
+"""Records the reports of a shared pod: reports may repeat, and a step never goes back."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ __all__ = ["GroupReports", "end_step"]
 
 
 class GroupReports:
-    """Takes in what the pod `name` says; `output_budget` is the most bytes of outputs the Job has."""
+    """Records the reports of the pod `name`; `output_budget` is the most bytes of outputs of the Job."""
 
     def __init__(self, name: str, steps: SharingSteps, maker: PodFactory, output_budget: int) -> None:
         self.name, self.steps, self.members = name, steps, frozenset(steps.sharing[name])
         self._maker, self._output_budget = maker, output_budget
 
     def take(self, report: StepReport, pod_attempt: int, uid: str, actions: Actions) -> None:
-        """Take in a report of the pod's attempt `pod_attempt`, of this `uid`, if it tells more than is known."""
+        """Record a report of attempt `pod_attempt` of the pod, with this `uid`, if it is newer than what is known."""
         if report.step not in self.members:
             return
         step, record = report.step, self.steps.records[report.step]
@@ -57,10 +57,10 @@ class GroupReports:
                 self.steps.propagate(step)
 
     def _take_repeated(self, report: StepReport, record: StepRecord, uid: str, actions: Actions) -> None:
-        """Take in how a step went that had succeeded before, and is run again for what it had given in its pod alone.
+        """Handle the report of a step that runs again only because its in-memory outputs were lost with the old pod.
 
-        It stays as it was: steps outside may have used what it gave then. Where it fails now, those that wait for it
-        in this pod have failed.
+        Its recorded result stays: steps outside may have used it. If it fails now, the steps that need it in this pod
+        fail.
         """
         if record.state != "Succeeded" or report.attempt <= record.attempt:
             return
@@ -76,7 +76,7 @@ class GroupReports:
             self.steps.report_attempt(report, uid)
 
     def _with_room(self, step: str, outcome: Outcome) -> Outcome:
-        """Return an outcome whose outputs the Job's status has room for: those needed outside, or it is a failure."""
+        """Return an outcome that fits into the status: only with the outputs needed outside, or as a failure."""
         room = self._output_budget - self.steps.output_bytes
         if sum(len(text.encode()) for text in outcome.outputs.values()) <= room:
             return outcome
@@ -85,7 +85,7 @@ class GroupReports:
         return if_room(step, replace(outcome, outputs=outputs), self.steps.output_bytes, self._output_budget)
 
     def fill(self, step: str, state: str, uid: str, ended: str | None) -> None:
-        """Take from the pod's record how a step ended of which its log does not tell it, as far as that is enough."""
+        """Record the end of a step by the record of its pod, as its log does not say; skip it if values are missing."""
         if not state or self.steps.records[step].state in TERMINAL:
             return
         if state == "UpstreamFailed" and not self._has_failed_upstream(step):

@@ -1,7 +1,7 @@
-"""What a Job says of itself as a whole: its three conditions, and the end of it.
+"""The three conditions of a Job, and its end.
 
-`Accepted` tells whether it can run as written, `Succeeded` is Unknown until the end is known, and `Finished` is True
-in either outcome, so that `kubectl wait --for=condition=Finished` always returns.
+`Accepted` says whether the Job can run as written. `Succeeded` is Unknown until the end is known. `Finished` is True
+after either outcome, so that `kubectl wait --for=condition=Finished` always returns.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _MAX_MESSAGE = 4_096
 
 
 class Conditions:
-    """The conditions of one Job as its status holds them; every change goes into the pass's Actions."""
+    """The conditions in the status of one Job; each change goes into the actions of the pass."""
 
     def __init__(self, conditions: Iterable[Mapping[str, Any]], generation: int) -> None:
         self._all = [dict(c) for c in conditions]
@@ -36,7 +36,7 @@ class Conditions:
         return any(c["type"] == kind and c["status"] == status for c in self._all)
 
     def accept(self, message: str, pass_: Pass) -> None:
-        """Say that the Job can run as written."""
+        """Set that the Job can run as written."""
         self._set("Accepted", "True", "Accepted", message, pass_)
         pass_.actions.events.append(Event("Normal", "Accepted", message))
 
@@ -46,19 +46,19 @@ class Conditions:
         self.not_accepted_yet("Resolving", message, pass_)
 
     def not_accepted_yet(self, reason: str, message: str, pass_: Pass) -> None:
-        """Say what has to come before it is known whether the Job can run."""
+        """Set why it is not known yet whether the Job can run."""
         self._set("Accepted", "Unknown", reason, message, pass_)
         self._progress("Unknown", reason, message, pass_)
 
     def refuse(self, error: DefinitionError, started: str | None, pass_: Pass) -> None:
-        """End the Job: it cannot run as written. Nothing else that the pass had decided is done."""
+        """End the Job, as it cannot run as written. Drop what else the pass decided."""
         pass_.actions.drop_creates()
         self._set("Accepted", "False", error.reason, error.message[:_MAX_MESSAGE], pass_)
         self._progress("False", "Refused", f"{error.reason}: {error.message}"[:_MAX_MESSAGE], pass_)
         self._finish(started, pass_)
 
     def on_the_way(self, reason: str, message: str, pass_: Pass) -> None:
-        """Say what the Job is doing (`Running`, `Suspended`, ...)."""
+        """Set what the Job does (`Running`, `Suspended`, ...)."""
         self._progress("Unknown", reason, message, pass_)
 
     def stop(self, reason: str, message: str, started: str | None, pass_: Pass) -> None:
@@ -68,7 +68,7 @@ class Conditions:
         self._finish(started, pass_)
 
     def conclude(self, steps: Steps, stop: Stop | None, started: str | None, pass_: Pass) -> None:
-        """End the Job as its steps ended; `stop` is what ended those that had not come to it by themselves."""
+        """End the Job as its steps ended; `stop` is why steps were ended early."""
         total = len(steps.records)
         done = steps.count("Succeeded") + steps.count("Skipped")
         if stop is not None and done < total:

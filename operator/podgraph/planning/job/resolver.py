@@ -1,4 +1,4 @@
-"""The resolve pod: it reads the Job's Python code in the user's image and tells its graph."""
+"""The resolve pod: it loads the Python code of a Job in the user's image and reports the graph."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ RESOLVE_SECONDS = 600
 
 
 class Telling(Protocol):
-    """Where it is told how the reading goes."""
+    """Receives the progress of the resolve pod."""
 
     def resolving(self, trouble: str, pass_: Pass) -> None:
         """Say that the code is being read; `trouble` is what keeps the resolve pod, or empty."""
@@ -41,11 +41,11 @@ class Telling(Protocol):
 class Resolver:
     """Follows the resolve pod of a Job or a JobDefinition.
 
-    One that the cluster ends is made again under another name, as an attempt at a step is. To learn the graph twice
-    does no harm, so which attempt it is need not be written down: after a restart it is the last that is there.
+    After an infrastructure fault another pod follows under another name, as for a step. To resolve twice does no harm,
+    so the number of the attempt is not written: after a restart it is the last pod that exists.
 
-    The graph is taken from the pod's link or log, long before the kubelet tells that the pod has ended. With `stays`
-    the pod then waits to become a step's (see planning.prestart.resolve_handoff).
+    The graph comes by the pod's link or log, long before the kubelet reports that the pod ended. With `stays` the pod
+    then waits to run a step (see planning.prestart.resolve_handoff).
     """
 
     def __init__(self, maker: PodFactory, conditions: Telling, spec: ExecutionSpec, stays: bool = False) -> None:
@@ -67,9 +67,9 @@ class Resolver:
         return self._maker.resolve_name(max(self._attempt, 1))
 
     def reconcile(self, suspended: bool, pass_: Pass) -> str:
-        """Return the packed graph, "" while the pod is not done.
+        """Return the packed graph, "" while it is not known.
 
-        Raises DefinitionError when there will be none. While the Job is suspended no pod is made.
+        Raises DefinitionError when there will be none. While the Job is suspended, no pod is created.
         """
         if not self._attempt:
             attempts = range(self._spec.infrastructure_retries + 1, 1, -1)
@@ -121,13 +121,13 @@ class Resolver:
         return False
 
     def log_unavailable(self) -> None:
-        """Say that the pod's log cannot be followed: it is not to wait, as its status tells the graph at its end."""
+        """The pod's log cannot be followed, so do not keep the pod waiting: its termination message has the graph."""
         self._unheard = True
 
     def let_go(self, pass_: Pass) -> str:
-        """Tell the pod, if it waits, that it is not needed any more; return its name if it has told the graph.
+        """End the pod, if it waits, as the Job has finished; return its name if it reported the graph.
 
-        For a Job that has come to its end: it has a moment to do so.
+        The pod then has a moment to exit.
         """
         pod = pass_.pods.get(self.pod_name)
         if pod is None or self._told is None:
@@ -137,13 +137,13 @@ class Resolver:
         return self.pod_name
 
     def look_after(self, pass_: Pass) -> None:
-        """Delete the pod, if it is no step's, when it goes on only for another container: the graph is known."""
+        """Delete a pod that runs no step, when only another container keeps it running: the graph is known."""
         pod = pass_.pods.get(self.pod_name)
         if pod is not None and OP_LABEL not in pod.metadata.labels and lingers(pod):
             pass_.actions.deletes.append(self.pod_name)
 
     def _is_told(self, seen: PodState) -> bool:
-        """Whether the graph is there, or stands in a log that the kubelet has by now."""
+        """Whether the graph is known, or is in a log that the kubelet has by now."""
         return self._told is not None and (bool(self._told.graph) or seen.phase is Phase.RUNNING)
 
     def _record(self, seen: PodState) -> Record | None:
@@ -161,7 +161,7 @@ class Resolver:
             self._conditions.resolving("", pass_)
 
     def _lost(self, reason: str, message: str, fault: Fault, pass_: Pass) -> None:
-        """Let another attempt follow where the cluster is to blame for the end of this one, else refuse the Job."""
+        """Schedule another attempt after an infrastructure fault, else refuse the Job."""
         if fault is not Fault.INFRASTRUCTURE or self._attempt > self._spec.infrastructure_retries:
             raise DefinitionError(reason, message)
         chance = jitter_of(self._maker.ref.uid, "", self._attempt)
@@ -175,7 +175,7 @@ class Resolver:
         self._conditions.resolving(f"again, as {message}", pass_)
 
     def _wait(self, pod: Pod, seen: PodState, pass_: Pass) -> None:
-        """Let the pod start and run; give it up when it cannot. Raises DefinitionError when it runs too long."""
+        """Wait for the pod, and give it up if it cannot start. Raises DefinitionError when it runs too long."""
         look = self._life.look(pod, seen, pass_, timeout=RESOLVE_SECONDS)
         pass_.actions.requeue_at(look.due)
         if look.stage is Stage.OVERTIME:
@@ -193,7 +193,7 @@ class Resolver:
         self._conditions.resolving(f"{seen.reason}: {seen.message}" if seen.reason else "", pass_)
 
     def _listen(self, pod: Pod, actions: Actions) -> None:
-        """Have the log of a pod that runs followed."""
+        """Request the log of a running pod, once."""
         if not self._followed:
             self._followed = True
             actions.follow.append(self.pod_name)

@@ -1,7 +1,7 @@
-"""One Job on its way from its spec to its end.
+"""One Job, from its spec to its end.
 
-A `Run` is fed with what was seen (pods by name, the time) and tells what to do (`Actions`). It holds nothing that the
-Job's status and its pods do not say, so it can be made anew from them at any time.
+A `Run` takes the pods of the Job and the time, and returns what to do (`Actions`). It can be created again from the
+Job's status and pods at any time, as it holds nothing else.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ Object = Mapping[str, Any]
 
 
 class Run:
-    """The state of one Job. Make it with the Job object as the API server gave it."""
+    """The state of one Job, created from the Job object of the API server."""
 
     def __init__(self, job: Object, settings: Settings) -> None:
         meta, status = job["metadata"], job.get("status") or {}
@@ -83,7 +83,7 @@ class Run:
             self._wrong = error
 
     def _read_object(self, job: Object) -> None:
-        """Read what of the object names others, which the schema of an older CRD may have let through."""
+        """Read the references of the object; an older CRD may have accepted invalid ones."""
         status = job.get("status") or {}
         check_stored(status.get("steps") or {}, self.ref.namespace)
         if status.get("storage"):
@@ -94,30 +94,30 @@ class Run:
 
     @property
     def finished(self) -> bool:
-        """Whether the Job is at its end."""
+        """Whether the Job has finished."""
         return self.conditions.finished
 
     @property
     def completed(self) -> str | None:
-        """When it came to its end."""
+        """When the Job finished, None before."""
         return self.conditions.completed
 
     @property
     def steps(self) -> Steps | None:
-        """Its steps, None until the graph is known."""
+        """The steps of the Job, None until the graph is known."""
         return self._executor.steps if self._executor is not None else None
 
     def spec_changed(self, job: Object) -> None:
-        """Take in what a user changed of the Job: of its spec only what steers it can change."""
+        """Take over a change of the Job; only the control fields of its spec can change."""
         self._object = job
         self.control = self._control(job)
         self.conditions.generation = int(job["metadata"].get("generation", 1))
         self._told_generation = False
 
     def advance(self, pods: Mapping[str, Pod], changed: Iterable[str], now: float) -> Actions:
-        """Take in the `changed` pods of `pods` and return what is to be done.
+        """Run one pass over `pods`, of which the `changed` ones are news, and return what to do.
 
-        The first call must name all of the Job's pods as changed.
+        The first call must name all pods of the Job as changed.
         """
         actions = Actions()
         pass_ = Pass(now, pods, actions)
@@ -138,7 +138,7 @@ class Run:
         return actions
 
     def code_source(self) -> tuple[str, tuple[str, str] | None]:
-        """Return the code's text, or the ConfigMap and key that hold it."""
+        """Return the text of the code, or the ConfigMap and key that hold it."""
         assert self.spec is not None
         assert self.spec.code is not None
         return self.spec.code.source, self.spec.code.config_map
@@ -148,90 +148,90 @@ class Run:
         return manifests.code_config_map(self.ref, self._maker.code_map, source)
 
     def key_secret(self) -> Manifest | None:
-        """Return the Secret with what the Job's pods sign with, None when they sign nothing."""
+        """Return the Secret with the signing key of the Job's pods, None when they sign nothing."""
         return self._maker.key_secret()
 
     @property
     def job_spec(self) -> Object:
-        """What the Job itself sets."""
+        """The spec of the Job itself, without that of its definition."""
         spec: Object = self._object["spec"]
         return spec
 
     def freeze(self, frozen: DefinitionSnapshot) -> None:
-        """Say what the Job's own copy of its definition holds."""
+        """Take over the Job's own copy of its definition."""
         assert self.defined is not None
         self.defined.frozen = frozen
         self.control = self._control(self._object)
 
     def code_copied(self) -> None:
-        """Say that the copy exists."""
+        """Take in that the copy of the code exists."""
         self._resolver.copied = True
 
     def jobs_found(self, jobs: Mapping[str, Object | None]) -> None:
-        """Give the Jobs that `read_jobs` asked for, None where there is none."""
+        """Take in the Jobs that `read_jobs` requested, None for one that does not exist."""
         if self._rerun is not None:
             self._rerun.found(jobs)
 
     def pods_checked(self, checks: Iterable[PodCheck]) -> None:
-        """Say that the API server would take the pods that `check_pods` named."""
+        """Take in that the API server accepts the pods that `check_pods` named."""
         self._checked.update(check.what for check in checks)
 
     def graph_from_log(self, packed: str) -> None:
-        """Give the packed graph that `read_log` asked for."""
+        """Take in the packed graph that `read_log` requested."""
         self._told = packed
 
     def take_lines(self, pod_name: str, lines: Iterable[str], whole: bool = False) -> bool:
-        """Give lines of a log that was asked for, `whole` when the pod has ended and there are no others.
+        """Take in lines of a requested log, and return whether another pass is useful.
 
-        Returns whether they are news, so that another pass is worth it.
+        `whole` says that the pod has ended and no other lines follow.
         """
         if self._executor is not None:
             return self._executor.take_lines(pod_name, lines, whole)
         return pod_name == self._resolver.pod_name and self._resolver.take_lines(lines)
 
     def log_unavailable(self, pod_name: str) -> None:
-        """Say that a log that was to be followed is not: there are too many, or it cannot be read."""
+        """Take in that a requested log is not followed: there are too many, or it cannot be read."""
         if self._executor is None and pod_name == self._resolver.pod_name:
             self._resolver.log_unavailable()
 
     @property
     def waiting_pods(self) -> int:
-        """How many of its pods wait for their inputs."""
+        """How many prestarted pods wait for their inputs."""
         return self._executor.waiting_pods if self._executor is not None else 0
 
     def pause_ahead(self, now: float) -> bool:
-        """Start no pods ahead for a while, as pods find no room; return whether any waits and is to go."""
+        """Prestart no pods for a while, as pods find no node; return whether any waits and has to go."""
         return self._executor is not None and self._executor.pause_ahead(now)
 
     def resolve_record(self, pods: Mapping[str, Pod]) -> Record | None:
-        """Return the resolve pod's record, for reading its log."""
+        """Return the record of the resolve pod, for reading its log."""
         return self._resolver.record(pods)
 
     def created(self, pod_name: str, uid: str) -> None:
-        """Say that a pod exists."""
+        """Take in that a pod exists."""
         if self._executor is not None:
             self._executor.created(pod_name, uid)
 
     def not_created(self, pod_name: str, reason: str, message: str, now: float) -> Actions:
-        """Say that the API server refuses a pod for good.
+        """Take in that the API server refuses a pod for good.
 
-        Raises DefinitionError when it is the resolve pod: then the Job is to be refused.
+        Raises DefinitionError for the resolve pod: the Job is then refused.
         """
         if self._executor is None or pod_name == self._resolver.pod_name:
             raise DefinitionError(reason, f"the API server refuses the resolve pod: {message}")
         return self._executor.not_created(pod_name, reason, message, now)
 
     def uid_of(self, pod_name: str) -> str:
-        """Return the uid that the status tells of the pod of this name, "" where none is known."""
+        """Return the uid of the pod of this name, "" while it is not known."""
         return self._executor.uid_of(pod_name) if self._executor is not None else ""
 
     def confirm_gone(self, pod_name: str) -> None:
-        """Say that a pod that `confirm` named is really gone."""
+        """Take in that a pod which `confirm` named does not exist."""
         if self._executor is not None:
             self._executor.confirm_gone(pod_name)
 
     def refuse(self, error: DefinitionError, now: float) -> Actions:
-        """Return what refusing the Job takes, for an error found outside (a missing ConfigMap)."""
+        """Refuse the Job for an error found elsewhere, such as a missing ConfigMap."""
         actions = Actions()
         pass_ = Pass(now, {}, actions)
         self.conditions.refuse(error, self.started, pass_)
@@ -243,7 +243,7 @@ class Run:
         return self._executor is not None and (self._executor.has_changes or self._executor.steps.has_changes)
 
     def patch(self, now: float) -> dict[str, Any]:
-        """Return the merge patch for all that changed in steps since the last call; empty when nothing did."""
+        """Return the merge patch for the steps that changed since the last call, empty when nothing changed."""
         if self._executor is None:
             return {}
         since = None if self.finished else self.started  # the end tells the duration with the completion time
@@ -284,7 +284,7 @@ class Run:
         return stop_of(self.control, self.started, self.spec.deadline, now)
 
     def _look_at_deadline(self, actions: Actions) -> None:
-        """Look again when the Job's time is over, unless it is being ended already."""
+        """Requeue the Job at its deadline, unless it is already stopping."""
         assert self.spec is not None
         if self._executor is None or self._executor.stopped is None:
             actions.requeue_at(deadline_of(self.started, self.spec.deadline))
@@ -351,7 +351,7 @@ class Run:
         self._accept(graph, containers, pass_)
 
     def _await(self, defined: Defined, pass_: Pass) -> None:
-        """See to what the Job runs; its own deadline holds meanwhile, that of its definition is not known."""
+        """Wait for the definition. Meanwhile only the Job's own deadline counts."""
         deadline = self._object["spec"].get("activeDeadlineSeconds")
         stop = stop_of(self.control, self.started, deadline, pass_.now)
         if stop is not None:
@@ -367,7 +367,7 @@ class Run:
         return control
 
     def _resolve(self, pass_: Pass) -> str:
-        """Return the packed graph, "" while it is not known or when the Job has to end before it is."""
+        """Return the packed graph, "" while it is not known or when the Job stops before."""
         stop = self._stop(pass_.now)
         if stop is not None:
             pass_.actions.deletes.append(self._resolver.pod_name)  # also one that was asked for and has not been seen
@@ -404,6 +404,6 @@ class Run:
             self._rerun = None
 
     def _must_check(self, checks: Iterable[PodCheck], actions: Actions) -> bool:
-        """Ask for those of the checks that have not been made; whether there are any."""
+        """Request the checks that are still to be made; return whether there are any."""
         actions.check_pods = [check for check in checks if check.what not in self._checked]
         return bool(actions.check_pods)
