@@ -9,6 +9,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from podgraph.planning.actions import Actions
+from podgraph.planning.job.run import Run
+from podgraph.planning.manifests.settings import Settings
 from podgraph.planning.model import names
 from podgraph.planning.pods.types import (
     Condition,
@@ -23,9 +26,30 @@ from podgraph.planning.pods.types import (
 )
 from podgraph.protocol.times import utc
 
-__all__ = ["PodBuilder", "job", "op", "pod"]
+__all__ = [
+    "NOW",
+    "NO_RETRIES",
+    "SETTINGS",
+    "Obj",
+    "PodBuilder",
+    "created",
+    "ended",
+    "image_op",
+    "job",
+    "look",
+    "make_run",
+    "merged",
+    "op",
+    "pod",
+    "pod_with",
+    "states",
+]
 
 Obj = dict[str, Any]
+
+NOW = 1_800_000_000.0
+SETTINGS = Settings("python:3", "runtime")
+NO_RETRIES = {"infrastructureRetries": 0}
 
 
 class PodBuilder:
@@ -115,3 +139,54 @@ def job(status: Obj | None = None, **spec: Any) -> Obj:
     """Return a Job as the API server gives it."""
     meta = {"name": "j", "namespace": "default", "uid": "u1", "generation": 1}
     return {"metadata": meta, "spec": spec, **({"status": status} if status else {})}
+
+
+def image_op(name: str, *upstream: str, **fields: Any) -> Obj:
+    """Return an op of a Job that runs the own command of its image, and takes the results of these ops."""
+    made = op(name, *upstream, **fields)
+    return {key: value for key, value in made.items() if key != "script" or key in fields}
+
+
+def make_run(*ops: Obj, status: Obj | None = None, **spec: Any) -> Run:
+    """Return the Run of a Job of these ops, or of one whose spec says by itself what it runs."""
+    return Run(job(status, **({"ops": list(ops)} if ops else {}), **spec), SETTINGS)
+
+
+def look(run: Run, *pods: Pod, now: float = NOW) -> Actions:
+    """Run one pass in which all of the pods have changed."""
+    known = {pod.metadata.name: pod for pod in pods}
+    return run.advance(known, known, now)
+
+
+def created(actions: Actions) -> list[str]:
+    """Return the ops whose pods a pass creates."""
+    return [pod["metadata"]["annotations"][names.OP_ANNOTATION] for pod in actions.creates]
+
+
+def states(run: Run) -> dict[str, str]:
+    """Return the state of each step."""
+    assert run.steps is not None
+    return {name: record.state for name, record in run.steps.records.items()}
+
+
+def pod_with(name: str, state: ContainerState | None = None, uid: str = "p1", **status: Any) -> Pod:
+    """Return a pod whose container is in this state; without a state it has not got that far."""
+    containers = [ContainerStatus(names.CONTAINER, state)] if state else []
+    return Pod(Meta(name, "default", uid), PodStatus(container_statuses=containers, **status))
+
+
+def ended(name: str, message: str = "result=1", code: int = 0, uid: str = "p1") -> Pod:
+    """Return a pod whose container ended long ago, with a termination message."""
+    time = "2026-11-23T09:00:00Z"
+    return pod_with(name, ContainerState(terminated=Terminated(code, 0, "", message, time, time)), uid)
+
+
+def merged(status: Obj, patch: Obj) -> Obj:
+    """Apply a JSON merge patch (RFC 7386)."""
+    out = dict(status)
+    for key, value in patch.items():
+        if value is None:
+            out.pop(key, None)
+        else:
+            out[key] = merged(out.get(key) or {}, value) if isinstance(value, dict) else value
+    return out

@@ -70,7 +70,12 @@ class Flow(Generic[S]):
         record = self.records[name]
         self.counts[record.state] -= 1
         self.counts[state] = self.counts.get(state, 0) + 1
-        record.state = state
+        self._update(name, state=state)
+
+    def _update(self, name: str, **changes: Any) -> None:
+        """Change fields of the record of a step; all writes of this class go through here."""
+        for field, value in changes.items():
+            setattr(self.records[name], field, value)
 
     def propagate(self, name: str) -> None:
         """Tell everything downstream of an ended step, without recursion: a chain may have thousands of steps."""
@@ -90,14 +95,14 @@ class Flow(Generic[S]):
         """Decide a pending step if it can be decided; return whether that ended it."""
         failed = [up for up in self.graph.upstream[name] if up in self.records and self.records[up].state in FAILED]
         if failed:
-            self.records[name].message = f"not run: {', '.join(failed[:3])} failed"
+            self._update(name, message=f"not run: {', '.join(failed[:3])} failed")
             self.transition(name, "UpstreamFailed")
             return True
         if self._open[name]:
             return False
         missing = self._missing(name)
         if missing:
-            self.records[name].message = f"not run: {missing}"
+            self._update(name, message=f"not run: {missing}")
             self.transition(name, "Skipped")
             return True
         self.release(name)

@@ -1,4 +1,4 @@
-"""What the planner is told once and what it answers each time."""
+"""What one pass decides: pods to create and delete, questions to the API server, and the status."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Event:
 
 @dataclass(frozen=True)
 class Assign:
-    """What a waiting pod is to do: `annotations` tell it, or take the place of those it has; so do `labels`."""
+    """The assignment of a waiting pod: `annotations` and `labels` are added to the pod, or replace those it has."""
 
     pod: str
     uid: str
@@ -34,7 +34,7 @@ class Assign:
 
 @dataclass(frozen=True)
 class PrestartOutcome:
-    """How long a pod started ahead has waited, in seconds, and what became of it: `used` or `released`."""
+    """How many seconds a prestarted pod waited, and its end: `used` or `released`."""
 
     outcome: str
     seconds: float
@@ -42,49 +42,58 @@ class PrestartOutcome:
 
 @dataclass
 class Actions:
-    """What one pass decided. Empty fields ask for nothing.
-
-    `copy_code` asks for the Job's own copy of its code before anything else (see :meth:`Run.code_source`), `freeze` for
-    that of its definition (see :class:`~podgraph.planning.job.definition_snapshot.Defined`), `read_jobs` for Jobs by
-    name (see :meth:`Run.jobs_found`), and `check_pods` whether the API server would take these pods (then
-    :meth:`Run.pods_checked` is to be called); `creates` are pods; `deletes`, `confirm` (look whether it really is
-    gone), `read_log` (for the graph), `follow_log` (for what its steps do) and `read_reports` (once more and whole, as
-    it has ended) are pod names, as are `follow_logs` and `read_logs`, the same of pods that some steps share; `status`
-    is a merge patch; `assigns` tells waiting pods what to do; the logs of `follow` (a pod, or `pod/container`) are
-    followed for the record of their step, and those of `leave` no more; `unschedulable` says that a pod of the Job
-    finds no room, `prestart_outcomes` which pods wait no more; `flush_status` says that the status should be written at
-    once; `requeue_time` is a time (seconds since the epoch) to look again.
-    """
+    """What one pass decided. Empty fields request nothing."""
 
     copy_code: bool = False
+    """Copy the code of the Job before anything else (see :meth:`Run.code_source`)."""
     freeze: bool = False
+    """Copy the definition (see :class:`~podgraph.planning.job.definition_snapshot.Defined`)."""
     read_jobs: list[str] = field(default_factory=list)
+    """Names of Jobs to read for :meth:`Run.jobs_found`."""
     check_pods: list[PodCheck] = field(default_factory=list)
+    """Pods to create as a dry run, before :meth:`Run.pods_checked`."""
     creates: list[Manifest] = field(default_factory=list)
+    """Pods to create."""
     assigns: list[Assign] = field(default_factory=list)
+    """Assignments of waiting pods."""
     follow: list[str] = field(default_factory=list)
+    """Pods, or `pod/container`, whose log is followed for the record of their step."""
     leave: list[str] = field(default_factory=list)
+    """Entries of `follow` whose log is not needed any more."""
     deletes: list[str] = field(default_factory=list)
+    """Names of pods to delete."""
     confirm: list[str] = field(default_factory=list)
+    """Names of pods to read, as they seem to be gone."""
     read_log: str = ""
+    """The pod whose log holds the graph."""
     follow_log: str = ""
+    """The pod of all steps whose log is followed for reports."""
     read_reports: str = ""
+    """The same pod, when it has ended and its whole log is read once more."""
     follow_logs: list[str] = field(default_factory=list)
+    """Shared pods whose log is followed for reports."""
     read_logs: list[str] = field(default_factory=list)
+    """Shared pods that have ended and whose whole log is read once more."""
     status: dict[str, Any] = field(default_factory=dict)
+    """A merge patch of the status."""
     unschedulable: bool = False
+    """Whether a pod of the Job finds no node."""
     prestart_outcomes: list[PrestartOutcome] = field(default_factory=list)
+    """Prestarted pods that wait no more."""
     flush_status: bool = False
+    """Whether the status is written at once."""
     events: list[Event] = field(default_factory=list)
+    """Kubernetes Events to create."""
     requeue_time: float | None = None
+    """When the next pass is due, in seconds since the epoch."""
 
     def requeue_at(self, time: float | None) -> None:
-        """Ask to look again at `time`, or at an earlier one asked for already."""
+        """Request another pass at `time`, unless an earlier one is requested."""
         if time is not None:
             self.requeue_time = time if self.requeue_time is None else min(self.requeue_time, time)
 
     def drop_creates(self) -> None:
-        """Make nothing after all: the Job is at its end."""
+        """Create nothing after all: the Job has finished."""
         self.creates, self.assigns, self.follow, self.copy_code, self.freeze = [], [], [], False, False
         self.read_jobs, self.check_pods = [], []
         self.follow_logs, self.read_logs = [], []

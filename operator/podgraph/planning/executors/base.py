@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import Any, Protocol
 
 from podgraph.planning.actions import Actions
-from podgraph.planning.pods.types import Pods
+from podgraph.planning.pods.passes import Pass
 from podgraph.planning.steps.records import Steps
 from podgraph.planning.steps.stop import Stop
 from podgraph.planning.steps.timers import Timers
@@ -53,16 +53,16 @@ class StepExecutor(Protocol):
     def pods_patch(self) -> dict[str, Any]:
         """Return what changed in `status.pods` since the last call, empty when nothing did."""
 
-    def observe(self, changed: Iterable[str], pods: Pods, now: float, actions: Actions) -> None:
+    def observe(self, changed: Iterable[str], pass_: Pass) -> None:
         """Look at the pods that changed, and at the steps whose time has come."""
 
-    def start(self, pods: Pods, now: float, actions: Actions) -> None:
+    def start(self, pass_: Pass) -> None:
         """Begin what is ready, as far as the limits of the Job have room."""
 
-    def hold(self, now: float, actions: Actions) -> None:
+    def hold(self, pass_: Pass) -> None:
         """Begin nothing: the Job is suspended."""
 
-    def stop(self, stop: Stop, pods: Pods, now: float, actions: Actions) -> None:
+    def stop(self, stop: Stop, pass_: Pass) -> None:
         """End all that is not at its end; calls after the first change nothing."""
 
     def pause_ahead(self, now: float) -> bool:

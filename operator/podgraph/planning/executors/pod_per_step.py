@@ -1,7 +1,7 @@
-"""The attempts at a Job's steps: their pods are made, followed, given up and ended here.
+"""Runs each attempt at a step in a pod of its own: creates the pods, follows them, and ends them.
 
-A pod's name carries the number of its attempt, and every decision follows from what the status and the pods say, so
-after a restart the same attempts are found, none is made twice and none is forgotten.
+The name of a pod contains the number of its attempt, and each decision follows from the status and the pods. So a
+restarted operator finds the same attempts, creates none twice, and forgets none.
 """
 
 from __future__ import annotations
@@ -12,39 +12,37 @@ from typing import Any
 
 from podgraph.flow import NOT_STARTED, TERMINAL
 from podgraph.planning.actions import Actions, Event
+from podgraph.planning.executors.failed_attempt import end_failed_attempt, oversized_input
+from podgraph.planning.executors.log_results import LogResults
 from podgraph.planning.manifests.pod_factory import PodFactory
-from podgraph.planning.manifests.shell_runner import ended_in
 from podgraph.planning.model.execution import ExecutionSpec
 from podgraph.planning.model.status import seconds_of
 from podgraph.planning.pods.fault import Fault
 from podgraph.planning.pods.lifecycle import Look, PodLifecycle, Stage
 from podgraph.planning.pods.outcome import Outcome, container_outcome, if_room, micro, python_outcome, read_record
+from podgraph.planning.pods.passes import Pass
 from podgraph.planning.pods.scheduling_gates import GATED
 from podgraph.planning.pods.state import Phase, PodState, is_alive, lingers, observe
 from podgraph.planning.pods.types import Pod, Pods
 from podgraph.planning.prestart.waiting_pods import WaitingPods, is_waiting, was_ahead
 from podgraph.planning.steps.admission import Admission
-from podgraph.planning.steps.log_lines import KeptLines, script_lines
 from podgraph.planning.steps.records import Steps
-from podgraph.planning.steps.retry_policy import jitter_of, seconds_until_retry
 from podgraph.planning.steps.stop import Stop
 from podgraph.planning.steps.timers import Timers
-from podgraph.protocol.errors import ErrorInfo
-from podgraph.protocol.step import NOT_ASSIGNED, Record, record_text_in
+from podgraph.protocol.step import NOT_ASSIGNED, Record
 from podgraph.protocol.times import utc
 
 __all__ = ["PodPerStep"]
 
 EXIT_SECONDS = 60
-"""How long a pod that has told its result may take to exit."""
-MAX_ASSIGNMENT = 131_072
+"""How long a pod that reported its result may take to exit."""
 
 
 class PodPerStep:
     """The steps of one Job and the pods of their attempts.
 
-    `output_budget` is the most bytes of outputs the Job has; `pods` are those that are there after a restart; `units`
-    see Admission.
+    `output_budget` is the most bytes of outputs of the Job. `pods` are those that exist after a restart. `units` are
+    explained in Admission.
     """
 
     def __init__(
@@ -62,10 +60,8 @@ class PodPerStep:
         self._step_of: dict[str, str] = {}
         self._pod_of: dict[str, str] = {}
         self._lives: dict[str, PodLifecycle] = {}
-        self._followed: set[str] = set()
-        self._told: dict[str, str] = {}  # results by pod that came by its link or log
-        self.exits: dict[str, float] = {}  # pods that have told their result, and until when they may exit
-        self._lines: dict[str, KeptLines] = {}  # of script ops, until all are there
+        self._results = LogResults(maker)
+        self.exits: dict[str, float] = {}  # pods that reported a result, and until when they may exit
         self._warned: set[str] = set()
         self._waiting = WaitingPods(steps, maker, spec)
         self._waiting.find(pods or {})
@@ -76,8 +72,7 @@ class PodPerStep:
             elif record.state in NOT_STARTED:
                 self._name(step, record.attempt + 1)
             elif record.state not in TERMINAL:
-                record.attempt = record.attempt or 1
-                self._name(step, record.attempt)
+                self._name(step, steps.resume(step))
                 self._admission.hold(step)
 
     @property
@@ -92,103 +87,94 @@ class PodPerStep:
 
     @property
     def has_changes(self) -> bool:
-        """Whether :meth:`pods_patch` would return anything: a pod of one step is told with its step."""
+        """Whether :meth:`pods_patch` would return anything; the record of a step includes its pod."""
         return False
 
     def pods_patch(self) -> dict[str, Any]:
         """Return nothing; see `has_changes`."""
         return {}
 
-    def observe(self, changed: Iterable[str], pods: Pods, now: float, actions: Actions) -> None:
+    def observe(self, changed: Iterable[str], pass_: Pass) -> None:
         """Look at the pods that changed, and at the steps whose time has come."""
-        told, self._told = self._told, {}
-        for name, text in told.items():
+        for name, text in self._results.take_results().items():
             step = self._step_of[name]
             record = self.steps.records[step]
             if self._pod_of[step] == name and record.state in ("Starting", "Running"):
-                seen = PodState(Phase.ENDED, started_at=record.start_time, finished_at=_second(now), text=text)
+                seen = PodState(Phase.ENDED, started_at=record.start_time, finished_at=_second(pass_.now), text=text)
                 record_told = None if step in self._maker.containers else Record.from_text(text)
-                self._finish(step, seen, now, actions, record_told)
-                self.exits[name] = now + EXIT_SECONDS
+                self._finish(step, seen, pass_, record_told)
+                self.exits[name] = pass_.now + EXIT_SECONDS
         for name in changed:
             if name in self._step_of:
-                self._look(self._step_of[name], name, pods.get(name), now, actions)
-        self._look_at_due(pods, now, actions)
+                self._look(self._step_of[name], name, pass_.pods.get(name), pass_)
+        self._look_at_due(pass_)
 
-    def start(self, pods: Pods, now: float, actions: Actions) -> None:
+    def start(self, pass_: Pass) -> None:
         """Begin an attempt at each step that is ready, as far as the Job's limits have room."""
         while (step := self._admission.take()) is not None:
-            self._begin(step, pods, now, actions)
-            self._look_at_due(pods, now, actions)
-        for step, attempt in self._waiting.plan(now, actions):
+            self._begin(step, pass_)
+            self._look_at_due(pass_)
+        for step, attempt in self._waiting.plan(pass_):
             self._name(step, attempt)
 
-    def hold(self, now: float, actions: Actions) -> None:
-        """Begin nothing, and let nothing wait for its begin: the Job is suspended."""
-        self._waiting.let_all_go(now, actions)
+    def hold(self, pass_: Pass) -> None:
+        """Begin nothing, and release the prestarted pods: the Job is suspended."""
+        self._waiting.let_all_go(pass_)
 
     @property
     def waiting_pods(self) -> int:
-        """How many pods wait for their inputs."""
+        """How many prestarted pods wait for their inputs."""
         return self._waiting.count
 
     def pause_ahead(self, now: float) -> bool:
-        """Start no pods ahead for a while, as there is no room for those that would run; return whether any waits."""
+        """Prestart no pods for a while, as pods find no node; return whether any waits."""
         return self._waiting.pause(now)
 
     def take_lines(self, pod_name: str, lines: Iterable[str], whole: bool = False) -> bool:
-        """Take in lines of the log of a step's pod, `whole` or not; return whether its record is among them."""
-        text = None
+        """Take in lines of the log of a step's pod; return whether its result is complete."""
         step = self._step_of.get(pod_name)
-        if step is not None and self._pod_of[step] == pod_name:
-            attempt = self.steps.records[step].attempt
-            if step in self._maker.containers:
-                token = self._maker.token_of(step, attempt)
-                kept = self._lines.setdefault(pod_name, script_lines(token))
-                text = ended_in(kept.lines, token) if kept.take(lines) else None
-            else:
-                text = record_text_in(lines, self._maker.signer_of(step, attempt))
-            if text is not None:
-                self._told[pod_name] = text
-        return text is not None
+        if step is None or self._pod_of[step] != pod_name:
+            return False
+        return self._results.take_lines(pod_name, step, self.steps.records[step].attempt, lines)
 
-    def stop(self, stop: Stop, pods: Pods, now: float, actions: Actions) -> None:
-        """End all that is not at its end: steps without a pod at once, the others when their pod has gone."""
+    def stop(self, stop: Stop, pass_: Pass) -> None:
+        """End all steps: those without a pod at once, the others when their pod is gone."""
         if self.stopped is not None:
             return
         self.stopped = stop
         self._admission.drop()
         self.steps.ready.clear()
-        self._waiting.let_all_go(now, actions)
+        self._waiting.let_all_go(pass_)
         for step in self.steps.alone:
             record = self.steps.records[step]
             if record.state in ("Pending", "UpForRetry"):
                 self.timers.clear(step)
                 name = self._waiting.name_of(step, record.attempt + 1)
-                if name not in pods or is_waiting(pods[name]):
+                if name not in pass_.pods or is_waiting(pass_.pods[name]):
                     self.steps.cancel(step, f"not run: {stop.message}" if record.attempt == 0 else stop.message)
                     continue
                 self._name(step, self.steps.begin(step))  # made before a restart, and to be ended as the others
             if record.state not in TERMINAL:
-                self._end_pod(step, stop.reason, stop.message, actions)
-                self._look(step, self._pod_of[step], pods.get(self._pod_of[step]), now, actions)
+                self._end_pod(step, stop.reason, stop.message, pass_.actions)
+                self._look(step, self._pod_of[step], pass_.pods.get(self._pod_of[step]), pass_)
 
     def created(self, pod_name: str, uid: str) -> None:
-        """Say that a pod exists; its uid goes into the record with the next write."""
+        """Take in that a pod exists; the next write includes its uid."""
         step = self._step_of.get(pod_name)
         if step is not None and self._pod_of[step] == pod_name and not self.steps.records[step].pod_uid:
-            self.steps.records[step].pod_uid = self._lives[step].uid = uid
-            self.steps.changed.add(step)
+            self._lives[step].uid = uid
+            self.steps.set_pod_uid(step, uid)
 
     def not_created(self, pod_name: str, reason: str, message: str, now: float) -> Actions:
-        """Say that the API server refuses a pod for good (a quota, an admission policy): its step has failed."""
+        """Fail the step of a pod that the API server refuses for good (a quota, an admission policy)."""
         actions = Actions()
+        pass_ = Pass(now, {}, actions)
         step = self._step_of[pod_name]
         if self._waiting.refused(step, now):
             return actions
         if self._pod_of[step] == pod_name and self.steps.records[step].state == "Starting":
             text = f"the API server refuses its pod: {message}"
-            self._fail(step, Outcome({}, reason, text, fault=Fault.PERMANENT), now, actions)
+            self._fail(step, Outcome({}, reason, text, fault=Fault.PERMANENT), pass_)
         return actions
 
     def uid_of(self, pod_name: str) -> str:
@@ -198,27 +184,27 @@ class PodPerStep:
         return (self.steps.records[step].pod_uid or "") if step is not None and known else ""
 
     def confirm_gone(self, pod_name: str) -> None:
-        """Say that a pod that `confirm` named is really gone."""
+        """Take in that a pod which `confirm` named does not exist."""
         step = self._step_of.get(pod_name)
         if step is not None and self._pod_of[step] == pod_name:
             self._lives[step].confirm_gone()
 
     # --- one pod
 
-    def _look(self, step: str, name: str, pod: Pod | None, now: float, actions: Actions) -> None:
+    def _look(self, step: str, name: str, pod: Pod | None, pass_: Pass) -> None:
         record = self.steps.records[step]
         if record.state in NOT_STARTED:  # or made before a restart that lost the write: its step begins with it later
-            if self._waiting.observe(step, name, pod, now, actions):
-                self._follow_log(name, actions)
+            if self._waiting.observe(step, name, pod, pass_):
+                self._results.follow(name, pass_.actions)
             return
         if record.state in TERMINAL or record.state == "UpForRetry" or self._pod_of[step] != name:
             if pod is not None:
-                self._look_after(step, pod, now, actions)
+                self._look_after(step, pod, pass_)
             return
-        seen = self._seen(step, pod, now) if pod is not None else None
+        seen = self._seen(step, pod, pass_.now) if pod is not None else None
         timeout, stopping = self.steps.graph.ops[step].timeout, record.state == "Stopping"
-        look = self._lives[step].look(pod, seen, now, actions, timeout=timeout, stopping=stopping)
-        record.pod_uid = self._lives[step].uid or record.pod_uid
+        look = self._lives[step].look(pod, seen, pass_, timeout=timeout, stopping=stopping)
+        self.steps.set_pod_uid(step, self._lives[step].uid or record.pod_uid)
         if look.stage is Stage.UNSEEN:
             return
         if look.due is not None:
@@ -226,11 +212,11 @@ class PodPerStep:
         else:
             self.timers.clear(step)
         if pod is not None and look.stage in (Stage.STARTING, Stage.RUNNING) and is_waiting(pod):
-            self._waiting.assign(step, pod, actions)
-        self._conclude(step, look, pod, now, actions)
+            self._waiting.assign(step, pod, pass_.actions)
+        self._conclude(step, look, pod, pass_)
 
     def _seen(self, step: str, pod: Pod, now: float) -> PodState:
-        """Return the state of a step's pod; for one that was started ahead the step began with its assignment."""
+        """Return the state of a step's pod; in a prestarted pod the step began with its assignment."""
         seen = observe(pod)
         if seen.phase is Phase.ENDED and self._waiting.has_missed(pod, seen):
             said = "its pod ended before it was told what to do"
@@ -241,61 +227,54 @@ class PodPerStep:
             return replace(seen, started_at=self.steps.records[step].start_time or seen.started_at)
         return seen
 
-    def _conclude(self, step: str, look: Look, pod: Pod | None, now: float, actions: Actions) -> None:
-        """Do what one look at a step's pod calls for."""
+    def _conclude(self, step: str, look: Look, pod: Pod | None, pass_: Pass) -> None:
+        """Act on one look at a step's pod."""
         if look.stage is Stage.LOST and self.steps.records[step].state == "Stopping":
-            self._stopped(step, None, now, actions)
+            self._stopped(step, None, pass_)
         elif look.stage is Stage.OVERTIME and look.outcome is not None and look.seen is not None:
-            self._follow(step, look.seen, actions)  # it says when the container started
-            self._end_pod(step, look.outcome.reason, look.outcome.message, actions)
+            self._follow(step, look.seen, pass_.actions)  # it says when the container started
+            self._end_pod(step, look.outcome.reason, look.outcome.message, pass_.actions)
         elif look.outcome is not None:
-            self._fail(step, look.outcome, now, actions)
+            self._fail(step, look.outcome, pass_)
         elif look.stage is Stage.ENDED and pod is not None and look.seen is not None:
             if lingers(pod):
-                actions.deletes.append(pod.metadata.name)
-            self._finish(step, look.seen, now, actions)
+                pass_.actions.deletes.append(pod.metadata.name)
+            self._finish(step, look.seen, pass_)
         elif look.stage in (Stage.STARTING, Stage.RUNNING) and look.seen is not None:
-            self._follow(step, look.seen, actions)
+            self._follow(step, look.seen, pass_.actions)
 
-    def _look_after(self, step: str, pod: Pod, now: float, actions: Actions) -> None:
-        """Look at a pod whose attempt is over: it is on its way out, or came late and nobody waits for it."""
+    def _look_after(self, step: str, pod: Pod, pass_: Pass) -> None:
+        """Look at a pod whose attempt is over: it is about to exit, or it came late and is not needed."""
         record, seen = self.steps.records[step], observe(pod)
         if seen.phase is Phase.ENDED:
             self.exits.pop(pod.metadata.name, None)
         if record.pod_uid != pod.metadata.uid:
-            if is_alive(pod) and now >= self.exits.get(pod.metadata.name, 0.0):
-                actions.deletes.append(pod.metadata.name)
+            if is_alive(pod) and pass_.now >= self.exits.get(pod.metadata.name, 0.0):
+                pass_.actions.deletes.append(pod.metadata.name)
         elif seen.phase is Phase.ENDED:
             if lingers(pod):
-                actions.deletes.append(pod.metadata.name)
+                pass_.actions.deletes.append(pod.metadata.name)
             if record.state == "Succeeded":
-                self._warn_of_exit(step, seen, actions)
+                self._warn_of_exit(step, seen, pass_.actions)
 
     def _warn_of_exit(self, step: str, seen: PodState, actions: Actions) -> None:
-        """Tell of a pod that failed after it had left its result: the result stands, as all is done by then."""
+        """Report a pod that failed after its result. The result counts, as the op was done by then."""
         if seen.exit_code and step not in self._warned:
             self._warned.add(step)
             text = f"op {step!r} succeeded, then {seen.message}"
             actions.events.append(Event("Warning", "FailedAfterResult", text, step))
 
     def _follow(self, step: str, seen: PodState, actions: Actions) -> None:
-        """Take over what a pod on its way says."""
+        """Record how far a pod is that starts or runs."""
         if seen.phase is Phase.RUNNING:
-            self.steps.records[step].start_time = micro(seen.started_at)
-            self.steps.set_state(step, "Running")
+            self.steps.start(step, micro(seen.started_at))
             if self._maker.tells(step):
-                self._follow_log(self._pod_of[step], actions)
+                self._results.follow(self._pod_of[step], actions)
         else:
             self.steps.set_state(step, "Starting", seen.reason, seen.message)
 
-    def _follow_log(self, name: str, actions: Actions) -> None:
-        """Ask for a pod's log, once."""
-        if name not in self._followed:
-            self._followed.add(name)
-            actions.follow.append(name)
-
     def _end_pod(self, step: str, reason: str, message: str, actions: Actions) -> None:
-        """Delete a step's pod; the step ends when the pod has. Why is written first: a restart must not forget it."""
+        """Delete a step's pod; the step ends with the pod. The reason is written first, so that a restart keeps it."""
         self.timers.clear(step)
         self.steps.set_state(step, "Stopping", reason, message)
         actions.deletes.append(self._pod_of[step])
@@ -303,10 +282,10 @@ class PodPerStep:
 
     # --- the end of an attempt
 
-    def _finish(self, step: str, seen: PodState, now: float, actions: Actions, told: Record | None = None) -> None:
+    def _finish(self, step: str, seen: PodState, pass_: Pass, told: Record | None = None) -> None:
         record = self.steps.records[step]
         if record.state == "Stopping":
-            self._stopped(step, micro(seen.finished_at), now, actions)
+            self._stopped(step, micro(seen.finished_at), pass_)
             return
         op = self.steps.graph.ops[step]
         if step in self._maker.containers:
@@ -316,101 +295,74 @@ class PodPerStep:
             outcome = python_outcome(op, seen, found, self._maker.prefix_of(step, record.attempt))
         outcome = if_room(step, outcome, self.steps.output_bytes, self._output_budget)
         if outcome.reason:
-            self._fail(step, outcome, now, actions)
+            self._fail(step, outcome, pass_)
         else:
-            self._leave(step, actions)
+            self._leave(step, pass_.actions)
             self.steps.end(step, outcome)
-            self._warn_of_exit(step, seen, actions)
+            self._warn_of_exit(step, seen, pass_.actions)
 
-    def _stopped(self, step: str, ended: str | None, now: float, actions: Actions) -> None:
-        """End an attempt that was told to end, for the reason it was told."""
+    def _stopped(self, step: str, ended: str | None, pass_: Pass) -> None:
+        """End an attempt whose pod was deleted, for the reason in its record."""
         record = self.steps.records[step]
-        record.completion_time = ended or (utc(now) if record.start_time else None)
+        ended = ended or (utc(pass_.now) if record.start_time else None)
         if record.reason == "Canceled":
-            self._leave(step, actions)
-            self.steps.cancel(step, record.message)
+            self._leave(step, pass_.actions)
+            self.steps.cancel(step, record.message, ended)
             return
-        self._fail(
-            step, Outcome({}, record.reason, record.message, completion_time=record.completion_time), now, actions
-        )
+        self._fail(step, Outcome({}, record.reason, record.message, completion_time=ended), pass_)
 
-    def _fail(self, step: str, outcome: Outcome, now: float, actions: Actions) -> None:
-        """End an attempt that failed: the step is tried again, or has failed with it."""
-        self._leave(step, actions)
-        record, op = self.steps.records[step], self.steps.graph.ops[step]
-        requested = (outcome.said["max"], outcome.said["seconds"]) if "max" in outcome.said else None
-        error = ErrorInfo(
-            outcome.reason, outcome.message, allow_retries=outcome.said.get("allow", True), requested=requested
-        )
-        seconds = None
-        if self.stopped is None:
-            chance = jitter_of(self._maker.ref.uid, step, record.attempt)
-            most = self._spec.infrastructure_retries
-            seconds = seconds_until_retry(op, outcome.fault, error, record.attempt, record.infra_failures, most, chance)
-        record.infra_failures += outcome.fault is Fault.INFRASTRUCTURE
-        said = f"{outcome.reason}: {outcome.message}"
-        if seconds is not None:
-            due = (seconds_of(outcome.completion_time) if outcome.completion_time else now) + seconds
-            self.steps.retry(step, outcome, utc(due))
+    def _fail(self, step: str, outcome: Outcome, pass_: Pass) -> None:
+        """End an attempt that failed; the step is retried or fails."""
+        self._leave(step, pass_.actions)
+        most_lost = self._spec.infrastructure_retries if self.stopped is None else None
+        due = end_failed_attempt(self.steps, step, outcome, most_lost, self._maker.ref.uid, pass_)
+        if due is not None:
             self.timers.set(step, due)
-            text = f"attempt {record.attempt} of op {step!r} failed and is followed by another: {said}"
-            actions.events.append(Event("Warning", "StepRetried", text, step))
-            return
-        if record.attempt > 1:
-            outcome = replace(outcome, message=f"{outcome.message} (attempt {record.attempt})")
-        self.steps.end(step, outcome)
-        actions.events.append(Event("Warning", "StepFailed", f"op {step!r} failed: {said}", step))
 
     def _leave(self, step: str, actions: Actions) -> None:
-        if self._pod_of.get(step) in self._followed:
-            actions.leave.append(self._pod_of[step])
-            self._lines.pop(self._pod_of[step], None)
+        if step in self._pod_of:
+            self._results.leave(self._pod_of[step], actions)
         self.timers.clear(step)
         self._admission.give(step)
 
     # --- the begin of an attempt
 
-    def _look_at_due(self, pods: Pods, now: float, actions: Actions) -> None:
-        """Look at the steps whose time has come, and let those that are ready wait for their start."""
+    def _look_at_due(self, pass_: Pass) -> None:
+        """Look at the steps whose time has come, and queue those that are ready."""
         while True:
-            due = self.timers.pop_due(now)
+            due = self.timers.pop_due(pass_.now)
             if not due and not self.steps.ready:
                 return
             for step in due:
                 if self.steps.records[step].state == "UpForRetry":
-                    self._queue(step, pods, now, actions)
+                    self._queue(step, pass_)
                 else:
-                    self._look(step, self._pod_of[step], pods.get(self._pod_of[step]), now, actions)
+                    self._look(step, self._pod_of[step], pass_.pods.get(self._pod_of[step]), pass_)
             while self.steps.ready:
-                self._queue(self.steps.ready.popleft(), pods, now, actions)
+                self._queue(self.steps.ready.popleft(), pass_)
 
-    def _queue(self, step: str, pods: Pods, now: float, actions: Actions) -> None:
-        """Let a step wait for its start, unless its pod is there: it was made before a restart that lost the write."""
-        pod = pods.get(self._waiting.name_of(step, self.steps.records[step].attempt + 1))
+    def _queue(self, step: str, pass_: Pass) -> None:
+        """Queue a step for admission. If its pod exists, as a restart lost the write, the step begins at once."""
+        pod = pass_.pods.get(self._waiting.name_of(step, self.steps.records[step].attempt + 1))
         if pod is not None and not is_waiting(pod):
             self._admission.hold(step)
-            self._begin(step, pods, now, actions)
+            self._begin(step, pass_)
         else:
             self._admission.add(step)
 
-    def _begin(self, step: str, pods: Pods, now: float, actions: Actions) -> None:
+    def _begin(self, step: str, pass_: Pass) -> None:
         inputs = self.steps.inputs_of(step)
-        size = sum(len(text.encode()) for text in inputs.values())
-        if size > MAX_ASSIGNMENT:
-            largest = max(inputs, key=lambda name: len(inputs[name]))
-            message = (
-                f"input {largest!r} of op {step!r} is {len(inputs[largest].encode()):,} bytes of JSON; the inputs "
-                f"of one step may have at most {MAX_ASSIGNMENT:,} bytes together"
-            )
-            self._fail(step, Outcome({}, "InputTooLarge", message, fault=Fault.PERMANENT), now, actions)
+        refused = oversized_input(step, inputs)
+        if refused is not None:
+            self._fail(step, refused, pass_)
             return
-        self._waiting.take(step, pods, now, actions)
+        self._waiting.take(step, pass_)
         attempt = self.steps.begin(step)
         name = self._name(step, attempt)
-        if name in pods:
-            self._look(step, name, pods[name], now, actions)
+        if name in pass_.pods:
+            self._look(step, name, pass_.pods[name], pass_)
             return
-        actions.creates.append(
+        pass_.actions.creates.append(
             self._maker.step_pod(name, step, attempt, self.steps.records[step].infra_failures, inputs)
         )
 
@@ -425,5 +377,5 @@ class PodPerStep:
 
 
 def _second(now: float) -> str:
-    """Return a time as the kubelet tells it, in whole seconds, so that one step's end is not behind another's begin."""
+    """Return a time in whole seconds, as the kubelet does, so that no step ends after the start of the next."""
     return utc(float(int(now)))

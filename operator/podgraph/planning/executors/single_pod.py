@@ -1,10 +1,10 @@
-"""The one pod that runs all steps of a Job: it is made, its reports are taken in, and its end ends what is left.
+"""Runs all steps of a Job in one pod.
 
-What its steps do it tells in its log (see protocol.reports). A report holds all that is known of its step, so they may
-come twice and in any order; a step never goes back. Before the Job is at its end the log has been read once more, as a
-whole, and where even that leaves a gap the pod's record says how each step ended.
+The pod reports its steps in its log (see protocol.reports). A report holds all that is known of a step, so reports may
+repeat and come in any order; a step never goes back. When the pod ends, its whole log is read once more. For a step
+that the log leaves open, the record of the pod says how it ended.
 
-No second pod is ever made: what the first one did cannot be known, and values that passed in it are gone with it.
+A second pod is never created: nobody knows what the first one did, and the values in its memory are lost.
 """
 
 from __future__ import annotations
@@ -19,8 +19,9 @@ from podgraph.planning.manifests.pod_factory import PodFactory
 from podgraph.planning.model.execution import ExecutionSpec
 from podgraph.planning.pods.lifecycle import PodLifecycle, Stage
 from podgraph.planning.pods.outcome import Outcome, micro, read_record
+from podgraph.planning.pods.passes import Pass
 from podgraph.planning.pods.state import PodState, is_alive, observe
-from podgraph.planning.pods.types import Pod, Pods
+from podgraph.planning.pods.types import Pod
 from podgraph.planning.steps.log_lines import KeptReports
 from podgraph.planning.steps.records import ReportedSteps
 from podgraph.planning.steps.stop import Stop
@@ -31,7 +32,7 @@ from podgraph.protocol.times import utc
 __all__ = ["SinglePod"]
 
 MAX_ASSIGNMENT = 200_000
-"""Most bytes of what the pod is told; all annotations of a pod may have 256 KiB together."""
+"""Most bytes of the assignment; all annotations of a pod may have 256 KiB together."""
 
 _MAX_MESSAGE = 1_500
 _POD = "pod"  # the one name in the timers
@@ -40,7 +41,7 @@ _POD = "pod"  # the one name in the timers
 class SinglePod:
     """All steps of one Job in one pod, as a StepExecutor.
 
-    `group` is what the pod is told; `output_budget` is the most bytes of outputs that the Job's status has room for.
+    `group` is the assignment of the pod; `output_budget` is the most bytes of outputs that the status has room for.
     """
 
     def __init__(
@@ -75,7 +76,7 @@ class SinglePod:
 
     @property
     def has_changes(self) -> bool:
-        """Whether :meth:`pods_patch` would return anything: the pod is told with the first step."""
+        """Whether :meth:`pods_patch` would return anything; the record of the first step includes the pod."""
         return False
 
     def pods_patch(self) -> dict[str, Any]:
@@ -84,70 +85,71 @@ class SinglePod:
 
     @property
     def done(self) -> bool:
-        """Whether nothing can change any more: the pod has ended and all that it said is taken in."""
+        """Whether nothing can change any more: the pod has ended and all its reports are recorded."""
         return self._over and self.steps.done
 
-    def hold(self, now: float, actions: Actions) -> None:
+    def hold(self, pass_: Pass) -> None:
         """Begin nothing: the Job is suspended."""
 
     @property
     def waiting_pods(self) -> int:
-        """How many pods wait for their inputs; here none ever does."""
+        """How many prestarted pods wait: none."""
         return 0
 
     def pause_ahead(self, now: float) -> bool:
-        """Start no pods ahead; here none ever is."""
+        """Prestart no pods; here none ever is."""
         return False
 
     def take_lines(self, pod_name: str, lines: Iterable[str], whole: bool = False) -> bool:
-        """Take in lines of the pod's log, `whole` when it has ended and no others come; return whether it is news."""
+        """Take in lines of the pod's log, `whole` when no others follow; return whether they are news."""
         self._log_read = self._log_read or whole
         return self._reports.take(reports_in(lines, self._maker.run_signer)) or whole
 
-    def observe(self, changed: Iterable[str], pods: Pods, now: float, actions: Actions) -> None:
-        """Look at the pod and at what was read of its log."""
+    def observe(self, changed: Iterable[str], pass_: Pass) -> None:
+        """Take in the reports of the pod, and look at the pod."""
         for report in self._reports.pop():
-            self._take(report, actions)
+            self._take(report, pass_.actions)
         self.timers.clear(_POD)
         if not self._over:
-            self._look(pods.get(self._life.name), now, actions)
-        elif (pod := pods.get(self._life.name)) is not None and is_alive(pod):  # a late one
-            actions.deletes.append(self._life.name)
+            self._look(pass_.pods.get(self._life.name), pass_)
+        elif (pod := pass_.pods.get(self._life.name)) is not None and is_alive(pod):  # a late one
+            pass_.actions.deletes.append(self._life.name)
 
-    def start(self, pods: Pods, now: float, actions: Actions) -> None:
-        """Make the pod, unless it was made before."""
-        if not (self._asked or self._life.uid or self._over or self._life.name in pods):
+    def start(self, pass_: Pass) -> None:
+        """Create the pod, unless it was created before."""
+        if not (self._asked or self._life.uid or self._over or self._life.name in pass_.pods):
             self._asked = True
-            actions.creates.append(self._maker.run_pod(self._assignment))
+            pass_.actions.creates.append(self._maker.run_pod(self._assignment))
 
-    def stop(self, stop: Stop, pods: Pods, now: float, actions: Actions) -> None:
-        """End the pod; the steps that are not at their end then end with it."""
+    def stop(self, stop: Stop, pass_: Pass) -> None:
+        """Delete the pod; the remaining steps end with it."""
         if self.stopped is not None:
             return
         self.stopped = stop
-        if not (self._asked or self._life.uid or self._life.name in pods):
-            self._end(None, now, actions)
+        if not (self._asked or self._life.uid or self._life.name in pass_.pods):
+            self._end(None, pass_)
             return
-        actions.deletes.append(self._life.name)
-        actions.flush_status = True
+        pass_.actions.deletes.append(self._life.name)
+        pass_.actions.flush_status = True
         for step, record in self.steps.records.items():
             if record.state in ("Running", "UpForRetry"):
                 self.steps.set_state(step, "Stopping", stop.reason, stop.message)
         if not self._over:
-            self._look(pods.get(self._life.name), now, actions)
+            self._look(pass_.pods.get(self._life.name), pass_)
 
     def created(self, pod_name: str, uid: str) -> None:
-        """Say that the pod exists; its uid is written with the first step, so that no other is ever made."""
+        """Take in that the pod exists; the first step records its uid, so that no other pod is created."""
         first = self.steps.first
         if pod_name == self._life.name and not self.steps.records[first].pod_uid:
-            self._life.uid = self.steps.records[first].pod_uid = uid
-            self.steps.changed.add(first)
+            self._life.uid = uid
+            self.steps.set_pod_uid(first, uid)
 
     def not_created(self, pod_name: str, reason: str, message: str, now: float) -> Actions:
-        """Say that the API server refuses the pod for good (a quota, an admission policy): the steps fail."""
+        """Fail the steps, as the API server refuses the pod for good (a quota, an admission policy)."""
         actions = Actions()
+        pass_ = Pass(now, {}, actions)
         if pod_name == self._life.name and not (self._life.uid or self._over):
-            self._end(Outcome({}, reason, f"the API server refuses its pod: {message}"), now, actions)
+            self._end(Outcome({}, reason, f"the API server refuses its pod: {message}"), pass_)
         return actions
 
     def uid_of(self, pod_name: str) -> str:
@@ -155,15 +157,15 @@ class SinglePod:
         return self._life.uid if pod_name == self._life.name else ""
 
     def confirm_gone(self, pod_name: str) -> None:
-        """Say that the pod is really gone."""
+        """Take in that the pod does not exist."""
         if pod_name == self._life.name:
             self._life.confirm_gone()
 
     # --- the pod
 
-    def _look(self, pod: Pod | None, now: float, actions: Actions) -> None:
+    def _look(self, pod: Pod | None, pass_: Pass) -> None:
         state = observe(pod) if pod is not None else None
-        look = self._life.look(pod, state, now, actions, stopping=self.stopped is not None)
+        look = self._life.look(pod, state, pass_, stopping=self.stopped is not None)
         if self._life.uid:
             self.created(self._life.name, self._life.uid)
         if look.due is not None:
@@ -171,38 +173,39 @@ class SinglePod:
         held = look.seen is not None and look.stage in (Stage.STARTING, Stage.GIVEN_UP) and look.seen.reason
         self.waiting = f"{look.seen.reason}: {look.seen.message}" if look.seen is not None and held else ""
         if look.outcome is not None:
-            self._end(look.outcome, now, actions)
+            self._end(look.outcome, pass_)
         elif look.stage is Stage.RUNNING:
-            actions.follow_log = self._life.name
+            pass_.actions.follow_log = self._life.name
         elif look.stage is Stage.ENDED and look.seen is not None:
             if self._log_read:
-                self._conclude(look.seen, now, actions)
+                self._conclude(look.seen, pass_)
             else:
-                actions.read_reports = self._life.name
+                pass_.actions.read_reports = self._life.name
 
-    def _conclude(self, seen: PodState, now: float, actions: Actions) -> None:
-        """Take in the pod's end, when all is read that it said."""
+    def _conclude(self, seen: PodState, pass_: Pass) -> None:
+        """Record the end of the pod, once its whole log was read."""
         record = read_record(seen, self._maker.run_signer)
         ended = micro(seen.finished_at)
         if record is None or record.reason == INTERRUPTED:
             tail = f": {seen.text.strip()[-_MAX_MESSAGE:]}" if record is None and seen.text.strip() else ""
             reason, message = seen.reason or "NoResult", seen.message or "its process ended and left no result"
-            self._end(Outcome({}, reason, message + tail, completion_time=ended), now, actions)
+            self._end(Outcome({}, reason, message + tail, completion_time=ended), pass_)
         elif record.outcome == "Failed" and record.reason != STEPS_FAILED:
             message = record.message or "its pod failed before its steps began"
-            self._end(Outcome({}, record.reason or "OpFailed", message, completion_time=ended), now, actions)
+            self._end(Outcome({}, record.reason or "OpFailed", message, completion_time=ended), pass_)
         else:
             states = unpack_states(record.summary)
             if len(states) == len(self.steps.records):
                 for step, state in zip(self.steps.records, states, strict=True):
-                    self._fill(step, state, ended, actions)
+                    if state and self.steps.records[step].state not in TERMINAL:
+                        self.steps.fill(step, state, self._life.uid, ended)
             text = "its pod came to its end, but what it said of this step is lost"
-            self._end(Outcome({}, "ReportLost", text, completion_time=ended), now, actions)
+            self._end(Outcome({}, "ReportLost", text, completion_time=ended), pass_)
 
     # --- the steps
 
     def _take(self, report: StepReport, actions: Actions) -> None:
-        """Take in a report that tells more of its step than is known."""
+        """Record a report that is newer than what is known of its step."""
         record = self.steps.records.get(report.step)
         if record is None or record.state in TERMINAL:
             return
@@ -211,13 +214,7 @@ class SinglePod:
             return
         if record.state == "Stopping" and report.state not in TERMINAL:
             return
-        record.attempt = report.attempt
-        record.pod_uid = self._life.uid if report.attempt else record.pod_uid
-        record.start_time = report.start_time or None
-        record.completion_time, record.retry_time = report.completion_time or None, report.retry_time or None
-        record.outputs = self._with_room(report.outputs)
-        self.steps.transition(report.step, report.state)
-        record.reason, record.message = report.reason, report.message
+        self.steps.report(report, self._life.uid, self._with_room(report.outputs))
         said = f"{report.reason}: {report.message}"
         if report.state == "Failed":
             actions.events.append(Event("Warning", "StepFailed", f"op {report.step!r} failed: {said}", report.step))
@@ -225,55 +222,35 @@ class SinglePod:
             text = f"attempt {report.attempt} of op {report.step!r} failed and is followed by another: {said}"
             actions.events.append(Event("Warning", "StepRetried", text, report.step))
 
-    def _with_room(self, outputs: Mapping[str, str]) -> dict[str, str]:
+    def _with_room(self, outputs: Mapping[str, str]) -> Mapping[str, str]:
         """Return outputs as far as the status has room; the steps have their values in any case."""
         size = sum(len(text.encode()) for text in outputs.values())
-        if self.steps.output_bytes + size > self._output_budget:
-            return {}
-        self.steps.output_bytes += size
-        return dict(outputs)
+        return {} if self.steps.output_bytes + size > self._output_budget else outputs
 
-    def _fill(self, step: str, state: str, ended: str | None, actions: Actions) -> None:
-        """Take from the pod's record how a step ended of which its log does not tell it."""
-        record = self.steps.records[step]
-        if not state or record.state in TERMINAL:
-            return
-        record.message = "what its pod said of this step is lost but for its state"
-        record.reason = "ReportLost" if state == "Failed" else ""
-        if state in ("Succeeded", "Failed"):
-            record.attempt, record.pod_uid = record.attempt or 1, self._life.uid
-            record.completion_time = ended
-        self.steps.transition(step, state)
-
-    def _end(self, outcome: Outcome | None, now: float, actions: Actions) -> None:
-        """End all steps that are not at their end, as the pod has ended or will never be."""
+    def _end(self, outcome: Outcome | None, pass_: Pass) -> None:
+        """End the remaining steps, as the pod has ended or will never exist."""
         self._over = True
         self.timers.clear(_POD)
         first = True
         for step, record in self.steps.records.items():  # in run order, so all upstream steps are settled before
             if record.state in TERMINAL:
                 continue
-            record.retry_time = None
             begun = record.attempt > 0
+            ended = ((outcome.completion_time if outcome else None) or utc(pass_.now)) if begun else None
             failed = [up for up in self.steps.graph.upstream[step] if self._has_failed(up)]
             if self.stopped is not None and (self.stopped.reason == "Canceled" or not begun):
                 message = self.stopped.message if begun else f"not run: {self.stopped.message}"
-                self.steps.cancel(step, message)
+                self.steps.cancel(step, message, ended)
             elif failed:
-                self.steps.transition(step, "UpstreamFailed")
-                record.reason, record.message = "", f"not run: {', '.join(failed[:3])} failed"
-                continue
+                self.steps.give_up(step, f"not run: {', '.join(failed[:3])} failed")
             else:
-                stop = self.stopped
-                reason, message = (outcome.reason, outcome.message) if outcome is not None else ("NoResult", "")
-                record.reason, record.message = (stop.reason, stop.message) if stop else (reason, message)
-                self.steps.transition(step, "Failed")
+                why = self.stopped or outcome
+                reason, message = (why.reason, why.message) if why is not None else ("NoResult", "")
+                self.steps.end(step, Outcome({}, reason, message, completion_time=ended))
                 if first:
-                    text = f"op {step!r} failed: {record.reason}: {record.message}"
-                    actions.events.append(Event("Warning", "StepFailed", text, step))
+                    text = f"op {step!r} failed: {reason}: {message}"
+                    pass_.actions.events.append(Event("Warning", "StepFailed", text, step))
                     first = False
-            if begun:
-                record.completion_time = (outcome.completion_time if outcome else None) or utc(now)
 
     def _has_failed(self, step: str) -> bool:
         return step in self.steps.records and self.steps.records[step].state in FAILED

@@ -1,4 +1,4 @@
-"""The attempts at a Job's steps where some of them share pods: those pods beside the ones that steps have alone."""
+"""Runs the steps of a Job of which some share pods, beside those with a pod of their own."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from podgraph.planning.groups.steps import GroupedSteps, SharingSteps
 from podgraph.planning.manifests.pod_factory import PodFactory
 from podgraph.planning.model.execution import ExecutionSpec
 from podgraph.planning.model.status import PodRecord
+from podgraph.planning.pods.passes import Pass
 from podgraph.planning.pods.types import Pods
 from podgraph.planning.steps.stop import Stop
 from podgraph.planning.steps.timers import Timers
@@ -22,9 +23,9 @@ __all__ = ["WithGroups"]
 
 
 class WithGroups(PodPerStep):
-    """Attempts in pods of one step, and in pods that steps share; `records` holds what the status says of the latter.
+    """Attempts in pods of one step and in pods that steps share; `records` holds `status.pods`, about the latter.
 
-    A shared pod counts as one step under the Job's limits from its begin to its end.
+    A shared pod counts as one step under the limits of the Job, from its begin to its end.
     """
 
     steps: GroupedSteps
@@ -58,7 +59,7 @@ class WithGroups(PodPerStep):
         return super().done and not any(pod.under_way for pod in self._pods.values())
 
     def take_lines(self, pod_name: str, lines: Iterable[str], whole: bool = False) -> bool:
-        """Take in lines of the log of `pod` or `pod/container`; `whole`: there are no others, as the pod has ended."""
+        """Take in lines of the log of `pod` or `pod/container`, `whole` when no others follow."""
         called, _, container = pod_name.partition("/")
         pod = self._pod_called.get(called)
         if pod is None:
@@ -68,46 +69,46 @@ class WithGroups(PodPerStep):
         self._with_news[pod.name] = pod
         return True
 
-    def observe(self, changed: Iterable[str], pods: Pods, now: float, actions: Actions) -> None:
-        """Look at the pods that changed or said something, and at all whose time has come."""
+    def observe(self, changed: Iterable[str], pass_: Pass) -> None:
+        """Look at the pods that changed or reported something, and at those whose time has come."""
         changed = list(changed)
         news, self._with_news = self._with_news, {}
         for pod in self._pods.values():
             if pod.wants_log:  # reading it may have failed
                 news[pod.name] = pod
         for pod in news.values():
-            pod.observe(pods.get(pod.pod_name), now, actions)
+            pod.observe(pass_.pods.get(pod.pod_name), pass_)
         for name in changed:
             if name in self._pod_called:
-                self._pod_called[name].look_at(name, pods.get(name), now, actions)
-        for name in self._pod_timers.pop_due(now):
-            self._pods[name].time_has_come(pods, now, actions)
-        super().observe(changed, pods, now, actions)
-        actions.requeue_at(self._pod_timers.next())
+                self._pod_called[name].look_at(name, pass_.pods.get(name), pass_)
+        for name in self._pod_timers.pop_due(pass_.now):
+            self._pods[name].time_has_come(pass_)
+        super().observe(changed, pass_)
+        pass_.actions.requeue_at(self._pod_timers.next())
 
-    def start(self, pods: Pods, now: float, actions: Actions) -> None:
+    def start(self, pass_: Pass) -> None:
         """Begin an attempt at each step and shared pod that is ready, as far as the Job's limits have room."""
         todo = {**dict.fromkeys(self._with_turns, ()), **self._turns()}
         while todo:
             for pod, turns in todo.items():
-                if self._pods[pod].start_turns(turns, pods, now, actions):
+                if self._pods[pod].start_turns(turns, pass_):
                     self._with_turns.add(pod)
                 else:
                     self._with_turns.discard(pod)
             todo = self._turns()
-        super().start(pods, now, actions)
-        actions.requeue_at(self._pod_timers.next())
+        super().start(pass_)
+        pass_.actions.requeue_at(self._pod_timers.next())
 
-    def stop(self, stop: Stop, pods: Pods, now: float, actions: Actions) -> None:
-        """End all that is not at its end: what has no pod at once, all else when its pod has gone."""
+    def stop(self, stop: Stop, pass_: Pass) -> None:
+        """End all steps: those without a pod at once, the others when their pod is gone."""
         if self.stopped is None:
-            super().stop(stop, pods, now, actions)
+            super().stop(stop, pass_)
             for pod in self._pods.values():
-                pod.stop(stop, pods, now, actions)
-        actions.requeue_at(self._pod_timers.next())
+                pod.stop(stop, pass_)
+        pass_.actions.requeue_at(self._pod_timers.next())
 
     def created(self, pod_name: str, uid: str) -> None:
-        """Say that a pod exists."""
+        """Take in that a pod exists."""
         pod = self._pod_called.get(pod_name)
         if pod is None:
             super().created(pod_name, uid)
@@ -115,7 +116,7 @@ class WithGroups(PodPerStep):
             pod.created(uid)
 
     def not_created(self, pod_name: str, reason: str, message: str, now: float) -> Actions:
-        """Say that the API server refuses a pod for good."""
+        """Take in that the API server refuses a pod for good."""
         pod = self._pod_called.get(pod_name)
         if pod is None:
             return super().not_created(pod_name, reason, message, now)
@@ -129,7 +130,7 @@ class WithGroups(PodPerStep):
         return pod.record.uid if pod.pod_name == pod_name else ""
 
     def confirm_gone(self, pod_name: str) -> None:
-        """Say that a pod that `confirm` named is really gone."""
+        """Take in that a pod which `confirm` named does not exist."""
         pod = self._pod_called.get(pod_name)
         if pod is None:
             super().confirm_gone(pod_name)
@@ -157,18 +158,18 @@ class WithGroups(PodPerStep):
             found.setdefault(self.steps.pod_of[step], []).append(step)
         return {**found}
 
-    def _look_at_due(self, pods: Pods, now: float, actions: Actions) -> None:
-        super()._look_at_due(pods, now, actions)
+    def _look_at_due(self, pass_: Pass) -> None:
+        super()._look_at_due(pass_)
         while self.steps.free:
             pod = self._pods[self.steps.free.popleft()]
             if pod.record.state == "Pending":
-                pod.queue(pods, now, actions)
+                pod.queue(pass_)
 
-    def _begin(self, step: str, pods: Pods, now: float, actions: Actions) -> None:
+    def _begin(self, step: str, pass_: Pass) -> None:
         pod = self._pods.get(step.removeprefix("@")) if step.startswith("@") else None
         if pod is None:
-            super()._begin(step, pods, now, actions)
+            super()._begin(step, pass_)
         else:
-            pod.begin(pods, now, actions)
+            pod.begin(pass_)
             self._with_turns.add(pod.name)
             self._pod_called[pod.pod_name] = pod

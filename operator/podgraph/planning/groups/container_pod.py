@@ -22,8 +22,9 @@ from podgraph.planning.model.names import step_container
 from podgraph.planning.model.status import seconds_of
 from podgraph.planning.pods.fault import Fault
 from podgraph.planning.pods.outcome import Outcome, container_outcome, if_room
+from podgraph.planning.pods.passes import Pass
 from podgraph.planning.pods.state import Phase, PodState, observe, observe_all
-from podgraph.planning.pods.types import Pod, Pods
+from podgraph.planning.pods.types import Pod
 from podgraph.planning.steps.log_lines import KeptLines, script_lines
 from podgraph.protocol.times import utc
 
@@ -51,17 +52,17 @@ class ContainerGroupPod(GroupPod):
             if record.state == "UpForRetry" and self.under_way and record.pod_uid != self.record.uid:
                 self._turns.add(step)
 
-    def start_turns(self, steps: Iterable[str], pods: Pods, now: float, actions: Actions) -> bool:
+    def start_turns(self, steps: Iterable[str], pass_: Pass) -> bool:
         """Begin these steps, as all that they wait for is there, if the pod is; return whether any are left."""
         self._turns.update(steps)
-        pod = pods.get(self.pod_name)
+        pod = pass_.pods.get(self.pod_name)
         is_there = self.record.state in ("Starting", "Running") and bool(self.record.uid)
         if is_there and pod is not None and not self._is_leaving:
             begun = [step for step in self.todo if step in self._turns]
             for step in begun:
-                self._begin_step(step, actions)
+                self._begin_step(step, pass_.actions)
             if begun:
-                self.observe(pod, now, actions)
+                self.observe(pod, pass_)
         return bool(self._turns)
 
     def take_lines(self, container: str, lines: Iterable[str], whole: bool) -> bool:
@@ -86,15 +87,15 @@ class ContainerGroupPod(GroupPod):
     def _observe(self, pod: Pod) -> PodState:
         return observe_all(pod, self._containers.values())
 
-    def _take_news(self, now: float, actions: Actions) -> None:
+    def _take_news(self, pass_: Pass) -> None:
         told, self._ended = self._ended, {}
         for step, text in told.items():
             record = self.steps.records[step]
             if record.state in ("Starting", "Running"):
-                seen = PodState(Phase.ENDED, started_at=record.start_time, finished_at=utc(now), text=text)
-                self._finish(step, seen, now, actions)
+                seen = PodState(Phase.ENDED, started_at=record.start_time, finished_at=utc(pass_.now), text=text)
+                self._finish(step, seen, pass_)
 
-    def _go_on(self, pod: Pod, seen: PodState, now: float, actions: Actions) -> None:
+    def _go_on(self, pod: Pod, seen: PodState, pass_: Pass) -> None:
         """Begin the steps whose turn has come, end those whose containers have, and let go who waits for nothing."""
         if not self._told:  # a new pod, or one that was told before a restart: to say it again changes nothing
             for step in self.members:
@@ -102,19 +103,19 @@ class ContainerGroupPod(GroupPod):
                     self._tell(step)
         for step in self.todo:
             if self._is_here(step):
-                self._look_at_step(step, pod, seen, now, actions)
+                self._look_at_step(step, pod, seen, pass_)
         self._let_go()
         if self._told != self._sent:
             self._sent = dict(self._told)
-            actions.assigns.append(Assign(self.pod_name, self.record.uid, self._sent))
+            pass_.actions.assigns.append(Assign(self.pod_name, self.record.uid, self._sent))
 
-    def _conclude(self, pod: Pod, seen: PodState, now: float, actions: Actions) -> None:
+    def _conclude(self, pod: Pod, seen: PodState, pass_: Pass) -> None:
         """Take in how each container ended; steps that had not begun go on in another pod, or cannot."""
         for step in self.todo:
             if self._is_here(step) and self.steps.records[step].state in ("Starting", "Running"):
                 own = observe(pod, self._containers[step])
                 if own.phase is Phase.ENDED and not _is_lost(own):
-                    self._finish(step, own, now, actions)
+                    self._finish(step, own, pass_)
         own_ends = (observe(pod, self._containers[step]) for step in self.todo)
         first = next((own for own in own_ends if own.reason), seen)
         reason, message = first.reason or "PodEnded", first.message or "its pod ended before its turn came"
@@ -122,19 +123,19 @@ class ContainerGroupPod(GroupPod):
             outcome = Outcome({}, reason, message, fault=first.fault)
         else:
             outcome = lost(reason, message)
-        self._over(outcome, now, actions)
+        self._over(outcome, pass_)
 
-    def _due_after(self, todo: list[str], outcome: Outcome, now: float, actions: Actions) -> float | None:
+    def _due_after(self, todo: list[str], outcome: Outcome, pass_: Pass) -> float | None:
         retried = [step for step in todo if self.steps.records[step].state == "UpForRetry"]
-        due: float | None = now
+        due: float | None = pass_.now
         if not retried or outcome.fault is Fault.INFRASTRUCTURE:
-            due = super()._due_after(todo, outcome, now, actions)
+            due = super()._due_after(todo, outcome, pass_)
         times = (self.steps.records[step].retry_time for step in retried)
         return None if due is None else max([due, *(seconds_of(time) for time in times if time is not None)])
 
-    def _over(self, outcome: Outcome | None, now: float, actions: Actions) -> None:
-        actions.leave += [f"{self.pod_name}/{self._containers[step]}" for step in self._followed]
-        super()._over(outcome, now, actions)
+    def _over(self, outcome: Outcome | None, pass_: Pass) -> None:
+        pass_.actions.leave += [f"{self.pod_name}/{self._containers[step]}" for step in self._followed]
+        super()._over(outcome, pass_)
 
     # --- one step
 
@@ -163,42 +164,40 @@ class ContainerGroupPod(GroupPod):
             )
             end_step(self.steps, step, Outcome({}, "InputTooLarge", text, fault=Fault.PERMANENT), actions)
             return
-        self.steps.begin(step)
-        self.steps.records[step].pod_uid = self.record.uid
+        self.steps.begin(step, self.record.uid)
         self._tell(step)
 
     def _tell(self, step: str) -> None:
         key, timeout = inputs_key(self._numbers[step]), self.steps.graph.ops[step].timeout
         self._told[key] = self._maker.turn(step, self.steps.inputs_of(step), timeout)
 
-    def _look_at_step(self, step: str, pod: Pod, whole: PodState, now: float, actions: Actions) -> None:
+    def _look_at_step(self, step: str, pod: Pod, whole: PodState, pass_: Pass) -> None:
         record, seen = self.steps.records[step], observe(pod, self._containers[step])
         if seen.phase is Phase.ENDED:
             if not _is_lost(seen):  # else the pod is on its way out, and its end tells of all that it takes with it
-                self._finish(step, seen, now, actions)
+                self._finish(step, seen, pass_)
         elif seen.phase is not Phase.RUNNING:
             self.steps.set_state(step, "Starting", whole.reason, whole.message)
         elif record.state == "Starting":
-            record.start_time = utc(now)
-            self.steps.set_state(step, "Running")
+            self.steps.start(step, utc(pass_.now))
         if seen.phase is Phase.RUNNING and step not in self._followed:
             self._followed.add(step)
-            actions.follow.append(f"{self.pod_name}/{self._containers[step]}")
+            pass_.actions.follow.append(f"{self.pod_name}/{self._containers[step]}")
 
-    def _finish(self, step: str, seen: PodState, now: float, actions: Actions) -> None:
+    def _finish(self, step: str, seen: PodState, pass_: Pass) -> None:
         op, start = self.steps.graph.ops[step], self.steps.records[step].start_time
         outcome = container_outcome(op, seen)
         if seen.exit_code == LATE and op.timeout is not None:
             text = f"it ran longer than its timeout of {op.timeout:g} seconds"
             outcome = replace(outcome, reason="Timeout", message=text)
         # The kubelet tells whole seconds, which may be before the time at which the step was seen to run.
-        end = max(outcome.completion_time or utc(now), start or "")
+        end = max(outcome.completion_time or utc(pass_.now), start or "")
         outcome = replace(outcome, start_time=start or outcome.start_time, completion_time=end)
         outcome = if_room(step, outcome, self.steps.output_bytes, self._output_budget)
         if step in self._followed:
-            actions.leave.append(f"{self.pod_name}/{self._containers[step]}")
+            pass_.actions.leave.append(f"{self.pod_name}/{self._containers[step]}")
         if outcome.reason:
-            self._ending.failed(step, outcome, now, actions)
+            self._ending.failed(step, outcome, pass_)
         else:
             self.steps.end(step, outcome)
 

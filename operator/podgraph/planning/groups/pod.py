@@ -1,7 +1,7 @@
-"""A pod that several steps share, and its attempts: whatever runs in it, here it is made, looked at and ended.
+"""A pod that several steps share: creates it, follows it, and ends it, whatever runs in it.
 
-A pod that ends before its steps are done is followed by another for the rest of them: when it was lost to the cluster,
-as `infrastructureRetries` says; when a step failed that may be tried again, as its own policy says.
+When the pod ends before its steps, another pod runs the rest: after an infrastructure fault as `infrastructureRetries`
+allows, after a failed step as the retry policy of the step allows.
 """
 
 from __future__ import annotations
@@ -20,9 +20,10 @@ from podgraph.planning.model.status import PodRecord, seconds_of
 from podgraph.planning.pods.fault import Fault
 from podgraph.planning.pods.lifecycle import PodLifecycle, Stage
 from podgraph.planning.pods.outcome import Outcome
+from podgraph.planning.pods.passes import Pass
 from podgraph.planning.pods.scheduling_gates import GATED
 from podgraph.planning.pods.state import PodState, is_alive
-from podgraph.planning.pods.types import Pod, Pods
+from podgraph.planning.pods.types import Pod
 from podgraph.planning.steps.admission import Admission
 from podgraph.planning.steps.stop import Stop
 from podgraph.planning.steps.timers import Timers
@@ -34,7 +35,7 @@ _UNDER_WAY = ("Starting", "Running", "Stopping")
 
 
 class Refused(Exception):
-    """Why a pod cannot be made, as the outcome of its steps."""
+    """Why a pod cannot be created, as the outcome of its steps."""
 
     def __init__(self, outcome: Outcome) -> None:
         super().__init__(outcome.message)
@@ -42,7 +43,7 @@ class Refused(Exception):
 
 
 class GroupPod(ABC):
-    """One shared pod of a Job: `name` is what its steps call it, `unit` what it is called in `admission`."""
+    """One shared pod of a Job; `name` is its name in the ops, `unit` its name in `admission`."""
 
     wants_log = False
     """Whether it waits for its whole log."""
@@ -68,7 +69,7 @@ class GroupPod(ABC):
 
     @property
     def under_way(self) -> bool:
-        """Whether its pod was asked for and has not ended."""
+        """Whether its pod was requested and has not ended."""
         return self.record.state in _UNDER_WAY
 
     @property
@@ -78,141 +79,142 @@ class GroupPod(ABC):
 
     @property
     def todo(self) -> list[str]:
-        """Its steps that are not at their end."""
+        """Its steps that have not ended."""
         return [step for step in self.members if self.steps.records[step].state not in TERMINAL]
 
     @abstractmethod
-    def start_turns(self, steps: Iterable[str], pods: Pods, now: float, actions: Actions) -> bool:
-        """Begin these steps, as all that they wait for is there, if the pod is; return whether any are left."""
+    def start_turns(self, steps: Iterable[str], pass_: Pass) -> bool:
+        """Begin these steps, whose inputs exist, if the pod exists; return whether any are left."""
 
     @abstractmethod
     def take_lines(self, container: str, lines: Iterable[str], whole: bool) -> bool:
-        """Take in lines of a log, "" for that of the only container; `whole`: the pod has ended and no others come."""
+        """Take in lines of the log of a container, "" for the only one; `whole` says that no others follow."""
 
     @abstractmethod
     def _make(self, attempt: int) -> Manifest:
-        """Return the pod of an attempt, for all steps that are not done. Raises Refused."""
+        """Return the pod of an attempt, for all steps that have not ended. Raises Refused."""
 
     @abstractmethod
     def _observe(self, pod: Pod) -> PodState:
-        """Say how far the pod is as a whole."""
+        """Return the state of the pod as a whole."""
 
     @abstractmethod
-    def _take_news(self, now: float, actions: Actions) -> None:
-        """Take in what was read of its log."""
+    def _take_news(self, pass_: Pass) -> None:
+        """Record what was read of its log."""
 
     @abstractmethod
-    def _go_on(self, pod: Pod, seen: PodState, now: float, actions: Actions) -> None:
-        """Look after the steps of a pod that is on its way or runs."""
+    def _go_on(self, pod: Pod, seen: PodState, pass_: Pass) -> None:
+        """Look at the steps of a pod that starts or runs."""
 
     @abstractmethod
-    def _conclude(self, pod: Pod, seen: PodState, now: float, actions: Actions) -> None:
-        """Take in the pod's end."""
+    def _conclude(self, pod: Pod, seen: PodState, pass_: Pass) -> None:
+        """Record the end of the pod."""
 
-    def _due_after(self, todo: list[str], outcome: Outcome, now: float, actions: Actions) -> float | None:
-        """Return when another pod goes on with what is left of `todo` (see GroupRecovery)."""
-        return self._ending.due_after(todo, outcome, now, actions)
+    def _due_after(self, todo: list[str], outcome: Outcome, pass_: Pass) -> float | None:
+        """Return when another pod continues with what is left of `todo` (see GroupRecovery)."""
+        return self._ending.due_after(todo, outcome, pass_)
 
-    def queue(self, pods: Pods, now: float, actions: Actions) -> None:
-        """Let it wait for its start, unless its pod is there: it was made before a restart that lost the write."""
+    def queue(self, pass_: Pass) -> None:
+        """Queue the pod for admission. If it exists, as a restart lost the write, it begins at once."""
         if self.under_way or not self.todo:
             return
-        if self.pod_name in pods:
+        if self.pod_name in pass_.pods:
             self._admission.hold(self.unit)
-            self.begin(pods, now, actions)
+            self.begin(pass_)
         else:
             self._admission.add(self.unit)
 
-    def begin(self, pods: Pods, now: float, actions: Actions) -> None:
-        """Make the pod for all of its steps that are not done."""
+    def begin(self, pass_: Pass) -> None:
+        """Create the pod for all of its steps that have not ended."""
         if not self.todo:
-            self._over(None, now, actions)
+            self._over(None, pass_)
             return
         attempt = self.record.attempt + 1
         try:
             made = self._make(attempt)
         except Refused as refused:
-            self._over(refused.outcome, now, actions)
+            self._over(refused.outcome, pass_)
             return
         self._set("Starting")
         self.record.attempt, self.record.uid, self.record.retry_time = attempt, "", None
         self._life = self._new_life()
-        if self.pod_name in pods:
-            self.observe(pods[self.pod_name], now, actions)
+        if self.pod_name in pass_.pods:
+            self.observe(pass_.pods[self.pod_name], pass_)
         else:
-            actions.creates.append(made)
+            pass_.actions.creates.append(made)
 
     def created(self, uid: str) -> None:
-        """Say that the pod exists."""
+        """Take in that the pod exists."""
         if self.under_way and uid and not self.record.uid:
             self.record.uid, self._life.uid, self.changed = uid, uid, True
 
     def not_created(self, reason: str, message: str, now: float) -> Actions:
-        """Say that the API server refuses the pod for good: its steps have failed."""
+        """Fail the steps, as the API server refuses the pod for good."""
         actions = Actions()
+        pass_ = Pass(now, {}, actions)
         if self.record.state == "Starting":
             text = f"the API server refuses its pod: {message}"
-            self._over(Outcome({}, reason, text, fault=Fault.PERMANENT), now, actions)
+            self._over(Outcome({}, reason, text, fault=Fault.PERMANENT), pass_)
         return actions
 
     def confirm_gone(self) -> None:
-        """Say that the pod is really gone."""
+        """Take in that the pod does not exist."""
         self._life.confirm_gone()
 
-    def stop(self, stop: Stop, pods: Pods, now: float, actions: Actions) -> None:
-        """End its steps: at once where there is no pod, else when that has ended."""
+    def stop(self, stop: Stop, pass_: Pass) -> None:
+        """End its steps: at once without a pod, else when the pod has ended."""
         self._stopped = stop
         if not self.under_way:
             self._timers.clear(self.name)
-            if self.pod_name not in pods:
-                self._over(None, now, actions)
+            if self.pod_name not in pass_.pods:
+                self._over(None, pass_)
                 return
             self.record.attempt += 1  # made before a restart, and to be ended as the others
             name = self._maker.shared_name(self.name, self.record.attempt)
             self._life = PodLifecycle(name, self._spec.pending_seconds)
-        self._end_pod(actions)
+        self._end_pod(pass_.actions)
         for step in self.todo:
             if self.steps.records[step].state in ("Running", "UpForRetry"):
                 self.steps.set_state(step, "Stopping", stop.reason, stop.message)
-        self.observe(pods.get(self.pod_name), now, actions)
+        self.observe(pass_.pods.get(self.pod_name), pass_)
 
     # --- the pod
 
-    def observe(self, pod: Pod | None, now: float, actions: Actions) -> None:
-        """Look at the pod that is under way, and at what was read of its log."""
-        self._take_news(now, actions)
+    def observe(self, pod: Pod | None, pass_: Pass) -> None:
+        """Record what was read of its log, and look at the pod."""
+        self._take_news(pass_)
         if not self.under_way:
             return
         state = self._observe(pod) if pod is not None else None
         self._timers.clear(self.name)
-        look = self._life.look(pod, state, now, actions, stopping=self.record.state == "Stopping")
+        look = self._life.look(pod, state, pass_, stopping=self.record.state == "Stopping")
         self.created(self._life.uid)
         if look.due is not None:
             self._timers.set(self.name, look.due)
         if look.outcome is not None:
-            self._over(look.outcome, now, actions)
+            self._over(look.outcome, pass_)
         elif pod is not None and look.seen is not None and look.stage is Stage.ENDED:
-            self._conclude(pod, look.seen, now, actions)
+            self._conclude(pod, look.seen, pass_)
         elif pod is not None and look.seen is not None and look.stage in (Stage.STARTING, Stage.RUNNING):
             if look.stage is Stage.RUNNING:
                 self._set("Running")
             else:
                 self._set("Starting", look.seen.reason, look.seen.message)
-            self._go_on(pod, look.seen, now, actions)
+            self._go_on(pod, look.seen, pass_)
 
-    def look_at(self, name: str, pod: Pod | None, now: float, actions: Actions) -> None:
+    def look_at(self, name: str, pod: Pod | None, pass_: Pass) -> None:
         """Look at a pod of any of its attempts."""
         if self.under_way and name == self.pod_name:
-            self.observe(pod, now, actions)
+            self.observe(pod, pass_)
         elif pod is not None and is_alive(pod) and (self.under_way or name != self.pod_name):
-            actions.deletes.append(name)  # a late one, that nobody waits for any more
+            pass_.actions.deletes.append(name)  # a late one, that nobody waits for any more
 
-    def time_has_come(self, pods: Pods, now: float, actions: Actions) -> None:
-        """Do what was to be done now: make the next pod, or look at the one that there is."""
+    def time_has_come(self, pass_: Pass) -> None:
+        """Do what is due now: look at the pod, or queue the next one."""
         if self.under_way:
-            self.observe(pods.get(self.pod_name), now, actions)
+            self.observe(pass_.pods.get(self.pod_name), pass_)
         else:
-            self.queue(pods, now, actions)
+            self.queue(pass_)
 
     def _end_pod(self, actions: Actions) -> None:
         assert self._stopped is not None
@@ -226,10 +228,10 @@ class GroupPod(ABC):
 
     # --- the end of an attempt
 
-    def _over(self, outcome: Outcome | None, now: float, actions: Actions) -> None:
-        """End the pod's attempt, for which `outcome` says why steps of it are not done, where there are any."""
+    def _over(self, outcome: Outcome | None, pass_: Pass) -> None:
+        """End the attempt of the pod; `outcome` says why steps are left, where there are any."""
         if self.under_way:
-            actions.leave.append(self.pod_name)
+            pass_.actions.leave.append(self.pod_name)
         self._admission.give(self.unit)
         self._timers.clear(self.name)
         self.record.retry_time = None
@@ -237,21 +239,21 @@ class GroupPod(ABC):
         self._set("Ended" if self.record.attempt else "Pending")
         if self._stopped is not None:
             ended = outcome.completion_time if outcome is not None else None
-            self._ending.stop(todo, self._stopped, ended or utc(now))
+            self._ending.stop(todo, self._stopped, ended or utc(pass_.now))
         elif todo and outcome is not None:
-            due = self._due_after(todo, outcome, now, actions)
+            due = self._due_after(todo, outcome, pass_)
             self._set("Ended" if due is None else "UpForRetry", outcome.reason, outcome.message)
             if due is not None:
                 self.record.retry_time = utc(due)
                 self._timers.set(self.name, due)
-            actions.flush_status = True  # the next pod is told what stands in the status
+            pass_.actions.flush_status = True  # the next pod is told what stands in the status
 
     def _set(self, state: str, reason: str = "", message: str = "") -> None:
-        record = self.record
-        self.changed = self.changed or (record.state, record.reason, record.message) != (state, reason, message)
-        record.state, record.reason, record.message = state, reason, message
+        before = (self.record.state, self.record.reason, self.record.message)
+        self.changed = self.changed or before != (state, reason, message)
+        self.record.state, self.record.reason, self.record.message = state, reason, message
 
 
 def lost(reason: str, message: str) -> Outcome:
-    """Return how steps end whose pod was lost to the cluster."""
+    """Return how steps end whose pod the cluster ended."""
     return Outcome({}, reason, message, fault=Fault.INFRASTRUCTURE)

@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from podgraph.planning.actions import Actions
 from podgraph.planning.groups.assignment import steps_to_repeat, work_of
 from podgraph.planning.groups.pod import GroupPod, Refused, lost
 from podgraph.planning.groups.reports import GroupReports
@@ -17,8 +16,9 @@ from podgraph.planning.manifests.objects import Manifest
 from podgraph.planning.model.status import seconds_of
 from podgraph.planning.pods.fault import Fault
 from podgraph.planning.pods.outcome import Outcome, micro, read_record
+from podgraph.planning.pods.passes import Pass
 from podgraph.planning.pods.state import Phase, PodState, observe
-from podgraph.planning.pods.types import Pod, Pods
+from podgraph.planning.pods.types import Pod
 from podgraph.planning.steps.log_lines import KeptReports
 from podgraph.protocol.reports import INTERRUPTED, STEPS_FAILED, reports_in, unpack_states
 from podgraph.protocol.signing import Signer
@@ -42,7 +42,7 @@ class PythonGroupPod(GroupPod):
         self._log_read = False
         self._reports = KeptReports(self.members)
 
-    def start_turns(self, steps: Iterable[str], pods: Pods, now: float, actions: Actions) -> bool:
+    def start_turns(self, steps: Iterable[str], pass_: Pass) -> bool:
         """Begin none: the pod begins its steps by itself."""
         return False
 
@@ -67,36 +67,36 @@ class PythonGroupPod(GroupPod):
     def _observe(self, pod: Pod) -> PodState:
         return observe(pod)
 
-    def _take_news(self, now: float, actions: Actions) -> None:
+    def _take_news(self, pass_: Pass) -> None:
         for report in self._reports.pop():
-            self._said.take(report, self.record.attempt, self.record.uid, actions)
+            self._said.take(report, self.record.attempt, self.record.uid, pass_.actions)
 
-    def _go_on(self, pod: Pod, seen: PodState, now: float, actions: Actions) -> None:
+    def _go_on(self, pod: Pod, seen: PodState, pass_: Pass) -> None:
         if seen.phase is not Phase.RUNNING:
             return
-        actions.follow_logs.append(self.pod_name)
+        pass_.actions.follow_logs.append(self.pod_name)
         for step in self.todo:
-            self._look_at_time(step, pod, now, actions)
+            self._look_at_time(step, pod, pass_)
 
-    def _look_at_time(self, step: str, pod: Pod, now: float, actions: Actions) -> None:
+    def _look_at_time(self, step: str, pod: Pod, pass_: Pass) -> None:
         """End the pod when a step has run for too long: nothing less ends what runs in its one process."""
         record, timeout = self.steps.records[step], self.steps.graph.ops[step].timeout
         if record.state == "Running" and timeout is not None and record.start_time:
             due = seconds_of(record.start_time) + timeout
-            if now < due:
+            if pass_.now < due:
                 self._timers.set(self.name, due)
                 return
             text = f"it ran longer than its timeout of {timeout:g} seconds"
             self.steps.set_state(step, "Stopping", "Timeout", text)
-            actions.flush_status = True  # a restart must not forget why
+            pass_.actions.flush_status = True  # a restart must not forget why
         if record.state == "Stopping" and not pod.metadata.deletion_timestamp:
-            actions.deletes.append(self.pod_name)
+            pass_.actions.deletes.append(self.pod_name)
 
-    def _conclude(self, pod: Pod, seen: PodState, now: float, actions: Actions) -> None:
+    def _conclude(self, pod: Pod, seen: PodState, pass_: Pass) -> None:
         """Take in the pod's end, when all is read that it said."""
         if self.todo and not self._log_read:
             self.wants_log = True
-            actions.read_logs.append(self.pod_name)
+            pass_.actions.read_logs.append(self.pod_name)
             return
         record = read_record(seen, self._signer)
         ended = micro(seen.finished_at)
@@ -111,18 +111,18 @@ class PythonGroupPod(GroupPod):
             for step, state in zip(self.members, unpack_states(record.summary), strict=False):
                 self._said.fill(step, state, self.record.uid, ended)
             outcome = lost("ReportLost", "its pod came to its end, but what it said of this step is lost")
-        self._over(outcome, now, actions)
+        self._over(outcome, pass_)
 
-    def _over(self, outcome: Outcome | None, now: float, actions: Actions) -> None:
+    def _over(self, outcome: Outcome | None, pass_: Pass) -> None:
         self._log_read = self.wants_log = False
         late = next((r for r in map(self.steps.records.__getitem__, self.todo) if r.state == "Stopping"), None)
         if late is not None and self._stopped is None:  # its time was over, and that is why the pod has ended
             ended = outcome.completion_time if outcome is not None else None
             outcome = Outcome({}, late.reason, late.message, completion_time=ended)
-        super()._over(outcome, now, actions)
+        super()._over(outcome, pass_)
 
-    def _due_after(self, todo: list[str], outcome: Outcome, now: float, actions: Actions) -> float | None:
-        due = super()._due_after(todo, outcome, now, actions)
+    def _due_after(self, todo: list[str], outcome: Outcome, pass_: Pass) -> float | None:
+        due = super()._due_after(todo, outcome, pass_)
         if due is not None:
             self._lose_repeated()
         return due
@@ -130,10 +130,8 @@ class PythonGroupPod(GroupPod):
     def _lose_repeated(self) -> None:
         """Count the attempts that had succeeded in this pod and are made again as lost: it was not their fault."""
         for step in steps_to_repeat(self.steps, self.name):
-            record = self.steps.records[step]
-            if record.pod_uid == self.record.uid:
-                record.infra_failures += 1
-                self.steps.changed.add(step)
+            if self.steps.records[step].pod_uid == self.record.uid:
+                self.steps.count_loss(step)
 
     @property
     def _signer(self) -> Signer:

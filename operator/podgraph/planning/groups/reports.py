@@ -1,4 +1,4 @@
-"""What a shared pod says of its steps, taken in as it comes: reports may come twice, and a step never goes back."""
+"""Records the reports of a shared pod: reports may repeat, and a step never goes back."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ __all__ = ["GroupReports", "end_step"]
 
 
 class GroupReports:
-    """Takes in what the pod `name` says; `output_budget` is the most bytes of outputs the Job has."""
+    """Records the reports of the pod `name`; `output_budget` is the most bytes of outputs of the Job."""
 
     def __init__(self, name: str, steps: SharingSteps, maker: PodFactory, output_budget: int) -> None:
         self.name, self.steps, self.members = name, steps, frozenset(steps.sharing[name])
         self._maker, self._output_budget = maker, output_budget
 
     def take(self, report: StepReport, pod_attempt: int, uid: str, actions: Actions) -> None:
-        """Take in a report of the pod's attempt `pod_attempt`, of this `uid`, if it tells more than is known."""
+        """Record a report of attempt `pod_attempt` of the pod, with this `uid`, if it is newer than what is known."""
         if report.step not in self.members:
             return
         step, record = report.step, self.steps.records[report.step]
@@ -36,34 +36,31 @@ class GroupReports:
             return
         if record.state == "Stopping" and report.state not in TERMINAL:
             return
-        record.attempt, record.start_time = report.attempt, report.start_time or None
-        record.completion_time, record.retry_time = report.completion_time or None, report.retry_time or None
-        record.pod_uid = uid if report.attempt else record.pod_uid
+        self.steps.report_attempt(report, uid)
         if report.state == "Succeeded":
             prefix = self._maker.shared_prefix(self.name, pod_attempt, step, report.attempt)
             outcome = reported_outcome(self.steps.graph.ops[step], report, self.steps.needed_outside(step), prefix)
             end_step(self.steps, step, self._with_room(step, outcome), actions)
         elif report.state == "Failed":
-            times = (record.start_time, record.completion_time)
+            times = (report.start_time or None, report.completion_time or None)
             end_step(self.steps, step, Outcome({}, report.reason, report.message, *times), actions)
         elif report.state == "UpstreamFailed" and not self._has_failed_upstream(step):
             text = f"what it needs was lost with an earlier pod and could not be made again ({report.message})"
             end_step(self.steps, step, Outcome({}, "InputLost", text), actions)
         else:
-            self.steps.transition(step, report.state)
-            record.reason, record.message = report.reason, report.message
+            self.steps.report(report, uid)
             if report.state == "UpForRetry":
                 said = f"{report.reason}: {report.message}"
-                text = f"attempt {record.attempt} of op {step!r} failed and is followed by another: {said}"
+                text = f"attempt {report.attempt} of op {step!r} failed and is followed by another: {said}"
                 actions.events.append(Event("Warning", "StepRetried", text, step))
             elif report.state in TERMINAL:
                 self.steps.propagate(step)
 
     def _take_repeated(self, report: StepReport, record: StepRecord, uid: str, actions: Actions) -> None:
-        """Take in how a step went that had succeeded before, and is run again for what it had given in its pod alone.
+        """Handle the report of a step that runs again only because its in-memory outputs were lost with the old pod.
 
-        It stays as it was: steps outside may have used what it gave then. Where it fails now, those that wait for it
-        in this pod have failed.
+        Its recorded result stays: steps outside may have used it. If it fails now, the steps that need it in this pod
+        fail.
         """
         if record.state != "Succeeded" or report.attempt <= record.attempt:
             return
@@ -76,12 +73,10 @@ class GroupReports:
                 if down in self.members and self.steps.records[down].state not in TERMINAL:
                     end_step(self.steps, down, Outcome({}, "InputLost", text), actions)
         elif report.state == "Succeeded":
-            record.attempt, record.pod_uid = report.attempt, uid
-            record.start_time, record.completion_time = report.start_time or None, report.completion_time or None
-            self.steps.changed.add(report.step)
+            self.steps.report_attempt(report, uid)
 
     def _with_room(self, step: str, outcome: Outcome) -> Outcome:
-        """Return an outcome whose outputs the Job's status has room for: those needed outside, or it is a failure."""
+        """Return an outcome that fits into the status: only with the outputs needed outside, or as a failure."""
         room = self._output_budget - self.steps.output_bytes
         if sum(len(text.encode()) for text in outcome.outputs.values()) <= room:
             return outcome
@@ -90,22 +85,15 @@ class GroupReports:
         return if_room(step, replace(outcome, outputs=outputs), self.steps.output_bytes, self._output_budget)
 
     def fill(self, step: str, state: str, uid: str, ended: str | None) -> None:
-        """Take from the pod's record how a step ended of which its log does not tell it, as far as that is enough."""
-        record = self.steps.records[step]
-        if not state or record.state in TERMINAL:
+        """Record the end of a step by the record of its pod, as its log does not say; skip it if values are missing."""
+        if not state or self.steps.records[step].state in TERMINAL:
             return
-        text = "what its pod said of this step is lost but for its state"
         if state == "UpstreamFailed" and not self._has_failed_upstream(step):
             state = "Failed"
-        if state in ("Succeeded", "Failed"):
-            if state == "Succeeded" and self.steps.needed_outside(step):
-                return
-            record.attempt, record.pod_uid = max(record.attempt, 1), uid
-            self.steps.end(step, Outcome({}, "ReportLost" if state == "Failed" else "", text, completion_time=ended))
-        else:
-            record.message = text
-            self.steps.transition(step, state)
-            self.steps.propagate(step)
+        if state == "Succeeded" and self.steps.needed_outside(step):
+            return
+        self.steps.fill(step, state, uid, ended)
+        self.steps.propagate(step)
 
     def _has_failed_upstream(self, step: str) -> bool:
         ups = self.steps.graph.upstream[step]

@@ -1,7 +1,7 @@
-"""What a Job says of itself as a whole: its three conditions, and the end of it.
+"""The three conditions of a Job, and its end.
 
-`Accepted` tells whether it can run as written, `Succeeded` is Unknown until the end is known, and `Finished` is True
-in either outcome, so that `kubectl wait --for=condition=Finished` always returns.
+`Accepted` says whether the Job can run as written. `Succeeded` is Unknown until the end is known. `Finished` is True
+after either outcome, so that `kubectl wait --for=condition=Finished` always returns.
 """
 
 from __future__ import annotations
@@ -10,8 +10,9 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from podgraph.definition.errors import DefinitionError
-from podgraph.planning.actions import Actions, Event
+from podgraph.planning.actions import Event
 from podgraph.planning.model.status import condition, duration, seconds_of, set_condition
+from podgraph.planning.pods.passes import Pass
 from podgraph.planning.steps.records import Steps
 from podgraph.planning.steps.stop import Stop
 from podgraph.protocol.times import utc
@@ -22,7 +23,7 @@ _MAX_MESSAGE = 4_096
 
 
 class Conditions:
-    """The conditions of one Job as its status holds them; every change goes into the pass's Actions."""
+    """The conditions in the status of one Job; each change goes into the actions of the pass."""
 
     def __init__(self, conditions: Iterable[Mapping[str, Any]], generation: int) -> None:
         self._all = [dict(c) for c in conditions]
@@ -34,72 +35,72 @@ class Conditions:
         """Whether the condition `kind` has this status."""
         return any(c["type"] == kind and c["status"] == status for c in self._all)
 
-    def accept(self, message: str, now: float, actions: Actions) -> None:
-        """Say that the Job can run as written."""
-        self._set("Accepted", "True", "Accepted", message, now, actions)
-        actions.events.append(Event("Normal", "Accepted", message))
+    def accept(self, message: str, pass_: Pass) -> None:
+        """Set that the Job can run as written."""
+        self._set("Accepted", "True", "Accepted", message, pass_)
+        pass_.actions.events.append(Event("Normal", "Accepted", message))
 
-    def resolving(self, trouble: str, now: float, actions: Actions) -> None:
+    def resolving(self, trouble: str, pass_: Pass) -> None:
         """Say that the Job's code is being read; `trouble` is what keeps the resolve pod, or empty."""
         message = "the job's code is being read for its graph" + (f" ({trouble})" if trouble else "")
-        self.not_accepted_yet("Resolving", message, now, actions)
+        self.not_accepted_yet("Resolving", message, pass_)
 
-    def not_accepted_yet(self, reason: str, message: str, now: float, actions: Actions) -> None:
-        """Say what has to come before it is known whether the Job can run."""
-        self._set("Accepted", "Unknown", reason, message, now, actions)
-        self._progress("Unknown", reason, message, now, actions)
+    def not_accepted_yet(self, reason: str, message: str, pass_: Pass) -> None:
+        """Set why it is not known yet whether the Job can run."""
+        self._set("Accepted", "Unknown", reason, message, pass_)
+        self._progress("Unknown", reason, message, pass_)
 
-    def refuse(self, error: DefinitionError, started: str | None, now: float, actions: Actions) -> None:
-        """End the Job: it cannot run as written. Nothing else that the pass had decided is done."""
-        actions.drop_creates()
-        self._set("Accepted", "False", error.reason, error.message[:_MAX_MESSAGE], now, actions)
-        self._progress("False", "Refused", f"{error.reason}: {error.message}"[:_MAX_MESSAGE], now, actions)
-        self._finish(started, now, actions)
+    def refuse(self, error: DefinitionError, started: str | None, pass_: Pass) -> None:
+        """End the Job, as it cannot run as written. Drop what else the pass decided."""
+        pass_.actions.drop_creates()
+        self._set("Accepted", "False", error.reason, error.message[:_MAX_MESSAGE], pass_)
+        self._progress("False", "Refused", f"{error.reason}: {error.message}"[:_MAX_MESSAGE], pass_)
+        self._finish(started, pass_)
 
-    def on_the_way(self, reason: str, message: str, now: float, actions: Actions) -> None:
-        """Say what the Job is doing (`Running`, `Suspended`, ...)."""
-        self._progress("Unknown", reason, message, now, actions)
+    def on_the_way(self, reason: str, message: str, pass_: Pass) -> None:
+        """Set what the Job does (`Running`, `Suspended`, ...)."""
+        self._progress("Unknown", reason, message, pass_)
 
-    def stop(self, reason: str, message: str, started: str | None, now: float, actions: Actions) -> None:
+    def stop(self, reason: str, message: str, started: str | None, pass_: Pass) -> None:
         """End the Job before its steps are known."""
-        actions.drop_creates()
-        self._progress("False", reason, message, now, actions)
-        self._finish(started, now, actions)
+        pass_.actions.drop_creates()
+        self._progress("False", reason, message, pass_)
+        self._finish(started, pass_)
 
-    def conclude(self, steps: Steps, stop: Stop | None, started: str | None, now: float, actions: Actions) -> None:
-        """End the Job as its steps ended; `stop` is what ended those that had not come to it by themselves."""
+    def conclude(self, steps: Steps, stop: Stop | None, started: str | None, pass_: Pass) -> None:
+        """End the Job as its steps ended; `stop` is why steps were ended early."""
         total = len(steps.records)
         done = steps.count("Succeeded") + steps.count("Skipped")
         if stop is not None and done < total:
             message = f"{stop.message}; {done} of {total} steps were done"
-            self._progress("False", stop.reason, message, now, actions)
+            self._progress("False", stop.reason, message, pass_)
         elif steps.count("Failed"):
-            self._progress("False", "Failed", _failure(steps), now, actions)
+            self._progress("False", "Failed", _failure(steps), pass_)
         else:
             message = f"all {total} steps are done" if total > 1 else "the step is done"
             message += f", {steps.taken} of them as another job did them" if steps.taken else ""
-            self._progress("True", "Succeeded", message, now, actions)
-        self._finish(started, now, actions)
+            self._progress("True", "Succeeded", message, pass_)
+        self._finish(started, pass_)
 
-    def _progress(self, status: str, reason: str, message: str, now: float, actions: Actions) -> None:
-        self._set("Succeeded", status, reason, message, now, actions)
+    def _progress(self, status: str, reason: str, message: str, pass_: Pass) -> None:
+        self._set("Succeeded", status, reason, message, pass_)
         if not self.finished and not self.holds("Finished", "False"):
-            self._set("Finished", "False", reason, "the job is not at its end", now, actions)
+            self._set("Finished", "False", reason, "the job is not at its end", pass_)
 
-    def _finish(self, started: str | None, now: float, actions: Actions) -> None:
-        actions.status["completionTime"] = self.completed = utc(now)
-        actions.status["duration"] = duration(now - seconds_of(started or utc(now)))
+    def _finish(self, started: str | None, pass_: Pass) -> None:
+        pass_.actions.status["completionTime"] = self.completed = utc(pass_.now)
+        pass_.actions.status["duration"] = duration(pass_.now - seconds_of(started or utc(pass_.now)))
         ended = next(c for c in self._all if c["type"] == "Succeeded")
-        self._set("Finished", "True", ended["reason"], ended["message"], now, actions)
+        self._set("Finished", "True", ended["reason"], ended["message"], pass_)
         kind = "Normal" if ended["status"] == "True" else "Warning"
-        actions.events.append(Event(kind, ended["reason"], ended["message"]))
-        actions.flush_status = self.finished = True
+        pass_.actions.events.append(Event(kind, ended["reason"], ended["message"]))
+        pass_.actions.flush_status = self.finished = True
 
-    def _set(self, kind: str, status: str, reason: str, message: str, now: float, actions: Actions) -> None:
-        if set_condition(self._all, condition(kind, status, reason, message, self.generation, now)):
-            actions.status["conditions"] = self._all
-            actions.status["observedGeneration"] = self.generation
-            actions.flush_status = True
+    def _set(self, kind: str, status: str, reason: str, message: str, pass_: Pass) -> None:
+        if set_condition(self._all, condition(kind, status, reason, message, self.generation, pass_.now)):
+            pass_.actions.status["conditions"] = self._all
+            pass_.actions.status["observedGeneration"] = self.generation
+            pass_.actions.flush_status = True
 
 
 def _failure(steps: Steps) -> str:

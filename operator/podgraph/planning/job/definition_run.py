@@ -25,6 +25,7 @@ from podgraph.planning.manifests.storage import Storage, read_storage
 from podgraph.planning.model.limits import MAX_OBJECT
 from podgraph.planning.model.spec import JobSpec, graph_of_ops, read_spec
 from podgraph.planning.model.status import condition, set_condition
+from podgraph.planning.pods.passes import Pass
 from podgraph.planning.pods.types import Pod
 from podgraph.protocol.graph_codec import pack, unpack
 from podgraph.protocol.step import Record
@@ -88,6 +89,7 @@ class DefinitionRun:
     def advance(self, pods: Mapping[str, Pod], changed: Iterable[str], now: float) -> Actions:
         """Take in the definition's pods and return what is to be done."""
         actions = Actions()
+        pass_ = Pass(now, pods, actions)
         if self.retry_at is not None and now >= self.retry_at:
             self.ready, self.retry_at, self._resolver = None, None, None
         if not self.finished:
@@ -95,9 +97,9 @@ class DefinitionRun:
                 actions.status.update(dict.fromkeys(_RESULTS))
                 self._stale = False
             try:
-                self._resolve(pods, now, actions)
+                self._resolve(pass_)
             except DefinitionError as error:
-                self._refuse(error, now, actions)
+                self._refuse(error, pass_)
         if self.finished:
             actions.requeue_time = None
         ending = {name for name, pod in pods.items() if pod.gone or pod.metadata.deletion_timestamp}
@@ -141,7 +143,8 @@ class DefinitionRun:
     def refuse(self, error: DefinitionError, now: float) -> Actions:
         """Return what it takes that it cannot be run, for an error found outside (a missing ConfigMap)."""
         actions = Actions()
-        self._refuse(error, now, actions)
+        pass_ = Pass(now, {}, actions)
+        self._refuse(error, pass_)
         return actions
 
     @property
@@ -153,14 +156,14 @@ class DefinitionRun:
         """Return nothing; see `has_changes`."""
         return {}
 
-    def resolving(self, trouble: str, now: float, actions: Actions) -> None:
+    def resolving(self, trouble: str, pass_: Pass) -> None:
         """Say that the code is being read; `trouble` is what keeps the resolve pod, or empty."""
         message = "its code is being read for its graph" + (f" ({trouble})" if trouble else "")
-        self._tell("Unknown", "Resolving", message, now, actions)
+        self._tell("Unknown", "Resolving", message, pass_)
 
     # --- one pass
 
-    def _resolve(self, pods: Mapping[str, Pod], now: float, actions: Actions) -> None:
+    def _resolve(self, pass_: Pass) -> None:
         if self._resolver is None:
             self.spec = read_spec(self.object["spec"], self.settings.default_image)
             if self.spec.code is not None:
@@ -172,14 +175,14 @@ class DefinitionRun:
         if self.spec.code is None:
             packed = pack(graph_of_ops(self.ref.name, self.spec.ops or ())[0])
         else:
-            packed = self._told or self._resolver.reconcile(pods, False, now, actions)
+            packed = self._told or self._resolver.reconcile(False, pass_)
             if packed and self.spec.code.config_map and self.source is None:  # read by an operator before this one
-                actions.copy_code = True
+                pass_.actions.copy_code = True
                 return
         if packed:
-            self._settle(packed, now, actions)
+            self._settle(packed, pass_)
 
-    def _settle(self, packed: str, now: float, actions: Actions) -> None:
+    def _settle(self, packed: str, pass_: Pass) -> None:
         graph = unpack(packed)
         check_spec(self.object["spec"], graph, may_lack_config=True).raise_errors()
         own = json.dumps([self.object["metadata"], self.object["spec"]], ensure_ascii=False)
@@ -197,31 +200,31 @@ class DefinitionRun:
         if len(schema.encode()) > most:
             message += f"; status.configSchema is left out, as it would be {len(schema.encode()):,} bytes"
         else:
-            actions.status["configSchema"] = schema
+            pass_.actions.status["configSchema"] = schema
         self.ready, self.message, self.packed = True, message, packed
         code = self.object["spec"].get("code") or {}
         self.digest = digest(self.object["spec"], self.source if "configMapRef" in code else None)
         self.tried = self.storage
         if self.storage is not None:
             tried = {"url": self.storage.url, "secret": self.storage.secret, "claim": self.storage.claim}
-            actions.status["storage"] = {key: value for key, value in tried.items() if value}
-        actions.status.update({"graph": packed, "digest": self.digest, "opCount": count})
-        self._tell("True", "Resolved", message, now, actions)
+            pass_.actions.status["storage"] = {key: value for key, value in tried.items() if value}
+        pass_.actions.status.update({"graph": packed, "digest": self.digest, "opCount": count})
+        self._tell("True", "Resolved", message, pass_)
 
-    def _refuse(self, error: DefinitionError, now: float, actions: Actions) -> None:
-        actions.drop_creates()
+    def _refuse(self, error: DefinitionError, pass_: Pass) -> None:
+        pass_.actions.drop_creates()
         self.ready, self.message = False, error.message[:_MAX_MESSAGE]
         if error.reason in _RETRIED:
-            self.retry_at = now + RETRY_SECONDS
-        self._tell("False", error.reason, self.message, now, actions)
+            self.retry_at = pass_.now + RETRY_SECONDS
+        self._tell("False", error.reason, self.message, pass_)
 
-    def _tell(self, status: str, reason: str, message: str, now: float, actions: Actions) -> None:
-        if set_condition(self._conditions, condition("Ready", status, reason, message, self.ref.generation, now)):
-            actions.status["conditions"] = self._conditions
-            actions.status["observedGeneration"] = self.ref.generation
-            actions.flush_status = True
+    def _tell(self, status: str, reason: str, message: str, pass_: Pass) -> None:
+        if set_condition(self._conditions, condition("Ready", status, reason, message, self.ref.generation, pass_.now)):
+            pass_.actions.status["conditions"] = self._conditions
+            pass_.actions.status["observedGeneration"] = self.ref.generation
+            pass_.actions.flush_status = True
             if self.finished:
-                actions.events.append(Event("Normal" if self.ready else "Warning", reason, message))
+                pass_.actions.events.append(Event("Normal" if self.ready else "Warning", reason, message))
 
     def _needs(self, pod_name: str) -> bool:
         """Whether a pod stays: that which reads the code, and that whose log tells why the code cannot be run."""

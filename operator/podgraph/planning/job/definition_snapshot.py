@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from podgraph.definition.errors import DefinitionError, nearest
-from podgraph.planning.actions import Actions
 from podgraph.planning.job.conditions import Conditions
 from podgraph.planning.job.definition_run import DefinitionRun
 from podgraph.planning.manifests import objects as manifests
@@ -20,6 +19,7 @@ from podgraph.planning.manifests.objects import CODE_FILE, JobRef, Manifest
 from podgraph.planning.manifests.storage import Storage, read_storage
 from podgraph.planning.model import names
 from podgraph.planning.model.kube_names import check_name
+from podgraph.planning.pods.passes import Pass
 from podgraph.protocol.graph_codec import deflate, inflate
 from podgraph.run_config.binding import merge
 
@@ -152,37 +152,37 @@ class Defined:
         if self.overdue:
             self._since, self.overdue = None, False  # the watch will tell of it
 
-    def reconcile(self, now: float, actions: Actions) -> None:
+    def reconcile(self, pass_: Pass) -> None:
         """Say what is to be done to know what the Job runs.
 
         Raises DefinitionError (`DefinitionNotFound`, `DefinitionNotReady`, `InvalidName`).
         """
         check_name("spec.definitionRef.name", self.name)
-        since = self._since = now if self._since is None else self._since
+        since = self._since = pass_.now if self._since is None else self._since
         if self.recorded or self.is_ready or not self._no_copy:
-            actions.freeze = True
+            pass_.actions.freeze = True
         elif self.seen is None:
             if self._is_absent:
                 hint = nearest(self.name, self._names)
                 raise DefinitionError(
                     "DefinitionNotFound", f"there is no JobDefinition {self.name!r} in the job's namespace{hint}"
                 )
-            if now >= since + MISSING_SECONDS:
-                actions.freeze = self.overdue = True
+            if pass_.now >= since + MISSING_SECONDS:
+                pass_.actions.freeze = self.overdue = True
                 return
-            self._await(f"JobDefinition {self.name!r} does not exist yet", now, actions)
-            actions.requeue_at(since + MISSING_SECONDS)
+            self._await(f"JobDefinition {self.name!r} does not exist yet", pass_)
+            pass_.actions.requeue_at(since + MISSING_SECONDS)
         elif self.seen.ready is False:
-            if now >= since + BROKEN_SECONDS:
+            if pass_.now >= since + BROKEN_SECONDS:
                 message = f"JobDefinition {self.name!r} cannot be run: {self.seen.message}"
                 raise DefinitionError("DefinitionNotReady", message)
-            self._await(f"JobDefinition {self.name!r} cannot be run: {self.seen.message}", now, actions)
-            actions.requeue_at(since + BROKEN_SECONDS)
+            self._await(f"JobDefinition {self.name!r} cannot be run: {self.seen.message}", pass_)
+            pass_.actions.requeue_at(since + BROKEN_SECONDS)
         else:
-            self._await(f"the code of JobDefinition {self.name!r} is being read for its graph", now, actions)
+            self._await(f"the code of JobDefinition {self.name!r} is being read for its graph", pass_)
 
-    def _await(self, message: str, now: float, actions: Actions) -> None:
-        self._conditions.not_accepted_yet("AwaitingDefinition", message, now, actions)
+    def _await(self, message: str, pass_: Pass) -> None:
+        self._conditions.not_accepted_yet("AwaitingDefinition", message, pass_)
 
 
 def storage_of(spec: Object, default: Storage | None) -> Storage | None:

@@ -1,4 +1,4 @@
-"""The resolve pod: it reads the Job's Python code in the user's image and tells its graph."""
+"""The resolve pod: it loads the Python code of a Job in the user's image and reports the graph."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from podgraph.planning.model.names import OP_LABEL
 from podgraph.planning.pods.fault import Fault
 from podgraph.planning.pods.lifecycle import PodLifecycle, Stage
 from podgraph.planning.pods.outcome import read_record
+from podgraph.planning.pods.passes import Pass
 from podgraph.planning.pods.state import Phase, PodState, lingers, observe
 from podgraph.planning.pods.types import Pod
 from podgraph.planning.prestart.resolve_handoff import STAY_SECONDS, end_resolve_pod, is_staying
@@ -31,20 +32,20 @@ RESOLVE_SECONDS = 600
 
 
 class Telling(Protocol):
-    """Where it is told how the reading goes."""
+    """Receives the progress of the resolve pod."""
 
-    def resolving(self, trouble: str, now: float, actions: Actions) -> None:
+    def resolving(self, trouble: str, pass_: Pass) -> None:
         """Say that the code is being read; `trouble` is what keeps the resolve pod, or empty."""
 
 
 class Resolver:
     """Follows the resolve pod of a Job or a JobDefinition.
 
-    One that the cluster ends is made again under another name, as an attempt at a step is. To learn the graph twice
-    does no harm, so which attempt it is need not be written down: after a restart it is the last that is there.
+    After an infrastructure fault another pod follows under another name, as for a step. To resolve twice does no harm,
+    so the number of the attempt is not written: after a restart it is the last pod that exists.
 
-    The graph is taken from the pod's link or log, long before the kubelet tells that the pod has ended. With `stays`
-    the pod then waits to become a step's (see planning.prestart.resolve_handoff).
+    The graph comes by the pod's link or log, long before the kubelet reports that the pod ended. With `stays` the pod
+    then waits to run a step (see planning.prestart.resolve_handoff).
     """
 
     def __init__(self, maker: PodFactory, conditions: Telling, spec: ExecutionSpec, stays: bool = False) -> None:
@@ -65,35 +66,35 @@ class Resolver:
         """The name of the pod of the current attempt."""
         return self._maker.resolve_name(max(self._attempt, 1))
 
-    def reconcile(self, pods: Mapping[str, Pod], suspended: bool, now: float, actions: Actions) -> str:
-        """Return the packed graph, "" while the pod is not done.
+    def reconcile(self, suspended: bool, pass_: Pass) -> str:
+        """Return the packed graph, "" while it is not known.
 
-        Raises DefinitionError when there will be none. While the Job is suspended no pod is made.
+        Raises DefinitionError when there will be none. While the Job is suspended, no pod is created.
         """
         if not self._attempt:
             attempts = range(self._spec.infrastructure_retries + 1, 1, -1)
-            self._attempt = next((n for n in attempts if self._maker.resolve_name(n) in pods), 1)
+            self._attempt = next((n for n in attempts if self._maker.resolve_name(n) in pass_.pods), 1)
             self._life = self._new_life()
-        pod = pods.get(self.pod_name)
+        pod = pass_.pods.get(self.pod_name)
         if pod is None:
-            self._make(suspended, now, actions)
+            self._make(suspended, pass_)
             return ""
         seen = observe(pod)
         if seen.phase is not Phase.ENDED and not self._is_told(seen):
-            self._wait(pod, seen, now, actions)
+            self._wait(pod, seen, pass_)
             return ""
         record = self._told or self._record(seen)
         if record is None:
-            self._lost("ResolveFailed", _no_record(seen), seen.fault, now, actions)
+            self._lost("ResolveFailed", _no_record(seen), seen.fault, pass_)
             return ""
         if record.outcome == "Failed":
             raise DefinitionError(record.reason or "CodeError", record.message)
         if not record.graph:
-            actions.read_log = self.pod_name
+            pass_.actions.read_log = self.pod_name
         if lingers(pod):
-            actions.deletes.append(self.pod_name)
+            pass_.actions.deletes.append(self.pod_name)
         if not self._stay or seen.phase is Phase.ENDED:
-            self._leave(actions)
+            self._leave(pass_.actions)
         return record.graph
 
     def record(self, pods: Mapping[str, Pod]) -> Record | None:
@@ -120,79 +121,79 @@ class Resolver:
         return False
 
     def log_unavailable(self) -> None:
-        """Say that the pod's log cannot be followed: it is not to wait, as its status tells the graph at its end."""
+        """The pod's log cannot be followed, so do not keep the pod waiting: its termination message has the graph."""
         self._unheard = True
 
-    def let_go(self, pods: Mapping[str, Pod], actions: Actions) -> str:
-        """Tell the pod, if it waits, that it is not needed any more; return its name if it has told the graph.
+    def let_go(self, pass_: Pass) -> str:
+        """End the pod, if it waits, as the Job has finished; return its name if it reported the graph.
 
-        For a Job that has come to its end: it has a moment to do so.
+        The pod then has a moment to exit.
         """
-        pod = pods.get(self.pod_name)
+        pod = pass_.pods.get(self.pod_name)
         if pod is None or self._told is None:
             return ""
         if is_staying(pod):
-            end_resolve_pod(self._maker, self._attempt, pod, actions)
+            end_resolve_pod(self._maker, self._attempt, pod, pass_.actions)
         return self.pod_name
 
-    def look_after(self, pods: Mapping[str, Pod], actions: Actions) -> None:
-        """Delete the pod, if it is no step's, when it goes on only for another container: the graph is known."""
-        pod = pods.get(self.pod_name)
+    def look_after(self, pass_: Pass) -> None:
+        """Delete a pod that runs no step, when only another container keeps it running: the graph is known."""
+        pod = pass_.pods.get(self.pod_name)
         if pod is not None and OP_LABEL not in pod.metadata.labels and lingers(pod):
-            actions.deletes.append(self.pod_name)
+            pass_.actions.deletes.append(self.pod_name)
 
     def _is_told(self, seen: PodState) -> bool:
-        """Whether the graph is there, or stands in a log that the kubelet has by now."""
+        """Whether the graph is known, or is in a log that the kubelet has by now."""
         return self._told is not None and (bool(self._told.graph) or seen.phase is Phase.RUNNING)
 
     def _record(self, seen: PodState) -> Record | None:
         return read_record(seen, self._maker.signer_of("", self._attempt))
 
-    def _make(self, suspended: bool, now: float, actions: Actions) -> None:
+    def _make(self, suspended: bool, pass_: Pass) -> None:
         if suspended:
             return
-        if now < self._due:
-            actions.requeue_at(self._due)
+        if pass_.now < self._due:
+            pass_.actions.requeue_at(self._due)
         elif self._maker.code_map and not self.copied:
-            actions.copy_code = True
+            pass_.actions.copy_code = True
         else:
-            actions.creates.append(self._maker.resolve_pod(self._attempt, self._stay))
-            self._conditions.resolving("", now, actions)
+            pass_.actions.creates.append(self._maker.resolve_pod(self._attempt, self._stay))
+            self._conditions.resolving("", pass_)
 
-    def _lost(self, reason: str, message: str, fault: Fault, now: float, actions: Actions) -> None:
-        """Let another attempt follow where the cluster is to blame for the end of this one, else refuse the Job."""
+    def _lost(self, reason: str, message: str, fault: Fault, pass_: Pass) -> None:
+        """Schedule another attempt after an infrastructure fault, else refuse the Job."""
         if fault is not Fault.INFRASTRUCTURE or self._attempt > self._spec.infrastructure_retries:
             raise DefinitionError(reason, message)
         chance = jitter_of(self._maker.ref.uid, "", self._attempt)
-        self._due = now + seconds_after_loss(self._attempt - 1, chance)
+        self._due = pass_.now + seconds_after_loss(self._attempt - 1, chance)
         self._attempt += 1
         self._told, self._lines = None, None
-        self._leave(actions)
+        self._leave(pass_.actions)
         self._life = self._new_life()
-        actions.requeue_at(self._due)
-        actions.events.append(Event("Warning", "ResolveRetried", f"the code is read again: {message}"))
-        self._conditions.resolving(f"again, as {message}", now, actions)
+        pass_.actions.requeue_at(self._due)
+        pass_.actions.events.append(Event("Warning", "ResolveRetried", f"the code is read again: {message}"))
+        self._conditions.resolving(f"again, as {message}", pass_)
 
-    def _wait(self, pod: Pod, seen: PodState, now: float, actions: Actions) -> None:
-        """Let the pod start and run; give it up when it cannot. Raises DefinitionError when it runs too long."""
-        look = self._life.look(pod, seen, now, actions, timeout=RESOLVE_SECONDS)
-        actions.requeue_at(look.due)
+    def _wait(self, pod: Pod, seen: PodState, pass_: Pass) -> None:
+        """Wait for the pod, and give it up if it cannot start. Raises DefinitionError when it runs too long."""
+        look = self._life.look(pod, seen, pass_, timeout=RESOLVE_SECONDS)
+        pass_.actions.requeue_at(look.due)
         if look.stage is Stage.OVERTIME:
-            actions.deletes.append(self.pod_name)
+            pass_.actions.deletes.append(self.pod_name)
             raise DefinitionError("ResolveFailed", f"reading the code took longer than {RESOLVE_SECONDS} seconds")
         if look.outcome is not None:
             reason, message = look.outcome.reason, look.outcome.message
             if look.stage is Stage.GIVEN_UP and seen.phase is Phase.STUCK and reason == seen.reason:
                 reason = "ImagePullFailed" if "Image" in reason else reason
                 message = f"the resolve pod cannot start: {seen.reason}: {message}"
-            self._lost(reason, message, look.outcome.fault, now, actions)
+            self._lost(reason, message, look.outcome.fault, pass_)
             return
         if look.stage is Stage.RUNNING:
-            self._listen(pod, actions)
-        self._conditions.resolving(f"{seen.reason}: {seen.message}" if seen.reason else "", now, actions)
+            self._listen(pod, pass_.actions)
+        self._conditions.resolving(f"{seen.reason}: {seen.message}" if seen.reason else "", pass_)
 
     def _listen(self, pod: Pod, actions: Actions) -> None:
-        """Have the log of a pod that runs followed."""
+        """Request the log of a running pod, once."""
         if not self._followed:
             self._followed = True
             actions.follow.append(self.pod_name)

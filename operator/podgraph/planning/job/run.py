@@ -1,7 +1,7 @@
-"""One Job on its way from its spec to its end.
+"""One Job, from its spec to its end.
 
-A `Run` is fed with what was seen (pods by name, the time) and tells what to do (`Actions`). It holds nothing that the
-Job's status and its pods do not say, so it can be made anew from them at any time.
+A `Run` takes the pods of the Job and the time, and returns what to do (`Actions`). It can be created again from the
+Job's status and pods at any time, as it holds nothing else.
 """
 
 from __future__ import annotations
@@ -12,35 +12,32 @@ from typing import Any
 
 from podgraph.definition.errors import DefinitionError
 from podgraph.definition.graph import Graph
-from podgraph.flow import TERMINAL
 from podgraph.planning.actions import Actions
 from podgraph.planning.executors.base import StepExecutor
-from podgraph.planning.executors.pod_per_step import EXIT_SECONDS, PodPerStep
-from podgraph.planning.executors.single_pod import SinglePod
-from podgraph.planning.executors.with_groups import WithGroups
-from podgraph.planning.groups.steps import GroupedSteps, SharingSteps
+from podgraph.planning.executors.pod_per_step import EXIT_SECONDS
 from podgraph.planning.job.acceptance import check
 from podgraph.planning.job.conditions import Conditions
 from podgraph.planning.job.definition_snapshot import Defined, DefinitionSnapshot
-from podgraph.planning.job.rerun_of import Rerun, json_values, read_rerun
+from podgraph.planning.job.executor_choice import executor_for, load_records
+from podgraph.planning.job.finished_pods import exit_deadlines, unneeded_pods
+from podgraph.planning.job.rerun_of import Rerun, read_rerun
 from podgraph.planning.job.resolver import Resolver
+from podgraph.planning.job.status_patch import status_patch
 from podgraph.planning.manifests import objects as manifests
 from podgraph.planning.manifests.objects import JobRef, Manifest
 from podgraph.planning.manifests.pod_factory import PodFactory
 from podgraph.planning.manifests.pod_template import PodCheck, Templates, queue_labels
 from podgraph.planning.manifests.settings import Settings
 from podgraph.planning.manifests.storage import Storage, read_storage
-from podgraph.planning.model import names
 from podgraph.planning.model.execution import Control, ExecutionSpec, one_pod_section, read_control
-from podgraph.planning.model.limits import longest_message, output_budget
+from podgraph.planning.model.limits import output_budget
 from podgraph.planning.model.spec import ContainerSpec, JobSpec, graph_of_ops, read_spec
-from podgraph.planning.model.status import STATES, StepRecord, duration, seconds_of
+from podgraph.planning.model.status import seconds_of
 from podgraph.planning.model.value_refs import check_stored
-from podgraph.planning.pods.pod_retention import pods_to_delete
-from podgraph.planning.pods.state import is_alive, observe
+from podgraph.planning.pods.passes import Pass
 from podgraph.planning.pods.types import Pod
 from podgraph.planning.steps.active_deadline import deadline_of
-from podgraph.planning.steps.records import ReportedSteps, Steps
+from podgraph.planning.steps.records import Steps
 from podgraph.planning.steps.stop import Stop, stop_of
 from podgraph.protocol.graph_codec import unpack
 from podgraph.protocol.step import Record
@@ -49,15 +46,13 @@ from podgraph.protocol.times import utc
 __all__ = ["Run"]
 
 
-_QUIET = ("Pending", "Waiting", "Running", "Succeeded")
-"""States of steps of which there is nothing to say."""
 _SUSPENDED = ("Suspended", "nothing further is started while spec.suspend is true")
 
 Object = Mapping[str, Any]
 
 
 class Run:
-    """The state of one Job. Make it with the Job object as the API server gave it."""
+    """The state of one Job, created from the Job object of the API server."""
 
     def __init__(self, job: Object, settings: Settings) -> None:
         meta, status = job["metadata"], job.get("status") or {}
@@ -72,11 +67,10 @@ class Run:
         self._object = job
         self._packed: str = status.get("graph") or ""
         self._told = ""
-        self._records = {k: _as_loaded(StepRecord.from_status(v)) for k, v in (status.get("steps") or {}).items()}
+        self._records, self._pod_records = load_records(status), status.get("pods") or {}
         self.storage: Storage | None = None
         self._maker = PodFactory(self.ref, settings, None)
         self._resolver = Resolver(self._maker, self.conditions, ExecutionSpec())
-        self._pods = status.get("pods") or {}
         self._executor: StepExecutor | None = None
         self._checked: set[str] = set()
         self._told_generation = True
@@ -89,7 +83,7 @@ class Run:
             self._wrong = error
 
     def _read_object(self, job: Object) -> None:
-        """Read what of the object names others, which the schema of an older CRD may have let through."""
+        """Read the references of the object; an older CRD may have accepted invalid ones."""
         status = job.get("status") or {}
         check_stored(status.get("steps") or {}, self.ref.namespace)
         if status.get("storage"):
@@ -100,32 +94,33 @@ class Run:
 
     @property
     def finished(self) -> bool:
-        """Whether the Job is at its end."""
+        """Whether the Job has finished."""
         return self.conditions.finished
 
     @property
     def completed(self) -> str | None:
-        """When it came to its end."""
+        """When the Job finished, None before."""
         return self.conditions.completed
 
     @property
     def steps(self) -> Steps | None:
-        """Its steps, None until the graph is known."""
+        """The steps of the Job, None until the graph is known."""
         return self._executor.steps if self._executor is not None else None
 
     def spec_changed(self, job: Object) -> None:
-        """Take in what a user changed of the Job: of its spec only what steers it can change."""
+        """Take over a change of the Job; only the control fields of its spec can change."""
         self._object = job
         self.control = self._control(job)
         self.conditions.generation = int(job["metadata"].get("generation", 1))
         self._told_generation = False
 
     def advance(self, pods: Mapping[str, Pod], changed: Iterable[str], now: float) -> Actions:
-        """Take in the `changed` pods of `pods` and return what is to be done.
+        """Run one pass over `pods`, of which the `changed` ones are news, and return what to do.
 
-        The first call must name all of the Job's pods as changed.
+        The first call must name all pods of the Job as changed.
         """
         actions = Actions()
+        pass_ = Pass(now, pods, actions)
         if not self._told_generation:
             actions.status["observedGeneration"] = self.conditions.generation
             self._told_generation = True
@@ -134,24 +129,16 @@ class Run:
                 self.started = utc(now)
                 actions.status["startTime"] = self.started
             try:
-                self._advance(pods, changed, now, actions)
+                self._advance(changed, pass_)
             except DefinitionError as error:
-                self.conditions.refuse(error, self.started, now, actions)
+                self.conditions.refuse(error, self.started, pass_)
         if self.finished:
-            actions.requeue_time = None
-            leaving = self._leaving(pods, actions)
-            actions.deletes += [name for name in self._no_longer_needed(pods) if name not in leaving]
-            self.waits_for_exit = any(now < until for until in leaving.values())
-            for name, until in leaving.items():
-                if now < until:
-                    actions.requeue_at(until)
-                else:
-                    actions.deletes.append(name)
+            self._clean_up(pass_)
         actions.deletes = list(dict.fromkeys(actions.deletes))
         return actions
 
     def code_source(self) -> tuple[str, tuple[str, str] | None]:
-        """Return the code's text, or the ConfigMap and key that hold it."""
+        """Return the text of the code, or the ConfigMap and key that hold it."""
         assert self.spec is not None
         assert self.spec.code is not None
         return self.spec.code.source, self.spec.code.config_map
@@ -161,228 +148,185 @@ class Run:
         return manifests.code_config_map(self.ref, self._maker.code_map, source)
 
     def key_secret(self) -> Manifest | None:
-        """Return the Secret with what the Job's pods sign with, None when they sign nothing."""
+        """Return the Secret with the signing key of the Job's pods, None when they sign nothing."""
         return self._maker.key_secret()
 
     @property
     def job_spec(self) -> Object:
-        """What the Job itself sets."""
+        """The spec of the Job itself, without that of its definition."""
         spec: Object = self._object["spec"]
         return spec
 
     def freeze(self, frozen: DefinitionSnapshot) -> None:
-        """Say what the Job's own copy of its definition holds."""
+        """Take over the Job's own copy of its definition."""
         assert self.defined is not None
         self.defined.frozen = frozen
         self.control = self._control(self._object)
 
     def code_copied(self) -> None:
-        """Say that the copy exists."""
+        """Take in that the copy of the code exists."""
         self._resolver.copied = True
 
     def jobs_found(self, jobs: Mapping[str, Object | None]) -> None:
-        """Give the Jobs that `read_jobs` asked for, None where there is none."""
+        """Take in the Jobs that `read_jobs` requested, None for one that does not exist."""
         if self._rerun is not None:
             self._rerun.found(jobs)
 
     def pods_checked(self, checks: Iterable[PodCheck]) -> None:
-        """Say that the API server would take the pods that `check_pods` named."""
+        """Take in that the API server accepts the pods that `check_pods` named."""
         self._checked.update(check.what for check in checks)
 
     def graph_from_log(self, packed: str) -> None:
-        """Give the packed graph that `read_log` asked for."""
+        """Take in the packed graph that `read_log` requested."""
         self._told = packed
 
     def take_lines(self, pod_name: str, lines: Iterable[str], whole: bool = False) -> bool:
-        """Give lines of a log that was asked for, `whole` when the pod has ended and there are no others.
+        """Take in lines of a requested log, and return whether another pass is useful.
 
-        Returns whether they are news, so that another pass is worth it.
+        `whole` says that the pod has ended and no other lines follow.
         """
         if self._executor is not None:
             return self._executor.take_lines(pod_name, lines, whole)
         return pod_name == self._resolver.pod_name and self._resolver.take_lines(lines)
 
     def log_unavailable(self, pod_name: str) -> None:
-        """Say that a log that was to be followed is not: there are too many, or it cannot be read."""
+        """Take in that a requested log is not followed: there are too many, or it cannot be read."""
         if self._executor is None and pod_name == self._resolver.pod_name:
             self._resolver.log_unavailable()
 
     @property
     def waiting_pods(self) -> int:
-        """How many of its pods wait for their inputs."""
+        """How many prestarted pods wait for their inputs."""
         return self._executor.waiting_pods if self._executor is not None else 0
 
     def pause_ahead(self, now: float) -> bool:
-        """Start no pods ahead for a while, as pods find no room; return whether any waits and is to go."""
+        """Prestart no pods for a while, as pods find no node; return whether any waits and has to go."""
         return self._executor is not None and self._executor.pause_ahead(now)
 
     def resolve_record(self, pods: Mapping[str, Pod]) -> Record | None:
-        """Return the resolve pod's record, for reading its log."""
+        """Return the record of the resolve pod, for reading its log."""
         return self._resolver.record(pods)
 
     def created(self, pod_name: str, uid: str) -> None:
-        """Say that a pod exists."""
+        """Take in that a pod exists."""
         if self._executor is not None:
             self._executor.created(pod_name, uid)
 
     def not_created(self, pod_name: str, reason: str, message: str, now: float) -> Actions:
-        """Say that the API server refuses a pod for good.
+        """Take in that the API server refuses a pod for good.
 
-        Raises DefinitionError when it is the resolve pod: then the Job is to be refused.
+        Raises DefinitionError for the resolve pod: the Job is then refused.
         """
         if self._executor is None or pod_name == self._resolver.pod_name:
             raise DefinitionError(reason, f"the API server refuses the resolve pod: {message}")
         return self._executor.not_created(pod_name, reason, message, now)
 
     def uid_of(self, pod_name: str) -> str:
-        """Return the uid that the status tells of the pod of this name, "" where none is known."""
+        """Return the uid of the pod of this name, "" while it is not known."""
         return self._executor.uid_of(pod_name) if self._executor is not None else ""
 
     def confirm_gone(self, pod_name: str) -> None:
-        """Say that a pod that `confirm` named is really gone."""
+        """Take in that a pod which `confirm` named does not exist."""
         if self._executor is not None:
             self._executor.confirm_gone(pod_name)
 
     def refuse(self, error: DefinitionError, now: float) -> Actions:
-        """Return what refusing the Job takes, for an error found outside (a missing ConfigMap)."""
+        """Refuse the Job for an error found elsewhere, such as a missing ConfigMap."""
         actions = Actions()
-        self.conditions.refuse(error, self.started, now, actions)
+        pass_ = Pass(now, {}, actions)
+        self.conditions.refuse(error, self.started, pass_)
         return actions
 
     @property
     def has_changes(self) -> bool:
         """Whether :meth:`patch` would return anything."""
-        return self._executor is not None and (self._executor.has_changes or bool(self._executor.steps.changed))
+        return self._executor is not None and (self._executor.has_changes or self._executor.steps.has_changes)
 
     def patch(self, now: float) -> dict[str, Any]:
-        """Return the merge patch for all that changed in steps since the last call; empty when nothing did."""
-        pods = self._executor.pods_patch() if self._executor is not None else {}
-        if self.steps is None or not (self.steps.changed or pods):
+        """Return the merge patch for the steps that changed since the last call, empty when nothing changed."""
+        if self._executor is None:
             return {}
-        changed, self.steps.changed = self.steps.changed, set()
-        counts = {state[0].lower() + state[1:]: self.steps.count(state) for state in STATES}
-        if self.steps.taken:
-            counts["taken"] = self.steps.taken
-        done = self.steps.count("Succeeded") + self.steps.count("Skipped")
-        status: dict[str, Any] = {
-            "steps": self._written(self.steps, changed),
-            "counts": {"total": len(self.steps.records), **counts},
-            "progress": f"{done}/{len(self.steps.records)}",
-            **pods,
-        }
-        if self.started is not None and not self.finished:  # at the end it is told with the completion time
-            status["duration"] = duration(now - seconds_of(self.started))
-        return status
-
-    def _written(self, steps: Steps, changed: Iterable[str]) -> dict[str, Any]:
-        """Return the records of steps as the status is to hold them."""
-        troubled = len(steps.records) - sum(map(steps.count, _QUIET))
-        short = longest_message(len(steps.records), troubled)
-        alone = set(steps.alone if short else ())
-        first = steps.first  # its pod tells that the one pod of all steps was made
-        return {name: steps.records[name].to_patch(short, name not in alone or name == first) for name in changed}
+        since = None if self.finished else self.started  # the end tells the duration with the completion time
+        return status_patch(self._executor.steps, self._executor.pods_patch(), since, now)
 
     # --- one pass
 
-    def _advance(self, pods: Mapping[str, Pod], changed: Iterable[str], now: float, actions: Actions) -> None:
+    def _advance(self, changed: Iterable[str], pass_: Pass) -> None:
         if self._executor is None:
-            self._prepare(pods, now, actions)
+            self._prepare(pass_)
             if self._executor is None:
                 return
             changed = dict.fromkeys([*changed, *self._executor.pod_names])
         executor = self._executor
-        executor.observe(changed, pods, now, actions)
-        self._resolver.look_after(pods, actions)
-        stop = None if executor.done else self._stop(now)
+        executor.observe(changed, pass_)
+        self._resolver.look_after(pass_)
+        stop = None if executor.done else self._stop(pass_.now)
         if stop is not None:
-            executor.stop(stop, pods, now, actions)
+            executor.stop(stop, pass_)
         elif self.control.suspend:
-            executor.hold(now, actions)
+            executor.hold(pass_)
         else:
-            executor.start(pods, now, actions)
+            executor.start(pass_)
         if executor.done:
-            self.conditions.conclude(executor.steps, executor.stopped, self.started, now, actions)
+            self.conditions.conclude(executor.steps, executor.stopped, self.started, pass_)
             return
         if executor.stopped is not None:
             told = ("Stopping", f"{executor.stopped.message}; its pods are coming to their end")
         else:
             running = f"its pod is waited for ({executor.waiting})" if executor.waiting else "its steps are running"
             told = _SUSPENDED if self.control.suspend else ("Running", running)
-        self.conditions.on_the_way(*told, now, actions)
-        actions.requeue_at(executor.timers.next())
-        self._look_at_deadline(actions)
+        self.conditions.on_the_way(*told, pass_)
+        pass_.actions.requeue_at(executor.timers.next())
+        self._look_at_deadline(pass_.actions)
 
     def _stop(self, now: float) -> Stop | None:
         assert self.spec is not None
         return stop_of(self.control, self.started, self.spec.deadline, now)
 
     def _look_at_deadline(self, actions: Actions) -> None:
-        """Look again when the Job's time is over, unless it is being ended already."""
+        """Requeue the Job at its deadline, unless it is already stopping."""
         assert self.spec is not None
         if self._executor is None or self._executor.stopped is None:
             actions.requeue_at(deadline_of(self.started, self.spec.deadline))
 
-    def _no_longer_needed(self, pods: Mapping[str, Pod]) -> list[str]:
-        told = self.defined.reference.get("podRetention") if self.defined is not None else None
-        retention = (self._object["spec"].get("execution") or {}).get("podRetention") or told or "OnFailure"
+    def _clean_up(self, pass_: Pass) -> None:
+        """Delete the pods of the finished Job that are not kept; those that still exit have time to do so."""
+        pods, actions = pass_.pods, pass_.actions
         records = self.steps.records if self.steps is not None else self._records
-        done = {record.pod_uid for record in records.values() if record.state == "Succeeded"}
-        # A pod for no one op: it read the code, or ran all steps, and its exit code tells whether all went well.
-        others = [pod for pod in pods.values() if names.OP_LABEL not in pod.metadata.labels]
-        done -= {pod.metadata.uid for pod in others}
-        # A large Job's status does not tell the pods of steps at their end (see StepRecord.to_patch).
-        untold = {names.label_value(n) for n, r in records.items() if r.state == "Succeeded" and not r.pod_uid}
-        done |= {
-            pod.metadata.uid
-            for pod in pods.values()
-            if pod.metadata.labels.get(names.OP_LABEL) in untold and not observe(pod).reason
-        }
-        if self.conditions.holds("Accepted", "True"):
-            done |= {pod.metadata.uid for pod in others if not observe(pod).reason}
-        return pods_to_delete(retention, pods, done)
-
-    def _leaving(self, pods: Mapping[str, Pod], actions: Actions) -> dict[str, float]:
-        """Return the pods that have told their result and have yet to exit, with the time until which they may.
-
-        To delete one before would cost what it still does: it may be storing what the step has printed. The resolve
-        pod is told to exit, if it waits.
-        """
-        records = self.steps.records if self.steps is not None else self._records
-        ended = {r.pod_uid: r.completion_time for r in records.values() if r.state in TERMINAL and r.pod_uid}
-        found = {}
-        for name, pod in pods.items():
-            completed = ended.get(pod.metadata.uid)
-            if completed is not None and is_alive(pod):
-                found[name] = seconds_of(completed) + EXIT_SECONDS
-        for name, until in (self._executor.exits if self._executor is not None else {}).items():
-            if name in pods and is_alive(pods[name]):  # an attempt before the last one's
-                found.setdefault(name, until)
-        name = self._resolver.let_go(pods, actions)
-        if self.completed is not None and name and is_alive(pods[name]):
-            found.setdefault(name, seconds_of(self.completed) + EXIT_SECONDS)
-        return found
+        exits = dict(self._executor.exits) if self._executor is not None else {}
+        resolve_pod = self._resolver.let_go(pass_)
+        if self.completed is not None and resolve_pod:
+            exits.setdefault(resolve_pod, seconds_of(self.completed) + EXIT_SECONDS)
+        deadlines = exit_deadlines(records, exits, pods)
+        default = self.defined.reference.get("podRetention") if self.defined is not None else None
+        retention = (self._object["spec"].get("execution") or {}).get("podRetention") or default or "OnFailure"
+        unneeded = unneeded_pods(retention, records, pods, self.conditions.holds("Accepted", "True"))
+        actions.deletes += [name for name in unneeded if name not in deadlines]
+        actions.deletes += [name for name, until in deadlines.items() if pass_.now >= until]
+        self.waits_for_exit = any(pass_.now < until for until in deadlines.values())
+        actions.requeue_time = min((until for until in deadlines.values() if pass_.now < until), default=None)
 
     # --- from the spec to steps
 
-    def _prepare(self, pods: Mapping[str, Pod], now: float, actions: Actions) -> None:
+    def _prepare(self, pass_: Pass) -> None:
         if self._wrong is not None:
             raise self._wrong
         if self.defined is not None and self.defined.frozen is None:
-            self._await(self.defined, now, actions)
+            self._await(self.defined, pass_)
             return
         if self.spec is None:
             frozen = self.defined.frozen if self.defined is not None else None
             if frozen is not None:
-                actions.status["definition"] = frozen.reference
+                pass_.actions.status["definition"] = frozen.reference
                 if frozen.graph and not self._packed:
-                    actions.status["graph"] = self._packed = frozen.graph
+                    pass_.actions.status["graph"] = self._packed = frozen.graph
             self.spec = read_spec(
                 frozen.spec if frozen is not None else self._object["spec"], self.settings.default_image
             )
             if self.spec.code is not None and self.storage is None:
                 self.storage = read_storage(self.spec.storage) if self.spec.storage else self.settings.storage
                 if self.storage is not None:
-                    actions.status["storage"] = {**self.storage.to_status(), "image": self.spec.code.image}
+                    pass_.actions.status["storage"] = {**self.storage.to_status(), "image": self.spec.code.image}
             templates = Templates(self.spec.pod_template, queue_labels(self._object["metadata"].get("labels") or {}))
             self._maker = PodFactory(self.ref, self.settings, self.spec.code, self.storage, templates, self.spec.tags)
             one_pod = one_pod_section(self.spec.execution, self.spec.run_config)
@@ -390,7 +334,7 @@ class Run:
             self._resolver = Resolver(self._maker, self.conditions, self.spec.execution, stays)
             self._resolver.copied = frozen is not None
         if self._rerun is not None and (wanted := self._rerun.wanted()):
-            actions.read_jobs = wanted
+            pass_.actions.read_jobs = wanted
             return
         containers: Mapping[str, ContainerSpec] = {}
         if self.spec.code is None:
@@ -398,23 +342,23 @@ class Run:
         elif self._packed:
             graph = unpack(self._packed)
         else:
-            packed = self._told or self._resolve(pods, now, actions)
+            packed = self._told or self._resolve(pass_)
             if not packed:
                 return
             self._packed = packed
-            actions.status["graph"] = packed
+            pass_.actions.status["graph"] = packed
             graph = unpack(packed)
-        self._accept(graph, containers, pods, now, actions)
+        self._accept(graph, containers, pass_)
 
-    def _await(self, defined: Defined, now: float, actions: Actions) -> None:
-        """See to what the Job runs; its own deadline holds meanwhile, that of its definition is not known."""
+    def _await(self, defined: Defined, pass_: Pass) -> None:
+        """Wait for the definition. Meanwhile only the Job's own deadline counts."""
         deadline = self._object["spec"].get("activeDeadlineSeconds")
-        stop = stop_of(self.control, self.started, deadline, now)
+        stop = stop_of(self.control, self.started, deadline, pass_.now)
         if stop is not None:
-            self.conditions.stop(stop.reason, stop.message, self.started, now, actions)
+            self.conditions.stop(stop.reason, stop.message, self.started, pass_)
             return
-        defined.reconcile(now, actions)
-        actions.requeue_at(deadline_of(self.started, deadline))
+        defined.reconcile(pass_)
+        pass_.actions.requeue_at(deadline_of(self.started, deadline))
 
     def _control(self, job: Object) -> Control:
         control = read_control(job["spec"])
@@ -422,70 +366,44 @@ class Run:
             return replace(control, ttl=self.defined.reference.get("ttlSecondsAfterFinished"))
         return control
 
-    def _resolve(self, pods: Mapping[str, Pod], now: float, actions: Actions) -> str:
-        """Return the packed graph, "" while it is not known or when the Job has to end before it is."""
-        stop = self._stop(now)
+    def _resolve(self, pass_: Pass) -> str:
+        """Return the packed graph, "" while it is not known or when the Job stops before."""
+        stop = self._stop(pass_.now)
         if stop is not None:
-            actions.deletes.append(self._resolver.pod_name)  # also one that was asked for and has not been seen
-            self.conditions.stop(stop.reason, stop.message, self.started, now, actions)
+            pass_.actions.deletes.append(self._resolver.pod_name)  # also one that was asked for and has not been seen
+            self.conditions.stop(stop.reason, stop.message, self.started, pass_)
             return ""
-        if self._must_check(self._maker.resolve_checks(), actions):
+        if self._must_check(self._maker.resolve_checks(), pass_.actions):
             return ""
-        packed = self._resolver.reconcile(pods, self.control.suspend, now, actions)
-        if self.control.suspend and self._resolver.pod_name not in pods:
-            self.conditions.on_the_way(*_SUSPENDED, now, actions)
-        self._look_at_deadline(actions)
+        packed = self._resolver.reconcile(self.control.suspend, pass_)
+        if self.control.suspend and self._resolver.pod_name not in pass_.pods:
+            self.conditions.on_the_way(*_SUSPENDED, pass_)
+        self._look_at_deadline(pass_.actions)
         return packed
 
-    def _accept(
-        self, graph: Graph, containers: Mapping[str, ContainerSpec], pods: Mapping[str, Pod], now: float,
-        actions: Actions,
-    ) -> None:  # fmt: skip
+    def _accept(self, graph: Graph, containers: Mapping[str, ContainerSpec], pass_: Pass) -> None:
         assert self.spec is not None
         accepted = self.conditions.holds("Accepted", "True")
         plan = check(
             graph, self.spec, self._maker, containers, records=self._records, rerun=self._rerun, storage=self.storage,
             with_pods=not accepted,
         ).get()  # fmt: skip
-        if self._must_check(plan.pod_checks, actions):
+        if self._must_check(plan.pod_checks, pass_.actions):
             return
-        taken, bound, section, sharing = plan.taken, plan.bound, plan.one_pod, plan.pod_groups
-        names_ = taken.names(graph)
-        budget = output_budget(self._object, len(self._packed), [*names_, *sharing])
-        records = {**self._records, **taken.records}
-        steps: Steps
-        if section:
-            steps = ReportedSteps(graph, names_, bound.inputs, records)
-            group = self.spec.group(section)
-            if taken.records:
-                group |= {"selection": list(taken.run), "taken": json_values(graph, taken)}
-            self._executor = SinglePod(steps, self._maker, self.spec.execution, budget, group)
-        elif sharing:
-            kind = GroupedSteps if plan.containers else SharingSteps
-            steps = kind(graph, names_, bound.inputs, records, sharing)
-            self._executor = WithGroups(steps, self._maker, self.spec.execution, budget, self._pods, pods)
-        else:
-            steps = Steps(graph, names_, bound.inputs, records)
-            self._executor = PodPerStep(steps, self._maker, self.spec.execution, budget, pods)
+        budget = output_budget(self._object, len(self._packed), [*plan.taken.names(graph), *plan.pod_groups])
+        self._executor = executor_for(
+            plan, graph, self.spec, self._maker, budget, self._records, self._pod_records, pass_.pods
+        )
         if not accepted:
-            steps.changed.update(steps.records)
-            chosen, total = len(taken.run), len(graph.ops)
+            steps = self._executor.steps
+            steps.mark_all_changed()
+            chosen, total = len(plan.taken.run), len(graph.ops)
             count = f"{chosen} of {total} ops" if chosen < total else f"{total} op{'s' if total != 1 else ''}"
             rest = f"; {steps.taken} taken from Job {self._rerun.name!r}" if self._rerun and steps.taken else ""
-            self.conditions.accept(f"{count} will run{rest}", now, actions)
+            self.conditions.accept(f"{count} will run{rest}", pass_)
             self._rerun = None
 
     def _must_check(self, checks: Iterable[PodCheck], actions: Actions) -> bool:
-        """Ask for those of the checks that have not been made; whether there are any."""
+        """Request the checks that are still to be made; return whether there are any."""
         actions.check_pods = [check for check in checks if check.what not in self._checked]
         return bool(actions.check_pods)
-
-
-def _as_loaded(record: StepRecord) -> StepRecord:
-    """Take an attempt whose pod was never seen for one that is still to begin: making the pod again makes it once."""
-    if record.state == "Waiting":
-        return replace(record, state="Pending", pod_uid="")
-    if record.state != "Starting" or record.pod_uid:
-        return record
-    before = record.attempt - 1
-    return StepRecord("UpForRetry", before, record.infra_failures) if before > 0 else StepRecord()

@@ -50,9 +50,10 @@ def is_shell(spec: ContainerSpec) -> bool:
 def runner(seconds: int) -> str:
     """Return the script that runs the op's own; with `seconds` it waits so long for the inputs.
 
-    It tells the end by lines that repeat the token in its environment; without one by the termination message alone.
+    It reports the end by lines that repeat the token in its environment; without a token by the termination message
+    alone.
 
-    SIGTERM reaches the op's script, which by itself, as the container's first process, would ignore it.
+    It passes SIGTERM on to the op's script. As the first process of the container, the script would ignore the signal.
     """
     wait = f"""
 trap 'exit 143' TERM
@@ -71,11 +72,15 @@ _token=${TOKEN_VARIABLE}
 unset {TOKEN_VARIABLE}
 _limit=
 {wait if seconds else ""}
-late=
-trap 'told=yes; kill -TERM "$pid" 2>/dev/null' TERM
+late= told= early= pid=
+trap 'told=yes; if [ -n "$pid" ]; then kill -TERM "$pid" 2>/dev/null; else early=yes; fi' TERM
 trap 'told=yes late=yes; kill -TERM "$pid" 2>/dev/null' USR1
 {SCRIPT_FILE} "$@" &
-pid=$! told=
+pid=$!
+if [ -n "$early" ]; then # the signal came before the number; the new process needs a moment to be the script
+  sleep 0.1 2>/dev/null || sleep 1
+  kill -TERM "$pid" 2>/dev/null
+fi
 if [ -n "$_limit" ]; then
   {{ sleep "$_limit"; kill -USR1 $$; sleep {KILL_SECONDS}; kill -KILL "$pid"; }} >/dev/null 2>&1 &
 fi

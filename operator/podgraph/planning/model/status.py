@@ -34,14 +34,14 @@ STATES = (
 Object = dict[str, Any]
 
 
-@dataclass
+@dataclass(frozen=True)
 class StepRecord(FlowStep):
-    """One entry of `status.steps`. `outputs` holds JSON texts, and references (`stored` in the status).
+    """One entry of `status.steps`. Only `planning.steps.records.Steps` replaces the record of a step.
 
-    `attempt` is the number of the last attempt, 0 before the first; `infra_failures` of them, the last included when it
-    was one, ended for reasons that were not the op's. `retry_time` is when a step in UpForRetry is tried again. What a
-    step in Stopping will have ended for stands in `reason` and `message` already. `taken_from` names the Job that ran a
-    step that is not run here, but taken as it succeeded there (see planning.job.rerun_of).
+    `attempt` is the number of the last attempt, 0 before the first; `infra_failures` counts the attempts that the
+    cluster ended. `retry_time` is when a step in UpForRetry starts again. While Stopping, `reason` and `message`
+    already say why the step will have ended. `outputs` holds JSON texts and references (`stored` in the status).
+    `taken_from` names the Job whose result a rerun uses instead of running the step (see planning.job.rerun_of).
     """
 
     state: str = "Pending"
@@ -120,20 +120,20 @@ class PodRecord:
 
     @classmethod
     def from_status(cls, data: Mapping[str, Any]) -> PodRecord:
-        """Read what :meth:`to_patch` wrote; a pod that was asked for and never seen is still to be made."""
-        record = cls(
-            data.get("state", "Pending"),
-            data.get("attempt") or 0,
+        """Read what :meth:`to_patch` wrote; a pod that was requested and never seen is created again."""
+        state, attempt, uid = data.get("state", "Pending"), data.get("attempt") or 0, data.get("podUID") or ""
+        if state == "Starting" and not uid:
+            attempt -= 1
+            state = "UpForRetry" if attempt else "Pending"
+        return cls(
+            state,
+            attempt,
             data.get("infrastructureFailures") or 0,
-            data.get("podUID") or "",
+            uid,
             data.get("retryTime"),
             data.get("reason") or "",
             data.get("message") or "",
         )
-        if record.state == "Starting" and not record.uid:
-            record.attempt -= 1
-            record.state = "UpForRetry" if record.attempt else "Pending"
-        return record
 
     def to_patch(self) -> Object:
         """Return the record for a merge patch: what is empty is null, so that an older value goes away."""

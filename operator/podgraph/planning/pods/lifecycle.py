@@ -13,6 +13,7 @@ from enum import Enum
 from podgraph.planning.actions import Actions
 from podgraph.planning.pods.fault import Fault
 from podgraph.planning.pods.outcome import Outcome
+from podgraph.planning.pods.passes import Pass
 from podgraph.planning.pods.scheduling_gates import Gates
 from podgraph.planning.pods.state import Phase, PodState
 from podgraph.planning.pods.timeouts import deadline_of_pod, lost_at
@@ -76,16 +77,16 @@ class PodLifecycle:
         self._confirmed = True
 
     def look(
-        self, pod: Pod | None, seen: PodState | None, now: float, actions: Actions, *, timeout: float | None = None,
+        self, pod: Pod | None, seen: PodState | None, pass_: Pass, *, timeout: float | None = None,
         stopping: bool = False,
     ) -> Look:  # fmt: skip
-        """Say how far the pod is, and add to `actions` what that needs: a deletion, a question to the API server.
+        """Say how far the pod is; the pass then deletes the pod, or asks the API server for it, where that is needed.
 
         `seen` is the state of `pod`, both None where no pod is known. `timeout` is how many seconds the pod may run;
         `stopping` says that it was told to end.
         """
         if pod is None or seen is None:
-            return self._missing(stopping, actions)
+            return self._missing(stopping, pass_.actions)
         if self.uid and self.uid != pod.metadata.uid:
             return self._lost("PodDeleted", f"{self._noun} was deleted and another was made under its name", seen)
         self.uid = pod.metadata.uid
@@ -94,8 +95,8 @@ class PodLifecycle:
         if seen.phase is Phase.ENDED:
             return Look(Stage.ENDED, seen)
         if stopping:
-            return self._await_exit(pod, seen, now, actions)
-        return self._on_its_way(pod, seen, now, timeout, actions)
+            return self._await_exit(pod, seen, pass_)
+        return self._on_its_way(pod, seen, timeout, pass_)
 
     def _missing(self, stopping: bool, actions: Actions) -> Look:
         if not (self.uid or stopping):
@@ -105,34 +106,34 @@ class PodLifecycle:
         actions.confirm.append(self.name)
         return Look(Stage.UNSEEN)
 
-    def _await_exit(self, pod: Pod, seen: PodState, now: float, actions: Actions) -> Look:
+    def _await_exit(self, pod: Pod, seen: PodState, pass_: Pass) -> Look:
         until = lost_at(pod)
         if until is None:  # the request was lost with the operator that was to send it
-            actions.deletes.append(self.name)
-        elif now >= until:
+            pass_.actions.deletes.append(self.name)
+        elif pass_.now >= until:
             return self._lost("NodeLost", f"{self._noun} was deleted, and its node does not tell that it ended", seen)
         return Look(Stage.STOPPING, seen, due=until)
 
-    def _on_its_way(self, pod: Pod, seen: PodState, now: float, timeout: float | None, actions: Actions) -> Look:
+    def _on_its_way(self, pod: Pod, seen: PodState, timeout: float | None, pass_: Pass) -> Look:
         if seen.phase is not Phase.STUCK:
             self._stuck_since = None
         elif self._stuck_since is None:
-            self._stuck_since = now
-        since = now if self._stuck_since is None else self._stuck_since
-        ungated_at = self._gates.observe(seen, now)
+            self._stuck_since = pass_.now
+        since = pass_.now if self._stuck_since is None else self._stuck_since
+        ungated_at = self._gates.observe(seen, pass_.now)
         # A pod that finds no node needs the room that prestarted pods take.
-        actions.unschedulable = actions.unschedulable or (
+        pass_.actions.unschedulable = pass_.actions.unschedulable or (
             seen.phase is Phase.STARTING and seen.reason == "Unschedulable"
         )
         deadline = deadline_of_pod(pod, seen, since, self._pending_seconds, ungated_at, timeout, self._noun)
-        if deadline is None or now < deadline.time:
+        if deadline is None or pass_.now < deadline.time:
             stage = Stage.RUNNING if seen.phase is Phase.RUNNING else Stage.STARTING
             return Look(stage, seen, due=None if deadline is None else deadline.time)
         if deadline.wait:
             return Look(Stage.OVERTIME, seen, deadline.outcome)
         if deadline.delete:
-            actions.deletes.append(self.name)
-            actions.flush_status = True
+            pass_.actions.deletes.append(self.name)
+            pass_.actions.flush_status = True
         return Look(Stage.GIVEN_UP if seen.phase is not Phase.RUNNING else Stage.LOST, seen, deadline.outcome)
 
     def _lost(self, reason: str, message: str, seen: PodState | None) -> Look:

@@ -11,12 +11,11 @@ __all__ = ["pods_to_delete"]
 
 
 def pods_to_delete(retention: str, pods: Mapping[str, Pod], done: Collection[str]) -> list[str]:
-    """Return the names of those of a finished Job's `pods` that are to go.
+    """Return the names of the pods of a finished Job that are deleted.
 
-    One that has not ended always goes: nobody waits for it any more, and a crash may have come before it was deleted.
-    So does one that only goes on for a container beside the step's.
-    Of the others `Always` keeps all, `Never` none, and `OnFailure` those not `done` (the uids of pods that did what
-    they were for), with what they printed.
+    A pod that has not ended is always deleted: nothing waits for it, and a crash may have prevented its deletion. So is
+    a pod that only runs a container beside that of the step. Of the others, `Always` keeps all, `Never` none, and
+    `OnFailure` those whose uid is not in `done` (pods that succeeded).
     """
 
     def is_kept(pod: Pod) -> bool:

@@ -1,4 +1,4 @@
-"""Which steps are to have a pod that waits before their inputs exist, and which are to have none any more.
+"""Which steps get a prestarted pod, and which lose theirs.
 
 A step is a candidate while every step it still waits for is on its way, or has a waiting pod itself and is less than
 `levels` levels from one that is. All is counted as it changes: nothing is scanned to find the candidates.
@@ -17,9 +17,9 @@ __all__ = ["LIFETIME_SECONDS", "MAX_RELEASES", "PrestartPolicy"]
 LIFETIME_SECONDS = 300
 """How long a pod may wait. A step whose upstream step takes longer than that gains next to nothing by it."""
 MAX_RELEASES = 3
-"""How many pods of one step may have waited for nothing; then it has none ahead any more."""
+"""Unused prestarted pods allowed per step; after that the step is no longer prestarted."""
 PAUSE_SECONDS = 30
-"""How long none is started ahead once a pod of whatever job has found no room."""
+"""How long no pod is prestarted after a pod of any Job found no node."""
 
 _ON_THE_WAY = frozenset(("Starting", "Running", "Succeeded", "Skipped"))
 _NEVER = 1_000_000
@@ -52,34 +52,34 @@ class PrestartPolicy:
             self._consider(name)
 
     def adopt(self, step: str) -> None:
-        """Take in a pod that waits already: it was made before a restart."""
+        """Count a pod that waits since before a restart."""
         self._set_waiting(step)
 
     def take(self, step: str) -> bool:
-        """Say that a step begins; return whether a pod waits for it, which is then its own."""
+        """Take in that a step begins; return whether a pod waits for it."""
         return self.waiting.pop(step, None) is not None
 
     def drop(self, step: str) -> None:
-        """Say that a step's waiting pod is of no use any more; its next has another name."""
+        """Count the waiting pod of a step as released; the next one has another name."""
         if self.waiting.pop(step, None) is not None:
             self._releases[step] = self._releases.get(step, 0) + 1
             self._set_depth(step, self._depth_of(step))
 
     def released(self, step: str) -> int:
-        """Return how many pods of a step have waited for nothing."""
+        """Return how many prestarted pods of a step were released."""
         return self._releases.get(step, 0)
 
     def found_released(self, step: str, count: int) -> None:
-        """Say how many have, as the pods that are there tell after a restart."""
+        """Set how many were released, as the pods show after a restart."""
         if count:
             self._releases[step] = count
 
     def pause(self, now: float) -> None:
-        """Start none for a while, as there is no room for those that would run."""
+        """Prestart none for a while, as pods find no node."""
         self.paused_until = now + PAUSE_SECONDS
 
     def to_release(self, now: float) -> list[str]:
-        """Return the steps whose pods are not to wait any more: what they wait for has failed or is tried again."""
+        """Return the steps whose pods need not wait any more: an upstream step failed or is retried."""
         self._follow_moves()
         found, self._to_release = [name for name in self._to_release if name in self.waiting], {}
         if now < self.paused_until:
@@ -99,7 +99,7 @@ class PrestartPolicy:
     # --- what is counted
 
     def _follow_moves(self) -> None:
-        moved, self._steps.moved = self._steps.moved, {}
+        moved = self._steps.take_moved()
         if not self._most:
             return
         for name in moved:

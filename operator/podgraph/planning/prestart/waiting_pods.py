@@ -1,9 +1,8 @@
-"""The pods of steps that wait before their inputs exist: made, found again after a restart, let go.
+"""Prestarted pods, which wait before the inputs of their step exist: creates, finds, assigns and releases them.
 
-Such a pod has the name that its step's attempt would give it. One that has waited for nothing is deleted, and as that
-takes its time the next pod of the same attempt has another name: how many there were is part of it.
-The resolve pod, which waits for the first step of all, is told what to do in the same way (see
-planning.prestart.resolve_handoff).
+A prestarted pod has the name of the attempt that it waits for. An unused one is deleted. Deletion takes time, so the
+next pod of the attempt gets a new name, which includes the number of pods released so far. The resolve pod, which
+waits for the first step, gets its assignment in the same way (see planning.prestart.resolve_handoff).
 """
 
 from __future__ import annotations
@@ -15,6 +14,7 @@ from podgraph.planning.manifests.pod_factory import PodFactory
 from podgraph.planning.model.execution import ExecutionSpec
 from podgraph.planning.model.names import AHEAD_LABEL, ASSIGNED, OP_LABEL, WAITING
 from podgraph.planning.model.status import seconds_of
+from podgraph.planning.pods.passes import Pass
 from podgraph.planning.pods.state import Phase, PodState, is_alive, observe
 from podgraph.planning.pods.types import Pod
 from podgraph.planning.prestart.policy import LIFETIME_SECONDS, MAX_RELEASES, PrestartPolicy
@@ -27,12 +27,12 @@ Pods = Mapping[str, Pod]
 
 
 def is_waiting(pod: Pod) -> bool:
-    """Whether a pod has not been told yet what to do."""
+    """Whether a pod still waits for its assignment."""
     return pod.metadata.labels.get(AHEAD_LABEL) == WAITING
 
 
 def was_ahead(pod: Pod) -> bool:
-    """Whether a pod was started before its inputs existed."""
+    """Whether a pod was prestarted."""
     return AHEAD_LABEL in pod.metadata.labels
 
 
@@ -52,7 +52,7 @@ class WaitingPods:
         return self._first.name_of(step, attempt) or self._maker.name_of(step, attempt, self._ahead.released(step))
 
     def find(self, pods: Pods) -> None:
-        """Learn from the pods that are there which of them wait, and which steps have had one for nothing."""
+        """Find the pods that wait after a restart, and count the released ones."""
         self._first.find(pods)
         if not any(was_ahead(pod) and OP_LABEL in pod.metadata.labels for pod in pods.values()):
             return
@@ -71,67 +71,71 @@ class WaitingPods:
                 self._since[step] = seconds_of(created) if created else 0.0
                 self._steps.set_state(step, "Waiting")
 
-    def observe(self, step: str, name: str, pod: Pod | None, now: float, actions: Actions) -> bool:
-        """Look at a pod of a step that has not begun; return whether it runs, and so has a log to follow."""
+    def observe(self, step: str, name: str, pod: Pod | None, pass_: Pass) -> bool:
+        """Look at a pod of a step that has not begun; return whether it runs, so that its log can be followed."""
         if pod is None or step not in self._ahead.waiting or name != self.name_of(step, self._attempt(step)):
             if pod is not None and is_waiting(pod) and is_alive(pod):
-                actions.deletes.append(name)
+                pass_.actions.deletes.append(name)
             return False
         seen = observe(pod)
         if not _is_of_use(pod, seen):
-            self.release(step, now, actions)
+            self.release(step, pass_)
             return False
-        actions.unschedulable = actions.unschedulable or seen.reason == "Unschedulable"
+        pass_.actions.unschedulable = pass_.actions.unschedulable or seen.reason == "Unschedulable"
         return seen.phase is Phase.RUNNING
 
-    def plan(self, now: float, actions: Actions) -> list[tuple[str, int]]:
-        """Let go what is not to wait any more, then start pods ahead; return their steps and attempts."""
-        self.let_go(now, actions)
+    def plan(self, pass_: Pass) -> list[tuple[str, int]]:
+        """Release the pods that need not wait any more, then prestart others; return their steps and attempts."""
+        self.let_go(pass_)
         made = []
-        while (step := self._ahead.next(now)) is not None:
+        while (step := self._ahead.next(pass_.now)) is not None:
             attempt = self._attempt(step)
             pod = self._maker.waiting_pod(self.name_of(step, attempt), step, attempt, LIFETIME_SECONDS)
-            actions.creates.append(pod)
-            self._since[step] = now
+            pass_.actions.creates.append(pod)
+            self._since[step] = pass_.now
             self._steps.set_state(step, "Waiting")
             made.append((step, attempt))
-        self._first.let_go(actions)
+        self._first.let_go(pass_.actions)
         return made
 
-    def let_go(self, now: float, actions: Actions) -> None:
-        """Delete the pods that wait for what will not come soon."""
-        while steps := self._ahead.to_release(now):  # with one goes what waits further ahead
+    def let_go(self, pass_: Pass) -> None:
+        """Delete the pods whose inputs will not exist soon."""
+        while steps := self._ahead.to_release(pass_.now):  # with one goes what waits further ahead
             for step in steps:
-                self.release(step, now, actions)
+                self.release(step, pass_)
 
-    def let_all_go(self, now: float, actions: Actions) -> None:
-        """Delete all waiting pods; the resolve pod is told to end."""
-        self._first.let_go(actions)
+    def let_all_go(self, pass_: Pass) -> None:
+        """Delete all waiting pods, and end the resolve pod."""
+        self._first.let_go(pass_.actions)
         for step in list(self._ahead.waiting):
-            self.release(step, now, actions)
+            self.release(step, pass_)
 
-    def release(self, step: str, now: float, actions: Actions) -> None:
+    def release(self, step: str, pass_: Pass) -> None:
         """Delete the pod that waits for a step."""
-        actions.prestart_outcomes.append(PrestartOutcome("released", now - self._since.pop(step, now)))
-        actions.deletes.append(self.name_of(step, self._attempt(step)))
+        pass_.actions.prestart_outcomes.append(
+            PrestartOutcome("released", pass_.now - self._since.pop(step, pass_.now))
+        )
+        pass_.actions.deletes.append(self.name_of(step, self._attempt(step)))
         self._ahead.drop(step)
         if self._steps.records[step].state == "Waiting":
             self._steps.set_state(step, "Pending")
 
-    def take(self, step: str, pods: Pods, now: float, actions: Actions) -> None:
-        """Say that a step begins: the pod that waits for it, if it is of use, has the name of its attempt."""
+    def take(self, step: str, pass_: Pass) -> None:
+        """Take in that a step begins: it uses the pod that waits for it, if that pod can still run."""
         if step not in self._ahead.waiting:
-            self._first.take(step, pods)
+            self._first.take(step, pass_.pods)
             return
-        pod = pods.get(self.name_of(step, self._attempt(step)))
+        pod = pass_.pods.get(self.name_of(step, self._attempt(step)))
         if pod is not None and not _is_of_use(pod, observe(pod)):
-            self.release(step, now, actions)
+            self.release(step, pass_)
         else:
             self._ahead.take(step)
-            actions.prestart_outcomes.append(PrestartOutcome("used", now - self._since.pop(step, now)))
+            pass_.actions.prestart_outcomes.append(
+                PrestartOutcome("used", pass_.now - self._since.pop(step, pass_.now))
+            )
 
     def assign(self, step: str, pod: Pod, actions: Actions) -> None:
-        """Tell the pod of a step that has begun what to do; said again until the pod's label tells that it was."""
+        """Assign a step that has begun to its pod; repeated until the label of the pod shows it."""
         record = self._steps.records[step]
         name, inputs = pod.metadata.name, self._steps.inputs_of(step)
         told = self._maker.assignment(name, step, record.attempt, record.infra_failures, inputs)
@@ -139,18 +143,18 @@ class WaitingPods:
         actions.assigns.append(self._first.named(step, assign))
 
     def has_missed(self, pod: Pod, seen: PodState) -> bool:
-        """Whether a pod that has ended was not told what to do, or too late."""
+        """Whether a pod ended before its assignment reached it."""
         return is_waiting(pod) or self._first.has_missed(pod, seen)
 
     def pause(self, now: float) -> bool:
-        """Start none ahead for a while, as pods that are to run find no room; return whether any waits."""
+        """Prestart none for a while, as pods find no node; return whether any waits."""
         self._ahead.pause(now)
         return bool(self._ahead.waiting)
 
     def refused(self, step: str, now: float) -> bool:
-        """Say that the API server does not take a pod of this name; return whether it was to wait.
+        """Take in that the API server refuses the pod of a step; return whether it was a prestarted one.
 
-        Then nothing has failed: the step will have its pod in the ordinary way.
+        A refused prestarted pod fails nothing: the step gets a pod when it begins.
         """
         if step not in self._ahead.waiting:
             return False

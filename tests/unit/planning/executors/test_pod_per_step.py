@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
+from builders import NOW, created, ended, image_op, look, make_run, pod_with, states
 from podgraph.planning.job.run import Run
 from podgraph.planning.model import names
 from podgraph.planning.pods.types import ContainerState, Meta, Pod, PodStatus, Running
 from podgraph.protocol.times import utc
-from unit.planning.job.test_run import NOW, created, ended, look, make, op, pod, states
 
 Obj = dict[str, Any]
 ENDED = 1_795_424_400.0  # when the pods of test_run end
@@ -28,7 +28,7 @@ def failed(step: str, attempt: int = 1, uid: str = "p1") -> Pod:
 
 def running(step: str, at: float = NOW, deleted: float | None = None, uid: str = "p1") -> Pod:
     state = ContainerState(running=Running(utc(at)))
-    made = pod(name(step), state, uid)
+    made = pod_with(name(step), state, uid)
     meta = Meta(name(step), "default", uid, deletion_timestamp=None if deleted is None else utc(deleted))
     return Pod(meta, PodStatus(container_statuses=made.status.container_statuses))
 
@@ -44,11 +44,11 @@ def record(run: Run, step: str) -> Any:
 
 def after(run: Run, status: Obj, *ops: Obj, **spec: Any) -> Run:
     """Return the run that an operator makes anew from what was written."""
-    return make(*ops, status={**status, **run.patch(NOW)}, **spec)
+    return make_run(*ops, status={**status, **run.patch(NOW)}, **spec)
 
 
 def test_a_retry_is_due_so_long_after_the_attempt_s_end() -> None:
-    run = make(op("a", retryPolicy=policy(delaySeconds=30)))
+    run = make_run(image_op("a", retryPolicy=policy(delaySeconds=30)))
     look(run)
     actions = look(run, failed("a"), now=ENDED + 1)
     assert states(run) == {"a": "UpForRetry"}
@@ -62,14 +62,14 @@ def test_a_retry_is_due_so_long_after_the_attempt_s_end() -> None:
 
 @pytest.mark.parametrize("written", [False, True])
 def test_a_restart_finds_the_same_time_whether_or_not_it_was_written(written: bool) -> None:
-    spec = op("a", retryPolicy=policy(delaySeconds=30, jitter="Full"))
-    first = make(spec)
+    spec = image_op("a", retryPolicy=policy(delaySeconds=30, jitter="Full"))
+    first = make_run(spec)
     status = {**look(first).status}
     first.created(name("a"), "p1")
     status = {**status, **first.patch(NOW)}
     look(first, failed("a"), now=ENDED + 1)
     time = record(first, "a").retry_time
-    second = after(first, status, spec) if written else make(spec, status=status)
+    second = after(first, status, spec) if written else make_run(spec, status=status)
     look(second, failed("a"), now=ENDED)
     assert record(second, "a").retry_time == time
     assert states(second) == {"a": "UpForRetry"}
@@ -77,9 +77,9 @@ def test_a_restart_finds_the_same_time_whether_or_not_it_was_written(written: bo
 
 def test_a_step_found_before_what_it_waits_for_begins_when_that_has_ended() -> None:
     """The operator died before it wrote anything: both failed once, and the first has succeeded since."""
-    ops = (op("a", retryPolicy=policy()), op("b", "a", retryPolicy=policy()))
+    ops = (image_op("a", retryPolicy=policy()), image_op("b", "a", retryPolicy=policy()))
     known = [failed("b", uid="p3"), ended(name("a", 2), uid="p2"), failed("a")]
-    run = make(*ops)
+    run = make_run(*ops)
     actions = look(run, *known)
     assert created(actions) == ["b"]
     assert actions.creates[0]["metadata"]["name"] == name("b", 2)
@@ -90,8 +90,8 @@ def test_a_step_found_before_what_it_waits_for_begins_when_that_has_ended() -> N
 
 
 def test_an_attempt_that_was_asked_for_and_never_seen_is_asked_for_again() -> None:
-    spec = op("a", retryPolicy=policy())
-    first = make(spec)
+    spec = image_op("a", retryPolicy=policy())
+    first = make_run(spec)
     status = {**look(first).status}
     look(first, failed("a"))
     assert (record(first, "a").state, record(first, "a").attempt) == ("Starting", 2)
@@ -102,13 +102,13 @@ def test_an_attempt_that_was_asked_for_and_never_seen_is_asked_for_again() -> No
 
 def test_a_status_from_before_there_were_attempts_is_read() -> None:
     status = {"startTime": utc(NOW), "steps": {"a": {"state": "Running", "podUID": "p1"}}}
-    run = make(op("a"), status=status)
+    run = make_run(image_op("a"), status=status)
     look(run, ended(name("a")))
     assert (record(run, "a").state, record(run, "a").attempt) == ("Succeeded", 1)
 
 
 def test_a_pod_that_comes_too_late_is_deleted() -> None:
-    run = make(op("a"), op("b"), execution={"infrastructureRetries": 0})
+    run = make_run(image_op("a"), image_op("b"), execution={"infrastructureRetries": 0})
     look(run)
     run.not_created(name("a"), "Forbidden", "quota", NOW)
     assert states(run) == {"a": "Failed", "b": "Starting"}
@@ -117,7 +117,7 @@ def test_a_pod_that_comes_too_late_is_deleted() -> None:
 
 
 def test_a_timeout_is_written_before_the_pod_is_deleted_and_counts_when_it_has_gone() -> None:
-    run = make(op("a", timeoutSeconds=60))
+    run = make_run(image_op("a", timeoutSeconds=60))
     look(run)
     assert look(run, running("a")).requeue_time == NOW + 60
     actions = run.advance({name("a"): running("a")}, [], NOW + 60)
@@ -129,7 +129,7 @@ def test_a_timeout_is_written_before_the_pod_is_deleted_and_counts_when_it_has_g
 
 
 def test_a_pod_whose_end_is_never_told_is_waited_for_only_so_long() -> None:
-    run = make(op("a", timeoutSeconds=60))
+    run = make_run(image_op("a", timeoutSeconds=60))
     look(run)
     known = {name("a"): running("a")}
     run.advance(known, known, NOW + 60)
@@ -140,7 +140,7 @@ def test_a_pod_whose_end_is_never_told_is_waited_for_only_so_long() -> None:
 
 
 def test_a_deadline_ends_the_job_and_asks_to_be_looked_at() -> None:
-    run = make(op("a"), op("b", "a"), activeDeadlineSeconds=100)
+    run = make_run(image_op("a"), image_op("b", "a"), activeDeadlineSeconds=100)
     assert look(run).requeue_time == NOW + 100
     known = {name("a"): running("a")}
     assert run.advance(known, known, NOW + 99).requeue_time == NOW + 100
@@ -153,13 +153,13 @@ def test_a_deadline_ends_the_job_and_asks_to_be_looked_at() -> None:
 
 
 def test_a_retry_with_a_long_delay_does_not_hide_the_deadline() -> None:
-    run = make(op("a", retryPolicy=policy(delaySeconds=1000)), activeDeadlineSeconds=100)
+    run = make_run(image_op("a", retryPolicy=policy(delaySeconds=1000)), activeDeadlineSeconds=100)
     look(run, now=ENDED)
     assert look(run, failed("a"), now=ENDED).requeue_time == ENDED + 100
 
 
 def test_suspend_keeps_what_is_due_waiting_without_looking_again_and_again() -> None:
-    run = make(op("a", retryPolicy=policy()), op("b"))
+    run = make_run(image_op("a", retryPolicy=policy()), image_op("b"))
     look(run)
     steer(run, suspend=True)
     assert created(look(run, failed("a"), running("b"))) == []
@@ -174,7 +174,7 @@ def steer(run: Run, **spec: Any) -> None:
 
 
 def test_a_cancel_deletes_what_may_be_there_and_looks_for_it() -> None:
-    run = make(op("a"), op("b", "a"))
+    run = make_run(image_op("a"), image_op("b", "a"))
     look(run)
     steer(run, cancel=True)
     actions = run.advance({}, [], NOW)
@@ -188,16 +188,16 @@ def test_a_cancel_deletes_what_may_be_there_and_looks_for_it() -> None:
 
 
 def test_a_cancel_after_a_restart_ends_pods_that_nothing_was_written_of() -> None:
-    first = make(op("a"), op("b", "a"))
+    first = make_run(image_op("a"), image_op("b", "a"))
     status = {**look(first).status}
-    run = make(op("a"), op("b", "a"), status=status, cancel=True)
+    run = make_run(image_op("a"), image_op("b", "a"), status=status, cancel=True)
     actions = look(run, running("a"))
     assert actions.deletes == [name("a")]
     assert states(run) == {"a": "Stopping", "b": "Canceled"}
 
 
 def test_success_comes_before_a_cancel_that_is_seen_with_it() -> None:
-    run = make(op("a"))
+    run = make_run(image_op("a"))
     look(run)
     steer(run, cancel=True)
     actions = look(run, ended(name("a")))
@@ -207,7 +207,7 @@ def test_success_comes_before_a_cancel_that_is_seen_with_it() -> None:
 
 @pytest.mark.parametrize("nonce", ["x", "the right one"])
 def test_a_script_op_that_prints_marked_lines_without_end_costs_a_bounded_amount(nonce: str) -> None:
-    run = make(op("a", script="yes"))
+    run = make_run(image_op("a", script="yes"))
     look(run)
     look(run, running("a"))
     nonce = names.nonce("u1", "a", 1) if nonce == "the right one" else nonce

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from builders import NOW, look, make_run, states
 from podgraph.definition.graph import Graph, Input, Op, Output, OutputRef
 from podgraph.planning.actions import Actions
 from podgraph.planning.job.run import Run
@@ -25,7 +26,6 @@ from podgraph.protocol.reports import StepReport, pack_states
 from podgraph.protocol.signing import Signer
 from podgraph.protocol.step import Assignment, Record
 from podgraph.protocol.times import utc
-from unit.planning.job.test_run import NOW, make, states
 
 Obj = dict[str, Any]
 NAME, NONCE = names.run_pod("j", "u1"), names.run_nonce("u1")
@@ -44,7 +44,7 @@ def graph() -> Graph:
 
 def one_pod(status: Obj | None = None, **spec: Any) -> Run:
     execution = {"mode": "InProcess", **spec.pop("execution", {})}
-    return make(
+    return make_run(
         code={"source": "x"}, execution=execution, status={"graph": pack(graph()), **(status or {})}, **spec
     )  # fmt: skip
 
@@ -77,11 +77,6 @@ def says(run: Run, *reports: StepReport, whole: bool = False) -> None:
 def step(name: str, state: str, attempt: int = 1, **more: Any) -> StepReport:
     times = {"start_time": TIME, "completion_time": TIME if state == "Succeeded" else ""} if attempt else {}
     return StepReport(name, state, attempt, **{**times, **more})
-
-
-def look(run: Run, *pods: Pod, now: float = NOW) -> Actions:
-    known = {p.metadata.name: p for p in pods}
-    return run.advance(known, known, now)
 
 
 def written(run: Run, actions: Actions, before: Obj) -> Obj:
@@ -328,7 +323,7 @@ def test_what_is_not_right_is_refused(spec: Obj, text: str) -> None:
     "spec", [{"execution": {"mode": "InProcess"}}, {"runConfig": {"execution": {"config": {"in_process": None}}}}]
 )
 def test_container_ops_have_no_mode(spec: Obj) -> None:
-    run = make({"name": "a", "image": "busybox"}, **spec)
+    run = make_run({"name": "a", "image": "busybox"}, **spec)
     actions = look(run)
     assert run.finished
     assert "are for Python ops (spec.code)" in str(actions.status["conditions"])

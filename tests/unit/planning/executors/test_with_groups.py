@@ -10,6 +10,7 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
+from builders import NOW, SETTINGS
 from podgraph import In, Nothing, Out, job, op
 from podgraph.definition.errors import DefinitionError
 from podgraph.definition.jobs import JobDefinition
@@ -22,7 +23,6 @@ from podgraph.protocol.step import Assignment
 from podgraph.protocol.times import utc
 from podgraph.runtime.pod.pod_group import run_shared
 from podgraph.runtime.pod.step import run_step
-from unit.planning.job.test_run import NOW, SETTINGS
 
 Obj = dict[str, Any]
 

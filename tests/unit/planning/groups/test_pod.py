@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from builders import NOW, look, make_run, states
 from podgraph.definition.graph import Graph, Input, Op, Output, OutputRef
 from podgraph.planning.actions import Actions
 from podgraph.planning.job.run import Run
@@ -26,7 +27,6 @@ from podgraph.protocol.reports import StepReport, pack_states
 from podgraph.protocol.signing import Signer
 from podgraph.protocol.step import Assignment, Record
 from podgraph.protocol.times import utc
-from unit.planning.job.test_run import NOW, make, states
 
 Obj = dict[str, Any]
 TIME = "2026-11-23T09:00:00.000000Z"
@@ -44,7 +44,7 @@ def graph() -> Graph:
 
 
 def shared(status: Obj | None = None, **spec: Any) -> Run:
-    return make(code=CODE, status={"graph": pack(graph()), **(status or {})}, **spec)
+    return make_run(code=CODE, status={"graph": pack(graph()), **(status or {})}, **spec)
 
 
 def name(attempt: int = 1) -> str:
@@ -79,11 +79,6 @@ def well(*ends: str, attempt: int = 1) -> Pod:
 def says(run: Run, step: str, state: str, number: int = 1, attempt: int = 1, **more: Any) -> None:
     line = StepReport(step, state, number, TIME, **more).to_line(Signer(names.shared_nonce("u1", "p", attempt)))
     run.take_lines(name(attempt), [line])
-
-
-def look(run: Run, *pods: Pod, now: float = NOW) -> Actions:
-    known = {p.metadata.name: p for p in pods}
-    return run.advance(known, known, now)
 
 
 def made(actions: Actions) -> list[str]:
@@ -269,7 +264,7 @@ def test_a_pod_the_api_server_refuses_ends_its_steps() -> None:
 def test_inputs_that_are_too_many_end_its_steps() -> None:
     big = {"ops": {"a": {"inputs": {"x": "y" * 250_000}}}}
     ops = [Op("a", (Input("x"),), pod="p"), Op("b", (Input("a", (OutputRef("a"),)),), pod="p")]
-    run = make(code=CODE, status={"graph": pack(Graph.of("j", ops))}, runConfig=big)
+    run = make_run(code=CODE, status={"graph": pack(Graph.of("j", ops))}, runConfig=big)
     assert made(look(run)) == []
     assert run.steps is not None
     assert run.steps.records["a"].reason == "InputTooLarge"

@@ -8,6 +8,7 @@ from podgraph.definition.errors import DefinitionError
 from podgraph.definition.graph import Graph, Input, Op, Output, OutputRef
 from podgraph.planning.groups.steps import SharingSteps, sharing_of
 from podgraph.planning.model.execution import ExecutionSpec
+from podgraph.planning.pods.outcome import Outcome
 from podgraph.planning.steps.admission import Admission
 from podgraph.run_config.execution import TagLimit
 
@@ -63,9 +64,7 @@ def test_a_shared_pod_is_free_when_all_outside_that_its_steps_wait_for_has_ended
     assert (list(steps.ready), list(steps.free)) == (["a", "b"], [])
     for name in "ab":
         assert list(steps.free) == []
-        steps.transition(name, "Succeeded")
-        steps.records[name].outputs = {"result": "1"}
-        steps.propagate(name)
+        steps.end(name, Outcome({"result": "1"}))
     assert (list(steps.ready), list(steps.free)) == (["a", "b"], ["p"])
     assert list(steps.alone) == ["a", "b", "e"]
     assert (steps.needed_outside("c"), steps.needed_outside("d")) == ([], ["result"])

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from builders import NOW, SETTINGS
 from podgraph.cli.definitions import job_of
 from podgraph.definition.errors import DefinitionError
 from podgraph.definition.graph import Graph
@@ -15,7 +16,6 @@ from podgraph.planning.job.run import Run
 from podgraph.planning.model.spec import graph_of_ops
 from podgraph.protocol.graph_codec import pack
 from podgraph.server import launchpad
-from unit.planning.job.test_run import NOW, SETTINGS
 
 Obj = dict[str, Any]
 

@@ -1,76 +1,28 @@
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 
+from builders import NO_RETRIES, NOW, created, ended, image_op, look, make_run, pod_with, states
 from podgraph.definition.errors import DefinitionError
-from podgraph.planning.actions import Actions
-from podgraph.planning.job.run import Run
-from podgraph.planning.manifests.settings import Settings
 from podgraph.planning.model import names
 from podgraph.planning.pods.types import (
     ContainerState,
-    ContainerStatus,
-    Meta,
     Pod,
-    PodStatus,
     Running,
-    Terminated,
     Waiting,
 )
-
-SETTINGS = Settings("python:3", "runtime")
-NOW = 1_800_000_000.0
-NO_RETRIES = {"infrastructureRetries": 0}
-Obj = dict[str, Any]
-
-
-def op(name: str, *ups: str, **more: Any) -> Obj:
-    inputs = [{"name": up, "from": {"op": up}} for up in ups]
-    return {"name": name, "image": "busybox:1", "inputs": inputs, "outputs": [{"name": "result"}], **more}
-
-
-def make(*ops: Obj, status: Obj | None = None, **spec: Any) -> Run:
-    meta = {"name": "j", "namespace": "default", "uid": "u1", "generation": 1}
-    job = {"metadata": meta, "spec": {"ops": list(ops), **spec} if ops else spec}
-    return Run({**job, "status": status} if status else job, SETTINGS)
 
 
 def pod_name(step: str) -> str:
     return names.step_pod("j", "u1", step, 1)
 
 
-def pod(name: str, state: ContainerState | None = None, uid: str = "p1", **status: Any) -> Pod:
-    containers = [ContainerStatus(names.CONTAINER, state)] if state else []
-    return Pod(Meta(name, "default", uid), PodStatus(container_statuses=containers, **status))
-
-
 def waiting(name: str, reason: str = "ErrImagePull", message: str = "i/o timeout") -> Pod:
-    return pod(name, ContainerState(waiting=Waiting(reason, message)))
-
-
-def ended(name: str, message: str = "result=1", code: int = 0, uid: str = "p1") -> Pod:
-    time = "2026-11-23T09:00:00Z"
-    return pod(name, ContainerState(terminated=Terminated(code, 0, "", message, time, time)), uid)
-
-
-def look(run: Run, *pods: Pod, now: float = NOW) -> Actions:
-    known = {p.metadata.name: p for p in pods}
-    return run.advance(known, known, now)
-
-
-def created(actions: Actions) -> list[str]:
-    return [p["metadata"]["annotations"][names.OP_ANNOTATION] for p in actions.creates]
-
-
-def states(run: Run) -> dict[str, str]:
-    assert run.steps is not None
-    return {name: record.state for name, record in run.steps.records.items()}
+    return pod_with(name, ContainerState(waiting=Waiting(reason, message)))
 
 
 def test_a_step_is_created_once_and_its_follower_when_it_ends() -> None:
-    run = make(op("a"), op("b", "a"))
+    run = make_run(image_op("a"), image_op("b", "a"))
     assert created(look(run)) == ["a"]
     assert created(look(run)) == []
     assert created(look(run, ended(pod_name("a")))) == ["b"]
@@ -81,7 +33,7 @@ def test_a_step_is_created_once_and_its_follower_when_it_ends() -> None:
 
 
 def test_what_waits_for_a_registry_is_looked_at_again_though_nothing_changes() -> None:
-    run = make(op("a"), op("b"))
+    run = make_run(image_op("a"), image_op("b"))
     look(run)
     stuck = waiting(pod_name("a"))
     known = {stuck.metadata.name: stuck}
@@ -98,14 +50,14 @@ def test_what_waits_for_a_registry_is_looked_at_again_though_nothing_changes() -
 @pytest.mark.parametrize(
     "later",
     [
-        pod(pod_name("a"), ContainerState(running=Running("2026-11-23T09:00:00Z"))),
-        pod(pod_name("a"), ContainerState(waiting=Waiting("ContainerCreating"))),
+        pod_with(pod_name("a"), ContainerState(running=Running("2026-11-23T09:00:00Z"))),
+        pod_with(pod_name("a"), ContainerState(waiting=Waiting("ContainerCreating"))),
         ended(pod_name("a")),
     ],
     ids=["running", "creating", "ended"],
 )
 def test_a_registry_that_answers_at_last_ends_the_wait(later: Pod) -> None:
-    run = make(op("a"), op("b"))
+    run = make_run(image_op("a"), image_op("b"))
     look(run)
     look(run, waiting(pod_name("a")))
     assert look(run, later, now=NOW + 29).requeue_time is None
@@ -113,7 +65,7 @@ def test_a_registry_that_answers_at_last_ends_the_wait(later: Pod) -> None:
 
 
 def test_an_image_that_does_not_exist_is_not_waited_for() -> None:
-    run = make(op("a"), op("b"))
+    run = make_run(image_op("a"), image_op("b"))
     look(run)
     actions = look(run, waiting(pod_name("a"), message="manifest unknown"))
     assert actions.deletes == [pod_name("a")]
@@ -121,16 +73,16 @@ def test_an_image_that_does_not_exist_is_not_waited_for() -> None:
 
 
 def test_a_resolve_pod_that_started_late_leaves_no_wish_to_look_again() -> None:
-    run = make(code={"module": "m"})
+    run = make_run(code={"module": "m"})
     name = names.resolve_pod("j", "u1")
     look(run)
     assert look(run, waiting(name)).requeue_time == NOW + 30
-    assert look(run, pod(name, ContainerState(running=Running())), now=NOW + 5).requeue_time is None
-    assert look(run, pod(name, ContainerState(running=Running())), now=NOW + 50).requeue_time is None
+    assert look(run, pod_with(name, ContainerState(running=Running())), now=NOW + 5).requeue_time is None
+    assert look(run, pod_with(name, ContainerState(running=Running())), now=NOW + 50).requeue_time is None
 
 
 def test_a_missing_pod_is_confirmed_before_its_step_fails() -> None:
-    run = make(op("a"), execution=NO_RETRIES)
+    run = make_run(image_op("a"), execution=NO_RETRIES)
     look(run)
     run.created(pod_name("a"), "p1")
     actions = run.advance({}, [pod_name("a")], NOW)
@@ -142,13 +94,13 @@ def test_a_missing_pod_is_confirmed_before_its_step_fails() -> None:
 
 
 def test_a_pod_never_created_is_not_missed() -> None:
-    run = make(op("a"))
+    run = make_run(image_op("a"))
     look(run)
     assert run.advance({}, [pod_name("a")], NOW).confirm == []
 
 
 def test_another_pod_of_the_same_name_is_not_taken_for_ours() -> None:
-    run = make(op("a"), execution=NO_RETRIES)
+    run = make_run(image_op("a"), execution=NO_RETRIES)
     look(run)
     run.created(pod_name("a"), "p1")
     actions = look(run, ended(pod_name("a"), uid="p2"))
@@ -157,28 +109,28 @@ def test_another_pod_of_the_same_name_is_not_taken_for_ours() -> None:
 
 
 def test_a_run_made_anew_goes_on_where_the_status_and_the_pods_are() -> None:
-    first = make(op("a"), op("b", "a"), op("c", "b"))
+    first = make_run(image_op("a"), image_op("b", "a"), image_op("c", "b"))
     actions = look(first)
     first.created(pod_name("a"), "p1")
     status = {**actions.status, **first.patch(NOW)}
     assert status["steps"]["a"]["state"] == "Starting"
     # a ended and b was created, then the operator died before it wrote: both are seen at once, in any order.
-    second = make(op("a"), op("b", "a"), op("c", "b"), status=status)
+    second = make_run(image_op("a"), image_op("b", "a"), image_op("c", "b"), status=status)
     known = {p.metadata.name: p for p in (ended(pod_name("b"), uid="p2"), ended(pod_name("a")))}
     assert created(second.advance(known, known, NOW)) == ["c"]
     assert states(second) == {"a": "Succeeded", "b": "Succeeded", "c": "Starting"}
 
 
 def test_a_step_whose_create_was_never_told_is_created_again() -> None:
-    first = make(op("a"))
+    first = make_run(image_op("a"))
     status = {**look(first).status, **first.patch(NOW)}
-    assert created(look(make(op("a"), status=status))) == ["a"]
+    assert created(look(make_run(image_op("a"), status=status))) == ["a"]
 
 
 def test_a_finished_run_only_clears_away_what_has_not_ended() -> None:
     status = {"conditions": [{"type": "Finished", "status": "True"}], "startTime": "2026-11-23T09:00:00.000000Z"}
-    run = make(op("a"), op("b"), status=status)
-    running = pod("x", ContainerState(running=Running()))
+    run = make_run(image_op("a"), image_op("b"), status=status)
+    running = pod_with("x", ContainerState(running=Running()))
     actions = look(run, waiting("y"), running, ended("z"))
     assert actions.deletes == ["y", "x"]
     assert not actions.creates
@@ -187,7 +139,7 @@ def test_a_finished_run_only_clears_away_what_has_not_ended() -> None:
 
 
 def test_a_patch_holds_what_changed_since_the_last() -> None:
-    run = make(op("a"), op("b"))
+    run = make_run(image_op("a"), image_op("b"))
     look(run)
     assert run.patch(NOW + 5)["steps"].keys() == {"a", "b"}
     assert not run.has_changes
@@ -200,7 +152,7 @@ def test_a_patch_holds_what_changed_since_the_last() -> None:
 
 
 def test_a_job_that_would_not_fit_into_the_cluster_s_store_is_refused() -> None:
-    run = make(*(op(f"n{i}", script="x" * 60_000) for i in range(23)))
+    run = make_run(*(image_op(f"n{i}", script="x" * 60_000) for i in range(23)))
     actions = look(run)
     assert run.finished
     accepted = next(c for c in actions.status["conditions"] if c["type"] == "Accepted")
@@ -209,7 +161,7 @@ def test_a_job_that_would_not_fit_into_the_cluster_s_store_is_refused() -> None:
 
 
 def test_outputs_that_would_not_fit_into_the_status_fail_their_step() -> None:
-    run = make(*(op(f"n{i}") for i in range(200)))
+    run = make_run(*(image_op(f"n{i}") for i in range(200)))
     look(run)
     for i in range(200):
         look(run, ended(pod_name(f"n{i}"), "result=" + "x" * 3_000))
@@ -221,19 +173,19 @@ def test_outputs_that_would_not_fit_into_the_status_fail_their_step() -> None:
 
 
 def test_a_refused_pod_fails_its_step_and_a_refused_resolve_pod_the_job() -> None:
-    run = make(op("a"), op("b", "a"))
+    run = make_run(image_op("a"), image_op("b", "a"))
     look(run)
     actions = run.not_created(pod_name("a"), "Forbidden", "exceeded quota", NOW)
     assert [(e.reason, e.op) for e in actions.events] == [("StepFailed", "a")]
     assert states(run) == {"a": "Failed", "b": "UpstreamFailed"}
-    code = make(code={"module": "m"})
+    code = make_run(code={"module": "m"})
     look(code)
     with pytest.raises(DefinitionError, match="exceeded quota"):
         code.not_created(names.resolve_pod("j", "u1"), "Forbidden", "exceeded quota", NOW)
 
 
 def test_the_code_is_copied_before_the_resolve_pod_is_made() -> None:
-    run = make(code={"source": "x = 1"})
+    run = make_run(code={"source": "x = 1"})
     actions = look(run)
     assert actions.copy_code
     assert actions.creates == []

@@ -38,10 +38,13 @@ class Box:
         self.out, self.inputs = folder / "out", folder / "inputs"
         self.out.touch()
         self.env = {TOKEN_VARIABLE: "n1"}
+        self.before_pid = ""  # what the shell does once the script runs and before it knows its number
 
     def start(self, script: str, wait: int = 0, *args: str) -> subprocess.Popen[str]:
         text = runner(wait).replace(shell_runner.SCRIPT_FILE, str(self.folder / "script"))
         text = text.replace(shell_runner.INPUTS_FILE, str(self.inputs)).replace(TERMINATION_FILE, str(self.out))
+        assert text.count("\npid=$!") == 1
+        text = text.replace("\npid=$!", f"\n{self.before_pid}\npid=$!")
         for name, content in (("script", script), ("start", text)):
             (self.folder / name).write_text(content)
             (self.folder / name).chmod(0o755)
@@ -99,6 +102,16 @@ def test_a_failure_is_not_told_by_lines(box: Box, code: int) -> None:
 
 
 def test_sigterm_reaches_the_script_and_its_own_exit_code_counts(box: Box) -> None:
+    process = box.start('#!/bin/sh\ntrap "echo bye; exit 9" TERM\nsleep 20 > /dev/null & echo up\nwait\n')
+    assert process.stdout is not None
+    assert process.stdout.readline() == "up\n"
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(10) == 9
+    assert process.stdout.read() == "bye\n"
+
+
+def test_sigterm_reaches_a_script_that_has_only_just_begun(box: Box) -> None:
+    box.before_pid = "sleep 0.5"
     process = box.start('#!/bin/sh\ntrap "echo bye; exit 9" TERM\nsleep 20 > /dev/null & echo up\nwait\n')
     assert process.stdout is not None
     assert process.stdout.readline() == "up\n"

@@ -8,14 +8,13 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
+from builders import NO_RETRIES, NOW, image_op, make_run, merged, pod_with
 from podgraph.definition.errors import DefinitionError
 from podgraph.definition.graph import Graph, Op
 from podgraph.planning.job.run import Run
 from podgraph.planning.model.limits import MAX_OBJECT, MAX_OPS, check_ops, output_budget
 from podgraph.planning.pods.types import Condition, ContainerState, Pod, PodStatus, Running, Terminated
 from podgraph.protocol.times import utc
-from unit.planning.job.test_run import NO_RETRIES, NOW, make, op, pod
-from unit.planning.model.test_status import merged
 
 Obj = dict[str, Any]
 WORDS = "a sentence that goes on and on; " * 60
@@ -35,11 +34,11 @@ def all_at(run: Run, ends: bool, now: float) -> dict[str, Pod]:
         state = ContainerState(terminated=Terminated(1, 0, "Error", WORDS, utc(now)[:19] + "Z", utc(now)[:19] + "Z"))
     assert run.steps is not None
     names = [run._maker.name_of(step, 1) for step in run.steps.records]
-    return {name: pod(name, state, uid=f"{at:036}") for at, name in enumerate(names)}
+    return {name: pod_with(name, state, uid=f"{at:036}") for at, name in enumerate(names)}
 
 
 def test_a_job_of_the_most_ops_fits_whatever_becomes_of_them() -> None:
-    run = make(*(op(f"transform_{at}") for at in range(MAX_OPS)), execution=NO_RETRIES)
+    run = make_run(*(image_op(f"transform_{at}") for at in range(MAX_OPS)), execution=NO_RETRIES)
     status: Obj = dict(run.advance({}, (), NOW).status)
     status = merged(status, run.patch(NOW))
     no_room = [Condition("PodScheduled", "False", "Unschedulable", WORDS)]
@@ -71,7 +70,7 @@ def test_room_is_counted_by_what_records_take() -> None:
 
 
 def test_more_ops_than_may_be_are_refused() -> None:
-    run = make(*(op(f"s{at}") for at in range(MAX_OPS + 1)))
+    run = make_run(*(image_op(f"s{at}") for at in range(MAX_OPS + 1)))
     run.advance({}, (), NOW)
     assert run.finished
     with pytest.raises(DefinitionError, match="5001 ops; at most 5000"):

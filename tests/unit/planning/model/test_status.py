@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from builders import merged
 from podgraph.flow import TERMINAL
 from podgraph.planning.model.status import (
     STATES,
@@ -27,7 +29,7 @@ records = st.builds(
     StepRecord,
     state=st.sampled_from(STATES),
     attempt=st.integers(0, 100),
-    lost=st.integers(0, 100),
+    infra_failures=st.integers(0, 100),
     pod_uid=st.text(max_size=40),
     retry_time=maybe_time,
     start_time=maybe_time,
@@ -36,17 +38,6 @@ records = st.builds(
     reason=st.text(max_size=20),
     message=st.text(max_size=1_024),
 )
-
-
-def merged(status: dict[str, Any], patch: dict[str, Any]) -> dict[str, Any]:
-    """Apply a JSON merge patch (RFC 7386)."""
-    out = dict(status)
-    for key, value in patch.items():
-        if value is None:
-            out.pop(key, None)
-        else:
-            out[key] = merged(out.get(key) or {}, value) if isinstance(value, dict) else value
-    return out
 
 
 @steady
@@ -60,7 +51,7 @@ def test_a_record_reads_back(record: StepRecord) -> None:
 @steady
 @given(records, records)
 def test_a_patch_replaces_what_was_there(old: StepRecord, new: StepRecord) -> None:
-    old.outputs = {}  # they are set once, when the step ends
+    old = replace(old, outputs={})  # they are set once, when the step ends
     assert StepRecord.from_status(merged(merged({}, old.to_patch()), new.to_patch())) == new
 
 

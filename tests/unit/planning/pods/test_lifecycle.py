@@ -7,16 +7,13 @@ from typing import Any
 
 import pytest
 
-from builders import PodBuilder, job, op, pod
+from builders import NOW, SETTINGS, PodBuilder, job, op, pod
 from podgraph import job as job_of
 from podgraph import op as python_op
 from podgraph.planning.actions import Actions
 from podgraph.planning.job.run import Run
-from podgraph.planning.manifests.settings import Settings
 from podgraph.protocol.graph_codec import pack
 
-NOW = 1_800_000_000.0
-SETTINGS = Settings("python:3", "runtime")
 CODE = {"module": "m"}
 
 

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import pytest
 
+from builders import ended, pod_with
 from podgraph.planning.pods.pod_retention import pods_to_delete
 from podgraph.planning.pods.types import ContainerState, Meta, Pod, Running
-from unit.planning.job.test_run import ended, pod
 
 
 def pods() -> dict[str, Pod]:
     made = [
         ended("good", uid="u1"),
         ended("bad", code=1, uid="u2"),
-        pod("running", ContainerState(running=Running()), "u3"),
-        pod("waiting", None, "u4"),
+        pod_with("running", ContainerState(running=Running()), "u3"),
+        pod_with("waiting", None, "u4"),
         Pod(Meta("going", uid="u5", deletion_timestamp="2026-11-23T09:00:00Z")),
         Pod(Meta("gone", uid="u6"), gone=True),
     ]

@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from builders import NOW, look, make_run, states
 from podgraph.definition.errors import DefinitionError
 from podgraph.definition.graph import Graph, Input, Op, Output, OutputRef
 from podgraph.planning.actions import Actions, Assign
@@ -31,7 +32,6 @@ from podgraph.protocol.signing import Signer
 from podgraph.protocol.step import LINE_MARK, Assignment, Record
 from podgraph.protocol.times import utc
 from podgraph.runtime.pod.resolve import resolve
-from unit.planning.job.test_run import NOW, make, states
 
 Obj = dict[str, Any]
 NAME, NONCE = names.resolve_pod("j", "u1"), names.nonce("u1", "", 1)
@@ -56,7 +56,7 @@ STARTING = ContainerState(waiting=Waiting("ContainerCreating", ""))
 
 def code(status: Obj | None = None, **spec: Any) -> Run:
     execution = {"prestart": 0, **spec.pop("execution", {})}
-    return make(code={"module": "m"}, execution=execution, status=status, **spec)
+    return make_run(code={"module": "m"}, execution=execution, status=status, **spec)
 
 
 def pod(state: ContainerState | None = None, uid: str = "p1", labels: Obj | None = None, name: str = NAME) -> Pod:
@@ -75,11 +75,6 @@ def ended(pod: Pod, record: Record, exit_code: int = 0) -> Pod:
     state = ContainerState(terminated=Terminated(exit_code, 0, "", record.to_line(), utc(NOW)[:19] + "Z"))
     status = PodStatus(container_statuses=[ContainerStatus(names.CONTAINER, state)])
     return msgspec.structs.replace(pod, status=status)
-
-
-def look(run: Run, *pods: Pod, now: float = NOW) -> Actions:
-    known = {p.metadata.name: p for p in pods}
-    return run.advance(known, known, now)
 
 
 def begun(run: Run, line: str = "", *pods: Pod) -> Actions:

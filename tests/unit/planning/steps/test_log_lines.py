@@ -7,7 +7,9 @@ import time
 
 from podgraph.planning.manifests.shell_runner import END_MARK, OUTPUT_MARK, ended_in
 from podgraph.planning.steps.log_lines import KeptReports, graph_lines, script_lines
+from podgraph.protocol.graph_codec import GRAPH_MARK, MAX_GRAPH
 from podgraph.protocol.reports import StepReport
+from podgraph.protocol.signing import Signer
 
 NOISE = [f"2026-11-24T00:00:00Z ::podgraph-x{at}" for at in range(1_000)]
 
@@ -65,11 +67,12 @@ def test_nothing_is_kept_after_the_end() -> None:
 
 
 def test_graph_lines_have_a_cap() -> None:
-    kept = graph_lines("n")
-    line = f"::podgraph-graph n::{'x' * 1_000_000}"
+    signer = Signer("n")
+    kept = graph_lines(signer)
+    line = signer.line(GRAPH_MARK, "x" * 1_000_000)
     for _ in range(100):
         kept.take([line])
-        assert len(kept.lines) <= 17
+        assert len(kept.lines) <= MAX_GRAPH // 1_000_000
     assert kept.is_full
 
 

@@ -91,7 +91,7 @@ def test_failure_spreads_at_once_and_others_go_on() -> None:
     }
     assert steps.records["c"].message == "not run: a failed"
     assert steps.records["a"].reason == "OpFailed"
-    assert steps.changed >= {"a", "c", "d"}
+    assert steps.take_changed() >= {"a", "c", "d"}
     steps.end("b", OK)
     assert take(steps) == ["e"]
     steps.end("e", OK)
@@ -209,12 +209,13 @@ def test_where_inputs_come_from() -> None:
 def test_set_state_marks_only_changes() -> None:
     steps = started(op("a"))
     steps.set_state("a", "Starting", "Unschedulable", "x")
-    assert steps.changed == {"a"}
-    steps.changed.clear()
+    assert steps.has_changes
+    assert steps.take_changed() == {"a"}
     steps.set_state("a", "Starting", "Unschedulable", "x")
-    assert not steps.changed
+    assert not steps.has_changes
+    assert steps.take_changed() == set()
     steps.set_state("a", "Starting", "Unschedulable", "y")
-    assert steps.changed == {"a"}
+    assert steps.take_changed() == {"a"}
     assert (steps.count("Starting"), steps.count("Pending")) == (1, 0)
 
 
