@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 from urllib.parse import urlsplit
 
+from podgraph.backoff import ExponentialBackoff
 from podgraph.cluster.automation_client import AutomationClient
 from podgraph.cluster.client import ApiError, Client
 from podgraph.cluster.http_fetcher import HttpFetcher
@@ -163,14 +164,14 @@ class WatchedUrl:
         self._task.cancel()
 
     async def _run(self) -> None:
+        backoff = ExponentialBackoff(self._interval, max(self._interval, _MAX_BACKOFF), jitter=(0.9, 1.0))
         while True:
             found, trouble = await self._look()
             self._failures = 0 if trouble is None else self._failures + 1
             if (found, trouble) != (self._seen, self.error):
                 self._seen, self.error = found, trouble
                 self._wake()
-            pause = self._interval * float(2 ** min(self._failures, 10))
-            await asyncio.sleep(min(pause, max(self._interval, _MAX_BACKOFF)) * random.uniform(0.9, 1.0))
+            await asyncio.sleep(backoff.seconds(self._failures, random.random()))
 
     async def _look(self) -> tuple[list[Observation] | None, tuple[str, str] | None]:
         try:
