@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
+from podgraph.api import ready_of
 from podgraph.cli.cluster import Cluster
 from podgraph.definition.cron import check_cron
 from podgraph.definition.errors import DefinitionError
@@ -79,7 +80,7 @@ def print_makers(cluster: Schedules | Sensors, output: str) -> None:
     rows = [cluster.columns]
     for item in found:
         meta = item["metadata"]
-        ready = _ready(item).get("reason", "-")
+        ready = ready_of(item).reason or "-"
         rows.append((meta["name"], *cluster.row(item), ready, _ago(meta["creationTimestamp"])))
     _table(rows)
 
@@ -92,8 +93,8 @@ def print_maker(cluster: Schedules | Sensors, name: str, output: str) -> None:
         return
     for title, text in zip(cluster.columns[1:], cluster.row(found), strict=False):
         print(f"{title.lower() + ':':11}{text}")
-    ready = _ready(found)
-    print(f"{'ready:':11}{ready.get('reason', '-')}" + (f": {ready['message']}" if ready.get("message") else ""))
+    ready = ready_of(found)
+    print(f"{'ready:':11}{ready.reason or '-'}" + (f": {ready.message}" if ready.message else ""))
     ticks = (found.get("status") or {}).get("ticks") or ()
     if ticks:
         print()
@@ -148,11 +149,6 @@ def print_jobs(jobs: Sequence[Object], message: str) -> None:
     said = "; ".join(filter(None, ("" if jobs else "it would make no Job", message)))
     if said:
         print(said, file=sys.stderr)
-
-
-def _ready(found: Object) -> Object:
-    conditions = (found.get("status") or {}).get("conditions") or ()
-    return next((c for c in conditions if c["type"] == "Ready"), {})
 
 
 def _suspended(found: Object) -> str:

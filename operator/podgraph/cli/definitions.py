@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
+from podgraph.api import manifest, ready_of
 from podgraph.cli.cluster import Cluster
 from podgraph.cli.graphs import print_tree
 from podgraph.cli.launch import code_spec, loaded, name_of
@@ -16,7 +17,7 @@ from podgraph.definition.errors import DefinitionError
 from podgraph.definition.ops import check_tags
 from podgraph.planning.job.acceptance import check_spec
 from podgraph.planning.job.definition_snapshot import effective_spec
-from podgraph.planning.model.names import DEFINITION_LABEL, GROUP, label_value
+from podgraph.planning.model.names import DEFINITION_LABEL, label_value
 from podgraph.planning.model.status import duration
 from podgraph.protocol.graph_codec import unpack
 from podgraph.runtime.load import CodeRef
@@ -47,8 +48,7 @@ def definition_of(code: CodeRef, image: str, name: str, selection: Sequence[str]
         spec["runConfig"] = run_config
     job = loaded(code)
     check_spec(spec, job.graph if job is not None else None, may_lack_config=True).raise_errors()
-    meta = {"name": name or name_of(code, job)}
-    return {"apiVersion": f"{GROUP}/v1alpha1", "kind": "JobDefinition", "metadata": meta, "spec": spec}
+    return manifest("JobDefinition", {"name": name or name_of(code, job)}, spec)
 
 
 def job_of(
@@ -68,7 +68,7 @@ def job_of(
         spec["runConfig"] = run_config
     if run_tags := check_tags("the run", tags):
         spec["tags"] = run_tags
-    ready, message = state_of(definition)
+    ready, _, message = ready_of(definition)
     if ready == "False":
         raise DefinitionError("NotReady", f"JobDefinition {meta['name']!r} cannot be run: {message}")
     if ready == "True":
@@ -76,18 +76,7 @@ def job_of(
         check_spec(whole, graph).raise_errors()
     made = {"name": name} if name else {"generateName": f"{meta['name'][:50].strip('-.')}-"}
     labels = {DEFINITION_LABEL: label_value(meta["name"])}
-    return {
-        "apiVersion": f"{GROUP}/v1alpha1", "kind": "Job", "metadata": {**made, "labels": labels}, "spec": spec
-    }  # fmt: skip
-
-
-def state_of(definition: Object) -> tuple[str, str]:
-    """Return the status of a definition's `Ready` condition as it is now, and its message."""
-    conditions = (definition.get("status") or {}).get("conditions") or ()
-    ready = next((c for c in conditions if c["type"] == "Ready"), None)
-    if ready is None or ready.get("observedGeneration") != definition["metadata"]["generation"]:
-        return "Unknown", "the operator has not seen it yet"
-    return ready["status"], ready["message"]
+    return manifest("Job", {**made, "labels": labels}, spec)
 
 
 def print_definitions(definitions: Sequence[Object], output: str) -> None:
@@ -99,7 +88,7 @@ def print_definitions(definitions: Sequence[Object], output: str) -> None:
     for item in definitions:
         age = datetime.now(UTC) - datetime.fromisoformat(item["metadata"]["creationTimestamp"])
         count = str((item.get("status") or {}).get("opCount", ""))
-        rows.append((item["metadata"]["name"], state_of(item)[0], count, duration(age.total_seconds())))
+        rows.append((item["metadata"]["name"], ready_of(item).status, count, duration(age.total_seconds())))
     widths = [max(len(row[at]) for row in rows) for at in range(4)]
     for row in rows:
         print("   ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip())
@@ -107,7 +96,7 @@ def print_definitions(definitions: Sequence[Object], output: str) -> None:
 
 def print_definition(definition: Object, output: str) -> int:
     """Print a definition with its ops as a tree; return exit status 1 when it has an error, else 0."""
-    ready, message = state_of(definition)
+    ready, _, message = ready_of(definition)
     if output == "json":
         print(json.dumps(definition, ensure_ascii=False, indent=2))
     elif ready == "True":
@@ -123,7 +112,7 @@ def wait_resolved(cluster: Definitions, name: str, seconds: float) -> Object:
     end = time.monotonic() + seconds
     while True:
         definition = cluster.get(name)
-        ready, message = state_of(definition)
+        ready, _, message = ready_of(definition)
         if ready != "Unknown":
             return definition
         if time.monotonic() >= end:

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, TypeVar
 
+from podgraph.api import is_finished
 from podgraph.backoff import ExponentialBackoff
 from podgraph.cli.cluster import Cluster
 from podgraph.definition.errors import DefinitionError
 
-__all__ = ["Patience", "follow", "is_finished"]
+__all__ = ["Patience", "follow"]
 
 T = TypeVar("T")
 
@@ -125,12 +126,6 @@ def _watched(
             patience.broke(error)
         else:  # a version that is too old (Gone), or no right to watch: then it is looked at now and then
             time.sleep(max(0.0, min(patience.left, _POLL_SECONDS)))
-
-
-def is_finished(job: Mapping[str, Any]) -> bool:
-    """Whether the Job is at its end, good or bad."""
-    conditions = (job.get("status") or {}).get("conditions") or ()
-    return any(c["type"] == "Finished" and c["status"] == "True" for c in conditions)
 
 
 def _deleted(name: str) -> DefinitionError:

@@ -9,9 +9,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from podgraph.api import is_finished
 from podgraph.cli import exits
 from podgraph.cli.cluster import Cluster
-from podgraph.cli.follow import Patience, follow, is_finished
+from podgraph.cli.follow import Patience, follow
 from podgraph.cli.tree import StepView, full_width, job_tree, reason_of, state_of, step_line
 from podgraph.definition.errors import DefinitionError, nearest
 from podgraph.planning.model.status import duration

@@ -9,11 +9,11 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from podgraph import api
 from podgraph.definition.errors import DefinitionError
 from podgraph.definition.jobs import JobDefinition
 from podgraph.definition.ops import check_tags
 from podgraph.planning.job.acceptance import check_spec
-from podgraph.planning.model.names import GROUP
 from podgraph.runtime.load import CodeRef, find_job
 
 __all__ = ["MAX_SOURCE", "code_spec", "loaded", "manifest", "module_here", "name_of", "resource_name"]
@@ -41,7 +41,7 @@ def manifest(
     job = loaded(code)
     check_spec(spec, job.graph if job is not None else None).raise_errors()
     meta = {"name": name} if name else {"generateName": f"{name_of(code, job)}-"}
-    return {"apiVersion": f"{GROUP}/v1alpha1", "kind": "Job", "metadata": meta, "spec": spec}
+    return api.manifest("Job", meta, spec)
 
 
 def name_of(code: CodeRef, job: JobDefinition | None) -> str:

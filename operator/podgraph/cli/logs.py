@@ -11,9 +11,10 @@ import time
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, TextIO
 
+from podgraph.api import is_finished
 from podgraph.backoff import ExponentialBackoff
 from podgraph.cli.cluster import Cluster
-from podgraph.cli.follow import Patience, is_finished
+from podgraph.cli.follow import Patience
 from podgraph.definition.errors import DefinitionError, nearest
 from podgraph.planning.manifests.log_reader import has_run
 from podgraph.planning.manifests.log_reader import lost as why_lost

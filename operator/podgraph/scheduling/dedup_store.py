@@ -11,6 +11,7 @@ import hashlib
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from podgraph.api import owner_reference
 from podgraph.definition.errors import DefinitionError
 from podgraph.planning.model import names
 
@@ -59,15 +60,7 @@ class DedupStore:
                 "name": name,
                 "namespace": meta["namespace"],
                 "labels": {names.MANAGED_BY_LABEL: names.MANAGED_BY},
-                "ownerReferences": [
-                    {
-                        "apiVersion": f"{names.GROUP}/v1alpha1",
-                        "kind": sensor["kind"],
-                        "name": meta["name"],
-                        "uid": meta["uid"],
-                        "controller": True,
-                    }
-                ],
+                "ownerReferences": [owner_reference(sensor)],
             },
             "immutable": True,
             "binaryData": {_FIELD: base64.b64encode(data).decode()},

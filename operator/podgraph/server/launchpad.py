@@ -12,6 +12,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from podgraph.api import manifest, ready_of
 from podgraph.definition.config_types import key_path
 from podgraph.definition.errors import DefinitionError
 from podgraph.definition.graph import Graph
@@ -87,12 +88,12 @@ def of_definition(definition: Object) -> Source:
     """Return what Jobs of a JobDefinition run."""
     meta, spec, status = definition["metadata"], definition["spec"], definition.get("status") or {}
     name = meta["name"]
-    ready = next((c for c in status.get("conditions") or () if c["type"] == "Ready"), None)
+    ready = ready_of(definition)
     graph, why = None, f"JobDefinition {name!r} has not been read yet"
-    if ready is not None and ready.get("observedGeneration", meta["generation"]) == meta["generation"]:
-        why = f"JobDefinition {name!r} cannot be run: {ready['message']}" if ready["status"] == "False" else why
-        if ready["status"] == "True" and status.get("graph"):
-            graph, why = unpack(status["graph"]), ""
+    if ready.status == "False":
+        why = f"JobDefinition {name!r} cannot be run: {ready.message}"
+    elif ready.status == "True" and status.get("graph"):
+        graph, why = unpack(status["graph"]), ""
     run_config = spec.get("runConfig") or {}
     return Source(
         name,
@@ -204,7 +205,7 @@ def job_manifest(
     meta: dict[str, Any] = {"name": name or new_name(source.stem), "namespace": namespace}
     if labels := {**source.labels, **tags}:
         meta["labels"] = labels
-    return {"apiVersion": f"{GROUP}/v1alpha1", "kind": "Job", "metadata": meta, "spec": spec}
+    return manifest("Job", meta, spec)
 
 
 def check_tags(tags: Mapping[str, str]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from podgraph.api import manifest
 from podgraph.definition.errors import DefinitionError
 from podgraph.definition.graph import Graph
 from podgraph.planning.job.rerun_of import RerunSpec, check_parent
@@ -50,7 +51,7 @@ def rerun_manifest(
     labels = {key: value for key, value in (meta.get("labels") or {}).items() if not key.startswith(f"{GROUP}/")}
     if labels:
         made["labels"] = labels
-    return {"apiVersion": f"{GROUP}/v1alpha1", "kind": "Job", "metadata": made, "spec": spec}
+    return manifest("Job", made, spec)
 
 
 def graph_of_job(job: Object) -> Graph | None:

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
+from podgraph.api import find_condition
 from podgraph.cluster.automation_client import AutomationClient
 from podgraph.cluster.client import ApiError
 from podgraph.definition.errors import DefinitionError
@@ -127,7 +128,7 @@ async def read_automation(
 
     `read` returns the spec, whether it is suspended, what is said when it is ready, and such a Job. Raises ApiError.
     """
-    was_ready = any(c["type"] == "Ready" and c["status"] == "True" for c in maker.status.get("conditions") or ())
+    was_ready = find_condition(maker.status, "Ready").get("status") == "True"
     generation = maker.generation
     try:
         spec, suspended, message, job = read()

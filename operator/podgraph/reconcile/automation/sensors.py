@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from podgraph.api import find_condition
 from podgraph.cluster.automation_client import AutomationClient
 from podgraph.cluster.client import ApiError, Client
 from podgraph.cluster.http_fetcher import HttpFetcher
@@ -141,8 +142,7 @@ class Sensors:
     async def _refuse_try(self, maker: Automation) -> None:
         """Tell who wants to know what it would make why that is nothing."""
         if maker.dry_run_requested:
-            conditions = maker.status.get("conditions") or ()
-            tell_tried(maker, [], next((c["message"] for c in conditions if c["type"] == "Ready"), ""))
+            tell_tried(maker, [], find_condition(maker.status, "Ready").get("message", ""))
             await self._writer.write(maker)
 
     async def _try(self, maker: Automation, spec: SensorSpec, source: Source) -> None:

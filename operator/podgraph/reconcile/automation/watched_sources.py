@@ -15,13 +15,13 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 from urllib.parse import urlsplit
 
+from podgraph.api import is_finished, is_succeeded
 from podgraph.backoff import ExponentialBackoff
 from podgraph.cluster.automation_client import AutomationClient
 from podgraph.cluster.client import ApiError, Client
 from podgraph.cluster.http_fetcher import HttpFetcher
 from podgraph.cluster.object_watch import ObjectWatch
 from podgraph.definition.errors import DefinitionError
-from podgraph.reconcile.automation.owned_jobs import is_finished, succeeded
 from podgraph.scheduling.json_path import text_at
 from podgraph.scheduling.sources import MOST_OBJECTS, HttpSource, JobSource, KubernetesSource, Observation
 
@@ -72,7 +72,7 @@ class FinishedJobs:
         completed = (job.get("status") or {}).get("completionTime")
         if meta["uid"] in jobs or not completed or not is_finished(job):
             return
-        ended = _Finished(meta["name"], dict(meta.get("labels") or {}), succeeded(job), completed)
+        ended = _Finished(meta["name"], dict(meta.get("labels") or {}), is_succeeded(job), completed)
         jobs[meta["uid"]] = ended
         for source, wake in list(self._looking.get(meta["namespace"], {}).values()):
             if source.counts(ended.name, ended.labels, ended.succeeded):
