@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from podgraph.api import manifest
 from podgraph.definition.errors import DefinitionError
 from podgraph.definition.graph import Graph
+from podgraph.planning.job.manifest import job_manifest
 from podgraph.planning.job.rerun_of import RerunSpec, check_parent
 from podgraph.planning.model.names import GROUP
 from podgraph.planning.model.spec import graph_of_ops
@@ -51,7 +51,7 @@ def rerun_manifest(
     labels = {key: value for key, value in (meta.get("labels") or {}).items() if not key.startswith(f"{GROUP}/")}
     if labels:
         made["labels"] = labels
-    return manifest("Job", made, spec)
+    return job_manifest(made, spec)
 
 
 def graph_of_job(job: Object) -> Graph | None:
