@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
+from podgraph.api import Object
 from podgraph.cli.cluster import Cluster
 from podgraph.cluster.polling import looks
 from podgraph.cluster.runtime_archive import build_archive
@@ -14,8 +14,6 @@ from podgraph.planning.manifests.storage import SHOW_SECONDS
 from podgraph.runtime.pod.logs import read_shown
 
 __all__ = ["stored_logs"]
-
-Object = Mapping[str, Any]
 
 
 def stored_logs(cluster: Cluster, job: Object, steps: Sequence[str]) -> dict[str, list[str]]:

@@ -5,13 +5,12 @@ from __future__ import annotations
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 from rich.console import Console
 from rich.text import Text
 from rich.tree import Tree
 
-from podgraph.api import condition_of
+from podgraph.api import Object, condition_of
 from podgraph.definition.graph import Graph
 from podgraph.planning.job.rerun_manifest import graph_of_job
 from podgraph.planning.model.status import seconds_of
@@ -48,8 +47,6 @@ _COLORS = {
     "Suspended": "yellow",
     "Stopping": "yellow",
 }
-
-Object = Mapping[str, Any]
 
 
 @dataclass(frozen=True)

@@ -25,6 +25,7 @@ _WATCH_SECONDS = 290
 _SILENCE_SECONDS = 90  # the server sends a bookmark about each minute
 _BACKOFF = ExponentialBackoff(0.4, 30.0, jitter=(0.5, 1.0))
 
+S = TypeVar("S")
 T = TypeVar("T")
 
 
@@ -72,8 +73,8 @@ class ListWatch(Generic[T]):
         self, session: aiohttp.ClientSession, path: ApiPath, kind: type[T], what: str, query: Query | None = None
     ) -> None:
         self._session, self._path, self._query, self._what = session, path, query or {}, what
-        self._page = msgspec.json.Decoder(cast(type[_Page[T]], cast(Any, _Page)[kind]))
-        self._item = msgspec.json.Decoder(kind)
+        self._page = cast(type[_Page[T]], cast(Any, _Page)[kind])
+        self._kind = kind
         self._version, self._failures = "", 0
 
     # --- what a subclass overrides
@@ -132,7 +133,7 @@ class ListWatch(Generic[T]):
             query = {**self._query, "limit": str(self.page_size), **({"continue": token} if token else {})}
             async with self._session.get(self._path.url, params=query) as answer:
                 await _check(answer)
-                page = self._page.decode(await answer.read())
+                page = _read(await answer.read(), self._page)
             self.list_page(page.items or ())
             version, token = page.metadata.resource_version, page.metadata.continue_
             if not token:
@@ -152,7 +153,7 @@ class ListWatch(Generic[T]):
         async with self._session.get(self._path.url, params=params, timeout=timeout) as answer:
             await _check(answer)
             async for line in _lines(answer.content):
-                self._take(msgspec.json.decode(line, type=_Event))
+                self._take(_read(line, _Event))
 
     def _take(self, event: _Event) -> None:
         self.heard()
@@ -161,10 +162,10 @@ class ListWatch(Generic[T]):
             raise _Expired
         self._failures = 0  # the watch works; if it breaks again, that is a new failure
         if event.type == "BOOKMARK":
-            mark = msgspec.json.decode(event.object, type=_Versioned)
+            mark = _read(event.object, _Versioned)
             self._version = mark.metadata.resource_version or self._version
             return
-        item = self._item.decode(event.object)
+        item = _read(event.object, self._kind)
         self._version = _version_of(item) or self._version
         self.changed(event.type, item)
 
@@ -185,6 +186,11 @@ async def _lines(content: aiohttp.StreamReader) -> AsyncIterator[bytes]:
         for line in whole:
             if line.strip():
                 yield line
+
+
+def _read(data: bytes | msgspec.Raw, kind: type[S]) -> S:
+    """Decode what the API server sent. Raises MsgspecError."""
+    return msgspec.json.decode(data, type=kind)
 
 
 def _version_of(item: Any) -> str:

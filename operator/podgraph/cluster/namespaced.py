@@ -8,17 +8,17 @@ broken is told as deleted.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import aiohttp
 
+from podgraph.api import Object
 from podgraph.cluster.listwatch import ListWatch
 from podgraph.cluster.paths import ours
 
 __all__ = ["Tell", "watch_namespace"]
 
-Object = Mapping[str, Any]
 Tell = Callable[[str | None, Object], None]
 """Takes an event's type (ADDED, MODIFIED, DELETED, None for an object that was there before) and the object."""
 

@@ -6,6 +6,7 @@ import logging
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Generic, TypeVar
 
+from podgraph.api import Object
 from podgraph.cluster.client import ApiError, Client
 from podgraph.cluster.listwatch import ListWatch, told
 from podgraph.cluster.paths import in_namespace
@@ -15,7 +16,6 @@ __all__ = ["ObjectWatch"]
 _LOG = logging.getLogger(__name__)
 
 Kept = TypeVar("Kept")
-Object = Mapping[str, Any]
 
 
 class ObjectWatch(ListWatch[dict[str, Any]], Generic[Kept]):

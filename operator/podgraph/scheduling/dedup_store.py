@@ -11,7 +11,7 @@ import hashlib
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from podgraph.api import owner_reference
+from podgraph.api import Object, owner_reference
 from podgraph.definition.errors import DefinitionError
 from podgraph.planning.model import names
 
@@ -22,8 +22,6 @@ MOST_IN_BLOCK = 60_000
 MOST_BLOCKS = 8
 _FIELD = "keys"
 _SIZE = 8  # bytes of a digest, which is twice as many hexadecimal digits
-
-Object = Mapping[str, Any]
 
 
 class DedupStore:

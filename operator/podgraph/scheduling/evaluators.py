@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from podgraph.api import ready_of
+from podgraph.api import Object, ready_of
 from podgraph.definition.errors import DefinitionError
 from podgraph.planning.manifests import objects as manifests
 from podgraph.planning.manifests.objects import JobRef, Manifest
@@ -29,8 +29,6 @@ EVALUATOR_LABEL = f"{names.GROUP}/evaluator"
 MAX_REQUESTS = 200_000
 """Most bytes of requests in a pod's annotation; Kubernetes takes 262,144 for all annotations together."""
 _GRACE_SECONDS = 5
-
-Object = Mapping[str, Any]
 
 
 @dataclass(frozen=True)

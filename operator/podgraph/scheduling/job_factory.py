@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from podgraph.api import manifest, owner_reference
+from podgraph.api import Object, manifest, owner_reference
 from podgraph.definition.errors import DefinitionError
 from podgraph.planning.model.kube_names import check_field
 from podgraph.planning.model.names import DEFINITION_LABEL, GROUP, label_value
@@ -27,8 +27,6 @@ TRY_ANNOTATION = f"{GROUP}/try"
 """On a schedule or sensor: somebody wants to know what it would make; of a schedule the tick stands behind a space."""
 _LABELS = {"JobSchedule": SCHEDULE_LABEL, "JobSensor": SENSOR_LABEL}
 _MAX_NAME = 63
-
-Object = Mapping[str, Any]
 
 
 @dataclass(frozen=True)

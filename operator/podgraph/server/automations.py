@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Path, Request
 from pydantic import BaseModel, ConfigDict, Field
 from typing_extensions import TypedDict
 
-from podgraph.api import ready_of
+from podgraph.api import Object, ready_of
 from podgraph.cluster.client import ApiError
 from podgraph.cluster.ui_client import UiClient
 from podgraph.definition.errors import DefinitionError
@@ -31,7 +30,6 @@ _UPCOMING = 5
 _PLURALS = {"schedules": "jobschedules", "sensors": "jobsensors"}
 
 Kind = Annotated[Literal["schedules", "sensors"], Path()]
-Object = Mapping[str, Any]
 
 makers = APIRouter(prefix="/api/makers", responses={422: {"model": Problems}, 404: {"model": Problems}})
 

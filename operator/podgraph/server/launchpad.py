@@ -12,7 +12,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from podgraph.api import ready_of
+from podgraph.api import Object, ready_of
 from podgraph.definition.config_types import key_path
 from podgraph.definition.errors import DefinitionError
 from podgraph.definition.graph import Graph
@@ -39,8 +39,6 @@ _NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 _OF_ITS_OWN = ("cancel", "suspend", "rerunOf")
 _MOST_TAGS = 32
 _TAG_FORM = "allowed are up to 63 letters, digits, '-', '_' and '.', with a letter or digit at both ends"
-
-Object = Mapping[str, Any]
 
 
 @dataclass(frozen=True)

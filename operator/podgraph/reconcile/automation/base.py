@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any, TypeVar
 
-from podgraph.api import find_condition
+from podgraph.api import Object, find_condition
 from podgraph.cluster.automation_client import AutomationClient
 from podgraph.cluster.client import ApiError
 from podgraph.definition.errors import DefinitionError
@@ -25,8 +25,6 @@ _REFUSED_SECONDS = 300.0
 _TICKS_KEPT = 10
 
 Spec = TypeVar("Spec")
-
-Object = Mapping[str, Any]
 
 
 class Automation:

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Any
 
-from podgraph.api import is_finished, is_succeeded
+from podgraph.api import Object, is_finished, is_succeeded
 from podgraph.cluster.automation_client import AutomationClient
 from podgraph.cluster.client import ApiError
 from podgraph.planning.model.names import API_VERSION
@@ -20,8 +19,6 @@ __all__ = ["OwnedJob", "OwnedJobs"]
 
 _LOG = logging.getLogger(__name__)
 _RETRY_SECONDS = 2.0
-
-Object = Mapping[str, Any]
 
 
 @dataclass(frozen=True)

@@ -6,9 +6,10 @@ tells it; after a crash before that it is asked for again, and the Jobs, whose n
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from typing import Any
 
+from podgraph.api import Object
 from podgraph.backoff import ExponentialBackoff
 from podgraph.cluster.automation_client import AutomationClient
 from podgraph.cluster.client import ApiError
@@ -36,7 +37,6 @@ _LISTING_SECONDS = 120
 _MAX_BACKOFF = 600.0
 _NOTED = 50  # Jobs, until the status is told of them
 
-Object = Mapping[str, Any]
 Make = Callable[[Automation, Object, str], Awaitable[bool]]
 
 

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
-from podgraph.api import find_condition
+from podgraph.api import Object, find_condition
 from podgraph.cluster.automation_client import AutomationClient
 from podgraph.cluster.client import ApiError, Client
 from podgraph.definition.errors import DefinitionError
@@ -36,8 +36,6 @@ __all__ = ["Schedules"]
 
 WORKERS = 30
 _LOOK_SECONDS = 60.0  # at least so often, as the clock may be set
-
-Object = Mapping[str, Any]
 
 
 class Schedules:

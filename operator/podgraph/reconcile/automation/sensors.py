@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
-from podgraph.api import find_condition
+from podgraph.api import Object, find_condition
 from podgraph.cluster.automation_client import AutomationClient
 from podgraph.cluster.client import ApiError, Client
 from podgraph.cluster.http_fetcher import HttpFetcher
@@ -42,8 +42,6 @@ __all__ = ["MOST_WATCHES", "Sensors"]
 WORKERS = 16
 MOST_WATCHES = 200
 """How many sensors may watch objects; each holds a connection."""
-
-Object = Mapping[str, Any]
 
 
 class Sensors:

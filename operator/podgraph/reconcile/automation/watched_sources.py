@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 from urllib.parse import urlsplit
 
-from podgraph.api import is_finished, is_succeeded
+from podgraph.api import Object, is_finished, is_succeeded
 from podgraph.backoff import ExponentialBackoff
 from podgraph.cluster.automation_client import AutomationClient
 from podgraph.cluster.client import ApiError, Client
@@ -29,8 +29,6 @@ __all__ = ["FinishedJobs", "Source", "WatchedObjects", "WatchedUrl"]
 
 _LOG = logging.getLogger(__name__)
 _MAX_BACKOFF = 600.0
-
-Object = Mapping[str, Any]
 
 
 class Source(Protocol):

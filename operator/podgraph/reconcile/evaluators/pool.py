@@ -11,10 +11,10 @@ import itertools
 import logging
 import secrets
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from functools import partial
-from typing import Any
 
+from podgraph.api import Object
 from podgraph.backoff import ExponentialBackoff
 from podgraph.cluster.client import ApiError, Client
 from podgraph.cluster.pod_reflector import PodReflector
@@ -44,8 +44,6 @@ _SETTLING_SECONDS = 10.0  # by then all definitions there are have been told of
 _STRAY_SECONDS = 90.0  # by then it is known who needs which
 _TAIL = 1_000
 _TIMED_SECONDS = 60.0
-
-Object = Mapping[str, Any]
 
 
 class EvaluatorPool:
