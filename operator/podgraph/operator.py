@@ -24,6 +24,7 @@ from typing import Any, cast
 import kopf
 import uvloop
 
+from podgraph.api import VERSION
 from podgraph.cluster.client import ApiError, Client
 from podgraph.cluster.connection import connect, login
 from podgraph.cluster.namespaced import Tell, watch_namespace
@@ -219,7 +220,7 @@ async def _watch_cluster(
         return info or login()
 
     def follow(plural: str, tell: Tell) -> None:
-        @kopf.on.event(GROUP, "v1alpha1", plural, registry=registry)
+        @kopf.on.event(GROUP, VERSION, plural, registry=registry)
         async def seen(event: Any, **_: Any) -> None:
             tell(event["type"], event["object"])
 

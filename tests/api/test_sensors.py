@@ -188,7 +188,7 @@ async def test_a_condition_of_labelled_objects(drive: MakerDriver) -> None:
 
 
 async def test_what_may_not_be_watched(drive: MakerDriver, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("podgraph.cluster.object_watch._FORBIDDEN_SECONDS", 0.05)
+    monkeypatch.setattr("podgraph.cluster.object_watch.ObjectWatch.refused_seconds", 0.05)
     drive.fake.fault("GET", "/configmaps$", status=403, reason="Forbidden", message="no", times=None)
     drive.apply(source={"kubernetes": WATCHED}, template=VALUE)
     message = (await drive.ready("Forbidden"))["message"]

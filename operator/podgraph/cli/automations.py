@@ -6,15 +6,24 @@ import json
 import sys
 import time
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from typing import Any
 
+from podgraph.api import ready_of
 from podgraph.cli.cluster import Cluster
+from podgraph.cli.tables import age, print_table
+from podgraph.cluster.polling import looks
 from podgraph.definition.cron import check_cron
 from podgraph.definition.errors import DefinitionError
-from podgraph.planning.model.status import duration, seconds_of
 from podgraph.scheduling.job_factory import TRY_ANNOTATION, second
-from podgraph.scheduling.manual_ticks import answer_to, asks_code, job_by_hand, named_by_hand, question, tick_of
+from podgraph.scheduling.manual_ticks import (
+    answer_to,
+    asks_code,
+    job_by_hand,
+    named_by_hand,
+    no_answer,
+    question,
+    tick_of,
+)
 
 __all__ = [
     "Schedules",
@@ -26,8 +35,6 @@ __all__ = [
     "print_makers",
     "tried",
 ]
-
-_LOOK_SECONDS = 0.3
 
 Object = dict[str, Any]
 
@@ -41,7 +48,7 @@ class Schedules(Cluster):
     def row(self, found: Object) -> tuple[str, ...]:
         """Return what a list tells of one."""
         status = found.get("status") or {}
-        last = _ago(status["lastTickTime"]) if status.get("lastTickTime") else "-"
+        last = age(status["lastTickTime"]) if status.get("lastTickTime") else "-"
         upcoming = status.get("nextTickTime") or "-"
         return (status.get("schedule") or "-", _suspended(found), last, upcoming)
 
@@ -55,7 +62,7 @@ class Sensors(Cluster):
     def row(self, found: Object) -> tuple[str, ...]:
         """Return what a list tells of one."""
         status = found.get("status") or {}
-        last = _ago(status["lastTickTime"]) if status.get("lastTickTime") else "-"
+        last = age(status["lastTickTime"]) if status.get("lastTickTime") else "-"
         return (status.get("source") or "-", _suspended(found), last)
 
 
@@ -79,9 +86,9 @@ def print_makers(cluster: Schedules | Sensors, output: str) -> None:
     rows = [cluster.columns]
     for item in found:
         meta = item["metadata"]
-        ready = _ready(item).get("reason", "-")
-        rows.append((meta["name"], *cluster.row(item), ready, _ago(meta["creationTimestamp"])))
-    _table(rows)
+        ready = ready_of(item).reason or "-"
+        rows.append((meta["name"], *cluster.row(item), ready, age(meta["creationTimestamp"])))
+    print_table(rows)
 
 
 def print_maker(cluster: Schedules | Sensors, name: str, output: str) -> None:
@@ -92,12 +99,12 @@ def print_maker(cluster: Schedules | Sensors, name: str, output: str) -> None:
         return
     for title, text in zip(cluster.columns[1:], cluster.row(found), strict=False):
         print(f"{title.lower() + ':':11}{text}")
-    ready = _ready(found)
-    print(f"{'ready:':11}{ready.get('reason', '-')}" + (f": {ready['message']}" if ready.get("message") else ""))
+    ready = ready_of(found)
+    print(f"{'ready:':11}{ready.reason or '-'}" + (f": {ready.message}" if ready.message else ""))
     ticks = (found.get("status") or {}).get("ticks") or ()
     if ticks:
         print()
-        _table(
+        print_table(
             [
                 ("TICK", "OUTCOME", "JOB", "WHY"),
                 *(
@@ -130,13 +137,11 @@ def tried(cluster: Schedules | Sensors, name: str, tick: str, seconds: float) ->
     """
     wanted = question(tick)
     cluster.annotate(name, {TRY_ANNOTATION: wanted})
-    end = time.monotonic() + seconds
-    while True:
+    for pause in looks(seconds):
         if (told := answer_to(wanted, cluster.get(name))) is not None:
             return told
-        if time.monotonic() >= end:
-            raise DefinitionError("Timeout", f"the operator has not answered for {name!r} within {seconds:.0f} s")
-        time.sleep(_LOOK_SECONDS)
+        time.sleep(pause)
+    raise no_answer(name, seconds)
 
 
 def print_jobs(jobs: Sequence[Object], message: str) -> None:
@@ -150,20 +155,5 @@ def print_jobs(jobs: Sequence[Object], message: str) -> None:
         print(said, file=sys.stderr)
 
 
-def _ready(found: Object) -> Object:
-    conditions = (found.get("status") or {}).get("conditions") or ()
-    return next((c for c in conditions if c["type"] == "Ready"), {})
-
-
 def _suspended(found: Object) -> str:
     return "yes" if found["spec"].get("suspend") else "no"
-
-
-def _ago(time: str) -> str:
-    return duration((datetime.now(UTC) - datetime.fromtimestamp(seconds_of(time), UTC)).total_seconds())
-
-
-def _table(rows: Sequence[Sequence[str]]) -> None:
-    widths = [max(len(row[at]) for row in rows) for at in range(len(rows[0]))]
-    for row in rows:
-        print("   ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip())

@@ -12,12 +12,12 @@ from kubernetes import client, config, watch
 from kubernetes.client.exceptions import ApiException
 from kubernetes.config import ConfigException
 
+from podgraph.api import GROUP, VERSION
 from podgraph.cli.answers import told
 from podgraph.definition.errors import DefinitionError
 from podgraph.planning.model.kube_names import LABEL, check_name
 from podgraph.planning.model.names import (
     CONTAINER,
-    GROUP,
     JOB_UID_LABEL,
     OP_ANNOTATION,
     resolve_pod,
@@ -27,7 +27,6 @@ from podgraph.planning.model.names import (
 
 __all__ = ["Cluster"]
 
-_VERSION = "v1alpha1"
 _SERVICE_ACCOUNT = "/var/run/secrets/kubernetes.io/serviceaccount/namespace"
 _ANSWER_SECONDS = 30
 _MOST_ATTEMPTS = 20  # more than may be made at reading a Job's code
@@ -58,7 +57,7 @@ class Cluster:
         with told(f"create the {self.kind}"):
             return dict(
                 self._jobs.create_namespaced_custom_object(
-                    GROUP, _VERSION, self.namespace, self.plural, job, _request_timeout=_ANSWER_SECONDS
+                    GROUP, VERSION, self.namespace, self.plural, job, _request_timeout=_ANSWER_SECONDS
                 )
             )
 
@@ -68,7 +67,7 @@ class Cluster:
         with told(f"get the {self.kind} {name!r}"):
             return dict(
                 self._jobs.get_namespaced_custom_object(
-                    GROUP, _VERSION, self.namespace, self.plural, name, _request_timeout=_ANSWER_SECONDS
+                    GROUP, VERSION, self.namespace, self.plural, name, _request_timeout=_ANSWER_SECONDS
                 )
             )
 
@@ -77,9 +76,9 @@ class Cluster:
         more = {"label_selector": selector, "_request_timeout": seconds}
         with told(f"list the {self.kind}s"):
             if everywhere:
-                found = self._jobs.list_cluster_custom_object(GROUP, _VERSION, self.plural, **more)["items"]
+                found = self._jobs.list_cluster_custom_object(GROUP, VERSION, self.plural, **more)["items"]
             else:
-                found = self._jobs.list_namespaced_custom_object(GROUP, _VERSION, self.namespace, self.plural, **more)[
+                found = self._jobs.list_namespaced_custom_object(GROUP, VERSION, self.namespace, self.plural, **more)[
                     "items"
                 ]
         return sorted(found, key=lambda job: str(job["metadata"]["creationTimestamp"]))
@@ -89,7 +88,7 @@ class Cluster:
         check_name(f"the name of the {self.kind}", name)  # with an empty one the request would delete all there are
         with told(f"delete the {self.kind} {name!r}"):
             self._jobs.delete_namespaced_custom_object(
-                GROUP, _VERSION, self.namespace, self.plural, name, propagation_policy="Background",
+                GROUP, VERSION, self.namespace, self.plural, name, propagation_policy="Background",
                 _request_timeout=_ANSWER_SECONDS,
             )  # fmt: skip
 
@@ -100,7 +99,7 @@ class Cluster:
             return dict(
                 self._jobs.patch_namespaced_custom_object(
                     GROUP,
-                    _VERSION,
+                    VERSION,
                     self.namespace,
                     self.plural,
                     name,
@@ -115,7 +114,7 @@ class Cluster:
         with told(f"change the {self.kind} {name!r}"):
             return dict(
                 self._jobs.replace_namespaced_custom_object(
-                    GROUP, _VERSION, self.namespace, self.plural, name, changed, _request_timeout=_ANSWER_SECONDS
+                    GROUP, VERSION, self.namespace, self.plural, name, changed, _request_timeout=_ANSWER_SECONDS
                 )
             )
 
@@ -141,7 +140,7 @@ class Cluster:
         check_name(f"the name of the {self.kind}", name)
         with told(f"change the {self.kind} {name!r}"):
             self._jobs.patch_namespaced_custom_object(
-                GROUP, _VERSION, self.namespace, self.plural, name, {"metadata": {"annotations": dict(annotations)}},
+                GROUP, VERSION, self.namespace, self.plural, name, {"metadata": {"annotations": dict(annotations)}},
                 _request_timeout=_ANSWER_SECONDS,
             )  # fmt: skip
 
@@ -149,7 +148,7 @@ class Cluster:
         """Have the cluster check a Job without making it."""
         with told("make this Job"):
             self._jobs.create_namespaced_custom_object(
-                GROUP, _VERSION, self.namespace, "jobs", job, dry_run="All", _request_timeout=_ANSWER_SECONDS
+                GROUP, VERSION, self.namespace, "jobs", job, dry_run="All", _request_timeout=_ANSWER_SECONDS
             )
 
     def step_pods(self, job: Object) -> dict[str, str]:
@@ -238,7 +237,7 @@ class Cluster:
         only = {"field_selector": f"metadata.name={next(iter(names))}"} if len(names) == 1 else {}
         with told(f"watch the {self.kind}s"):
             yield from watch.Watch().stream(
-                self._jobs.list_namespaced_custom_object, GROUP, _VERSION, self.namespace, self.plural,
+                self._jobs.list_namespaced_custom_object, GROUP, VERSION, self.namespace, self.plural,
                 resource_version=version, timeout_seconds=seconds, _request_timeout=seconds + 10, **only,
             )  # fmt: skip
 

@@ -6,24 +6,22 @@ import json
 import sys
 import time
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
 from typing import Any
 
+from podgraph.api import manifest, ready_of
 from podgraph.cli.cluster import Cluster
 from podgraph.cli.graphs import print_tree
 from podgraph.cli.launch import code_spec, loaded, name_of
+from podgraph.cli.tables import age, print_table
+from podgraph.cluster.polling import looks
 from podgraph.definition.errors import DefinitionError
-from podgraph.definition.ops import check_tags
 from podgraph.planning.job.acceptance import check_spec
 from podgraph.planning.job.definition_snapshot import effective_spec
-from podgraph.planning.model.names import DEFINITION_LABEL, GROUP, label_value
-from podgraph.planning.model.status import duration
+from podgraph.planning.job.manifest import job_manifest, run_spec
 from podgraph.protocol.graph_codec import unpack
 from podgraph.runtime.load import CodeRef
 
 __all__ = ["Definitions", "definition_of", "job_of", "print_definition", "print_definitions", "wait_resolved"]
-
-_LOOK_SECONDS = 0.3
 
 Object = dict[str, Any]
 
@@ -40,15 +38,10 @@ def definition_of(code: CodeRef, image: str, name: str, selection: Sequence[str]
     The job, the selection and run config are checked here, unless the code needs packages that only the image has;
     what run config lacks its Jobs may give. Raises DefinitionError.
     """
-    spec: dict[str, Any] = {"code": code_spec(code, image)}
-    if selection:
-        spec["opSelection"] = list(selection)
-    if run_config:
-        spec["runConfig"] = run_config
+    spec = run_spec({"code": code_spec(code, image)}, selection, run_config)
     job = loaded(code)
     check_spec(spec, job.graph if job is not None else None, may_lack_config=True).raise_errors()
-    meta = {"name": name or name_of(code, job)}
-    return {"apiVersion": f"{GROUP}/v1alpha1", "kind": "JobDefinition", "metadata": meta, "spec": spec}
+    return manifest("JobDefinition", {"name": name or name_of(code, job)}, spec)
 
 
 def job_of(
@@ -61,33 +54,15 @@ def job_of(
     Raises DefinitionError, also for a definition that cannot be run.
     """
     meta = definition["metadata"]
-    spec: dict[str, Any] = {"definitionRef": {"name": meta["name"]}}
-    if selection:
-        spec["opSelection"] = list(selection)
-    if run_config:
-        spec["runConfig"] = run_config
-    if run_tags := check_tags("the run", tags):
-        spec["tags"] = run_tags
-    ready, message = state_of(definition)
+    spec = run_spec({"definitionRef": {"name": meta["name"]}}, selection, run_config, tags)
+    ready, _, message = ready_of(definition)
     if ready == "False":
         raise DefinitionError("NotReady", f"JobDefinition {meta['name']!r} cannot be run: {message}")
     if ready == "True":
         graph, whole = unpack(definition["status"]["graph"]), effective_spec(definition["spec"], spec)
         check_spec(whole, graph).raise_errors()
     made = {"name": name} if name else {"generateName": f"{meta['name'][:50].strip('-.')}-"}
-    labels = {DEFINITION_LABEL: label_value(meta["name"])}
-    return {
-        "apiVersion": f"{GROUP}/v1alpha1", "kind": "Job", "metadata": {**made, "labels": labels}, "spec": spec
-    }  # fmt: skip
-
-
-def state_of(definition: Object) -> tuple[str, str]:
-    """Return the status of a definition's `Ready` condition as it is now, and its message."""
-    conditions = (definition.get("status") or {}).get("conditions") or ()
-    ready = next((c for c in conditions if c["type"] == "Ready"), None)
-    if ready is None or ready.get("observedGeneration") != definition["metadata"]["generation"]:
-        return "Unknown", "the operator has not seen it yet"
-    return ready["status"], ready["message"]
+    return job_manifest(made, spec)
 
 
 def print_definitions(definitions: Sequence[Object], output: str) -> None:
@@ -97,17 +72,14 @@ def print_definitions(definitions: Sequence[Object], output: str) -> None:
         return
     rows = [("NAME", "READY", "OPS", "AGE")]
     for item in definitions:
-        age = datetime.now(UTC) - datetime.fromisoformat(item["metadata"]["creationTimestamp"])
-        count = str((item.get("status") or {}).get("opCount", ""))
-        rows.append((item["metadata"]["name"], state_of(item)[0], count, duration(age.total_seconds())))
-    widths = [max(len(row[at]) for row in rows) for at in range(4)]
-    for row in rows:
-        print("   ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip())
+        meta, count = item["metadata"], str((item.get("status") or {}).get("opCount", ""))
+        rows.append((meta["name"], ready_of(item).status, count, age(meta["creationTimestamp"])))
+    print_table(rows)
 
 
 def print_definition(definition: Object, output: str) -> int:
     """Print a definition with its ops as a tree; return exit status 1 when it has an error, else 0."""
-    ready, message = state_of(definition)
+    ready, _, message = ready_of(definition)
     if output == "json":
         print(json.dumps(definition, ensure_ascii=False, indent=2))
     elif ready == "True":
@@ -120,14 +92,10 @@ def print_definition(definition: Object, output: str) -> int:
 
 def wait_resolved(cluster: Definitions, name: str, seconds: float) -> Object:
     """Return a definition once it is known whether it can be run. Raises DefinitionError after `seconds`."""
-    end = time.monotonic() + seconds
-    while True:
+    for pause in looks(seconds):
         definition = cluster.get(name)
-        ready, message = state_of(definition)
+        ready, _, message = ready_of(definition)
         if ready != "Unknown":
             return definition
-        if time.monotonic() >= end:
-            raise DefinitionError(
-                "Timeout", f"after {seconds:.0f} s JobDefinition {name!r} is not ready yet: {message}"
-            )
-        time.sleep(_LOOK_SECONDS)
+        time.sleep(pause)
+    raise DefinitionError("Timeout", f"after {seconds:.0f} s JobDefinition {name!r} is not ready yet: {message}")

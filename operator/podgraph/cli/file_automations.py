@@ -5,6 +5,7 @@ from __future__ import annotations
 from types import ModuleType
 from typing import Any
 
+from podgraph.api import manifest
 from podgraph.cli.automations import Schedules, Sensors
 from podgraph.cli.definitions import Definitions
 from podgraph.cli.launch import code_spec, module_here, name_of, resource_name
@@ -12,7 +13,6 @@ from podgraph.cli.options import Target
 from podgraph.definition.errors import DefinitionError
 from podgraph.definition.schedules import DefaultScheduleStatus, ScheduleDefinition
 from podgraph.definition.sensors import DefaultSensorStatus, SensorDefinition
-from podgraph.planning.model.names import GROUP
 from podgraph.runtime.load import CodeRef, find_job, find_jobs
 
 __all__ = ["apply_makers", "launch_makers", "makers_of"]
@@ -73,8 +73,7 @@ def launch_makers(target: Target, code: CodeRef, image: str) -> list[str]:
     makers = makers_of(code, name)
     if not makers:
         return []
-    kind = {"apiVersion": f"{GROUP}/v1alpha1", "kind": "JobDefinition"}
-    wanted = {**kind, "metadata": {"name": name}, "spec": {"code": code_spec(code, image)}}
+    wanted = manifest("JobDefinition", {"name": name}, {"code": code_spec(code, image)})
     _, done = target.of(Definitions).apply(wanted, kept=_DEFAULTS)
     return [f"definition {name} {done}", *apply_makers(target, makers)]
 
@@ -133,5 +132,4 @@ def _function(name: str, definition: str) -> Object:
 
 
 def _object(kind: str, name: str, spec: Object) -> Object:
-    meta = {"name": resource_name(name)}
-    return {"apiVersion": f"{GROUP}/v1alpha1", "kind": kind, "metadata": meta, "spec": spec}
+    return manifest(kind, {"name": resource_name(name)}, spec)

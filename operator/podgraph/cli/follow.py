@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, TypeVar
 
+from podgraph.api import is_finished
+from podgraph.backoff import ExponentialBackoff
 from podgraph.cli.cluster import Cluster
 from podgraph.definition.errors import DefinitionError
 
-__all__ = ["Patience", "follow", "is_finished"]
+__all__ = ["Patience", "follow"]
 
 T = TypeVar("T")
 
-_FIRST_PAUSE, _MAX_PAUSE = 0.5, 10.0
+_BACKOFF = ExponentialBackoff(0.5, 10.0)
 _FIRST_SECONDS = 10.0  # how long a cluster that has never answered is asked
 _WATCH_SECONDS = 60
 _POLL_SECONDS = 1.0
@@ -27,7 +29,7 @@ class Patience:
         self._deadline = time.monotonic() + seconds
         self._first = time.monotonic() + min(seconds, _FIRST_SECONDS)
         self._has_answered = self._has_told = False
-        self._pause = _FIRST_PAUSE
+        self._breaks = 0
 
     @property
     def left(self) -> float:
@@ -48,7 +50,7 @@ class Patience:
 
     def answered(self) -> None:
         """Note that the cluster answers: the next break begins with a short pause again."""
-        self._has_answered, self._pause = True, _FIRST_PAUSE
+        self._has_answered, self._breaks = True, 0
 
     def broke(self, error: DefinitionError) -> bool:
         """Pause after an error and return True; False, at once, when to ask again does not help or it is too late."""
@@ -58,8 +60,8 @@ class Patience:
         if not self._has_told:
             self._has_told = True
             print(f"{error.message}; trying again", file=sys.stderr, flush=True)
-        time.sleep(max(0.0, min(self._pause, end - time.monotonic())))
-        self._pause = min(_MAX_PAUSE, self._pause * 2)
+        time.sleep(max(0.0, min(_BACKOFF.seconds(self._breaks), end - time.monotonic())))
+        self._breaks += 1
         return True
 
 
@@ -124,12 +126,6 @@ def _watched(
             patience.broke(error)
         else:  # a version that is too old (Gone), or no right to watch: then it is looked at now and then
             time.sleep(max(0.0, min(patience.left, _POLL_SECONDS)))
-
-
-def is_finished(job: Mapping[str, Any]) -> bool:
-    """Whether the Job is at its end, good or bad."""
-    conditions = (job.get("status") or {}).get("conditions") or ()
-    return any(c["type"] == "Finished" and c["status"] == "True" for c in conditions)
 
 
 def _deleted(name: str) -> DefinitionError:

@@ -6,15 +6,15 @@ import json
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any
 
+from podgraph.api import is_finished
 from podgraph.cli import exits
 from podgraph.cli.cluster import Cluster
-from podgraph.cli.follow import Patience, follow, is_finished
+from podgraph.cli.follow import Patience, follow
+from podgraph.cli.tables import age, print_table
 from podgraph.cli.tree import StepView, full_width, job_tree, reason_of, state_of, step_line
 from podgraph.definition.errors import DefinitionError, nearest
-from podgraph.planning.model.status import duration
 
 __all__ = ["Waiting", "create", "end_status", "in_states", "print_as", "print_job", "print_jobs", "wait"]
 
@@ -116,13 +116,9 @@ def print_jobs(jobs: list[dict[str, Any]], output: str, everywhere: bool = False
     rows = [("NAMESPACE", "NAME", "STATE", "STEPS", "DURATION", "AGE")]
     for job in jobs:
         status, meta = job.get("status") or {}, job["metadata"]
-        age = duration((datetime.now(UTC) - datetime.fromisoformat(meta["creationTimestamp"])).total_seconds())
-        figures = (status.get("progress", ""), status.get("duration", ""), age)
+        figures = (status.get("progress", ""), status.get("duration", ""), age(meta["creationTimestamp"]))
         rows.append((meta.get("namespace", ""), meta["name"], state_of(job), *figures))
-    shown = rows if everywhere else [row[1:] for row in rows]
-    widths = [max(len(row[at]) for row in shown) for at in range(len(shown[0]))]
-    for row in shown:
-        print("   ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip())
+    print_table(rows if everywhere else [row[1:] for row in rows])
 
 
 def in_states(jobs: list[dict[str, Any]], states: str) -> list[dict[str, Any]]:

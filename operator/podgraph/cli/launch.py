@@ -11,9 +11,8 @@ from typing import Any
 
 from podgraph.definition.errors import DefinitionError
 from podgraph.definition.jobs import JobDefinition
-from podgraph.definition.ops import check_tags
 from podgraph.planning.job.acceptance import check_spec
-from podgraph.planning.model.names import GROUP
+from podgraph.planning.job.manifest import job_manifest, run_spec
 from podgraph.runtime.load import CodeRef, find_job
 
 __all__ = ["MAX_SOURCE", "code_spec", "loaded", "manifest", "module_here", "name_of", "resource_name"]
@@ -31,17 +30,11 @@ def manifest(
     What can be checked here is checked here: the job, the selection and run config, unless the code needs packages
     that only the image has. Raises DefinitionError.
     """
-    spec: dict[str, Any] = {"code": code_spec(code, image)}
-    if selection:
-        spec["opSelection"] = list(selection)
-    if run_config:
-        spec["runConfig"] = run_config
-    if run_tags := check_tags("the run", tags):
-        spec["tags"] = run_tags
+    spec = run_spec({"code": code_spec(code, image)}, selection, run_config, tags)
     job = loaded(code)
     check_spec(spec, job.graph if job is not None else None).raise_errors()
     meta = {"name": name} if name else {"generateName": f"{name_of(code, job)}-"}
-    return {"apiVersion": f"{GROUP}/v1alpha1", "kind": "Job", "metadata": meta, "spec": spec}
+    return job_manifest(meta, spec)
 
 
 def name_of(code: CodeRef, job: JobDefinition | None) -> str:

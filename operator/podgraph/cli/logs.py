@@ -11,8 +11,10 @@ import time
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, TextIO
 
+from podgraph.api import is_finished
+from podgraph.backoff import ExponentialBackoff
 from podgraph.cli.cluster import Cluster
-from podgraph.cli.follow import Patience, is_finished
+from podgraph.cli.follow import Patience
 from podgraph.definition.errors import DefinitionError, nearest
 from podgraph.planning.manifests.log_reader import has_run
 from podgraph.planning.manifests.log_reader import lost as why_lost
@@ -24,7 +26,7 @@ _LOOK_SECONDS, _RETRY_SECONDS = 0.3, 0.1
 _LAST_SECONDS = 5.0  # how long what is still on its way is waited for when the Job is finished
 _NO_END = 366 * 86_400.0
 _MOST_QUEUED = 10_000  # lines: who prints faster than we can waits
-_MOST_PAUSE = 5.0
+_BACKOFF = ExponentialBackoff(_RETRY_SECONDS, 5.0)
 
 Job = dict[str, Any]
 
@@ -206,20 +208,20 @@ def _hear(
         with contextlib.suppress(DefinitionError):
             logs = [*((where, where.partition("/")[2]) for where in cluster.init_containers(pod)), *logs]
     for where, part in logs:
-        heard, pause = 0, _RETRY_SECONDS
+        heard, breaks = 0, 0
         while True:
             last = over.is_set()
             try:
                 for at, line in enumerate(cluster.log(where, True)):
                     if at >= heard:  # after a break it comes again from its start
                         said.put((name, part, line))
-                        heard, pause = at + 1, _RETRY_SECONDS
+                        heard, breaks = at + 1, 0
                 break
             except DefinitionError as error:
                 if error.reason == "NotFound" or (last and error.reason != "NoCluster"):
                     return
-                (time.sleep if last else over.wait)(pause)
-                pause = min(_MOST_PAUSE, pause * (2 if error.reason == "NoCluster" else 1))
+                (time.sleep if last else over.wait)(_BACKOFF.seconds(breaks))
+                breaks += error.reason == "NoCluster"
 
 
 def _say(said: queue.Queue[tuple[str, str, str]], out: _Out, until: float) -> None:

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from podgraph.api import is_finished
 from podgraph.cli.exits import HELP
 from podgraph.cli.launch_command import add_launch
 from podgraph.cli.options import (
@@ -125,7 +126,6 @@ def job_logs(
 @on_cluster
 def job_cancel(target: Target, name: Name) -> int:
     """Cancel a Job in the cluster: what runs is ended, what has not begun is not run; the Job and its state stay."""
-    from podgraph.cli.follow import is_finished
     from podgraph.cli.tree import state_of
 
     cluster = target.open()

@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
+from podgraph.api import Object
 from podgraph.cli.cluster import Cluster
+from podgraph.cluster.polling import looks
 from podgraph.cluster.runtime_archive import build_archive
 from podgraph.planning.manifests.log_reader import Reading, ended, reading, too_slow
 from podgraph.planning.manifests.storage import SHOW_SECONDS
 from podgraph.runtime.pod.logs import read_shown
 
 __all__ = ["stored_logs"]
-
-_LOOK_SECONDS = 0.3
-
-Object = Mapping[str, Any]
 
 
 def stored_logs(cluster: Cluster, job: Object, steps: Sequence[str]) -> dict[str, list[str]]:
@@ -38,12 +35,10 @@ def stored_logs(cluster: Cluster, job: Object, steps: Sequence[str]) -> dict[str
 
 def _wait(cluster: Cluster, how: Reading) -> str:
     """Wait for the pod's end and return what kept it from its work, or ""."""
-    end = time.monotonic() + SHOW_SECONDS
-    while True:
+    pod: Object = {}
+    for pause in looks(SHOW_SECONDS):
         pod = cluster.pod(how.name)
-        trouble = ended(pod)
-        if trouble is not None:
+        if (trouble := ended(pod)) is not None:
             return trouble
-        if time.monotonic() > end:
-            return too_slow(pod)
-        time.sleep(_LOOK_SECONDS)
+        time.sleep(pause)
+    return too_slow(pod)

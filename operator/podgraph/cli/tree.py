@@ -5,12 +5,12 @@ from __future__ import annotations
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 from rich.console import Console
 from rich.text import Text
 from rich.tree import Tree
 
+from podgraph.api import Object, condition_of
 from podgraph.definition.graph import Graph
 from podgraph.planning.job.rerun_manifest import graph_of_job
 from podgraph.planning.model.status import seconds_of
@@ -47,8 +47,6 @@ _COLORS = {
     "Suspended": "yellow",
     "Stopping": "yellow",
 }
-
-Object = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
@@ -145,12 +143,12 @@ def step_line(name: str, step: StepView, upstream: tuple[str, ...] = ()) -> Text
 
 def state_of(job: Object) -> str:
     """Return what `kubectl get` shows as the job's state; Pending before the operator has seen it."""
-    return str(_condition(job, "Succeeded").get("reason") or "Pending")
+    return str(condition_of(job, "Succeeded").get("reason") or "Pending")
 
 
 def reason_of(job: Object) -> str:
     """Return the sentence about the job's state."""
-    return str(_condition(job, "Succeeded").get("message") or "")
+    return str(condition_of(job, "Succeeded").get("message") or "")
 
 
 def state_color(state: str) -> str:
@@ -172,8 +170,3 @@ def _stored(step: Object) -> dict[str, str]:
         else:
             found[name] = f"<{item['format']}, {item['size']:,} bytes at {item['key']}>"
     return found
-
-
-def _condition(job: Object, kind: str) -> Object:
-    conditions = (job.get("status") or {}).get("conditions") or ()
-    return next((c for c in conditions if c["type"] == kind), {})

@@ -12,8 +12,9 @@ import aiohttp
 import msgspec
 from multidict import CIMultiDict
 
+from podgraph.backoff import ExponentialBackoff
 from podgraph.cluster.concurrency_window import ConcurrencyWindow
-from podgraph.cluster.errors import ApiError
+from podgraph.cluster.errors import ApiError, error_of
 from podgraph.cluster.ownership import KINDS, difference
 from podgraph.cluster.paths import OURS, ApiPath, Query, core, of_version, ours
 from podgraph.definition.errors import DefinitionError
@@ -24,6 +25,7 @@ from podgraph.planning.pods.types import Meta, Pod, doubt
 __all__ = ["ApiError", "Client"]
 
 _ATTEMPTS = 5
+_BACKOFF = ExponentialBackoff(0.2, 30.0, jitter=(0.5, 1.0))
 _DELETED_AT_ONCE = 250
 _LOG_SILENCE_SECONDS = 300  # then the connection may be dead, and another finds out
 _LOG_LINE = 256 * 1024
@@ -31,11 +33,6 @@ _PLURALS = {"Job": "jobs", "JobDefinition": "jobdefinitions"}
 # A Job can be large; of the answer to a write only its metadata matters.
 _METADATA = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1"
 _METADATA_LIST = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
-
-
-class _Status(msgspec.Struct):
-    reason: str = ""
-    message: str = ""
 
 
 class _OwnedMeta(msgspec.Struct, rename="camel"):
@@ -255,7 +252,7 @@ class Client:
         try:
             async with self.session.get(path.url, params=query, headers=self.headers, timeout=timeout) as answer:
                 if answer.status >= 300:
-                    raise _error(answer.status, await answer.read())
+                    raise error_of(answer.status, await answer.read())
                 async for part in answer.content.iter_any():
                     *lines, rest = (rest + part).split(b"\n")
                     marked = [line for line in lines if wanted in line]
@@ -404,7 +401,7 @@ class Client:
         headers["Accept"] = accept
         for attempt in range(_ATTEMPTS):
             last = attempt == _ATTEMPTS - 1
-            pause = random.uniform(0.5, 1.0) * 0.2 * 2**attempt
+            pause = _BACKOFF.seconds(attempt, random.random())
             begun = time.monotonic()
             try:
                 request = self.session.request(method, path.url, params=query, data=data, headers=headers)
@@ -414,7 +411,7 @@ class Client:
                         if window is not None:
                             window.went_well()
                         return content
-                    error = _error(answer.status, content)
+                    error = error_of(answer.status, content)
                     after = answer.headers.get("Retry-After", "")
                     asked = min(float(after), 30.0) if after.isdigit() else 0.0
                     pause = max(pause, asked)
@@ -429,11 +426,3 @@ class Client:
                     raise ApiError(0, "Unreachable", f"{method} {path}: {trouble!r}") from trouble
             await asyncio.sleep(pause)
         raise AssertionError("unreachable")
-
-
-def _error(status: int, content: bytes) -> ApiError:
-    try:
-        said = msgspec.json.decode(content, type=_Status)
-    except msgspec.DecodeError:
-        said = _Status("", content[:200].decode(errors="replace"))
-    return ApiError(status, said.reason or f"HTTP{status}", said.message)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-__all__ = ["ApiError"]
+import msgspec
+
+__all__ = ["ApiError", "error_of"]
 
 
 class ApiError(Exception):
@@ -16,3 +18,17 @@ class ApiError(Exception):
     def permanent(self) -> bool:
         """Whether the same request will be answered the same way again."""
         return self.status in (400, 403, 404, 405, 409, 410, 413, 415, 422)
+
+
+class _Status(msgspec.Struct):
+    reason: str = ""
+    message: str = ""
+
+
+def error_of(status: int, content: bytes) -> ApiError:
+    """Return the error that an answer of this status and content is."""
+    try:
+        said = msgspec.json.decode(content, type=_Status)
+    except msgspec.DecodeError:
+        said = _Status("", content[:200].decode(errors="replace"))
+    return ApiError(status, said.reason or f"HTTP{status}", said.message)

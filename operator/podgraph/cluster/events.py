@@ -5,9 +5,10 @@ from __future__ import annotations
 import hashlib
 from typing import Any
 
+from podgraph.api import API_VERSION
 from podgraph.planning.actions import Event
 from podgraph.planning.manifests.objects import JobRef
-from podgraph.planning.model.names import GROUP, OP_ANNOTATION
+from podgraph.planning.model.names import OP_ANNOTATION
 from podgraph.protocol.times import utc
 
 __all__ = ["event_manifest"]
@@ -31,7 +32,7 @@ def event_manifest(job: JobRef, event: Event, now: float) -> dict[str, Any]:
             **({"annotations": {OP_ANNOTATION: event.op}} if event.op else {}),
         },
         "involvedObject": {
-            "apiVersion": f"{GROUP}/v1alpha1",
+            "apiVersion": API_VERSION,
             "kind": job.kind,
             "name": job.name,
             "namespace": job.namespace,

@@ -8,23 +8,17 @@ broken is told as deleted.
 from __future__ import annotations
 
 import asyncio
-import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import aiohttp
-import msgspec
 
-from podgraph.cluster.listwatch import Expired, lines, pause_after, told, watching
+from podgraph.api import Object
+from podgraph.cluster.listwatch import ListWatch
 from podgraph.cluster.paths import ours
 
 __all__ = ["Tell", "watch_namespace"]
 
-_LOG = logging.getLogger(__name__)
-_CHUNK = 200
-_REFUSED_SECONDS = 5.0
-
-Object = Mapping[str, Any]
 Tell = Callable[[str | None, Object], None]
 """Takes an event's type (ADDED, MODIFIED, DELETED, None for an object that was there before) and the object."""
 
@@ -38,77 +32,38 @@ async def watch_namespace(session: aiohttp.ClientSession, namespace: str, kinds:
             await watch.listed.wait()
 
 
-class _Watch:
+class _Watch(ListWatch[dict[str, Any]]):
     """The watch of one kind in one namespace. Of what was seen only the metadata is kept, to tell what vanished."""
 
     def __init__(self, session: aiohttp.ClientSession, namespace: str, plural: str, tell: Tell) -> None:
+        super().__init__(session, ours(namespace, plural), dict[str, Any], f"{plural} in namespace {namespace}")
         self.listed = asyncio.Event()
-        self._session, self._tell = session, tell
-        self._what = f"{plural} in namespace {namespace}"
-        self._path = ours(namespace, plural)
+        self._tell = tell
         self._known: dict[str, Object] = {}
-        self._version, self._failures = "", 0
+        self._in_list: set[str] = set()
 
-    async def run(self) -> None:
-        while True:
-            try:
-                if not self._version:
-                    await self._list()
-                await self._watch()
-            except Expired:
-                self._version = ""
-            except (aiohttp.ClientError, TimeoutError, msgspec.MsgspecError, OSError) as error:
-                self._version = ""
-                self._failures += 1
-                pause = pause_after(self._failures)
-                if getattr(error, "status", 0) in (403, 404):
-                    pause = min(pause, _REFUSED_SECONDS)
-                _LOG.warning("the watch of %s broke (%s); listing again in %.1f s", self._what, told(error), pause)
-                await asyncio.sleep(pause)
+    def list_begins(self) -> None:
+        """Begin to note what the list has."""
+        self._in_list = set()
 
-    async def _list(self) -> None:
-        before, self._known = self._known, {}
-        try:
-            token = version = ""
-            while True:
-                query = {"limit": str(_CHUNK), **({"continue": token} if token else {})}
-                async with self._session.get(self._path.url, params=query) as answer:
-                    if answer.status == 410:
-                        raise Expired
-                    answer.raise_for_status()
-                    page = msgspec.json.decode(await answer.read())
-                for item in page["items"]:
-                    self._take(None, item)
-                version, token = page["metadata"]["resourceVersion"], page["metadata"].get("continue") or ""
-                if not token:
-                    break
-        except BaseException:
-            self._known = {**before, **self._known}
-            raise
-        for uid, gone in before.items():
-            if uid not in self._known:
-                self._tell("DELETED", gone)
-        self._version = version
+    def list_page(self, items: Sequence[Object]) -> None:
+        """Pass on what was there before."""
+        for item in items:
+            self._in_list.add(item["metadata"]["uid"])
+            self.changed(None, item)
+
+    def list_ends(self, version: str) -> None:
+        """Pass on what vanished while nothing was watched."""
+        for uid in self._known.keys() - self._in_list:
+            self._tell("DELETED", self._known.pop(uid))
         self.listed.set()
 
-    async def _watch(self) -> None:
-        async with watching(self._session, self._path, {}, self._version) as answer:
-            answer.raise_for_status()
-            async for line in lines(answer.content):
-                event = msgspec.json.decode(line)
-                kind, found = event["type"], event["object"]
-                if kind == "ERROR":
-                    raise Expired
-                self._failures = 0
-                self._version = found["metadata"]["resourceVersion"]
-                if kind != "BOOKMARK":
-                    self._take(kind, found)
-
-    def _take(self, kind: str | None, found: Object) -> None:
-        meta = found["metadata"]
-        if kind == "DELETED":
+    def changed(self, event: str | None, item: Object) -> None:
+        """Pass on one object."""
+        meta = item["metadata"]
+        if event == "DELETED":
             self._known.pop(meta["uid"], None)
         else:
             kept = {key: value for key, value in meta.items() if key not in ("managedFields", "annotations", "labels")}
-            self._known[meta["uid"]] = {**{key: found[key] for key in ("apiVersion", "kind")}, "metadata": kept}
-        self._tell(kind, found)
+            self._known[meta["uid"]] = {**{key: item[key] for key in ("apiVersion", "kind")}, "metadata": kept}
+        self._tell(event, item)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
+from podgraph.api import Object
 from podgraph.planning.model.names import AHEAD_LABEL, GROUP, MANAGED_BY_LABEL, OP_LABEL
 
 __all__ = ["KINDS", "difference"]
@@ -12,8 +12,6 @@ __all__ = ["KINDS", "difference"]
 KINDS = {"pods": "Pod", "configmaps": "ConfigMap", "persistentvolumeclaims": "PersistentVolumeClaim"}
 _LATER = (AHEAD_LABEL, OP_LABEL)  # they change when a pod is told what to do
 _CONTENT = ("data", "binaryData", "immutable")
-
-Object = Mapping[str, Any]
 
 
 def difference(plural: str, wanted: Object, found: Object, any_content: bool) -> str:

@@ -11,13 +11,14 @@ from collections.abc import Mapping
 
 from yarl import URL
 
+from podgraph.api import API_VERSION
 from podgraph.cluster.errors import ApiError
-from podgraph.planning.model.kube_names import API_VERSION, LABEL, SUBDOMAIN, Rule, problem
-from podgraph.planning.model.names import GROUP
+from podgraph.planning.model.kube_names import API_VERSION as API_VERSION_RULE
+from podgraph.planning.model.kube_names import LABEL, SUBDOMAIN, Rule, problem
 
 __all__ = ["OURS", "ApiPath", "Query", "core", "everywhere", "in_namespace", "of_version", "ours"]
 
-OURS = f"{GROUP}/v1alpha1"
+OURS = API_VERSION
 
 Query = Mapping[str, str]
 
@@ -74,7 +75,7 @@ def of_version(api_version: str) -> ApiPath:
 
 
 def _prefix(api_version: str) -> list[str]:
-    parts = _check(API_VERSION, api_version).split("/")
+    parts = _check(API_VERSION_RULE, api_version).split("/")
     return ["api" if len(parts) == 1 else "apis", *parts]
 
 

@@ -12,43 +12,77 @@ the owner as its controller. All else is ignored and counted, and nothing of it 
 from __future__ import annotations
 
 import asyncio
-import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 
 import aiohttp
 import msgspec
 
-from podgraph.cluster.listwatch import Event, Expired, ListMeta, lines, pause_after, told, watching
-from podgraph.cluster.paths import core, everywhere
+from podgraph.cluster.errors import ApiError
+from podgraph.cluster.listwatch import ListWatch
+from podgraph.cluster.paths import Query, core, everywhere
 from podgraph.planning.model.names import JOB_UID_LABEL, MANAGED_BY, MANAGED_BY_LABEL
 from podgraph.planning.model.owner import Owner
 from podgraph.planning.pods.types import Pod, controller_of, doubt
 
 __all__ = ["PodReflector"]
 
-_LOG = logging.getLogger(__name__)
-_CHUNK = 500
 _KINDS = ("Job", "JobDefinition", "JobSensor")
-_REFUSED_SECONDS = 5.0  # a namespace and the rights in it come while we wait
 
 
-class _PodList(msgspec.Struct):
-    metadata: ListMeta
-    items: list[Pod] = []
-
-
-class _Place:
+class _Place(ListWatch[Pod]):
     """Where pods are watched: one namespace, or with "" the whole cluster. Each has a resource version of its own."""
 
-    def __init__(self, namespace: str) -> None:
+    page_size = 500
+
+    def __init__(self, view: PodReflector, session: aiohttp.ClientSession, namespace: str, query: Query) -> None:
+        path = core(namespace, "pods") if namespace else everywhere("v1", "pods")
+        super().__init__(session, path, Pod, f"pods in namespace {namespace}" if namespace else "pods", query)
         self.namespace = namespace
-        self.path = core(namespace, "pods") if namespace else everywhere("v1", "pods")
-        self.version = ""
-        self.failures = 0
         self.heard_at = time.monotonic()
         self.listed = asyncio.Event()
         self.asked = False
+        self._view = view
+        self._seen: set[str] = set()
+        if not namespace:
+            self.refused_seconds = float("inf")  # all is lost then, and nothing else goes on
+
+    def broke(self, error: Exception, pause: float) -> None:
+        """Do not wait for a namespace that is refused: the others go on, and the server is heard."""
+        if self.namespace and isinstance(error, ApiError) and error.status in (403, 404):
+            self._answered()
+        super().broke(error, pause)
+
+    def list_begins(self) -> None:
+        """Begin to note what the list has."""
+        self._seen = set()
+
+    def list_page(self, items: Sequence[Pod]) -> None:
+        """Take in a page of the list."""
+        for pod in items:
+            self._seen.add(pod.metadata.uid)
+            self._view.take(pod, True)
+
+    def list_ends(self, version: str) -> None:
+        """Take in what is gone."""
+        self._view.take_gone(self.namespace, self._seen, int(version or 0))
+        self._seen = set()
+        self.listed.set()
+        self._answered()
+
+    def heard(self) -> None:
+        """Note that the watch is alive."""
+        self.heard_at = time.monotonic()
+
+    def changed(self, event: str, item: Pod) -> None:
+        """Take in one pod."""
+        gone = event == "DELETED"
+        self._view.take(msgspec.structs.replace(item, gone=True) if gone else item, event == "ADDED")
+
+    def _answered(self) -> None:
+        self.heard_at = time.monotonic()
+        self.asked = True
+        self._view.place_answered()
 
 
 class _Owned:
@@ -87,14 +121,13 @@ class PodReflector:
         self.synced = asyncio.Event()
         self.ignored: Callable[[str, str], None] = lambda kind, reason: None
         self.on_unclaimed: Callable[[str, Pod], None] = lambda uid, pod: on_change(uid, pod.metadata.name)
-        self._places = [_Place(namespace) for namespace in namespaces or ("",)]
         self._owned: dict[str, _Owned] = {}
         self._unclaimed: dict[str, dict[str, Pod]] = {}  # by uid: two may have one name, in two namespaces
-        self._session = session
         self._on_change = on_change
         self._owner_of = owner_of
         self._label = label
-        self._query = {"labelSelector": f"{MANAGED_BY_LABEL}={MANAGED_BY},{label}"}
+        query = {"labelSelector": f"{MANAGED_BY_LABEL}={MANAGED_BY},{label}"}
+        self._places = [_Place(self, session, namespace, query) for namespace in namespaces or ("",)]
 
     @property
     def last_event_at(self) -> float:
@@ -105,42 +138,15 @@ class PodReflector:
         """List and watch until cancelled; no fault of the server or the network ends this."""
         async with asyncio.TaskGroup() as group:
             for place in self._places:
-                group.create_task(self._follow(place))
+                group.create_task(place.run())
 
     async def listed(self, namespace: str) -> None:
         """Wait until the pods of a watched namespace are known."""
         await next(place for place in self._places if place.namespace in ("", namespace)).listed.wait()
 
-    async def _follow(self, place: _Place) -> None:
-        while True:
-            try:
-                if not place.version:
-                    await self._list(place)
-                await self._watch(place)
-            except Expired:
-                place.version = ""
-            except (aiohttp.ClientError, TimeoutError, msgspec.MsgspecError, OSError) as error:
-                place.version = ""
-                place.failures += 1
-                await asyncio.sleep(self._pause(place, error))
-
-    def _pause(self, place: _Place, error: Exception) -> float:
-        """Log what went wrong, and return the seconds until the next try."""
-        pause = pause_after(place.failures)
-        if not place.namespace:
-            _LOG.warning("the watch of pods broke (%s); listing again in %.1f s", told(error), pause)
-            return pause
-        if getattr(error, "status", 0) in (403, 404):  # the others go on, and the server is heard
-            place.heard_at = time.monotonic()
-            self._asked(place)
-            pause = min(pause, _REFUSED_SECONDS)
-        text = "the watch of pods in namespace %s broke (%s); listing again in %.1f s"
-        _LOG.warning(text, place.namespace, told(error), pause)
-        return pause
-
-    def _asked(self, place: _Place) -> None:
-        place.asked = True
-        if all(other.asked for other in self._places):
+    def place_answered(self) -> None:
+        """Note that one of the places was listed or refused; when all were, the view is synced."""
+        if all(place.asked for place in self._places):
             self.synced.set()
 
     # --- whose pods they are
@@ -220,31 +226,14 @@ class PodReflector:
 
     # --- what the cluster says
 
-    async def _list(self, place: _Place) -> None:
-        seen: set[str] = set()
-        params = {**self._query, "limit": str(_CHUNK)}
-        version, token = "", ""
-        while True:
-            query = {**params, **({"continue": token} if token else {})}
-            async with self._session.get(place.path.url, params=query) as answer:
-                answer.raise_for_status()
-                page = msgspec.json.decode(await answer.read(), type=_PodList)
-            for pod in page.items:
-                seen.add(pod.metadata.uid)
-                self._look(pod, True)
-            version, token = page.metadata.resource_version, page.metadata.continue_
-            if not token:
-                break
+    def take_gone(self, namespace: str, listed: Collection[str], version: int) -> None:
+        """Take in that the pods of a namespace (all with "") that a list of this version does not have are gone."""
         for pod in self._all():
-            if place.namespace not in ("", pod.metadata.namespace):
+            if namespace not in ("", pod.metadata.namespace):
                 continue
             # One that is newer than the list was made after it; the watch will tell of it.
-            if pod.metadata.uid not in seen and _number(pod) <= int(version or 0):
-                self._look(msgspec.structs.replace(pod, gone=True), False)
-        place.version = version
-        place.heard_at = time.monotonic()
-        place.listed.set()
-        self._asked(place)
+            if pod.metadata.uid not in listed and _number(pod) <= version:
+                self.take(msgspec.structs.replace(pod, gone=True), False)
 
     def _all(self) -> list[Pod]:
         found = [pod for pods in self._unclaimed.values() for pod in pods.values()]
@@ -253,26 +242,7 @@ class PodReflector:
             found += filter(None, owned.making.values())
         return found
 
-    async def _watch(self, place: _Place) -> None:
-        async with watching(self._session, place.path, self._query, place.version) as answer:
-            answer.raise_for_status()
-            async for line in lines(answer.content):
-                self._take(place, msgspec.json.decode(line, type=Event))
-
-    def _take(self, place: _Place, event: Event) -> None:
-        place.heard_at = time.monotonic()
-        place.failures = 0  # the line works; if it breaks again, that is a new trouble
-        if event.type == "ERROR":
-            _LOG.info("the watch of pods ended: %s", bytes(event.object)[:300].decode(errors="replace"))
-            raise Expired
-        pod = msgspec.json.decode(event.object, type=Pod)
-        place.version = pod.metadata.resource_version or place.version
-        if event.type == "DELETED":
-            self._look(msgspec.structs.replace(pod, gone=True), False)
-        elif event.type != "BOOKMARK":
-            self._look(pod, event.type == "ADDED")
-
-    def _look(self, pod: Pod, first: bool) -> None:
+    def take(self, pod: Pod, first: bool) -> None:
         """Take in a pod with our label if it is ours; one that is not is counted when it is seen the `first` time."""
         label, name = pod.metadata.labels.get(self._label, ""), pod.metadata.name
         owned = self._owned.get(label)

@@ -3,21 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-import logging
-from collections.abc import Callable
-from typing import Any, Generic, Protocol, TypeVar
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol, TypeVar
 
 import aiohttp
-import msgspec
 
-from podgraph.cluster.listwatch import Event, Expired, ListMeta, lines, pause_after, told, watching
+from podgraph.cluster.errors import ApiError
+from podgraph.cluster.listwatch import ListWatch
 from podgraph.cluster.paths import OURS, everywhere, ours
 
 __all__ = ["Key", "ResourceReflector"]
-
-_LOG = logging.getLogger(__name__)
-_CHUNK = 200  # Jobs can be large
-_ABSENT_SECONDS = 10.0  # until it is looked again whether the cluster has the kind by now
 
 Key = tuple[str, str]
 """Namespace and name."""
@@ -40,91 +35,55 @@ class _HasMeta(Protocol):
 T = TypeVar("T", bound=_HasMeta)
 
 
-class _Page(msgspec.Struct):
-    metadata: ListMeta
-    items: list[msgspec.Raw] = []
-
-
-class _VersionMeta(msgspec.Struct, rename="camel", frozen=True):
-    resource_version: str = ""
-
-
-class _Version(msgspec.Struct):
-    metadata: _VersionMeta = _VersionMeta()
-
-
-class ResourceReflector(Generic[T]):
+class ResourceReflector(ListWatch[T]):
     """Keeps `items` equal to the cluster's objects of one kind, of all namespaces or of one.
 
     Each is decoded into `kind`, a struct with `metadata`: fields it does not have are skipped unread.
     `on_change(key)` is called for each object that came, changed or went. A cluster without the kind has none.
     """
 
+    refused_seconds = 10.0  # until it is looked again whether the cluster has the kind by now
+
     def __init__(
         self, session: aiohttp.ClientSession, plural: str, namespace: str, kind: type[T],
         on_change: Callable[[Key], None],
     ) -> None:  # fmt: skip
+        path = ours(namespace, plural) if namespace else everywhere(OURS, plural)
+        super().__init__(session, path, kind, plural)
         self.items: dict[Key, T] = {}
         self.synced = asyncio.Event()
         self.served = True
         self.error = ""
-        self._session = session
         self.plural = plural
-        self._path = ours(namespace, plural) if namespace else everywhere(OURS, plural)
-        self._decoder = msgspec.json.Decoder(kind)
         self._on_change = on_change
-        self._version = ""
-        self._failures = 0
+        self._found: dict[Key, T] = {}
 
-    async def run(self) -> None:
-        """List and watch until cancelled; no fault of the server or the network ends this."""
-        while True:
-            try:
-                if not self._version:
-                    await self._list()
-                await self._watch()
-            except Expired:
-                self._version = ""
-            except (aiohttp.ClientError, TimeoutError, msgspec.MsgspecError, OSError) as error:
-                self._version = ""
-                await asyncio.sleep(self._pause(error))
-
-    def _pause(self, error: Exception) -> float:
-        """Say what is wrong, and return the seconds until the next try."""
-        if isinstance(error, aiohttp.ClientResponseError) and error.status == 404:
+    def broke(self, error: Exception, pause: float) -> None:
+        """Keep what is wrong; a cluster without the kind is not a fault, it has no objects."""
+        status = error.status if isinstance(error, ApiError) else 0
+        if status == 404:
             self.served, self.error = False, ""
             self._replace({})
-            self.synced.set()
-            return _ABSENT_SECONDS
-        self._failures += 1
-        forbidden = isinstance(error, aiohttp.ClientResponseError) and error.status in (401, 403)
+            return
+        refused = status in (401, 403)
         self.error = (
-            f"the cluster does not let this page list {self.plural}" if forbidden else "the cluster does not answer"
+            f"the cluster does not let this page list {self.plural}" if refused else "the cluster does not answer"
         )
-        pause = pause_after(self._failures)
-        _LOG.warning("the watch of %s broke (%s); listing again in %.1f s", self.plural, told(error), pause)
-        return pause
+        super().broke(error, pause)
 
-    async def _list(self) -> None:
-        found: dict[Key, T] = {}
-        version, token = "", ""
-        while True:
-            query = {"limit": str(_CHUNK), **({"continue": token} if token else {})}
-            async with self._session.get(self._path.url, params=query) as answer:
-                if answer.status == 410:
-                    raise Expired
-                answer.raise_for_status()
-                page = msgspec.json.decode(await answer.read(), type=_Page)
-            for raw in page.items:
-                item = self._decoder.decode(raw)
-                found[_key(item)] = item
-            version, token = page.metadata.resource_version, page.metadata.continue_
-            if not token:
-                break
+    def list_begins(self) -> None:
+        """Begin what takes the place of all items."""
+        self._found = {}
+
+    def list_page(self, items: Sequence[T]) -> None:
+        """Take in a page of the list."""
+        self._found.update((_key(item), item) for item in items)
+
+    def list_ends(self, version: str) -> None:
+        """Replace all items by what the list has."""
         self.served, self.error = True, ""
-        self._replace(found)
-        self._version = version
-        self.synced.set()
+        self._replace(self._found)
+        self._found = {}
 
     def _replace(self, found: dict[Key, T]) -> None:
         old, self.items = self.items, found
@@ -132,24 +91,15 @@ class ResourceReflector(Generic[T]):
             before, after = old.get(key), found.get(key)
             if before is None or after is None or _version(before) != _version(after):
                 self._on_change(key)
+        self.synced.set()
 
-    async def _watch(self) -> None:
-        async with watching(self._session, self._path, {}, self._version) as answer:
-            answer.raise_for_status()
-            async for line in lines(answer.content):
-                self._take(msgspec.json.decode(line, type=Event))
+    def heard(self) -> None:
+        """Note that the cluster answers."""
+        self.error = ""
 
-    def _take(self, event: Event) -> None:
-        if event.type == "ERROR":
-            raise Expired
-        self._failures, self.error = 0, ""
-        if event.type == "BOOKMARK":
-            bookmark = msgspec.json.decode(event.object, type=_Version)
-            self._version = bookmark.metadata.resource_version or self._version
-            return
-        item = self._decoder.decode(event.object)
-        self._version = _version(item) or self._version
-        if event.type == "DELETED":
+    def changed(self, event: str, item: T) -> None:
+        """Take in one object."""
+        if event == "DELETED":
             self.items.pop(_key(item), None)
         else:
             self.items[_key(item)] = item

@@ -15,6 +15,7 @@ from collections.abc import Callable
 from functools import partial
 from weakref import WeakValueDictionary
 
+from podgraph.backoff import ExponentialBackoff
 from podgraph.cluster.client import ApiError, Client
 from podgraph.cluster.connection import MOST_FOLLOWED
 from podgraph.protocol.step import LINE_MARK
@@ -22,8 +23,7 @@ from podgraph.protocol.step import LINE_MARK
 __all__ = ["LogFollower"]
 
 _LOG = logging.getLogger(__name__)
-_PAUSE_SECONDS = 0.2
-_LONGEST_PAUSE = 30.0
+_BACKOFF = ExponentialBackoff(0.2, 30.0)
 _MOST_FAILURES = 8  # of reading a log that is there, with the queue's growing pauses in between: some minutes
 _READS_AT_ONCE = 4  # of one namespace
 _RATE = 2 * 1024 * 1024  # bytes of marked lines a second, of one namespace
@@ -156,13 +156,13 @@ class LogFollower:
             _LOG.warning("the log of pod %s/%s cannot be read: %s", namespace, pod, error)
 
     async def _follow(self, namespace: str, pod: str, take: Take, tail: int, lost: Lost | None) -> None:
-        since, pause, pace = "", _PAUSE_SECONDS, partial(self._pace.take, namespace)
+        since, breaks, pace = "", 0, partial(self._pace.take, namespace)
         while True:
             try:
                 log = self._client.step_log(namespace, pod, LINE_MARK, True, since, tail, pace)
                 async for lines in log:
                     take(lines)
-                    pause = _PAUSE_SECONDS
+                    breaks = 0
                     if found := _TIME.match(lines[-1]):
                         since = f"{found[0]}Z"  # the whole second again: its other lines may not have come
             except ApiError as error:
@@ -171,5 +171,5 @@ class LogFollower:
                     lost()
                 if error.status in (403, 404):
                     return
-            await asyncio.sleep(pause)
-            pause = min(2 * pause, _LONGEST_PAUSE)
+            await asyncio.sleep(_BACKOFF.seconds(breaks))
+            breaks += 1

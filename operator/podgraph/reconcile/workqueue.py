@@ -10,6 +10,7 @@ import random
 from collections import Counter, deque
 from collections.abc import Awaitable, Callable
 
+from podgraph.backoff import ExponentialBackoff
 from podgraph.cluster.client import ApiError
 from podgraph.cluster.turns import Turns
 
@@ -17,7 +18,7 @@ __all__ = ["KeyedQueue", "work"]
 
 _LOG = logging.getLogger(__name__)
 
-_FIRST_BACKOFF, _MAX_BACKOFF = 0.2, 60.0
+_BACKOFF = ExponentialBackoff(0.4, 60.0, jitter=(0.5, 1.0))
 
 
 class KeyedQueue:
@@ -68,9 +69,9 @@ class KeyedQueue:
 
     def add_failed(self, key: str) -> None:
         """Ask for `key` to be worked on again after a pause that doubles with each failure in a row."""
-        count = self._failures[key] = self._failures.get(key, 0) + 1
-        pause = min(_MAX_BACKOFF, _FIRST_BACKOFF * 2 ** min(count, 12))
-        self.add_after(key, pause * random.uniform(0.5, 1.0))
+        before = self._failures.get(key, 0)
+        self._failures[key] = before + 1
+        self.add_after(key, _BACKOFF.seconds(before, random.random()))
 
     def succeeded(self, key: str) -> None:
         """Forget the failures of `key`."""

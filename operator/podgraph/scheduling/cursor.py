@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
+from podgraph.api import Object
 from podgraph.planning.model.status import seconds_of
 from podgraph.scheduling.sources import Observation
 
 __all__ = ["Cursor", "key_digest"]
 
 _KEPT = 200
-
-Object = Mapping[str, Any]
 
 
 @dataclass

@@ -11,6 +11,7 @@ import hashlib
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from podgraph.api import Object, owner_reference
 from podgraph.definition.errors import DefinitionError
 from podgraph.planning.model import names
 
@@ -21,8 +22,6 @@ MOST_IN_BLOCK = 60_000
 MOST_BLOCKS = 8
 _FIELD = "keys"
 _SIZE = 8  # bytes of a digest, which is twice as many hexadecimal digits
-
-Object = Mapping[str, Any]
 
 
 class DedupStore:
@@ -59,15 +58,7 @@ class DedupStore:
                 "name": name,
                 "namespace": meta["namespace"],
                 "labels": {names.MANAGED_BY_LABEL: names.MANAGED_BY},
-                "ownerReferences": [
-                    {
-                        "apiVersion": f"{names.GROUP}/v1alpha1",
-                        "kind": sensor["kind"],
-                        "name": meta["name"],
-                        "uid": meta["uid"],
-                        "controller": True,
-                    }
-                ],
+                "ownerReferences": [owner_reference(sensor)],
             },
             "immutable": True,
             "binaryData": {_FIELD: base64.b64encode(data).decode()},

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from podgraph.api import Object, ready_of
 from podgraph.definition.errors import DefinitionError
 from podgraph.planning.manifests import objects as manifests
 from podgraph.planning.manifests.objects import JobRef, Manifest
@@ -28,8 +29,6 @@ EVALUATOR_LABEL = f"{names.GROUP}/evaluator"
 MAX_REQUESTS = 200_000
 """Most bytes of requests in a pod's annotation; Kubernetes takes 262,144 for all annotations together."""
 _GRACE_SECONDS = 5
-
-Object = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
@@ -108,12 +107,11 @@ def definition_pod(definition: Object, default_image: str, runtime: str) -> PodO
     code, name = spec.get("code"), meta["name"]
     if code is None:
         return PodOf(None, "NoCode", f"JobDefinition {name!r} has no Python code, and so no functions")
-    conditions = (definition.get("status") or {}).get("conditions") or ()
-    ready = next((c for c in conditions if c["type"] == "Ready"), None)
-    if ready is None or ready.get("observedGeneration") != meta["generation"] or ready["status"] == "Unknown":
+    ready = ready_of(definition)
+    if ready.status == "Unknown":
         return PodOf(None, "AwaitingDefinition", f"the code of JobDefinition {name!r} is being read")
-    if ready["status"] != "True":
-        return PodOf(None, "DefinitionNotReady", f"JobDefinition {name!r} cannot be run: {ready['message']}")
+    if ready.status != "True":
+        return PodOf(None, "DefinitionNotReady", f"JobDefinition {name!r} cannot be run: {ready.message}")
     ref = JobRef(name, meta["namespace"], meta["uid"], "JobDefinition", int(meta["generation"]))
     module = code.get("module", "")
     made = EvaluatorSpec(

@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from podgraph.api import Object, manifest, owner_reference
 from podgraph.definition.errors import DefinitionError
 from podgraph.planning.model.kube_names import check_field
 from podgraph.planning.model.names import DEFINITION_LABEL, GROUP, label_value
@@ -26,8 +27,6 @@ TRY_ANNOTATION = f"{GROUP}/try"
 """On a schedule or sensor: somebody wants to know what it would make; of a schedule the tick stands behind a space."""
 _LABELS = {"JobSchedule": SCHEDULE_LABEL, "JobSensor": SENSOR_LABEL}
 _MAX_NAME = 63
-
-Object = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
@@ -117,30 +116,17 @@ def made_job(
     if request is not None:
         request.lay_over(spec)
         annotations = {**annotations, **({RUN_KEY_ANNOTATION: request.run_key} if request.run_key else {})}
-    kind = owner["kind"]
-    labels[_LABELS[kind]] = label_value(meta["name"])
+    labels[_LABELS[owner["kind"]]] = label_value(meta["name"])
     if "definitionRef" in spec:
         labels[DEFINITION_LABEL] = label_value(check_field(f"{where}.spec.definitionRef", spec["definitionRef"]))
-    return {
-        "apiVersion": f"{GROUP}/v1alpha1",
-        "kind": "Job",
-        "metadata": {
-            "name": name,
-            "namespace": meta["namespace"],
-            "labels": labels,
-            "annotations": {**noted, **annotations},
-            "ownerReferences": [
-                {
-                    "apiVersion": f"{GROUP}/v1alpha1",
-                    "kind": kind,
-                    "name": meta["name"],
-                    "uid": meta["uid"],
-                    "controller": True,
-                }
-            ],
-        },
-        "spec": spec,
+    made = {
+        "name": name,
+        "namespace": meta["namespace"],
+        "labels": labels,
+        "annotations": {**noted, **annotations},
+        "ownerReferences": [owner_reference(owner)],
     }
+    return manifest("Job", made, spec)
 
 
 def _template(spec: Object) -> Object:

@@ -13,7 +13,7 @@ from podgraph.planning.model.status import seconds_of
 from podgraph.scheduling.cron import read_zone
 from podgraph.scheduling.job_factory import TICK_ANNOTATION, launched_name, made_job, second, tick_names
 
-__all__ = ["answer_to", "asks_code", "job_by_hand", "named_by_hand", "question", "tick_of"]
+__all__ = ["answer_to", "asks_code", "job_by_hand", "named_by_hand", "no_answer", "question", "tick_of"]
 
 
 def asks_code(maker: Mapping[str, Any]) -> bool:
@@ -59,6 +59,11 @@ def answer_to(asked: str, maker: Mapping[str, Any]) -> tuple[list[dict[str, Any]
     if told.get("id") != asked:
         return None
     return [json.loads(text) for text in told.get("jobs") or ()], told.get("message", "")
+
+
+def no_answer(name: str, seconds: float) -> DefinitionError:
+    """Return the error for a question that the operator has not answered in time."""
+    return DefinitionError("Timeout", f"the operator has not answered for {name!r} within {seconds:.0f} s")
 
 
 def _unique(name: str, job: Mapping[str, Any]) -> str:

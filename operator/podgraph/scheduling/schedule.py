@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from podgraph.api import Object
 from podgraph.scheduling.cron import Cron, Interval, Timing, due_ticks, read_cron
 from podgraph.scheduling.cursor import key_digest
 from podgraph.scheduling.job_factory import TICK_ANNOTATION, Request, launched_name, made_job, second, tick_names
@@ -16,8 +16,6 @@ __all__ = ["Due", "ScheduleSpec", "TickRecord", "due", "job_of_tick", "read_sche
 
 _MAX_COUNTED = 100
 _LATE_SECONDS = 60.0
-
-Object = Mapping[str, Any]
 
 
 @dataclass(frozen=True)

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from podgraph.api import Object
 from podgraph.definition.errors import DefinitionError
 from podgraph.scheduling.cursor import key_digest
 from podgraph.scheduling.job_factory import TICK_ANNOTATION, Request, launched_name, made_job, second
 from podgraph.scheduling.sources import Observation, Source, default_interval, read_source
 
 __all__ = ["SensorSpec", "job_of_request", "job_of_seen", "read_sensor"]
-
-Object = Mapping[str, Any]
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from podgraph.api import Object
 from podgraph.definition.errors import DefinitionError
 from podgraph.planning.manifests.storage import Storage, read_storage
 from podgraph.planning.model.kube_names import (
@@ -33,8 +34,6 @@ _EVALUATION_SECONDS = 60
 _HEADER = re.compile(r"[A-Za-z0-9-]+")
 _URL = re.compile(r"https?://[^\s\x00-\x1f\x7f]+")
 _MOST_URL = 2_048
-
-Object = Mapping[str, Any]
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from fastapi import APIRouter, Query, Request
 from fastapi.responses import StreamingResponse
 
 from podgraph import __version__
+from podgraph.api import is_finished
 from podgraph.cluster.client import ApiError
 from podgraph.cluster.resource_reflector import Key
 from podgraph.definition.errors import DefinitionError
@@ -151,8 +152,7 @@ async def cancel(request: Request, namespace: Namespace, name: Name) -> Object:
     """Cancel a run: what runs is ended, what has not begun is not run; the Job stays."""
     client = visitor_of(request).client
     job = await client.get_resource("jobs", namespace, name)
-    done = [c for c in (job.get("status") or {}).get("conditions") or () if c["type"] == "Finished"]
-    if done and done[0]["status"] == "True":
+    if is_finished(job):
         raise DefinitionError("Finished", f"Job {name!r} is finished already")
     await client.change_resource("jobs", namespace, name, job["metadata"]["uid"], {"cancel": True})
     return {}

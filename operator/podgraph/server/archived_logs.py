@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
-from typing import Any
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 
+from podgraph.api import Object
 from podgraph.cluster.client import ApiError
+from podgraph.cluster.polling import looks
 from podgraph.cluster.runtime_archive import build_archive
 from podgraph.cluster.ui_client import UiClient
 from podgraph.definition.errors import DefinitionError
@@ -16,14 +17,13 @@ from podgraph.server.logs import own_words
 
 __all__ = ["kept_log"]
 
-_LOOK_SECONDS = 0.3
 _AT_ONCE = 5
 _READERS: set[str] = set()
 _DELETING: set[asyncio.Task[None]] = set()
 
 
 async def kept_log(
-    client: UiClient, job: Mapping[str, Any], step: str, tail: int, left: Callable[[], Awaitable[bool]]
+    client: UiClient, job: Object, step: str, tail: int, left: Callable[[], Awaitable[bool]]
 ) -> AsyncGenerator[bytes]:
     """Yield what the last attempt at a step printed, `tail` lines of it or all when that is 0.
 
@@ -60,19 +60,17 @@ async def kept_log(
 
 async def _wait(client: UiClient, namespace: str, how: Reading, uid: str, left: Callable[[], Awaitable[bool]]) -> str:
     """Wait for the pod's end and return what kept it from its work, or ""."""
-    end = asyncio.get_running_loop().time() + SHOW_SECONDS
-    while True:
+    pod: Object = {}
+    for pause in looks(SHOW_SECONDS):
         pod = await client.pod(namespace, how.name)
         if pod["metadata"]["uid"] != uid:
             return "the pod that reads them was deleted"
-        trouble = ended(pod)
-        if trouble is not None:
+        if (trouble := ended(pod)) is not None:
             return trouble
-        if asyncio.get_running_loop().time() > end:
-            return too_slow(pod)
         if await left():
             return "nobody waits for them any more"
-        await asyncio.sleep(_LOOK_SECONDS)
+        await asyncio.sleep(pause)
+    return too_slow(pod)
 
 
 async def _without_head(parts: AsyncIterator[bytes], nonce: bytes) -> AsyncIterator[bytes]:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Path, Request
 from pydantic import BaseModel, ConfigDict, Field
 from typing_extensions import TypedDict
 
+from podgraph.api import Object, ready_of
 from podgraph.cluster.client import ApiError
 from podgraph.cluster.ui_client import UiClient
 from podgraph.definition.errors import DefinitionError
@@ -30,7 +30,6 @@ _UPCOMING = 5
 _PLURALS = {"schedules": "jobschedules", "sensors": "jobsensors"}
 
 Kind = Annotated[Literal["schedules", "sensors"], Path()]
-Object = Mapping[str, Any]
 
 makers = APIRouter(prefix="/api/makers", responses={422: {"model": Problems}, 404: {"model": Problems}})
 
@@ -211,8 +210,7 @@ def _upcoming(schedule: Object, now: float) -> list[str]:
 
 def _maker(kind: Literal["schedules", "sensors"], found: Object) -> Maker:
     meta, spec, status = found["metadata"], found["spec"], found.get("status") or {}
-    ready: Object = next((c for c in status.get("conditions") or () if c["type"] == "Ready"), {})
-    seen = ready.get("observedGeneration", 0) in (0, meta.get("generation", 0))
+    ready = ready_of(found)
     template = (spec.get("jobTemplate") or {}).get("spec") or {}
     return {
         "kind": kind,
@@ -223,9 +221,9 @@ def _maker(kind: Literal["schedules", "sensors"], found: Object) -> Maker:
         "text": status.get("schedule" if kind == "schedules" else "source", ""),
         "asksCode": asks_code(found),
         "suspended": bool(spec.get("suspend")),
-        "ready": ready.get("status", "Unknown") if seen else "Unknown",
-        "reason": ready.get("reason", "") if seen else "",
-        "message": ready.get("message", "") if seen else "the operator has not seen it yet",
+        "ready": ready.status,
+        "reason": ready.reason,
+        "message": ready.message,
         "lastTick": status.get("lastTickTime", ""),
         "nextTick": "" if spec.get("suspend") else status.get("nextTickTime", ""),
         "lastJob": status.get("lastJob", ""),

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Mapping
 from typing import Any
 
+from podgraph.cluster.polling import looks
 from podgraph.cluster.ui_client import UiClient
-from podgraph.definition.errors import DefinitionError
 from podgraph.scheduling.job_factory import TRY_ANNOTATION
-from podgraph.scheduling.manual_ticks import answer_to, question
+from podgraph.scheduling.manual_ticks import answer_to, no_answer, question
 
 __all__ = ["tried"]
 
-_LOOK_SECONDS = 0.3
 _MOST_SECONDS = 60.0
 
 
@@ -28,11 +26,9 @@ async def tried(
     meta = found["metadata"]
     wanted = question(tick)
     await client.annotate_resource(plural, meta["namespace"], meta["name"], meta["uid"], {TRY_ANNOTATION: wanted})
-    end = time.monotonic() + _MOST_SECONDS
-    while True:
+    for pause in looks(_MOST_SECONDS):
         now = await client.get_resource(plural, meta["namespace"], meta["name"])
         if (told := answer_to(wanted, now)) is not None:
             return told
-        if time.monotonic() >= end:
-            raise DefinitionError("Timeout", f"the operator has not answered within {_MOST_SECONDS:.0f} seconds")
-        await asyncio.sleep(_LOOK_SECONDS)
+        await asyncio.sleep(pause)
+    raise no_answer(meta["name"], _MOST_SECONDS)

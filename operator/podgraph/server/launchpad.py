@@ -12,12 +12,15 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from podgraph.api import Object, ready_of
 from podgraph.definition.config_types import key_path
 from podgraph.definition.errors import DefinitionError
 from podgraph.definition.graph import Graph
+from podgraph.planning.job import manifest
 from podgraph.planning.job.acceptance import check_spec
+from podgraph.planning.job.manifest import run_spec
 from podgraph.planning.job.rerun_manifest import graph_of_job
-from podgraph.planning.model.names import GROUP, label_value
+from podgraph.planning.model.names import GROUP
 from podgraph.protocol.graph_codec import unpack
 from podgraph.run_config.binding import RunConfigError, merge
 from podgraph.run_config.schema import run_config_schema
@@ -26,7 +29,7 @@ from podgraph.selection import parse_clause, select
 from podgraph.server import yaml_text
 from podgraph.server.views import Checked, ConfigProblem, Slip
 
-__all__ = ["MODES", "Source", "check", "check_tags", "job_manifest", "new_name", "of_code", "of_definition", "of_run"]
+__all__ = ["MODES", "Source", "check", "check_labels", "job_manifest", "new_name", "of_code", "of_definition", "of_run"]
 
 MODES = ("PodPerStep", "InProcess", "Multiprocess")
 
@@ -36,8 +39,6 @@ _NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 _OF_ITS_OWN = ("cancel", "suspend", "rerunOf")
 _MOST_TAGS = 32
 _TAG_FORM = "allowed are up to 63 letters, digits, '-', '_' and '.', with a letter or digit at both ends"
-
-Object = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
@@ -58,7 +59,6 @@ class Source:
     mode: str = ""
     most: int | None = None
     tags: dict[str, str] = field(default_factory=dict)
-    labels: dict[str, str] = field(default_factory=dict)
     below: dict[str, Any] = field(default_factory=dict)
     whole: Object = field(default_factory=dict)
 
@@ -79,7 +79,6 @@ def of_run(job: Object) -> Source:
         (spec.get("execution") or {}).get("mode") or "PodPerStep",
         (spec.get("execution") or {}).get("maxConcurrent"),
         {key: value for key, value in labels.items() if not _is_ours(key)},
-        {key: value for key, value in labels.items() if key == f"{GROUP}/definition"},
     )
 
 
@@ -87,12 +86,12 @@ def of_definition(definition: Object) -> Source:
     """Return what Jobs of a JobDefinition run."""
     meta, spec, status = definition["metadata"], definition["spec"], definition.get("status") or {}
     name = meta["name"]
-    ready = next((c for c in status.get("conditions") or () if c["type"] == "Ready"), None)
+    ready = ready_of(definition)
     graph, why = None, f"JobDefinition {name!r} has not been read yet"
-    if ready is not None and ready.get("observedGeneration", meta["generation"]) == meta["generation"]:
-        why = f"JobDefinition {name!r} cannot be run: {ready['message']}" if ready["status"] == "False" else why
-        if ready["status"] == "True" and status.get("graph"):
-            graph, why = unpack(status["graph"]), ""
+    if ready.status == "False":
+        why = f"JobDefinition {name!r} cannot be run: {ready.message}"
+    elif ready.status == "True" and status.get("graph"):
+        graph, why = unpack(status["graph"]), ""
     run_config = spec.get("runConfig") or {}
     return Source(
         name,
@@ -104,7 +103,6 @@ def of_definition(definition: Object) -> Source:
         (spec.get("execution") or {}).get("mode") or "PodPerStep",
         (spec.get("execution") or {}).get("maxConcurrent"),
         {},
-        {f"{GROUP}/definition": label_value(name)},
         run_config,
         {key: value for key, value in spec.items() if key not in ("opSelection", "runConfig")},
     )
@@ -188,27 +186,27 @@ def job_manifest(
             "InvalidName",
             f"the name {name[:80]!r} is not allowed; allowed are up to 63 of a-z, 0-9 and '-' between them",
         )
-    check_tags(tags)
-    spec = dict(source.spec)
+    check_labels(tags)
     clauses, run_config = _clauses(selection, None)[0], yaml_text.read(config).value
-    if clauses or source.selection:
-        spec["opSelection"] = clauses or ["*"]  # else a definition's own selection would stand
-    if run_config:
-        spec["runConfig"] = run_config
+    if source.selection and not clauses:
+        clauses = ["*"]  # else a definition's own selection would stand
+    spec = run_spec(source.spec, clauses, run_config)
     if mode and mode != source.mode:
         execution = {key: value for key, value in (spec.get("execution") or {}).items() if key != "startMethod"}
         spec["execution"] = {**execution, "mode": mode}
     if most is not None and most != (source.most or 0):
         execution = {key: value for key, value in (spec.get("execution") or {}).items() if key != "maxConcurrent"}
         spec["execution"] = {**execution, **({"maxConcurrent": most} if most else {})}
-    meta: dict[str, Any] = {"name": name or new_name(source.stem), "namespace": namespace}
-    if labels := {**source.labels, **tags}:
-        meta["labels"] = labels
-    return {"apiVersion": f"{GROUP}/v1alpha1", "kind": "Job", "metadata": meta, "spec": spec}
+    meta = {"name": name or new_name(source.stem), "namespace": namespace, "labels": dict(tags)}
+    return manifest.job_manifest(meta, spec)
 
 
-def check_tags(tags: Mapping[str, str]) -> None:
-    """Refuse tags that cannot be labels. Raises DefinitionError (`InvalidTags`)."""
+def check_labels(tags: Mapping[str, str]) -> None:
+    """Refuse tags that cannot be labels. Raises DefinitionError (`InvalidTags`).
+
+    The tags of the page are labels of the Job, which the list of runs selects by; those of code and `spec.tags` are any
+    text (definition.ops.check_tags).
+    """
     if len(tags) > _MOST_TAGS:
         raise DefinitionError("InvalidTags", f"a run has {len(tags)} tags; at most {_MOST_TAGS} are allowed")
     for key, value in tags.items():

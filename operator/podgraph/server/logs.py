@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator
 from typing import Any
 
+from podgraph.api import Object
 from podgraph.definition.errors import nearest
 from podgraph.planning.manifests.log_reader import has_run, lost
 from podgraph.planning.model import names
@@ -15,8 +16,6 @@ __all__ = ["attempts_of", "own_words", "why_none"]
 
 _MARK = LINE_MARK.encode()
 _MOST_LINE = 64 * 1024
-
-Object = Mapping[str, Any]
 
 
 def attempts_of(pods: list[dict[str, Any]], job: Object) -> dict[str, list[Pod]]:

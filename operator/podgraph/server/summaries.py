@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 import msgspec
 
+from podgraph.api import Ready
 from podgraph.planning.model.names import GROUP
 from podgraph.scheduling.job_factory import SCHEDULE_LABEL, SENSOR_LABEL
 from podgraph.server.views import Definition, Summary
@@ -124,13 +125,13 @@ def definition_summary(item: DefinitionItem, last: JobItem | None = None) -> Def
     """Return what the page shows of a JobDefinition in its list; `last` is its newest run."""
     meta = item.metadata
     ready = next((c for c in item.status.conditions if c.type == "Ready"), _Condition())
-    seen = ready.observed_generation in (0, meta.generation)
+    now = Ready.at(meta.generation, ready.observed_generation, ready.status, ready.reason, ready.message)
     return {
         "namespace": meta.namespace,
         "name": meta.name,
         "created": meta.creation_timestamp,
-        "ready": ready.status if seen and ready.status else "Unknown",
-        "message": ready.message if seen else "the operator has not seen it yet",
+        "ready": now.status,
+        "message": now.message,
         "ops": item.status.op_count,
         "lastRun": None if last is None else run_summary(last),
     }

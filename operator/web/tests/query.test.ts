@@ -1,4 +1,6 @@
 import { expect, test } from "vitest";
+import table from "../../../tests/web/run_filter.json";
+import type { Summary } from "../src/api";
 import { matches, searchOf, type RunQuery } from "../src/runs/query";
 import { between, toggled } from "../src/runs/use-chosen";
 import { summary } from "./make";
@@ -10,36 +12,11 @@ test("the address of a query has only what it asks for", () => {
   );
 });
 
-const found = summary({
-  name: "daily-1",
-  definition: "daily",
-  state: "Failed",
-  finished: true,
-  completion: "2026-11-29T10:10:00Z",
-  maker: "schedules/nightly",
-  tags: { team: "data" },
-});
+// The server's filter is held against the same table: tests/web/test_run_filter.py.
+type Case = { query: RunQuery; run?: Partial<Summary>; matches: boolean };
 
-test.each<[RunQuery, boolean]>([
-  [{}, true],
-  [{ states: [] }, true],
-  [{ states: ["Running"] }, false],
-  [{ states: ["Failed"], namespace: "default", definition: "daily", maker: "schedules/nightly" }, true],
-  [{ namespace: "other" }, false],
-  [{ definition: "weekly" }, false],
-  [{ maker: "sensors/nightly" }, false],
-  [{ tags: ["team"] }, true],
-  [{ tags: ["team=data"] }, true],
-  [{ tags: ["team=ops"] }, false],
-  [{ tags: ["team", "day"] }, false],
-  [{ text: " TEAM=DATA " }, true],
-  [{ text: "weekly" }, false],
-  [{ since: "2026-11-29T09:00:00Z" }, true],
-  [{ since: "2026-11-29T11:00:00Z" }, false],
-  [{ alive: "2026-11-29T10:05:00Z" }, true],
-  [{ alive: "2026-11-29T10:11:00Z" }, false],
-])("a run is held against %j", (query, matched) => {
-  expect(matches(found, query)).toBe(matched);
+test.each(table.cases as Case[])("a run is held against $query $run", ({ query, run, matches: matched }) => {
+  expect(matches(summary({ ...(table.run as Partial<Summary>), ...run }), query)).toBe(matched);
 });
 
 const all = ["a", "b", "c", "d"].map((name) => summary({ name }));

@@ -5,7 +5,6 @@ from typing import Any, cast
 import msgspec
 import pytest
 
-from podgraph.cluster.listwatch import Event
 from podgraph.cluster.pod_reflector import PodReflector
 from podgraph.planning.model.names import API_VERSION, JOB_UID_LABEL
 from podgraph.planning.model.owner import Owner
@@ -30,7 +29,7 @@ class Watched:
 
     def tell(self, kind: str, *pods: Pod) -> None:
         for item in pods:
-            self.view._take(self.view._places[0], Event(kind, msgspec.Raw(msgspec.json.encode(item))))
+            self.view._places[0].changed(kind, msgspec.json.decode(msgspec.json.encode(item), type=Pod))
 
     def uids(self) -> dict[str, str]:
         return {name: item.metadata.uid for name, item in self.view.of("u1").items()}

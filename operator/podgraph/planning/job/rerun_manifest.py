@@ -7,6 +7,7 @@ from typing import Any
 
 from podgraph.definition.errors import DefinitionError
 from podgraph.definition.graph import Graph
+from podgraph.planning.job.manifest import job_manifest
 from podgraph.planning.job.rerun_of import RerunSpec, check_parent
 from podgraph.planning.model.names import GROUP
 from podgraph.planning.model.spec import graph_of_ops
@@ -50,7 +51,7 @@ def rerun_manifest(
     labels = {key: value for key, value in (meta.get("labels") or {}).items() if not key.startswith(f"{GROUP}/")}
     if labels:
         made["labels"] = labels
-    return {"apiVersion": f"{GROUP}/v1alpha1", "kind": "Job", "metadata": made, "spec": spec}
+    return job_manifest(made, spec)
 
 
 def graph_of_job(job: Object) -> Graph | None:

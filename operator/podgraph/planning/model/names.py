@@ -6,6 +6,8 @@ import base64
 import hashlib
 import re
 
+from podgraph.api import API_VERSION, GROUP
+
 __all__ = [
     "AHEAD_LABEL",
     "API_VERSION",
@@ -46,8 +48,6 @@ __all__ = [
     "token_entry",
 ]
 
-GROUP = "podgraph.dev"
-API_VERSION = f"{GROUP}/v1alpha1"
 MANAGED_BY_LABEL, MANAGED_BY = "app.kubernetes.io/managed-by", "podgraph"
 JOB_LABEL, JOB_UID_LABEL, OP_LABEL = f"{GROUP}/job", f"{GROUP}/job-uid", f"{GROUP}/op"
 DEFINITION_LABEL = f"{GROUP}/definition"

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any, TypeVar
 
+from podgraph.api import Object, find_condition
 from podgraph.cluster.automation_client import AutomationClient
 from podgraph.cluster.client import ApiError
 from podgraph.definition.errors import DefinitionError
@@ -24,8 +25,6 @@ _REFUSED_SECONDS = 300.0
 _TICKS_KEPT = 10
 
 Spec = TypeVar("Spec")
-
-Object = Mapping[str, Any]
 
 
 class Automation:
@@ -127,7 +126,7 @@ async def read_automation(
 
     `read` returns the spec, whether it is suspended, what is said when it is ready, and such a Job. Raises ApiError.
     """
-    was_ready = any(c["type"] == "Ready" and c["status"] == "True" for c in maker.status.get("conditions") or ())
+    was_ready = find_condition(maker.status, "Ready").get("status") == "True"
     generation = maker.generation
     try:
         spec, suspended, message, job = read()

@@ -6,9 +6,9 @@ It is found out as in earnest, in the same pods and from the same sources, also 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Iterable
 
+from podgraph.api import Object
 from podgraph.definition.errors import DefinitionError
 from podgraph.protocol.answers import Answer
 from podgraph.reconcile.automation.base import Automation
@@ -24,8 +24,6 @@ MAX_TRIED = 200_000
 """Most characters of Jobs that a status is told of."""
 _MOST_JOBS = 20
 _NOT_BEGUN = "it has not looked before: what is there already makes no Job"
-
-Object = Mapping[str, Any]
 
 
 def jobs_of_seen(maker: Automation, source: Source, seen: list[Observation], now: float) -> tuple[list[Object], str]:

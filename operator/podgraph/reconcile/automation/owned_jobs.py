@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Any
 
+from podgraph.api import Object, is_finished, is_succeeded
 from podgraph.cluster.automation_client import AutomationClient
 from podgraph.cluster.client import ApiError
 from podgraph.planning.model.names import API_VERSION
@@ -15,12 +15,10 @@ from podgraph.planning.model.owner import Owner
 from podgraph.planning.model.status import seconds_of
 from podgraph.scheduling.job_factory import TICK_ANNOTATION
 
-__all__ = ["OwnedJob", "OwnedJobs", "is_finished", "succeeded"]
+__all__ = ["OwnedJob", "OwnedJobs"]
 
 _LOG = logging.getLogger(__name__)
 _RETRY_SECONDS = 2.0
-
-Object = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
@@ -131,24 +129,9 @@ class OwnedJobs:
         return str(controller["uid"])
 
 
-def is_finished(job: Object) -> bool:
-    """Whether a Job is at its end, good or bad."""
-    return _holds(job, "Finished")
-
-
-def succeeded(job: Object) -> bool:
-    """Whether a Job has succeeded."""
-    return _holds(job, "Succeeded")
-
-
-def _holds(job: Object, kind: str) -> bool:
-    conditions = (job.get("status") or {}).get("conditions") or ()
-    return any(c["type"] == kind and c["status"] == "True" for c in conditions)
-
-
 def _launched(job: Object) -> OwnedJob:
     meta = job["metadata"]
     completed = str(job["status"].get("completionTime") or meta["creationTimestamp"]) if is_finished(job) else ""
     told = (meta.get("annotations") or {}).get(TICK_ANNOTATION)
     tick = seconds_of(told) if told else 0.0
-    return OwnedJob(meta["namespace"], meta["name"], meta["uid"], completed, succeeded(job), tick)
+    return OwnedJob(meta["namespace"], meta["name"], meta["uid"], completed, is_succeeded(job), tick)

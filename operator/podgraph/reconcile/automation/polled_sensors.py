@@ -6,9 +6,11 @@ tells it; after a crash before that it is asked for again, and the Jobs, whose n
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from typing import Any
 
+from podgraph.api import Object
+from podgraph.backoff import ExponentialBackoff
 from podgraph.cluster.automation_client import AutomationClient
 from podgraph.cluster.client import ApiError
 from podgraph.definition.errors import DefinitionError
@@ -35,7 +37,6 @@ _LISTING_SECONDS = 120
 _MAX_BACKOFF = 600.0
 _NOTED = 50  # Jobs, until the status is told of them
 
-Object = Mapping[str, Any]
 Make = Callable[[Automation, Object, str], Awaitable[bool]]
 
 
@@ -76,8 +77,7 @@ class PolledSource:
         self.seat.done()
         self._failure, self.looked_at = failure, now
         self._failures = 0 if failure is None else self._failures + 1
-        pause = self._interval * float(2 ** min(self._failures, 10))
-        self.due = now + min(pause, max(self._interval, _MAX_BACKOFF))
+        self.due = now + ExponentialBackoff(self._interval, max(self._interval, _MAX_BACKOFF)).seconds(self._failures)
         self.seat.need_at(self.due)
 
 

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
+from podgraph.api import Object, find_condition
 from podgraph.cluster.automation_client import AutomationClient
 from podgraph.cluster.client import ApiError, Client
 from podgraph.definition.errors import DefinitionError
@@ -35,8 +36,6 @@ __all__ = ["Schedules"]
 
 WORKERS = 30
 _LOOK_SECONDS = 60.0  # at least so often, as the clock may be set
-
-Object = Mapping[str, Any]
 
 
 class Schedules:
@@ -109,8 +108,7 @@ class Schedules:
         """Put into the status what a tick would make, if that is known."""
         try:
             if spec is None:
-                ready: Object = next((c for c in maker.status.get("conditions") or () if c["type"] == "Ready"), {})
-                raise DefinitionError("NotReady", ready.get("message", ""))
+                raise DefinitionError("NotReady", find_condition(maker.status, "Ready").get("message", ""))
             told = maker.dry_run_id.partition(" ")[2]
             tick = seconds_of(told) if told else spec.timing.next_after(self._clock()) or self._clock()
             if spec.function is None:
@@ -136,7 +134,7 @@ class Schedules:
     async def _read(self, maker: Automation) -> ScheduleSpec | None:
         """Read a spec that is new or was changed and have it checked; say in the status what is wrong with it."""
         now, seen = self._clock(), maker.object
-        resumed = any(c["reason"] == "Suspended" for c in maker.status.get("conditions") or ())
+        resumed = find_condition(maker.status, "Ready").get("reason") == "Suspended"
 
         def read() -> tuple[ScheduleSpec, bool, str, dict[str, Any]]:
             spec = read_schedule(seen)

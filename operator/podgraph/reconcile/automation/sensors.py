@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
+from podgraph.api import Object, find_condition
 from podgraph.cluster.automation_client import AutomationClient
 from podgraph.cluster.client import ApiError, Client
 from podgraph.cluster.http_fetcher import HttpFetcher
@@ -41,8 +42,6 @@ __all__ = ["MOST_WATCHES", "Sensors"]
 WORKERS = 16
 MOST_WATCHES = 200
 """How many sensors may watch objects; each holds a connection."""
-
-Object = Mapping[str, Any]
 
 
 class Sensors:
@@ -141,8 +140,7 @@ class Sensors:
     async def _refuse_try(self, maker: Automation) -> None:
         """Tell who wants to know what it would make why that is nothing."""
         if maker.dry_run_requested:
-            conditions = maker.status.get("conditions") or ()
-            tell_tried(maker, [], next((c["message"] for c in conditions if c["type"] == "Ready"), ""))
+            tell_tried(maker, [], find_condition(maker.status, "Ready").get("message", ""))
             await self._writer.write(maker)
 
     async def _try(self, maker: Automation, spec: SensorSpec, source: Source) -> None:

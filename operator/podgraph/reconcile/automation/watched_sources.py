@@ -15,12 +15,13 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 from urllib.parse import urlsplit
 
+from podgraph.api import Object, is_finished, is_succeeded
+from podgraph.backoff import ExponentialBackoff
 from podgraph.cluster.automation_client import AutomationClient
 from podgraph.cluster.client import ApiError, Client
 from podgraph.cluster.http_fetcher import HttpFetcher
 from podgraph.cluster.object_watch import ObjectWatch
 from podgraph.definition.errors import DefinitionError
-from podgraph.reconcile.automation.owned_jobs import is_finished, succeeded
 from podgraph.scheduling.json_path import text_at
 from podgraph.scheduling.sources import MOST_OBJECTS, HttpSource, JobSource, KubernetesSource, Observation
 
@@ -28,8 +29,6 @@ __all__ = ["FinishedJobs", "Source", "WatchedObjects", "WatchedUrl"]
 
 _LOG = logging.getLogger(__name__)
 _MAX_BACKOFF = 600.0
-
-Object = Mapping[str, Any]
 
 
 class Source(Protocol):
@@ -71,7 +70,7 @@ class FinishedJobs:
         completed = (job.get("status") or {}).get("completionTime")
         if meta["uid"] in jobs or not completed or not is_finished(job):
             return
-        ended = _Finished(meta["name"], dict(meta.get("labels") or {}), succeeded(job), completed)
+        ended = _Finished(meta["name"], dict(meta.get("labels") or {}), is_succeeded(job), completed)
         jobs[meta["uid"]] = ended
         for source, wake in list(self._looking.get(meta["namespace"], {}).values()):
             if source.counts(ended.name, ended.labels, ended.succeeded):
@@ -163,14 +162,14 @@ class WatchedUrl:
         self._task.cancel()
 
     async def _run(self) -> None:
+        backoff = ExponentialBackoff(self._interval, max(self._interval, _MAX_BACKOFF), jitter=(0.9, 1.0))
         while True:
             found, trouble = await self._look()
             self._failures = 0 if trouble is None else self._failures + 1
             if (found, trouble) != (self._seen, self.error):
                 self._seen, self.error = found, trouble
                 self._wake()
-            pause = self._interval * float(2 ** min(self._failures, 10))
-            await asyncio.sleep(min(pause, max(self._interval, _MAX_BACKOFF)) * random.uniform(0.9, 1.0))
+            await asyncio.sleep(backoff.seconds(self._failures, random.random()))
 
     async def _look(self) -> tuple[list[Observation] | None, tuple[str, str] | None]:
         try:

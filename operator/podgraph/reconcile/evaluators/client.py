@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from typing import Any, Protocol
+from collections.abc import Callable, Iterable
+from typing import Protocol
 
+from podgraph.api import Object
 from podgraph.protocol.answers import Answer, Answers
 from podgraph.protocol.signing import Signer
 from podgraph.scheduling.evaluators import EvaluatorSpec, PodOf
@@ -20,7 +21,6 @@ WARM_SECONDS = 60.0
 """How long before it is needed a pod is made."""
 _LINGER_SECONDS = 180.0  # one that will be needed within this stays
 
-Object = Mapping[str, Any]
 Trouble = tuple[str, str]
 
 

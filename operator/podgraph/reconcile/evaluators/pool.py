@@ -11,10 +11,11 @@ import itertools
 import logging
 import secrets
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from functools import partial
-from typing import Any
 
+from podgraph.api import Object
+from podgraph.backoff import ExponentialBackoff
 from podgraph.cluster.client import ApiError, Client
 from podgraph.cluster.pod_reflector import PodReflector
 from podgraph.cluster.runtime_archive import RuntimeArchive
@@ -38,13 +39,11 @@ __all__ = ["EvaluatorPool"]
 _LOG = logging.getLogger(__name__)
 WORKERS = 8
 _ANSWER_GRACE = 30.0
-_MAX_BACKOFF = 300.0
+_BACKOFF = ExponentialBackoff(2.0, 300.0)
 _SETTLING_SECONDS = 10.0  # by then all definitions there are have been told of
 _STRAY_SECONDS = 90.0  # by then it is known who needs which
 _TAIL = 1_000
 _TIMED_SECONDS = 60.0
-
-Object = Mapping[str, Any]
 
 
 class EvaluatorPool:
@@ -215,8 +214,8 @@ class EvaluatorPool:
 
     def _failed(self, pod: EvaluatorPod, now: float, reason: str, message: str) -> None:
         self._logs.leave(pod.key, pod.name)
+        pod.due = now + _BACKOFF.seconds(pod.failures)
         pod.failures += 1
-        pod.due = now + min(_MAX_BACKOFF, float(2 ** min(pod.failures, 10)))
         pod.name = ""
         pod.tell((reason, f"the pod that evaluates it: {message}"))
 

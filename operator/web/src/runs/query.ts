@@ -1,4 +1,5 @@
-// Which runs a list asks for: as the server is asked, and as changes that it tells of are held against it.
+// Which runs a list asks for: as the server is asked, and as changes that it tells of are held against it. The server's
+// RunFilter takes the same runs: tests/web/run_filter.json is the table that both are tested with.
 import type { Summary } from "../api";
 
 export type RunQuery = {
@@ -26,9 +27,9 @@ export function matches(run: Summary, { states, text, namespace, definition, mak
   if (definition && run.definition !== definition) return false;
   if (maker && run.maker !== maker) return false;
   if (since && run.created < since) return false;
-  if (alive && run.finished && (run.completion ?? run.created) < alive) return false;
+  if (alive && run.finished && (run.completion || run.created) < alive) return false;
   const own = Object.entries(run.tags).map(([key, value]) => `${key}=${value}`);
-  if (!(tags ?? []).every((tag) => (tag.includes("=") ? own.includes(tag) : tag in run.tags))) return false;
+  if (!(tags ?? []).every((tag) => (tag.includes("=") ? own.includes(tag) : Object.hasOwn(run.tags, tag)))) return false;
   const wanted = text?.trim().toLowerCase();
   return !wanted || [run.name, run.namespace, run.definition, run.code, ...own].some((part) => part.toLowerCase().includes(wanted));
 }
