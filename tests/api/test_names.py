@@ -118,6 +118,7 @@ async def test_no_text_leads_a_request_elsewhere(kind: str, part: str, caplog: p
         for item in items:
             made.take(item)
         await made.settled()
+        assert made.errors == []
         assert found(made.fake.requests, {item.namespace for item in items}) == []
         paths = [request.path for request in made.fake.requests if "/namespaces/" in request.path]
         asked = {path.split("/namespaces/")[1].split("/")[0] for path in paths}

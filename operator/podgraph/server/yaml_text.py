@@ -100,9 +100,8 @@ def _refused(text: str) -> tuple[str, Any] | None:
             return "an alias (*name) is not taken here; write the value itself", event.start_mark
         if getattr(event, "tag", None) is not None:
             return f"a tag ({event.tag[:80]}) is not taken here; write the value without it", event.start_mark
-        if isinstance(event, yaml.ScalarEvent) and event.implicit[0] and len(event.value) > _MOST_DIGITS:
-            if _DIGITS.issuperset(event.value):  # YAML has numbers to the base of 60, which take long to read
-                return f"a number has more than {_MOST_DIGITS:,} characters", event.start_mark
+        if _is_long_number(event):
+            return f"a number has more than {_MOST_DIGITS:,} characters", event.start_mark
         depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
         if depth > _DEEPEST:
             return f"this is nested deeper than {_DEEPEST} levels", event.start_mark
@@ -110,6 +109,12 @@ def _refused(text: str) -> tuple[str, Any] | None:
         if count > _MOST_VALUES:
             return f"run config has more than {_MOST_VALUES:,} keys and values", event.start_mark
     return None
+
+
+def _is_long_number(event: Any) -> bool:
+    """Whether a text may be a number that takes long to read: YAML has some to the base of 60."""
+    plain = isinstance(event, yaml.ScalarEvent) and event.implicit[0]
+    return plain and len(event.value) > _MOST_DIGITS and _DIGITS.issuperset(event.value)
 
 
 def _walk(node: Any, path: str, places: dict[str, Place], depth: int) -> tuple[str, Any] | None:
