@@ -42,12 +42,11 @@ class UiClient(Client):
         return msgspec.json.decode(await self._request("POST", path, body))["status"].get("allowed") is True
 
     async def put_config_map(self, manifest: Mapping[str, Any]) -> None:
-        """Create a ConfigMap whose name tells its content; that it is there already is success."""
-        try:
-            await self._request("POST", core(manifest["metadata"]["namespace"], "configmaps"), dict(manifest))
-        except ApiError as error:
-            if error.reason != "AlreadyExists":
-                raise
+        """Create a ConfigMap whose name tells its content; that it is there already is success when it is the same.
+
+        A pod runs what it holds, and anybody who may make ConfigMaps can take its name before.
+        """
+        await self.create("configmaps", dict(manifest))
 
     async def pod(self, namespace: str, name: str) -> Object:
         """Return a pod, as JSON has it."""
