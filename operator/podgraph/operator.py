@@ -26,6 +26,7 @@ import uvloop
 
 from podgraph.cluster.client import ApiError, Client
 from podgraph.cluster.connection import connect, login
+from podgraph.cluster.decoding import use_in_kopf
 from podgraph.cluster.namespaced import Tell, watch_namespace
 from podgraph.cluster.runtime_archive import build_archive
 from podgraph.definition.errors import DefinitionError
@@ -212,6 +213,7 @@ async def _watch_cluster(
     info: kopf.ConnectionInfo | None, kinds: Sequence[tuple[str, Tell]], stop: asyncio.Event
 ) -> None:
     """Tell of our objects in all namespaces until `stop` is set."""
+    use_in_kopf()
     registry = kopf.OperatorRegistry()
 
     @kopf.on.login(registry=registry)

@@ -13,6 +13,7 @@ import msgspec
 from multidict import CIMultiDict
 
 from podgraph.cluster.concurrency_window import ConcurrencyWindow
+from podgraph.cluster.decoding import decode
 from podgraph.cluster.errors import ApiError
 from podgraph.cluster.ownership import KINDS, difference
 from podgraph.cluster.paths import OURS, ApiPath, Query, core, of_version, ours
@@ -333,7 +334,7 @@ class Client:
     async def get_job(self, namespace: str, name: str) -> dict[str, Any] | None:
         """Return a Job as it is now, or None when there is none."""
         try:
-            found: dict[str, Any] = msgspec.json.decode(await self._request("GET", ours(namespace, "jobs", name)))
+            found: dict[str, Any] = decode(await self._request("GET", ours(namespace, "jobs", name)))
         except ApiError as error:
             if error.status == 404:
                 return None

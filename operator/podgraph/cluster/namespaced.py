@@ -15,6 +15,7 @@ from typing import Any
 import aiohttp
 import msgspec
 
+from podgraph.cluster.decoding import decode
 from podgraph.cluster.listwatch import Expired, lines, pause_after, told, watching
 from podgraph.cluster.paths import ours
 
@@ -76,7 +77,7 @@ class _Watch:
                     if answer.status == 410:
                         raise Expired
                     answer.raise_for_status()
-                    page = msgspec.json.decode(await answer.read())
+                    page = decode(await answer.read())
                 for item in page["items"]:
                     self._take(None, item)
                 version, token = page["metadata"]["resourceVersion"], page["metadata"].get("continue") or ""
@@ -95,7 +96,7 @@ class _Watch:
         async with watching(self._session, self._path, {}, self._version) as answer:
             answer.raise_for_status()
             async for line in lines(answer.content):
-                event = msgspec.json.decode(line)
+                event = decode(line)
                 kind, found = event["type"], event["object"]
                 if kind == "ERROR":
                     raise Expired

@@ -11,6 +11,7 @@ import aiohttp
 import msgspec
 
 from podgraph.cluster.client import ApiError, Client
+from podgraph.cluster.decoding import decode
 from podgraph.cluster.listwatch import Expired, lines, pause_after, told, watching
 from podgraph.cluster.paths import in_namespace
 
@@ -76,7 +77,7 @@ class ObjectWatch(Generic[Kept]):
         token = version = ""
         while True:
             query = {**self._query, "limit": str(_CHUNK), **({"continue": token} if token else {})}
-            page = msgspec.json.decode(await self._client.call("GET", self._path, query=query))
+            page = decode(await self._client.call("GET", self._path, query=query))
             for item in page["items"]:
                 if (kept := self._look(item)) is not None:
                     found[item["metadata"]["uid"]] = kept
@@ -94,7 +95,7 @@ class ObjectWatch(Generic[Kept]):
                 raise ApiError(answer.status, str(said.get("reason")), str(said.get("message")))
             answer.raise_for_status()
             async for line in lines(answer.content):
-                self._take(msgspec.json.decode(line))
+                self._take(decode(line))
 
     def _take(self, event: Object) -> None:
         kind, found = event["type"], event["object"]

@@ -10,6 +10,7 @@ from typing import Any, Generic, Protocol, TypeVar
 import aiohttp
 import msgspec
 
+from podgraph.cluster.decoding import decode
 from podgraph.cluster.listwatch import Event, Expired, ListMeta, lines, pause_after, told, watching
 from podgraph.cluster.paths import OURS, everywhere, ours
 
@@ -114,7 +115,7 @@ class ResourceReflector(Generic[T]):
                 if answer.status == 410:
                     raise Expired
                 answer.raise_for_status()
-                page = msgspec.json.decode(await answer.read(), type=_Page)
+                page = decode(await answer.read(), _Page)
             for raw in page.items:
                 item = self._decoder.decode(raw)
                 found[_key(item)] = item
@@ -137,7 +138,7 @@ class ResourceReflector(Generic[T]):
         async with watching(self._session, self._path, {}, self._version) as answer:
             answer.raise_for_status()
             async for line in lines(answer.content):
-                self._take(msgspec.json.decode(line, type=Event))
+                self._take(decode(line, Event))
 
     def _take(self, event: Event) -> None:
         if event.type == "ERROR":

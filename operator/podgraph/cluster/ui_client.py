@@ -9,6 +9,7 @@ import aiohttp
 import msgspec
 
 from podgraph.cluster.client import ApiError, Client
+from podgraph.cluster.decoding import decode
 from podgraph.cluster.paths import OURS, core, everywhere, ours
 from podgraph.planning.model.names import CONTAINER, GROUP, JOB_UID_LABEL
 
@@ -55,7 +56,7 @@ class UiClient(Client):
 
     async def get_resource(self, plural: str, namespace: str, name: str) -> Object:
         """Return one of our own objects."""
-        found: Object = msgspec.json.decode(await self._request("GET", ours(namespace, plural, name)))
+        found: Object = decode(await self._request("GET", ours(namespace, plural, name)))
         return found
 
     async def list_resources(self, plural: str, namespace: str) -> list[Object] | None:
@@ -66,7 +67,7 @@ class UiClient(Client):
         while True:
             query = {"limit": str(_CHUNK)} | ({"continue": token} if token else {})
             try:
-                page = msgspec.json.decode(await self._request("GET", path, query=query))
+                page = decode(await self._request("GET", path, query=query))
             except ApiError as error:
                 if error.status == 404:
                     return None

@@ -98,8 +98,9 @@ def _refused(text: str) -> tuple[str, Any] | None:
     for event in yaml.parse(text, Loader=yaml.SafeLoader):
         if isinstance(event, yaml.AliasEvent):
             return "an alias (*name) is not taken here; write the value itself", event.start_mark
-        if getattr(event, "tag", None) is not None:
-            return f"a tag ({event.tag[:80]}) is not taken here; write the value without it", event.start_mark
+        tag = getattr(event, "tag", None)
+        if tag is not None:
+            return f"a tag ({tag[:80]}) is not taken here; write the value without it", event.start_mark
         if _is_long_number(event):
             return f"a number has more than {_MOST_DIGITS:,} characters", event.start_mark
         depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
