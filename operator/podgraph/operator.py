@@ -27,6 +27,7 @@ import uvloop
 from podgraph.api import VERSION
 from podgraph.cluster.client import ApiError, Client
 from podgraph.cluster.connection import connect, login
+from podgraph.cluster.decoding import use_in_kopf
 from podgraph.cluster.namespaced import Tell, watch_namespace
 from podgraph.cluster.runtime_archive import build_archive
 from podgraph.definition.errors import DefinitionError
@@ -42,13 +43,11 @@ from podgraph.reconcile.jobs.link_server import LinkServer, read_link
 from podgraph.reconcile.master_key import MASTER_SECRET, master_keys, own_namespace, random_keys
 from podgraph.scheduling.http_policy import HttpPolicy, read_policy
 
-__all__ = ["main", "operate", "read_namespaces"]
+__all__ = ["main", "operate", "read_namespaces", "telling"]
 
 _LOG = logging.getLogger(__name__)
 DEFAULT_STEP_IMAGE = "python:3.13-slim"
 _NAMESPACE = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
-
-
 _LEVELS = 30_000
 """The API server takes objects of up to 10,000 levels, and one that kopf could not read would end the operator."""
 
@@ -164,22 +163,13 @@ async def operate(
         sensors = Sensors(controller.client, watcher, policy or HttpPolicy(), evaluators)
         evaluators.pods.ignored = schedules.jobs.ignored = sensors.jobs.ignored = controller.metrics.ignore
 
-        def job_seen(kind: str | None, job: Any) -> None:
-            controller.job_changed(kind, job)
-            schedules.jobs.job_changed(kind, job)
-            sensors.job_changed(kind, job)
-
-        def definition_seen(kind: str | None, definition: Any) -> None:
-            controller.definition_changed(kind, definition)
-            evaluators.definition_changed(kind, definition)
-
         kinds: list[tuple[str, Tell]] = [
-            ("jobs", job_seen), ("jobdefinitions", definition_seen),
-            ("jobschedules", schedules.changed), ("jobsensors", sensors.changed),
+            ("jobs", telling(controller.job_changed, schedules.jobs.job_changed, sensors.job_changed)),
+            ("jobdefinitions", telling(controller.definition_changed, evaluators.definition_changed)),
+            ("jobschedules", telling(schedules.changed)), ("jobsensors", telling(sensors.changed)),
         ]  # fmt: skip
-        work = [evaluators.run(), schedules.run(), sensors.run()]
         async with contextlib.AsyncExitStack() as running:
-            for part in work:
+            for part in (evaluators.run(), schedules.run(), sensors.run()):
                 await running.enter_async_context(_running(part, stop))
             await running.enter_async_context(serving(controller, port))
             _LOG.info("podgraph runs; steps without an image use %s", image)
@@ -192,6 +182,20 @@ async def operate(
                 await _watch_namespaces(controller, watcher, kinds, stop)
             else:
                 await _watch_cluster(info, kinds, stop)
+
+
+def telling(*takers: Tell) -> Tell:
+    """Return what tells each of these of an object; the trouble of one stops neither the others nor the watch."""
+
+    def tell(kind: str | None, found: Any) -> None:
+        for taker in takers:
+            try:
+                taker(kind, found)
+            except Exception:  # noqa: BLE001  anybody can write objects
+                meta = found.get("metadata") or {}
+                _LOG.exception("%s %s/%s: unexpected", found.get("kind"), meta.get("namespace"), meta.get("name"))
+
+    return tell
 
 
 async def _watch_namespaces(
@@ -213,6 +217,7 @@ async def _watch_cluster(
     info: kopf.ConnectionInfo | None, kinds: Sequence[tuple[str, Tell]], stop: asyncio.Event
 ) -> None:
     """Tell of our objects in all namespaces until `stop` is set."""
+    use_in_kopf()
     registry = kopf.OperatorRegistry()
 
     @kopf.on.login(registry=registry)

@@ -20,6 +20,7 @@ from podgraph.protocol.step import Assignment
 from podgraph.reconcile.automation.schedules import Schedules
 from podgraph.reconcile.automation.sensors import Sensors
 from podgraph.reconcile.evaluators import client as seats
+from podgraph.reconcile.evaluators import pool
 from podgraph.reconcile.evaluators.pool import EvaluatorPool
 from podgraph.scheduling import dedup_store
 from podgraph.scheduling.http_policy import HttpPolicy
@@ -610,6 +611,15 @@ async def test_one_namespace_cannot_use_up_the_room_of_all(drive: MakerDriver, m
     assert seats.no_room(known, "another") == ""
     monkeypatch.setattr(seats, "MOST_PODS", 1)
     assert seats.no_room(known, "another") == "1 pods evaluate in the cluster already, which is the most"
+
+
+async def test_pods_that_evaluate_are_seen_to_by_turns_of_namespaces(drive: MakerDriver) -> None:
+    EvaluatingPods(drive.fake)
+    drive.apply("one", source=STORE, template=SEEN)
+    await drive.until(lambda: drive.evaluators._known, "a pod")
+    queue, [key] = drive.evaluators.queue, drive.evaluators._known
+    assert queue._namespace_of(key) == "default"
+    assert queue._most is not None and queue._most < pool.WORKERS
 
 
 async def test_a_pod_whose_create_was_not_answered_is_found_again(drive: MakerDriver) -> None:

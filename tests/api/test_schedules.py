@@ -320,3 +320,31 @@ async def test_a_job_of_another_namespace_that_names_it_as_its_controller_is_not
     await drive.until(lambda: len(drive.status()["ticks"]) == 2, "another tick")
     assert drive.fake.calls(path="/namespaces/evil/") == []
     assert set(counts) == {("Job", "OtherNamespace")}
+
+
+@pytest.mark.parametrize("told", ["soon", "0001-01-01T00:00:00+23:59", "9999-12-31T23:59:59-23:59", ""])
+@pytest.mark.parametrize("namespace", ["default", "evil"])
+async def test_a_time_of_a_tick_that_others_wrote_stops_nothing(drive: MakerDriver, namespace: str, told: str) -> None:
+    """One such Job in any namespace ended the operator at each start, as it was read in the list of all."""
+    await ready(drive)
+    schedule = drive.fake.get("jobschedules", "default", "s")["metadata"]
+    await drive.stop()
+    owner = {"apiVersion": "podgraph.dev/v1alpha1", "kind": "JobSchedule", "name": "s", "uid": schedule["uid"]}
+    meta = {
+        "name": "wrong",
+        "namespace": namespace,
+        "labels": {"podgraph.dev/schedule": "s"},
+        "annotations": {"podgraph.dev/tick-time": told},
+        "ownerReferences": [{**owner, "controller": True}],
+        "finalizers": ["evil.example/stay"],
+    }
+    job = {"apiVersion": "podgraph.dev/v1alpha1", "kind": "Job", "metadata": meta, "spec": {"ops": OPS}}
+    drive.fake.create(job)
+    await drive.start()
+    drive.move(MINUTE)
+    await drive.until(lambda: drive.status().get("ticks"), "a tick")
+    job["metadata"]["name"] = "later"
+    drive.fake.create(job)
+    drive.move(MINUTE)
+    await drive.until(lambda: len(drive.status()["ticks"]) == 2, "another tick")
+    assert {tick["outcome"] for tick in drive.status()["ticks"]} == {"Created"}

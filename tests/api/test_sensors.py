@@ -226,6 +226,10 @@ async def test_more_objects_or_watches_than_are_allowed(drive: MakerDriver, monk
     await drive.ready("TooManyObjects")
     drive.apply("second", source={"kubernetes": WATCHED}, template=VALUE)
     await drive.ready("TooManyWatches", "second")
+    monkeypatch.setattr(sensors, "MOST_WATCHES", 2)
+    monkeypatch.setattr(sensors, "MOST_IN_NAMESPACE", 1)
+    assert drive.makers._no_room("default") == "1 sensors of this namespace watch objects already, which is the most"
+    assert drive.makers._no_room("another") == ""
 
 
 @pytest.mark.parametrize(

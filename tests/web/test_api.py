@@ -257,7 +257,7 @@ async def test_the_launchpad_says_all_that_is_wrong_and_where(served: Served, ht
         "a: &x 1\nb: *x": "an alias",
         "- 1": "must be a mapping",
         "ops: 2020-01-01": "must be JSON values",
-        "[" * 200: "no YAML",
+        "[" * 200: "nested deeper than 100 levels",
     }.items():
         found = await check(config=text)
         assert len(found["config"]) == 1, text

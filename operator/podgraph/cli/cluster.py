@@ -14,6 +14,7 @@ from kubernetes.config import ConfigException
 
 from podgraph.api import GROUP, VERSION
 from podgraph.cli.answers import told
+from podgraph.cluster.ownership import difference
 from podgraph.definition.errors import DefinitionError
 from podgraph.planning.model.kube_names import LABEL, check_name
 from podgraph.planning.model.names import (
@@ -183,18 +184,29 @@ class Cluster:
         return next((name for name in names if name in there), "")
 
     def create_config_map(self, manifest: Mapping[str, Any]) -> None:
-        """Create a ConfigMap whose name tells its content; that it is there already is success."""
+        """Create a ConfigMap whose name tells its content; that it is there already is success when it is the same.
+
+        A pod runs what it holds, and anybody who may make ConfigMaps can take its name before.
+        """
+        name = manifest["metadata"]["name"]
         with told("create a ConfigMap", ours=False):
             try:
                 self._pods.create_namespaced_config_map(self.namespace, manifest, _request_timeout=_ANSWER_SECONDS)
+                return
             except ApiException as error:
                 if error.status != 409:
                     raise
+            there = self._pods.read_namespaced_config_map(name, self.namespace, _request_timeout=_ANSWER_SECONDS)
+        found = self._pods.api_client.sanitize_for_serialization(there)
+        if reason := difference("configmaps", manifest, found, False):
+            text = f"the ConfigMap {name!r} is there already and is not what podgraph makes ({reason}); delete it"
+            raise DefinitionError("AlreadyExists", text)
 
-    def create_pod(self, manifest: Mapping[str, Any]) -> None:
-        """Create a pod."""
+    def create_pod(self, manifest: Mapping[str, Any]) -> str:
+        """Create a pod; return its uid."""
         with told("create a pod", ours=False):
-            self._pods.create_namespaced_pod(self.namespace, manifest, _request_timeout=_ANSWER_SECONDS)
+            made = self._pods.create_namespaced_pod(self.namespace, manifest, _request_timeout=_ANSWER_SECONDS)
+        return str(made.metadata.uid)
 
     def pod(self, name: str) -> Object:
         """Return a pod, as JSON has it."""
@@ -203,11 +215,16 @@ class Cluster:
             found = self._pods.read_namespaced_pod(name, self.namespace, _request_timeout=_ANSWER_SECONDS)
         return dict(self._pods.api_client.sanitize_for_serialization(found))
 
-    def delete_pod(self, name: str) -> None:
-        """Delete a pod."""
+    def delete_pod(self, name: str, uid: str) -> None:
+        """Delete the pod of this uid; that it is gone already, or another has its name, is success."""
         check_name("the name of the pod", name)
+        wanted = client.V1DeleteOptions(preconditions=client.V1Preconditions(uid=uid))
         with told(f"delete the pod {name!r}", ours=False):
-            self._pods.delete_namespaced_pod(name, self.namespace, _request_timeout=_ANSWER_SECONDS)
+            try:
+                self._pods.delete_namespaced_pod(name, self.namespace, body=wanted, _request_timeout=_ANSWER_SECONDS)
+            except ApiException as error:
+                if error.status not in (404, 409):
+                    raise
 
     def log(self, pod: str, follow: bool) -> Iterator[str]:
         """Yield the lines of the log of a step, by what :meth:`step_pods` says; with `follow` until its end.

@@ -24,20 +24,22 @@ def stored_logs(cluster: Cluster, job: Object, steps: Sequence[str]) -> dict[str
     runtime = build_archive()
     how = reading(job, steps, runtime.archive, runtime.digest)
     cluster.create_config_map(how.config_map)
-    cluster.create_pod(how.pod)
+    uid = cluster.create_pod(how.pod)
     try:
-        if trouble := _wait(cluster, how):
+        if trouble := _wait(cluster, how, uid):
             raise how.failure(job["metadata"]["name"], trouble)
         return read_shown(cluster.log(how.name, follow=False), how.nonce)
     finally:
-        cluster.delete_pod(how.name)
+        cluster.delete_pod(how.name, uid)
 
 
-def _wait(cluster: Cluster, how: Reading) -> str:
+def _wait(cluster: Cluster, how: Reading, uid: str) -> str:
     """Wait for the pod's end and return what kept it from its work, or ""."""
     pod: Object = {}
     for pause in looks(SHOW_SECONDS):
         pod = cluster.pod(how.name)
+        if pod["metadata"]["uid"] != uid:
+            return "the pod that reads them was deleted"
         if (trouble := ended(pod)) is not None:
             return trouble
         time.sleep(pause)

@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 
 from podgraph.cluster.client import ApiError, Client
+from podgraph.cluster.decoding import decode
 from podgraph.cluster.ownership import difference
 from podgraph.cluster.paths import OURS, ApiPath, core, everywhere, ours
 
@@ -78,7 +79,7 @@ class AutomationClient:
         token = ""
         while True:
             query = {"labelSelector": selector, "limit": str(_CHUNK)} | ({"continue": token} if token else {})
-            page = msgspec.json.decode(await self.client.call("GET", path, query=query))
+            page = decode(await self.client.call("GET", path, query=query))
             for job in page["items"]:
                 yield job
             token = page["metadata"].get("continue") or ""

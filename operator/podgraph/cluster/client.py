@@ -14,6 +14,7 @@ from multidict import CIMultiDict
 
 from podgraph.backoff import ExponentialBackoff
 from podgraph.cluster.concurrency_window import ConcurrencyWindow
+from podgraph.cluster.decoding import decode
 from podgraph.cluster.errors import ApiError, error_of
 from podgraph.cluster.ownership import KINDS, difference
 from podgraph.cluster.paths import OURS, ApiPath, Query, core, of_version, ours
@@ -330,7 +331,7 @@ class Client:
     async def get_job(self, namespace: str, name: str) -> dict[str, Any] | None:
         """Return a Job as it is now, or None when there is none."""
         try:
-            found: dict[str, Any] = msgspec.json.decode(await self._request("GET", ours(namespace, "jobs", name)))
+            found: dict[str, Any] = decode(await self._request("GET", ours(namespace, "jobs", name)))
         except ApiError as error:
             if error.status == 404:
                 return None

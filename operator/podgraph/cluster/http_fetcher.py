@@ -7,6 +7,7 @@ import socket
 from collections.abc import Mapping
 from dataclasses import dataclass
 from urllib.parse import urljoin, urlsplit
+from weakref import WeakValueDictionary
 
 import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
@@ -19,6 +20,8 @@ __all__ = ["Fetched", "HttpFetcher"]
 _SECONDS = 10.0
 _MAX_BYTES = 1_048_576
 _MAX_REDIRECTS = 3
+_AT_ONCE = 5  # of one namespace; a server that answers slowly is not to keep those of others waiting
+_MOST_CONNECTIONS = 200
 
 
 @dataclass(frozen=True)
@@ -60,12 +63,13 @@ class HttpFetcher:
     def __init__(self, policy: HttpPolicy) -> None:
         self._policy = policy
         self._session: aiohttp.ClientSession | None = None
+        self._turns: WeakValueDictionary[str, asyncio.Semaphore] = WeakValueDictionary()
 
     async def __aenter__(self) -> HttpFetcher:
         """Open the connections."""
         self._session = aiohttp.ClientSession(
             # No cookies and no compression: the one tells servers too much, the other makes small answers large.
-            connector=aiohttp.TCPConnector(resolver=_Resolver(self._policy), limit=50, force_close=True),
+            connector=aiohttp.TCPConnector(resolver=_Resolver(self._policy), limit=_MOST_CONNECTIONS, force_close=True),
             cookie_jar=aiohttp.DummyCookieJar(),
             auto_decompress=False,
             timeout=aiohttp.ClientTimeout(total=_SECONDS),
@@ -78,13 +82,16 @@ class HttpFetcher:
         if self._session is not None:
             await self._session.close()
 
-    async def fetch(self, url: str, headers: Mapping[str, str], etag: str = "") -> Fetched:
+    async def fetch(self, url: str, headers: Mapping[str, str], etag: str = "", namespace: str = "") -> Fetched:
         """Return the answer of a URL; `headers` go to its own server only, wherever it redirects.
+
+        A namespace has a few requests at once, and its others wait.
 
         Raises DefinitionError: `NotAllowed`, `InvalidUrl`, `Unreachable`, `HttpStatus`, `TooLarge`.
         """
+        turn = self._turns.setdefault(namespace, asyncio.Semaphore(_AT_ONCE))
         try:
-            async with asyncio.timeout(_SECONDS):
+            async with turn, asyncio.timeout(_SECONDS):
                 return await self._follow(url, headers, etag)
         except TimeoutError:
             raise DefinitionError("Unreachable", f"{_shown(url)} did not answer within {_SECONDS:.0f} s") from None
@@ -122,12 +129,12 @@ class HttpFetcher:
 
 
 async def _read(answer: aiohttp.ClientResponse, url: str) -> bytes:
-    body = b""
+    body = bytearray()
     async for part in answer.content.iter_any():
         body += part
         if len(body) > _MAX_BYTES:
             raise DefinitionError("TooLarge", f"{_shown(url)} answers with more than {_MAX_BYTES:,} bytes")
-    return body
+    return bytes(body)
 
 
 def _not_public(host: str, address: str) -> str:

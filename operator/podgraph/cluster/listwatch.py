@@ -15,6 +15,7 @@ import aiohttp
 import msgspec
 
 from podgraph.backoff import ExponentialBackoff
+from podgraph.cluster.decoding import decode
 from podgraph.cluster.errors import ApiError, error_of
 from podgraph.cluster.paths import ApiPath, Query
 
@@ -190,7 +191,7 @@ async def _lines(content: aiohttp.StreamReader) -> AsyncIterator[bytes]:
 
 def _read(data: bytes | msgspec.Raw, kind: type[S]) -> S:
     """Decode what the API server sent. Raises MsgspecError."""
-    return msgspec.json.decode(data, type=kind)
+    return decode(data, kind)
 
 
 def _version_of(item: Any) -> str:

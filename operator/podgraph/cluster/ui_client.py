@@ -9,6 +9,7 @@ import aiohttp
 import msgspec
 
 from podgraph.cluster.client import ApiError, Client
+from podgraph.cluster.decoding import decode
 from podgraph.cluster.paths import OURS, core, everywhere, ours
 from podgraph.planning.model.names import CONTAINER, GROUP, JOB_UID_LABEL
 
@@ -42,12 +43,11 @@ class UiClient(Client):
         return msgspec.json.decode(await self._request("POST", path, body))["status"].get("allowed") is True
 
     async def put_config_map(self, manifest: Mapping[str, Any]) -> None:
-        """Create a ConfigMap whose name tells its content; that it is there already is success."""
-        try:
-            await self._request("POST", core(manifest["metadata"]["namespace"], "configmaps"), dict(manifest))
-        except ApiError as error:
-            if error.reason != "AlreadyExists":
-                raise
+        """Create a ConfigMap whose name tells its content; that it is there already is success when it is the same.
+
+        A pod runs what it holds, and anybody who may make ConfigMaps can take its name before.
+        """
+        await self.create("configmaps", dict(manifest))
 
     async def pod(self, namespace: str, name: str) -> Object:
         """Return a pod, as JSON has it."""
@@ -56,7 +56,7 @@ class UiClient(Client):
 
     async def get_resource(self, plural: str, namespace: str, name: str) -> Object:
         """Return one of our own objects."""
-        found: Object = msgspec.json.decode(await self._request("GET", ours(namespace, plural, name)))
+        found: Object = decode(await self._request("GET", ours(namespace, plural, name)))
         return found
 
     async def list_resources(self, plural: str, namespace: str) -> list[Object] | None:
@@ -67,7 +67,7 @@ class UiClient(Client):
         while True:
             query = {"limit": str(_CHUNK)} | ({"continue": token} if token else {})
             try:
-                page = msgspec.json.decode(await self._request("GET", path, query=query))
+                page = decode(await self._request("GET", path, query=query))
             except ApiError as error:
                 if error.status == 404:
                     return None

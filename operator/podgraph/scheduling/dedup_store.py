@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -21,6 +22,7 @@ MOST_IN_STATUS = 400
 MOST_IN_BLOCK = 60_000
 MOST_BLOCKS = 8
 _FIELD = "keys"
+_DIGEST = re.compile(r"[0-9a-f]{16}")
 _SIZE = 8  # bytes of a digest, which is twice as many hexadecimal digits
 
 
@@ -28,7 +30,15 @@ class DedupStore:
     """The digests that one sensor knows; `latest` are not in a block yet. `blocks` are their digests by name."""
 
     def __init__(self, latest: Iterable[str], blocks: Mapping[str, list[str]]) -> None:
+        """Raise DefinitionError (`MemoryLost`) when the latest are no digests: a status can be written by others."""
         self.latest = list(latest)
+        wrong = next((key for key in self.latest if not _DIGEST.fullmatch(key)), None)
+        if wrong is not None:
+            raise DefinitionError(
+                "MemoryLost",
+                f"status.cursor.keys holds {wrong[:40]!r}, which the operator has not put there; delete the sensor and "
+                "make it anew",
+            )
         self.blocks = dict(blocks)
         self._known = {*self.latest, *(digest for block in self.blocks.values() for digest in block)}
 

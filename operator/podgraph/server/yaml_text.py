@@ -14,6 +14,9 @@ __all__ = ["MOST_TEXT", "Place", "YamlConfig", "dump", "read"]
 MOST_TEXT = 262_144
 """Most characters of run config in one text."""
 _DEEPEST = 100
+_MOST_VALUES = 30_000
+_MOST_DIGITS = 1_000
+_DIGITS = frozenset("0123456789abcdefABCDEFx_:+-.")
 
 Place = tuple[int, int]
 """Where something begins and ends in the text, in characters."""
@@ -50,9 +53,8 @@ def read(text: str) -> YamlConfig:
         return YamlConfig(error=f"run config has {len(text):,} characters; at most {MOST_TEXT:,} are taken")
     found = YamlConfig()
     try:
-        for event in yaml.parse(text, Loader=yaml.SafeLoader):
-            if isinstance(event, yaml.AliasEvent):
-                return _wrong("an alias (*name) is not taken here; write the value itself", event.start_mark, text)
+        if problem := _refused(text):
+            return _wrong(*problem, text)
         node = yaml.compose(text, Loader=yaml.SafeLoader)
         if node is None:
             return found
@@ -85,6 +87,35 @@ def dump(value: Any) -> str:
     if not value:
         return ""
     return str(yaml.safe_dump(value, sort_keys=False, allow_unicode=True, width=100))
+
+
+def _refused(text: str) -> tuple[str, Any] | None:
+    """Return what no run config needs and what PyYAML would work on for minutes, with its mark; None when it has none.
+
+    The text is parsed no further than to there. A tag can make what is no JSON, and errors that are none of YAML's.
+    """
+    depth = count = 0
+    for event in yaml.parse(text, Loader=yaml.SafeLoader):
+        if isinstance(event, yaml.AliasEvent):
+            return "an alias (*name) is not taken here; write the value itself", event.start_mark
+        tag = getattr(event, "tag", None)
+        if tag is not None:
+            return f"a tag ({tag[:80]}) is not taken here; write the value without it", event.start_mark
+        if _is_long_number(event):
+            return f"a number has more than {_MOST_DIGITS:,} characters", event.start_mark
+        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+        if depth > _DEEPEST:
+            return f"this is nested deeper than {_DEEPEST} levels", event.start_mark
+        count += isinstance(event, yaml.NodeEvent)
+        if count > _MOST_VALUES:
+            return f"run config has more than {_MOST_VALUES:,} keys and values", event.start_mark
+    return None
+
+
+def _is_long_number(event: Any) -> bool:
+    """Whether a text may be a number that takes long to read: YAML has some to the base of 60."""
+    plain = isinstance(event, yaml.ScalarEvent) and event.implicit[0]
+    return plain and len(event.value) > _MOST_DIGITS and _DIGITS.issuperset(event.value)
 
 
 def _walk(node: Any, path: str, places: dict[str, Place], depth: int) -> tuple[str, Any] | None:

@@ -19,9 +19,9 @@ WORK = """
 import sys
 from podgraph.runtime.__main__ import work
 from podgraph.runtime.pod.link import Link
-from podgraph.runtime.pod.output import Out
+from podgraph.runtime.pod.output import PodOutput
 from podgraph.protocol.step import Assignment
-record = work(Assignment.from_text(sys.argv[1]), Out(), Link(""))
+record = work(Assignment.from_text(sys.argv[1]), PodOutput(), Link(""))
 print(record.to_text(), file=sys.stderr)
 """
 
@@ -46,21 +46,24 @@ class Pods:
     def create_config_map(self, manifest: dict[str, Any]) -> None:
         assert manifest["binaryData"]["runtime.pyz"]
 
-    def create_pod(self, manifest: dict[str, Any]) -> None:
+    def create_pod(self, manifest: dict[str, Any]) -> str:
         self.made.append(manifest)
         command = [sys.executable, "-c", WORK, manifest["metadata"]["annotations"][ASSIGNMENT]]
         done = subprocess.run(command, env=environment(), capture_output=True, text=True, timeout=60, check=True)
         self.ended = (done.stdout, done.stderr.strip().splitlines()[-1])
+        return "uid-of-the-pod"
 
     def pod(self, name: str) -> dict[str, Any]:
         state = {"terminated": {"message": self.ended[1]}}
         phase = "Succeeded" if '"outcome":"Succeeded"' in self.ended[1] else "Failed"
-        return {"status": {"phase": phase, "containerStatuses": [{"state": state}]}}
+        status = {"phase": phase, "containerStatuses": [{"state": state}]}
+        return {"metadata": {"uid": "uid-of-the-pod"}, "status": status}
 
     def log(self, pod: str, follow: bool) -> Iterator[str]:
         yield from self.ended[0].splitlines()
 
-    def delete_pod(self, name: str) -> None:
+    def delete_pod(self, name: str, uid: str) -> None:
+        assert uid == "uid-of-the-pod"
         self.deleted.append(name)
 
 

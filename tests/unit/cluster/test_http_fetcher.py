@@ -167,3 +167,16 @@ async def test_a_proxy_of_the_environment_is_not_used(site: Site, monkeypatch: p
     monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
     async with HttpFetcher(policy(site.url())) as fetcher:
         assert (await fetcher.fetch(site.url("x"), {})).body == b"this is x"
+
+
+async def test_slow_answers_of_one_namespace_keep_no_other_waiting(site: Site) -> None:
+    """Fifty sensors at a slow server had all connections, and those of other namespaces went out of time."""
+    async with HttpFetcher(policy(site.url())) as fetcher:
+        slow = [asyncio.create_task(fetcher.fetch(site.url("slow"), {}, "", "evil")) for _ in range(60)]
+        await asyncio.sleep(0.2)
+        found = await asyncio.wait_for(fetcher.fetch(site.url("x"), {}, "", "good"), 5)
+        assert found.body == b"this is x"
+        assert sum(path == "slow" for path, _ in site.asked) == 5
+        for task in slow:
+            task.cancel()
+        await asyncio.gather(*slow, return_exceptions=True)

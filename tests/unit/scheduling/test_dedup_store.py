@@ -71,3 +71,10 @@ def test_a_block_belongs_to_its_sensor_and_its_name_follows_from_what_it_holds()
 def test_what_is_no_block() -> None:
     with pytest.raises(DefinitionError, match="the ConfigMap 'b' is not what the sensor has put there"):
         read_block({"metadata": {"name": "b"}, "data": {}})
+
+
+@pytest.mark.parametrize("key", ["x" * 16, "0" * 15, "0" * 16 + "@2026-11-24T00:00:00Z", ""])
+def test_keys_that_are_no_digests_are_told(key: str) -> None:
+    """They ended each pass of their sensor with an error that nobody saw."""
+    with pytest.raises(DefinitionError, match="delete the sensor and make it anew"):
+        DedupStore([*digests(0, 1), key], {})

@@ -178,12 +178,16 @@ def set_condition(conditions: list[Object], new: Object) -> bool:
 
 
 def seconds_of(time: str) -> float:
-    """Read an RFC 3339 time as seconds since the epoch.
+    """Read an RFC 3339 time as seconds since the epoch. Raises ValueError.
 
     >>> seconds_of("1970-01-01T00:00:00.250000Z")
     0.25
     """
-    return datetime.fromisoformat(time.replace("Z", "+00:00")).astimezone(UTC).timestamp()
+    found = datetime.fromisoformat(time.replace("Z", "+00:00"))
+    try:
+        return found.astimezone(UTC).timestamp()
+    except OverflowError:
+        raise ValueError(f"{time[:80]!r} is outside the years 1 to 9999 in UTC") from None
 
 
 def duration(seconds: float) -> str:

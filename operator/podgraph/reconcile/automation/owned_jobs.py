@@ -74,6 +74,8 @@ class OwnedJobs:
         old = jobs.get(uid)
         if kind == "DELETED":
             jobs.pop(uid, None)
+            if not jobs:  # anybody can make up makers
+                del self._jobs[maker]
             if old is not None:
                 self._wake(maker)
             return
@@ -90,9 +92,9 @@ class OwnedJobs:
         for job in self.active(maker):
             found = await self._launching.client.get_job(job.namespace, job.name)
             if found is None or found["metadata"]["uid"] != job.uid:
-                self._jobs[maker].pop(job.uid, None)
+                self._jobs.get(maker, {}).pop(job.uid, None)
             else:
-                self._jobs[maker][job.uid] = _launched(found)
+                self._jobs.setdefault(maker, {})[job.uid] = _launched(found)
         return self.active(maker)
 
     def surplus(self, maker: str, succeeded: int, failed: int) -> list[OwnedJob]:
@@ -132,6 +134,12 @@ class OwnedJobs:
 def _launched(job: Object) -> OwnedJob:
     meta = job["metadata"]
     completed = str(job["status"].get("completionTime") or meta["creationTimestamp"]) if is_finished(job) else ""
-    told = (meta.get("annotations") or {}).get(TICK_ANNOTATION)
-    tick = seconds_of(told) if told else 0.0
-    return OwnedJob(meta["namespace"], meta["name"], meta["uid"], completed, is_succeeded(job), tick)
+    return OwnedJob(meta["namespace"], meta["name"], meta["uid"], completed, is_succeeded(job), _tick(meta))
+
+
+def _tick(meta: Object) -> float:
+    """Return the tick that a Job is of; 0 where its annotation, which anybody can write, is not a time."""
+    try:
+        return seconds_of((meta.get("annotations") or {})[TICK_ANNOTATION])
+    except (KeyError, ValueError):
+        return 0.0

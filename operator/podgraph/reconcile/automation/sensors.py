@@ -42,6 +42,8 @@ __all__ = ["MOST_WATCHES", "Sensors"]
 WORKERS = 16
 MOST_WATCHES = 200
 """How many sensors may watch objects; each holds a connection."""
+MOST_IN_NAMESPACE = 50
+"""How many of them may be of one namespace, so that the others have room."""
 
 
 class Sensors:
@@ -220,8 +222,7 @@ class Sensors:
         if isinstance(source, JobSource):
             found = self._finished.source_of(maker.namespace, source, wake)
         elif isinstance(source, KubernetesSource):
-            if sum(isinstance(other, WatchedObjects) for other in self._sources.values()) >= MOST_WATCHES:
-                message = f"{MOST_WATCHES} sensors watch objects already, which is the most"
+            if message := self._no_room(maker.namespace):
                 set_ready(maker, False, "TooManyWatches", message, self._clock())
                 self._writer.soon(maker)
                 self.queue.add_after(uid, 60.0)
@@ -233,6 +234,15 @@ class Sensors:
             found = WatchedUrl(self._launching, self._fetcher, maker.namespace, source, spec.interval, wake)
         self._sources[uid] = found
         return found
+
+    def _no_room(self, namespace: str) -> str:
+        """Return why no other sensor of a namespace can watch objects now, "" when one can."""
+        watching = [uid for uid, other in self._sources.items() if isinstance(other, WatchedObjects)]
+        if len(watching) >= MOST_WATCHES:
+            return f"{MOST_WATCHES} sensors watch objects already, which is the most"
+        if sum(self._makers.namespace_of(uid) == namespace for uid in watching) >= MOST_IN_NAMESPACE:
+            return f"{MOST_IN_NAMESPACE} sensors of this namespace watch objects already, which is the most"
+        return ""
 
     async def _deal(self, maker: Automation, spec: SensorSpec, seen: list[Observation]) -> None:
         """Make a Job for each thing that is new."""

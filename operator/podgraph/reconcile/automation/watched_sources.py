@@ -181,7 +181,7 @@ class WatchedUrl:
             return self._seen, ("Unexpected", "the operator could not ask; its log says why")
 
     async def _ask(self) -> list[Observation]:
-        answer = await self._fetcher.fetch(self._source.url, await self._headers(), self._etag)
+        answer = await self._fetcher.fetch(self._source.url, await self._headers(), self._etag, self._namespace)
         if answer.body is None:
             return self._seen or []
         value = self._read(answer.body)

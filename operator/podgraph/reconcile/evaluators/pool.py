@@ -56,7 +56,10 @@ class EvaluatorPool:
         def owner_of(key: str) -> Owner | None:
             return self._known[key].spec.ref.owner if key in self._known else None
 
-        self.queue = KeyedQueue()
+        def namespace_of(key: str) -> str:
+            return self._known[key].spec.ref.namespace if key in self._known else ""
+
+        self.queue = KeyedQueue(namespace_of=namespace_of, most=WORKERS * 3 // 4)
         self.pods = PodReflector(watcher.session, self._pod_changed, EVALUATOR_LABEL, owner_of, watcher.namespaces)
         self.default_image, self.runtime = default_image, names.runtime_config_map(bundle.digest)
         self._client, self._archive, self._clock = client, bundle.archive, clock

@@ -66,6 +66,7 @@ class Controller:
     ) -> None:  # fmt: skip
         links, keys = links or LinkServer(), keys or random_keys()
         links.on_lines, links.knows, links.keys = self._said, self._knows, keys
+        links.namespace_of = self._namespace_of
         self.client = client
         self.bundle = bundle
         self.keys = keys

@@ -4,70 +4,36 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import ipaddress
 import logging
 import resource
 import socket
 import ssl
+from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from typing import cast
 
-from podgraph.definition.errors import DefinitionError
 from podgraph.planning.manifests.keys import Keys
 from podgraph.planning.manifests.link_token import LinkIssuer
 from podgraph.protocol.link import GOODBYE, MAX_LINE
 from podgraph.reconcile.jobs.link_certificate import certified
-from podgraph.reconcile.jobs.link_strangers import MOST, Strangers
+from podgraph.reconcile.jobs.link_settings import most_links, most_strangers, read_link
+from podgraph.reconcile.jobs.link_strangers import Strangers
+from podgraph.reconcile.log_follower import Pace
 
 __all__ = ["LinkServer", "read_link"]
 
 _LOG = logging.getLogger(__name__)
-_MOST = 2_000
 _MOST_WORDS = 1_024
 _MOST_SHAKING = 16_384  # bytes until a pod has said who it is: some hundred, and its first lines
 _GREETING_SECONDS = 5.0
 _LINE_SECONDS = 10.0  # how long the rest of a line may take
 _MOST_UNREAD = 1 << 20  # bytes that a pod has yet to read of what it was told
+_LOG_SHARE = 4  # bytes by links that cost as much as one by a log
+_LINE_COST = 200  # bytes that a line costs besides its own
 
 Key = tuple[str, str]
 Said = Callable[[str, str, list[str]], None]
 Knows = Callable[[str, str], bool]
-
-
-def read_link(text: str) -> str:
-    """Check where pods are to reach the operator, "HOST:PORT" or nothing. Raises DefinitionError.
-
-    >>> read_link("10.1.2.3:7443"), read_link("fd00::2:7443")
-    ('10.1.2.3:7443', 'fd00::2:7443')
-    """
-    host, _, port = text.rpartition(":")
-    try:
-        if text:
-            ipaddress.ip_address(host)
-            if not 0 <= int(port) < 65_536:
-                raise ValueError
-    except ValueError:
-        allowed = "an IP address, a colon and a port, as in 10.1.2.3:7443"
-        raise DefinitionError("BadLink", f"PODGRAPH_LINK is {text!r}; it must be {allowed}") from None
-    return text
-
-
-def most_links(files: int) -> int:
-    """Return how many links there may be where a process may have so many open files; -1 is without a limit.
-
-    >>> most_links(1_024), most_links(1_048_576), most_links(-1)
-    (512, 2000, 2000)
-    """
-    return _MOST if files < 0 else min(_MOST, files // 2)  # the rest is for the API server
-
-
-def most_strangers(files: int) -> int:
-    """Return how many connections there may be besides, of which it is not known whose they are.
-
-    >>> most_strangers(1_024), most_strangers(1_048_576), most_strangers(-1)
-    (256, 512, 512)
-    """
-    return MOST if files < 0 else min(MOST, files // 4)
 
 
 class LinkServer:
@@ -75,17 +41,21 @@ class LinkServer:
 
     `error_text` is called with what a pod says as it comes: its Job's uid, its name, the lines. Who has not said yet
     who it is counts apart (see Strangers), and takes no room from those who have. `knows` tells whether a Job has a pod
-    of a name, and `keys` hold what the pod must know; until they are set no pod is let in.
+    of a name, and `keys` hold what the pod must know; until they are set no pod is let in. `namespace_of` a Job's uid
+    says who shares: when there is no room the namespace that has most gives way to one that has fewer, and the links of
+    one namespace have a rate together, so that none can keep the operator from the others.
     """
 
     def __init__(self, said: Said | None = None, most: int | None = None) -> None:
         self.on_lines: Said = said or (lambda uid, pod, lines: None)
         self.knows: Knows = lambda uid, pod: False
+        self.namespace_of: Callable[[str], str] = lambda uid: ""
         self.keys: Keys | None = None
         self.invitation: LinkIssuer | None = None
         files = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
         self._strangers: Strangers[_Peer] = Strangers(most_strangers(files))
         self._most = most_links(files) if most is None else most
+        self._pace = Pace()
         self._open: set[_Peer] = set()
         self._known: dict[str, dict[str, _Peer]] = {}
         self._logs: dict[Key, tuple[Callable[[], None], Callable[[], None]]] = {}
@@ -158,7 +128,7 @@ class LinkServer:
         if key is not None and not self.knows(*key):
             key = None
         if key is not None and self.count >= self._most and key[1] not in self._known.get(key[0], {}):
-            key = None
+            key = key if self._make_room(key[0]) else None
         self._strangers.remove(peer)
         if key is not None:
             uid, pod = key
@@ -171,6 +141,24 @@ class LinkServer:
             if text := self._unheard.pop(key, ""):
                 peer.write(text)
         return key
+
+    def owed(self, key: Key, size: int, lines: int) -> float:
+        """Take in that a pod said so many bytes and lines; return how many seconds to wait until it is read further."""
+        return self._pace.owed(self.namespace_of(key[0]), (size + lines * _LINE_COST) / _LOG_SHARE)
+
+    def _make_room(self, uid: str) -> bool:
+        """End the latest link of the namespace that has most, if this Job's has fewer; return whether there is room."""
+        counts = Counter[str]()
+        for other, peers in self._known.items():
+            counts[self.namespace_of(other)] += len(peers)
+        largest, count = next(iter(counts.most_common(1)), ("", 0))
+        if count <= counts[self.namespace_of(uid)] + 1:
+            return False
+        last = next(other for other in reversed(self._known) if self.namespace_of(other) == largest)
+        pod, peer = next(reversed(self._known[last].items()))
+        self.went(peer, (last, pod), False)
+        peer.abort()
+        return True
 
     def went(self, peer: _Peer, key: Key | None, done: bool) -> None:
         """Take in that a connection is gone; `done` says that the pod had said all."""
@@ -202,6 +190,7 @@ class _Peer(asyncio.Protocol):
         self._key: Key | None = None
         self._rest = b""
         self._taken = 0  # bytes before it had said who it is
+        self._lines = 0
         self._late: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -228,6 +217,7 @@ class _Peer(asyncio.Protocol):
                 self.abort()
         self._flush()
         self._time_line()
+        self._hold_back(len(data))
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._clear_timer()
@@ -252,6 +242,7 @@ class _Peer(asyncio.Protocol):
             self._shaken = True
         while data := tls.read(MAX_LINE):
             *lines, self._rest = (self._rest + data).split(b"\n")
+            self._lines += len(lines)
             if self._key is None and len(lines[0] if lines else self._rest) > _MOST_WORDS:
                 raise ValueError("it says too much to say who it is")
             if any(len(line) > MAX_LINE for line in (*lines, self._rest)):
@@ -278,6 +269,22 @@ class _Peer(asyncio.Protocol):
             self._clear_timer()
         elif self._late is None:
             self._late = asyncio.get_running_loop().call_later(_LINE_SECONDS, self.abort)
+
+    def _hold_back(self, size: int) -> None:
+        """Read no further for a while, if the pod's namespace says more than is good for others."""
+        lines, self._lines = self._lines, 0
+        if self._key is None or self._transport is None or self._transport.is_closing():
+            return
+        owed = self._links.owed(self._key, size, lines)
+        if owed:
+            self._transport.pause_reading()
+            self._clear_timer()
+            asyncio.get_running_loop().call_later(owed, self._go_on)
+
+    def _go_on(self) -> None:
+        if self._transport is not None and not self._transport.is_closing():
+            self._transport.resume_reading()
+            self._time_line()
 
     def _clear_timer(self) -> None:
         if self._late is not None:

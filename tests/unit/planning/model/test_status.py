@@ -129,6 +129,12 @@ def test_seconds_of(time: str, seconds: float) -> None:
     assert seconds_of(time) == seconds
 
 
+@pytest.mark.parametrize("text", ["soon", "", "0001-01-01T00:00:00+23:59", "9999-12-31T23:59:59-23:59"])
+def test_what_is_not_a_time_is_one_kind_of_error(text: str) -> None:
+    with pytest.raises(ValueError):
+        seconds_of(text)
+
+
 @steady
 @given(st.integers(0, 4_000_000_000_000_000))
 def test_times_read_back_to_the_microsecond(micros: int) -> None:

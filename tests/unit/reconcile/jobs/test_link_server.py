@@ -13,6 +13,7 @@ import pytest
 from podgraph.definition.errors import DefinitionError
 from podgraph.planning.manifests.keys import Keys
 from podgraph.protocol.link import GOODBYE, MAX_LINE, greeting
+from podgraph.reconcile import log_follower
 from podgraph.reconcile.jobs import link_server as module
 from podgraph.reconcile.jobs.link_server import LinkServer, read_link
 from podgraph.reconcile.jobs.link_strangers import MOST_OF_ONE
@@ -185,6 +186,46 @@ async def test_there_is_room_for_so_many(links: LinkServer) -> None:
     await asyncio.to_thread(kept[0].close)
     await until(lambda: links.count == 2)
     await linked(links, pod="late")
+
+
+async def test_the_namespace_with_most_links_gives_way(links: LinkServer) -> None:
+    """Who had 2,000 pods in one namespace kept those of all others from the link."""
+    links.namespace_of = lambda uid: uid[0]
+    logs: list[str] = []
+    kept = [await linked(links, uid=f"a{n}") for n in range(3)]
+    links.hear("a2", "a-1", lambda: logs.append("followed"), lambda: None)
+    link = pod_link(links, uid="b1", pod="p-1")
+    await asyncio.to_thread(link.open)
+    await until(lambda: "b1" in links._known)
+    assert {uid: list(pods) for uid, pods in links._known.items()} == {"a0": ["a-1"], "a1": ["a-1"], "b1": ["p-1"]}
+    assert logs == ["followed"]
+    late = pod_link(links, uid="b2")
+    await asyncio.to_thread(late.say, "is not heard")
+    assert await asyncio.to_thread(late.hear, 5) is None
+    assert links.count == 3
+    for one in kept:
+        await asyncio.to_thread(one.close)
+
+
+async def test_one_that_says_without_end_holds_up_no_other(
+    links: LinkServer, said: Said, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A step's own code knows its key: it could keep the operator busy by the link alone."""
+    monkeypatch.setattr(log_follower, "_RATE", 16 * 1024)
+    monkeypatch.setattr(log_follower, "_BURST", 64 * 1024)
+    monkeypatch.setattr(module, "_LINE_SECONDS", 0.2)
+    links.namespace_of = lambda uid: uid[0]
+    _, writer = await raw(links)
+    writer.write(f"{words_of(links)}\n".encode() + b"x\n" * 2_000_000)
+    other = await linked(links, uid="v1")
+    await asyncio.to_thread(other.say, "heard at once")
+    await until(lambda: ("v1", "a-1", ["heard at once"]) in said)
+    before = sum(len(lines) for *_, lines in said)
+    assert before < 200_000
+    await asyncio.sleep(0.5)
+    assert sum(len(lines) for *_, lines in said) < 200_000
+    assert links.count == 2, "it is heard on, later"
+    writer.close()
 
 
 @pytest.mark.parametrize(
