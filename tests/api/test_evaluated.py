@@ -619,7 +619,8 @@ async def test_pods_that_evaluate_are_seen_to_by_turns_of_namespaces(drive: Make
     await drive.until(lambda: drive.evaluators._known, "a pod")
     queue, [key] = drive.evaluators.queue, drive.evaluators._known
     assert queue._namespace_of(key) == "default"
-    assert queue._most is not None and queue._most < pool.WORKERS
+    assert queue._most is not None
+    assert queue._most < pool.WORKERS
 
 
 async def test_a_pod_whose_create_was_not_answered_is_found_again(drive: MakerDriver) -> None:

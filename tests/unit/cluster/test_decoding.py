@@ -58,5 +58,5 @@ def test_what_surrounds_it_is_read(levels: int) -> None:
 def test_what_is_no_json_is_no_json() -> None:
     with pytest.raises(msgspec.DecodeError):
         decode(b'{"a": ' + b"[" * 10)
-    with pytest.raises(ValueError):
+    with pytest.raises(ValueError, match="Expecting"):
         loads("[")
