@@ -1,4 +1,4 @@
-"""JobDefinitions in a cluster: make one from Python code, look at it, and make a Job of it."""
+"""JobDefinitions in a cluster: create one from Python code, print it, and create a Job from it."""
 
 from __future__ import annotations
 
@@ -35,10 +35,10 @@ class Definitions(Cluster):
 
 
 def definition_of(code: CodeRef, image: str, name: str, selection: Sequence[str], run_config: dict[str, Any]) -> Object:
-    """Return the JobDefinition of a Python file as it is, or of a module that the image has.
+    """Return the JobDefinition of a Python file, or of a module in the image.
 
-    The job, the selection and run config are checked here, unless the code needs packages that only the image has;
-    what run config lacks its Jobs may give. Raises DefinitionError.
+    Checks the job, the selection and the run config locally, unless the code needs packages that only the image has.
+    Jobs of the definition may add missing run config. Raises DefinitionError.
     """
     spec: dict[str, Any] = {"code": code_spec(code, image)}
     if selection:
@@ -55,10 +55,10 @@ def job_of(
     definition: Object, name: str, selection: Sequence[str], run_config: dict[str, Any],
     tags: Mapping[str, Any] | None = None,
 ) -> Object:  # fmt: skip
-    """Return a Job of a definition as the cluster has it, with the label that finds all its Jobs.
+    """Return a Job that runs a definition of the cluster, with the label that selects all Jobs of the definition.
 
-    The selection and run config are checked here, unless the definition is not resolved yet; the Job waits for that.
-    Raises DefinitionError, also for a definition that cannot be run.
+    Checks the selection and run config locally, unless the definition is not resolved yet; the Job then waits for it.
+    Raises DefinitionError, also for a definition that is not ready.
     """
     meta = definition["metadata"]
     spec: dict[str, Any] = {"definitionRef": {"name": meta["name"]}}
@@ -82,7 +82,7 @@ def job_of(
 
 
 def state_of(definition: Object) -> tuple[str, str]:
-    """Return the status of a definition's `Ready` condition as it is now, and its message."""
+    """Return the current status and message of a definition's `Ready` condition."""
     conditions = (definition.get("status") or {}).get("conditions") or ()
     ready = next((c for c in conditions if c["type"] == "Ready"), None)
     if ready is None or ready.get("observedGeneration") != definition["metadata"]["generation"]:
@@ -91,7 +91,7 @@ def state_of(definition: Object) -> tuple[str, str]:
 
 
 def print_definitions(definitions: Sequence[Object], output: str) -> None:
-    """Print a line for each definition, or a JSON list of them."""
+    """Print one line per definition, or a JSON list of the definitions."""
     if output == "json":
         print(json.dumps(list(definitions), ensure_ascii=False, indent=2))
         return
@@ -106,7 +106,7 @@ def print_definitions(definitions: Sequence[Object], output: str) -> None:
 
 
 def print_definition(definition: Object, output: str) -> int:
-    """Print a definition with its ops as a tree; return exit status 1 when it has an error, else 0."""
+    """Print a definition with its ops as a tree; return exit status 1 if it is not ready, else 0."""
     ready, message = state_of(definition)
     if output == "json":
         print(json.dumps(definition, ensure_ascii=False, indent=2))
@@ -119,7 +119,7 @@ def print_definition(definition: Object, output: str) -> int:
 
 
 def wait_resolved(cluster: Definitions, name: str, seconds: float) -> Object:
-    """Return a definition once it is known whether it can be run. Raises DefinitionError after `seconds`."""
+    """Wait until a definition is ready or invalid, and return it. Raises DefinitionError after `seconds`."""
     end = time.monotonic() + seconds
     while True:
         definition = cluster.get(name)
