@@ -86,7 +86,7 @@ def state_of(definition: Object) -> tuple[str, str]:
     conditions = (definition.get("status") or {}).get("conditions") or ()
     ready = next((c for c in conditions if c["type"] == "Ready"), None)
     if ready is None or ready.get("observedGeneration") != definition["metadata"]["generation"]:
-        return "Unknown", "the operator has not seen it yet"
+        return "Unknown", "the operator has not reconciled it yet"
     return ready["status"], ready["message"]
 
 

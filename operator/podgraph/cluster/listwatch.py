@@ -1,4 +1,4 @@
-"""What all our lists and watches of the API server have in common: how they are asked for, read, and begun again."""
+"""Shared code of all lists and watches: requests, parsing and restarts."""
 
 from __future__ import annotations
 
@@ -20,28 +20,28 @@ _LONGEST_PAUSE = 30.0
 
 
 class ListMeta(msgspec.Struct, rename="camel"):
-    """`metadata` of a list: the version to watch from, and the token of the next page."""
+    """The `metadata` of a list: the version to watch from, and the token of the next page."""
 
     resource_version: str = ""
     continue_: str = msgspec.field(default="", name="continue")
 
 
 class Event(msgspec.Struct):
-    """One line of a watch, its object still to be read."""
+    """One line of a watch, with its object not yet decoded."""
 
     type: str
     object: msgspec.Raw
 
 
 class Expired(Exception):
-    """A list or watch cannot go on from where it was; list again."""
+    """A list or watch cannot continue from its resource version; list again."""
 
 
 @contextlib.asynccontextmanager
 async def watching(
     session: aiohttp.ClientSession, path: ApiPath, query: Query, version: str
 ) -> AsyncIterator[aiohttp.ClientResponse]:
-    """Ask for a watch from a version on. Raises Expired; any other status is for the caller to look at."""
+    """Start a watch from a version on. Raises Expired; the caller checks other statuses."""
     params = {
         **query,
         "watch": "1",
@@ -67,11 +67,11 @@ async def lines(content: aiohttp.StreamReader) -> AsyncIterator[Any]:
 
 
 def pause_after(failures: int) -> float:
-    """Return how many seconds to wait before the next try, after so many that failed in a row."""
+    """Return the seconds to wait before the next attempt, after `failures` consecutive failures."""
     return random.uniform(0.5, 1.0) * min(_LONGEST_PAUSE, 0.2 * float(2 ** min(failures, 8)))
 
 
 def told(error: Exception) -> str:
-    """Return what an error is without its own words: those of aiohttp hold the request's headers, and so our token."""
+    """Describe an error without its message: aiohttp's messages contain the request headers, and so our token."""
     status = getattr(error, "status", None)
     return f"{type(error).__name__} {status}" if status else type(error).__name__

@@ -1,4 +1,4 @@
-"""The watch of some objects of any kind in one namespace, of which little is kept."""
+"""Watch selected objects of any kind in one namespace, and keep little of them."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ __all__ = ["ObjectWatch"]
 
 _LOG = logging.getLogger(__name__)
 _CHUNK = 200
-_FORBIDDEN_SECONDS = 15.0  # permissions come while we wait
+_FORBIDDEN_SECONDS = 15.0  # permissions may be granted in the meantime
 
 Kept = TypeVar("Kept")
 Object = Mapping[str, Any]
 
 
 class ObjectWatch(Generic[Kept]):
-    """Keeps `kept`, by uid, what `look` returns for each object that matches (None: nothing).
+    """Keeps in `kept`, by UID, the result of `look` for each matching object (None: nothing).
 
-    `on_change()` is called whenever `kept`, `synced` or `trouble` changed. `trouble` says (reason, message) why nothing
-    is seen; what is kept then is of before.
+    Calls `on_change()` whenever `kept`, `synced` or `trouble` changes. `trouble` is the (reason, message) of a failed
+    watch; `kept` then has the last known state.
     """
 
     def __init__(
@@ -45,7 +45,7 @@ class ObjectWatch(Generic[Kept]):
         self._version, self._failures = "", 0
 
     async def run(self) -> None:
-        """List and watch until cancelled; no fault of the server or the network ends this."""
+        """List and watch until cancelled, across all errors of the server and the network."""
         while True:
             try:
                 if not self._version:

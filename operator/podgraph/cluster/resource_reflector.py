@@ -1,4 +1,4 @@
-"""A view of one kind of our own resources, kept in memory by a list and a watch: what the web page lists from."""
+"""An in-memory view of one kind of our resources, updated by a list and a watch. The web page lists from it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ __all__ = ["Key", "ResourceReflector"]
 
 _LOG = logging.getLogger(__name__)
 _CHUNK = 200  # Jobs can be large
-_ABSENT_SECONDS = 10.0  # until it is looked again whether the cluster has the kind by now
+_ABSENT_SECONDS = 10.0  # until the next check whether the cluster has the kind
 
 Key = tuple[str, str]
 """Namespace and name."""
@@ -54,10 +54,10 @@ class _Version(msgspec.Struct):
 
 
 class ResourceReflector(Generic[T]):
-    """Keeps `items` equal to the cluster's objects of one kind, of all namespaces or of one.
+    """Keeps `items` equal to the cluster's objects of one kind, in all namespaces or in one.
 
-    Each is decoded into `kind`, a struct with `metadata`: fields it does not have are skipped unread.
-    `on_change(key)` is called for each object that came, changed or went. A cluster without the kind has none.
+    Each is decoded into `kind`, a struct with `metadata`; other fields are skipped.
+    Calls `on_change(key)` for each object that was created, changed or deleted. A cluster without the kind has none.
     """
 
     def __init__(
@@ -77,7 +77,7 @@ class ResourceReflector(Generic[T]):
         self._failures = 0
 
     async def run(self) -> None:
-        """List and watch until cancelled; no fault of the server or the network ends this."""
+        """List and watch until cancelled, across all errors of the server and the network."""
         while True:
             try:
                 if not self._version:
@@ -90,7 +90,7 @@ class ResourceReflector(Generic[T]):
                 await asyncio.sleep(self._pause(error))
 
     def _pause(self, error: Exception) -> float:
-        """Say what is wrong, and return the seconds until the next try."""
+        """Record and log an error, and return the seconds until the next attempt."""
         if isinstance(error, aiohttp.ClientResponseError) and error.status == 404:
             self.served, self.error = False, ""
             self._replace({})

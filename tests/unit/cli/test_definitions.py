@@ -110,7 +110,7 @@ def test_what_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
     assert print_definition(bad, "text") == 1
     assert capsys.readouterr().err.startswith("JobDefinition 'bad' cannot be run: ")
     assert print_definition(new, "text") == 0
-    assert capsys.readouterr().err == "JobDefinition 'new' is not ready yet: the operator has not seen it yet\n"
+    assert capsys.readouterr().err == "JobDefinition 'new' is not ready yet: the operator has not reconciled it yet\n"
 
 
 def test_a_definition_and_a_file_are_not_given_both(tmp_path: Path) -> None:
