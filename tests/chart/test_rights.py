@@ -28,7 +28,7 @@ def test_with_namespaces_the_operator_has_roles_alone(name: str) -> None:
     rights = rights_of(documents, "podgraph")
     own = [right for right in rights if right.namespace == "here"]
     assert {right.namespace for right in rights if right not in own} <= {"team-a", "team-b"}
-    assert {right.resource for right in own} == {"secrets"}  # the key of all Jobs' keys
+    assert {right.resources for right in own} == {("secrets",)}  # the key of all Jobs' keys
     assert not [d for d in documents if d["kind"] == "ClusterRoleBinding"]
     assert not allowed(rights, "list", "", "pods")
     assert not allowed(rights, "list", "", "pods", "team-c")

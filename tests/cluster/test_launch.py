@@ -89,4 +89,4 @@ def test_a_wait_has_an_end_and_a_job_can_be_canceled(command: Any, shared: Kube,
     assert command("cancel", name)[0] == 0
     status, out, _ = command("wait", name, "--timeout", "90")
     assert (status, out.split()[1]) == (1, "Canceled")
-    assert command("cancel", name) == (2, "", f"error: Job {name!r} is finished already: Canceled\n")
+    assert command("cancel", name) == (2, "", f"error: Job {name!r} is already finished: Canceled\n")

@@ -192,7 +192,7 @@ def test_a_file_with_a_sensor_and_a_schedule(operator: Any, namespace: Kube, ste
     status, out, err = podgraph(*tick, *where)
     assert (status, "number: 9" in out, "each-minute-manual-1795478940" in out) == (0, True, True), err
     status, out, err = podgraph("sensor", "tick", "each-number", "--dry-run", *where)
-    assert (status, out, err) == (0, "", "it would make no Job; all three are done\n")
+    assert (status, out, err) == (0, "", "no Job would be created; all three are done\n")
     status, out, err = podgraph("schedule", "tick", "nightly", *where)
     assert status == 0, err
     assert outputs_of(namespace.wait_finished(out.strip()), "square") == {"result": 49}
