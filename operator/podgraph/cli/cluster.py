@@ -127,7 +127,7 @@ class Cluster:
         except DefinitionError as error:
             if error.reason != "NotFound":
                 raise
-            return self.create(wanted), "made"
+            return self.create(wanted), "created"
         spec = {key: value for key, value in wanted["spec"].items() if key not in kept}
         spec |= {key: value for key, value in current["spec"].items() if key in kept}
         changed = self.replace({**current, "spec": spec})
