@@ -44,8 +44,10 @@ class Cluster:
     def __init__(self, namespace: str = "", context: str = "", kubeconfig: str = "") -> None:
         # urllib3 logs each attempt; we report only the outcome.
         logging.getLogger("urllib3").setLevel(logging.ERROR)
+        if namespace:
+            check_name("the namespace", namespace, LABEL)
         own = _configure(context, kubeconfig)
-        self.namespace = check_name("the namespace", namespace or own, LABEL)
+        self.namespace = namespace or check_name("the namespace", own, LABEL)
         given = {"--namespace": namespace, "--context": context, "--kubeconfig": kubeconfig}
         self.flags = "".join(f" {option} {shlex.quote(value)}" for option, value in given.items() if value)
         self._jobs: Any = client.CustomObjectsApi()
