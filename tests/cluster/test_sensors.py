@@ -224,7 +224,7 @@ def test_a_file_with_a_sensor_and_a_schedule(operator: Any, namespace: Kube, ste
         ({"job": {}}, "exactly one of name and selector"),
         ({"kubernetes": {"apiVersion": "v1", "resource": "pods", "name": "p"}}, "exactly one of condition and field"),
         ({"http": {"url": "ftp://x"}}, "spec.source.http.url"),
-        ({"http": {"url": "https://x", "equals": "1"}}, "equals needs path"),
+        ({"http": {"url": "https://x", "equals": "1"}}, "equals requires path"),
     ],
 )
 def test_the_schema_refuses(operator: Any, shared: Kube, source: dict[str, Any], part: str) -> None:
