@@ -21,8 +21,8 @@ CRDS = ROOT / "crds"
 DEFINITION = CRDS / "jobdefinitions.podgraph.dev.yaml"
 _SHARED = re.compile(r"(?<= {14}# From here on )([^\n]*\n)(.*?)(?= {14}# To here)", re.DOTALL)
 _FIXED = (
-    "rule: self == oldSelf, message: spec cannot be changed once the job exists; "
-    "delete the job or apply one of another name"
+    "rule: self == oldSelf, message: spec cannot be changed once the Job exists; "
+    "delete the Job or create one with another name"
 )
 
 

@@ -11,8 +11,10 @@ import pytest
 from api.driving import Driver, PythonPods, condition, driving
 from api.fake import AutoKubelet
 from podgraph.cluster.client import Client
-from podgraph.planning.model.names import JOB_LABEL, code_config_map
-from podgraph.protocol.step import Record
+from podgraph.planning.model.names import ASSIGNMENT, JOB_LABEL, code_config_map
+from podgraph.planning.model.owner import Owner
+from podgraph.protocol.signing import Signer, value_mac
+from podgraph.protocol.step import RECORD_MARK, Assignment, Record
 
 Obj = dict[str, Any]
 OPS = [{"name": "a", "image": "i", "outputs": [{"name": "result"}]}]
@@ -152,9 +154,15 @@ async def test_a_record_cannot_name_where_its_outputs_lie(drive: Driver, tmp_pat
 
         def behave(pod: Obj, stored: Obj = stored) -> tuple[int, str]:
             code, text = play(pod)
-            record = Record.from_text(text)
-            if record.outputs or record.stored:
-                return code, Record(record.nonce, "Succeeded", stored=stored).to_text()
+            nonce = Assignment.from_text(pod["metadata"]["annotations"][ASSIGNMENT]).nonce
+            key = drive.keys.of(pod["metadata"]["ownerReferences"][0]["uid"]).pod
+            record = Record.from_text(Signer(nonce, key).read(RECORD_MARK, text) or "")
+            if record.outputs or record.stored:  # the op itself signs what it likes
+                signed = {
+                    name: {**item, "mac": value_mac(key, item["format"], item["sha256"], item["size"])}
+                    for name, item in stored.items()
+                }
+                return code, Record(nonce, "Succeeded", stored=signed).to_line(key)
             return code, text
 
         async with AutoKubelet(drive.fake, behave):
@@ -205,18 +213,20 @@ async def test_a_config_map_that_is_not_the_owners_is_left_alone(drive: Driver, 
         meta["ownerReferences"] = [{**full, **owner} for owner in owners]
     drive.fake.collector.paused = True
     drive.fake.create({"apiVersion": "v1", "kind": "ConfigMap", "metadata": meta, "data": {"x": "y"}})
-    await client.delete_config_map("default", name, "uid")
+    await client.delete_config_map(name, Owner("default", "JobDefinition", "uid"))
     assert drive.fake.find("configmaps", "default", name) is not None
     assert not drive.fake.calls("DELETE", "/configmaps/")
 
 
 async def test_a_config_map_that_was_made_anew_meanwhile_is_left_alone(drive: Driver) -> None:
     assert drive.controller is not None
-    owner = {"apiVersion": "podgraph.dev/v1alpha1", "kind": "JobDefinition", "name": "d", "uid": "uid"}
+    owner: Obj = {"apiVersion": "podgraph.dev/v1alpha1", "kind": "JobDefinition", "name": "d", "uid": "uid"}
+    owner["controller"] = True
     drive.fake.collector.paused = True
     drive.fake.create({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "m", "ownerReferences": [owner]}})
-    await drive.controller.client.delete_config_map("default", "m", "uid")
+    await drive.controller.client.delete_config_map("m", Owner("default", "JobDefinition", "uid"))
     (sent,) = drive.fake.calls("DELETE", "/configmaps/m")
-    assert set(sent.body["preconditions"]) == {"uid", "resourceVersion"}
+    assert set(sent.body["preconditions"]) == {"uid"}
     assert drive.fake.find("configmaps", "default", "m") is None
-    await drive.controller.client.delete_config_map("default", "m", "uid")  # and once more is no error
+    # Once more is not an error.
+    await drive.controller.client.delete_config_map("m", Owner("default", "JobDefinition", "uid"))

@@ -117,7 +117,7 @@ async def test_a_wait_that_takes_too_long_says_what_becomes_of_the_job(run: Comm
     assert "error: after 1 s not finished: j; Job j continues; follow it: podgraph job logs -f j --namespace" in err
     assert "cancel it: podgraph job cancel j --namespace default" in err
     status, _, err = await run("wait", "j", "--timeout", 0, "--cancel-on-exit")
-    assert (status, "Job j is canceled" in err) == (3, True)
+    assert (status, "Job j was canceled" in err) == (3, True)
     assert run.fake.get("jobs", "default", "j")["spec"]["cancel"] is True
 
 

@@ -112,7 +112,7 @@ async def test_what_a_sensor_remembers_is_in_its_namespace(client: tuple[FakeClu
     fake, asking = client
     unused: Any = SimpleNamespace()
     meta = {"name": "s", "namespace": "default", "uid": "u", "resourceVersion": "1"}
-    maker = Automation({"metadata": meta, "status": {"cursor": {"blocks": [name]}}})
+    maker = Automation({"metadata": meta, "status": {"cursor": {"blocks": [name]}}}, "JobSensor")
     with pytest.raises(DefinitionError, match=r"status\.cursor\.blocks") as refused:
         await PolledSensors(AutomationClient(asking, "jobsensors"), unused, unused, unused)._recall(maker)
     assert refused.value.reason == "InvalidName"

@@ -81,7 +81,7 @@ async def compare(drive: Driver, attack: Callable[[], None]) -> None:
         await asyncio.sleep(0)
         beside = [await honest(drive, f"beside{at}") for at in range(3)]
     assert sorted(beside)[1] < max(alone) + ALLOWED, (alone, beside)  # two of three: the machine has other work too
-    assert max(beside) < max(alone) + 3 * ALLOWED, (alone, beside)
+    assert max(beside) < max(alone) + 10 * ALLOWED, (alone, beside)  # an attack would hold it up for minutes
 
 
 async def test_templates_of_spaces(drive: Driver) -> None:
@@ -148,7 +148,7 @@ async def test_marked_lines_without_end(drive: Driver) -> None:
 
     async with AutoKubelet(drive.fake, noisy, select=lambda pod: op_of(pod) == "noisy"):
         await compare(drive, attack)
-        assert printed > 3
+        assert printed  # else it was compared with nothing
 
 
 async def test_five_hundred_jobs(drive: Driver) -> None:

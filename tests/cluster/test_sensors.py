@@ -167,9 +167,9 @@ def test_a_file_with_a_sensor_and_a_schedule(operator: Any, namespace: Kube, ste
     applied = podgraph("definition", "apply", "-f", EXAMPLES / "numbers.py", "--image", step_image, *where)
     assert applied[:2] == (
         0,
-        "squares made\nsensor each-number made\n"
-        "schedule each-minute made, suspended: podgraph schedule resume each-minute\n"
-        "schedule nightly made, suspended: podgraph schedule resume nightly\n",
+        "squares created\nsensor each-number created\n"
+        "schedule each-minute created, suspended: podgraph schedule resume each-minute\n"
+        "schedule nightly created, suspended: podgraph schedule resume nightly\n",
     ), applied[2]
     assert podgraph("schedule", "resume", "each-minute", *where)[0] == 0  # the rest takes about as long
     jobs = made(namespace, "each-number", 3)
@@ -224,7 +224,7 @@ def test_a_file_with_a_sensor_and_a_schedule(operator: Any, namespace: Kube, ste
         ({"job": {}}, "exactly one of name and selector"),
         ({"kubernetes": {"apiVersion": "v1", "resource": "pods", "name": "p"}}, "exactly one of condition and field"),
         ({"http": {"url": "ftp://x"}}, "spec.source.http.url"),
-        ({"http": {"url": "https://x", "equals": "1"}}, "equals needs path"),
+        ({"http": {"url": "https://x", "equals": "1"}}, "equals requires path"),
     ],
 )
 def test_the_schema_refuses(operator: Any, shared: Kube, source: dict[str, Any], part: str) -> None:

@@ -257,7 +257,7 @@ async def test_the_launchpad_says_all_that_is_wrong_and_where(served: Served, ht
         "a: &x 1\nb: *x": "aliases",
         "- 1": "must be a mapping",
         "ops: 2020-01-01": "must consist of JSON values",
-        "[" * 200: "no YAML",
+        "[" * 200: "not valid YAML",
     }.items():
         found = await check(config=text)
         assert len(found["config"]) == 1, text

@@ -43,8 +43,10 @@ class Cluster:
     def __init__(self, namespace: str = "", context: str = "", kubeconfig: str = "") -> None:
         # urllib3 logs each attempt; we report only the outcome.
         logging.getLogger("urllib3").setLevel(logging.ERROR)
+        if namespace:
+            check_name("the namespace", namespace, LABEL)
         own = _configure(context, kubeconfig)
-        self.namespace = check_name("the namespace", namespace or own, LABEL)
+        self.namespace = namespace or check_name("the namespace", own, LABEL)
         given = {"--namespace": namespace, "--context": context, "--kubeconfig": kubeconfig}
         self.flags = "".join(f" {option} {shlex.quote(value)}" for option, value in given.items() if value)
         self._jobs: Any = client.CustomObjectsApi()
@@ -126,7 +128,7 @@ class Cluster:
         except DefinitionError as error:
             if error.reason != "NotFound":
                 raise
-            return self.create(wanted), "made"
+            return self.create(wanted), "created"
         spec = {key: value for key, value in wanted["spec"].items() if key not in kept}
         spec |= {key: value for key, value in current["spec"].items() if key in kept}
         changed = self.replace({**current, "spec": spec})

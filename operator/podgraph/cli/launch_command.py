@@ -72,7 +72,7 @@ def job_launch(
         list[str] | None,
         typer.Option("--env", "-e", help="NAME=value, an environment variable for all steps; repeatable"),
     ] = None,
-    service_account: Annotated[str, typer.Option("--service-account", help="of the pods")] = "",
+    service_account: Annotated[str, typer.Option("--service-account", help="the service account of the pods")] = "",
     sets: Annotated[
         list[str] | None,
         typer.Option("--set", help="path=value: set any field of the Job's spec, the value as YAML; repeatable"),

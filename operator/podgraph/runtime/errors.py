@@ -35,7 +35,7 @@ def error_info(error: BaseException) -> ErrorInfo:
 def error_text(error: BaseException) -> str:
     """Return an exception's type and what it says; one whose own `__str__` fails says nothing.
 
-    >>> said(ValueError("no row"))
+    >>> error_text(ValueError("no row"))
     'ValueError: no row'
     """
     try:

@@ -12,8 +12,9 @@ from .packages import BUILD_PROGRAMS, install_programs
 from .progress import output_of, run, step
 
 SUITE = "trixie"
-# What `python:3.13-slim` has and our Dockerfiles use: Python, `venv` with pip, and CA certificates.
-PACKAGES = ("python3", "python3-venv", "ca-certificates")
+# What `python:3.13-slim` has and our Dockerfiles use: Python, `venv` with pip, CA certificates, and the C++ library
+# that the operator's regular expressions (google-re2) need.
+PACKAGES = ("python3", "python3-venv", "ca-certificates", "libstdc++6")
 NAME = "localhost/podgraph-base"
 KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg"
 

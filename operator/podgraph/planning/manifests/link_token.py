@@ -31,8 +31,8 @@ class LinkIssuer:
         `key_of` tells the key of the pods of the Job with a uid.
 
         >>> words = greeting(b"key", "f00d", "u1", "add-x1")
-        >>> ours = Invitation("10.0.0.1:7443", "f00d")
-        >>> ours.guest(words, lambda uid: b"key"), ours.guest(words, lambda uid: b"other")
+        >>> ours = LinkIssuer("10.0.0.1:7443", "f00d")
+        >>> ours.verify(words, lambda uid: b"key"), ours.verify(words, lambda uid: b"other")
         (('u1', 'add-x1'), None)
         """
         uid, _, rest = words.partition(" ")

@@ -38,7 +38,7 @@ def seconds_until_retry(
 def jitter_of(*parts: object) -> Callable[[], float]:
     """Return a source of one number in [0, 1) that is always the same for the same parts.
 
-    >>> chance_of("uid", "op", 1)() == chance_of("uid", "op", 1)() != chance_of("uid", "op", 2)()
+    >>> jitter_of("uid", "op", 1)() == jitter_of("uid", "op", 1)() != jitter_of("uid", "op", 2)()
     True
     """
     digest = hashlib.sha256("/".join(map(str, parts)).encode()).digest()
