@@ -4,11 +4,11 @@ SHELL := /bin/bash
 NODE := PYTHONPATH=tests PYTHONDONTWRITEBYTECODE=1 python3 -m cluster.node
 
 BIN := .venv/bin
-# A cluster that is there already is used as it is: KUBECONFIG=... make test
+# KUBECONFIG=... make test uses an existing cluster.
 OWN := $(if $(KUBECONFIG),,yes)
 export KUBECONFIG ?= $(CURDIR)/.cluster/kubeconfig
 export PATH := $(CURDIR)/.cluster/bin:$(PATH)
-# Where it is set, as in many containers, each of the hundreds of processes of the tests would compile all it imports.
+# If set, as in many containers, each of the hundreds of test processes would compile all its imports again.
 unexport PYTHONDONTWRITEBYTECODE
 
 help: ## List these targets
@@ -17,7 +17,7 @@ help: ## List these targets
 up: ## Start a one-node Kubernetes cluster (CLUSTER=kind: with Docker) and write .cluster/kubeconfig
 	@$(NODE) up
 
-down: ## End the cluster and remove all it made, but for compiled programs and caches
+down: ## Stop the cluster and remove its files, except compiled programs and caches
 	@$(NODE) down
 
 images: web ## Build the operator and step images and load them into the cluster
@@ -29,39 +29,39 @@ images: web ## Build the operator and step images and load them into the cluster
 	@UV_PROJECT_ENVIRONMENT=.venv $(BIN)/uv sync --quiet --frozen --all-extras --compile-bytecode
 	@touch $@
 
-setup: .venv/.made web ## Make .venv with everything installed, and the web page
+setup: .venv/.made web ## Create .venv with all dependencies, and build the web page
 
-web: ## Build the web page from operator/web, and see that there is a browser to test it
+web: ## Build the web page from operator/web, and find or install a browser for its tests
 	@$(NODE) page
 
 WEB := operator/web
-# What npm leaves when it has installed what package-lock.json names.
+# npm writes this file when it has installed package-lock.json.
 $(WEB)/node_modules/.package-lock.json: $(WEB)/package.json $(WEB)/package-lock.json
 	@cd $(WEB) && npm ci --silent && touch node_modules/.package-lock.json
 
-# Without npm, or with an older Node.js, the page cannot be built either; `make web` says so.
-web-lint: $(if $(shell command -v npm),$(WEB)/node_modules/.package-lock.json) ## tsc, eslint, prettier and vitest over operator/web
+# Without npm, or with an older Node.js, `make web` fails with a message.
+web-lint: $(if $(shell command -v npm),$(WEB)/node_modules/.package-lock.json) ## Run tsc, eslint, prettier and vitest on operator/web
 ifeq ($(shell command -v npm),)
-	@echo "note: the web page is not linted: there is no npm"
+	@echo "note: npm is not installed; the web page is not linted"
 else
 	@cd $(WEB) && npm run --silent types > /dev/null && npx tsc --noEmit
 	@cd $(WEB) && npm run --silent format:check && npm run --silent lint
 	@cd $(WEB) && npm run --silent test > node_modules/.vitest.log 2>&1 || { cat node_modules/.vitest.log; exit 1; }
 endif
 
-types: .venv/.made ## Write the OpenAPI document that the page's types are made from
+types: .venv/.made ## Write the OpenAPI document from which the page's types are generated
 	@PYTHONPATH=operator $(BIN)/python -m podgraph.server.document > operator/web/openapi.json
 
 screenshots: setup ## Write pictures of the page's screens, light and dark, to .screenshots/
 	@PYTHONPATH=operator:tests $(BIN)/python -m web.screenshots
 
-pictures: screenshots ## Draw anew the two pictures that README.md shows, as SVG
+pictures: screenshots ## Redraw the two SVG pictures of README.md
 	@mkdir -p operator/web/pictures && cp .screenshots/*.svg operator/web/pictures/
 
-chart: ## Write the chart's copy of crds/
+chart: ## Generate the chart's copy of crds/
 	@python3 charts/generate.py
 
-install: $(if $(OWN),up) images ## Install the chart with the images just built
+install: $(if $(OWN),up) images ## Build the images and install the chart with them
 	@helm upgrade --install podgraph charts/podgraph --namespace podgraph-system --create-namespace --take-ownership --wait --timeout 120s \
 	  --set image.tag=dev --set stepImage=podgraph/step:dev --set storage.createClaim.enabled=true > .cluster/install.log \
 	  || { cat .cluster/install.log; kubectl -n podgraph-system logs deployment/podgraph --tail=20; exit 1; }
@@ -71,7 +71,7 @@ install: $(if $(OWN),up) images ## Install the chart with the images just built
 	  { cat .cluster/install.log; kubectl -n podgraph-system logs deployment/podgraph --tail=20; exit 1; }
 	@cp .cluster/state/loaded-operator .cluster/state/installed-operator 2> /dev/null || true
 
-demo: setup install ## From nothing to a Job's result on a real cluster
+demo: setup install ## Start a cluster, install podgraph and run Jobs
 	@$(BIN)/python tests/demo.py
 
 # The oldest Python that mypy knows; tests/unit/test_python39.py does the rest of the way to 3.9.
@@ -102,17 +102,17 @@ golden: .venv/.made ## Write the manifests in tests/examples/golden anew; read w
 
 WITHOUT_CLUSTER := $(BIN)/pytest -q -n auto --dist worksteal --doctest-modules operator tests -m "not cluster and not browser"
 
-test-fast: lint ## All tests that need neither a cluster nor a browser, on all cores
+test-fast: lint ## Run all tests that need neither a cluster nor a browser, on all cores
 	@$(WITHOUT_CLUSTER)
 
-test: lint $(if $(OWN),demo) ## The demo and all tests, on a real cluster (its own, or all tests with KUBECONFIG=...)
+test: lint $(if $(OWN),demo) ## Run the demo and all tests on a real cluster (with KUBECONFIG=...: only the tests, on that cluster)
 	@$(WITHOUT_CLUSTER)
 	@$(BIN)/pytest -m "browser and not cluster" tests
 	@$(BIN)/pytest -m cluster tests
 
-fuzz: setup ## Try many made-up inputs, other ones each time (PODGRAPH_FUZZ=10000: examples of each test)
+fuzz: setup ## Test with random inputs (PODGRAPH_FUZZ=10000: number of examples per test)
 	@PODGRAPH_FUZZ=$${PODGRAPH_FUZZ:-10000} $(BIN)/pytest -q -n auto --dist worksteal tests/fuzz
 
-# All parts of the bench but `local` and `page` need a cluster.
-bench: setup $(if $(and $(OWN),$(filter-out local page,$(or $(ONLY),all))),up images) ## Measure beside peers, write .bench/ (BENCH=quick: 5 minutes; ONLY="gap jobs")
+# All parts of the bench except `local` and `page` need a cluster.
+bench: setup $(if $(and $(OWN),$(filter-out local page,$(or $(ONLY),all))),up images) ## Benchmark against peers and write .bench/ (BENCH=quick: 5 minutes; ONLY="gap jobs")
 	@PYTHONPATH=operator:tests $(BIN)/python -m bench $(ONLY)

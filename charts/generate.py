@@ -1,7 +1,7 @@
-"""Write what is made from crds/, or with --check say whether it is fresh. Standard library only.
+"""Write the files generated from crds/, or check with --check that they are up to date. Standard library only.
 
-It is the chart's copy of the CRDs, and of a JobDefinition's CRD the fields that are a Job's, so that a field is written
-down once while each file of crds/ is whole.
+The generated parts are the chart's copy of the CRDs and the fields that the CRD of JobDefinition shares with Job.
+Each field is thus defined once, and each file of crds/ is complete.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 TARGET = ROOT / "charts" / "podgraph" / "templates" / "crds.yaml"
 HEAD = (
-    "{{- /* Made from crds/ by `make chart`; change it there. Kept on uninstall, since with it go all Jobs. */ -}}\n"
+    "{{- /* Generated from crds/ by `make chart`. Kept on uninstall: deleting a CRD deletes all its objects. */ -}}\n"
     "{{- if .Values.crds.install }}\n"
 )
 
@@ -21,13 +21,13 @@ CRDS = ROOT / "crds"
 DEFINITION = CRDS / "jobdefinitions.podgraph.dev.yaml"
 _SHARED = re.compile(r"(?<= {14}# From here on )([^\n]*\n)(.*?)(?= {14}# To here)", re.DOTALL)
 _FIXED = (
-    "rule: self == oldSelf, message: spec cannot be changed once the job exists; "
-    "delete the job or apply one of another name"
+    "rule: self == oldSelf, message: spec cannot be changed once the Job exists; "
+    "delete the Job or create one with another name"
 )
 
 
 def definition() -> str:
-    """Return the CRD of JobDefinitions with the fields of a Job, but that they may be changed."""
+    """Return the CRD of JobDefinition with the fields of a Job, without the rules that make them immutable."""
     fields = _shared(CRDS / "jobs.podgraph.dev.yaml")[2]
     fields = fields.replace(f" x-kubernetes-validations: [{{{_FIXED}}}],", "")
     fields = re.sub(rf" *x-kubernetes-validations: \[{{{re.escape(_FIXED)}}}\]\n", "", fields)
@@ -35,7 +35,7 @@ def definition() -> str:
     fields = re.sub(rf" *- {re.escape(rule)}\n *{re.escape(message)}\n", "", fields)
     if "oldSelf" in fields:
         raise SystemExit(
-            "error: crds/jobs.podgraph.dev.yaml: a shared field holds against its old value in another form"
+            "error: crds/jobs.podgraph.dev.yaml: a shared field compares with oldSelf in an unexpected form"
         )
     mine = _shared(DEFINITION)
     text = DEFINITION.read_text()
@@ -45,12 +45,12 @@ def definition() -> str:
 def _shared(path: Path) -> re.Match[str]:
     found = _SHARED.search(path.read_text())
     if found is None:
-        raise SystemExit(f"error: crds/{path.name}: the comments around the shared fields are gone")
+        raise SystemExit(f"error: crds/{path.name}: the comments around the shared fields are missing")
     return found
 
 
 def rendered() -> str:
-    """Return the template: each CRD as it stands, with the annotation that makes Helm keep it."""
+    """Return the template: each CRD unchanged, with the annotation that makes Helm keep it."""
     parts = []
     for path in sorted(CRDS.glob("*.yaml")):
         text = (definition() if path == DEFINITION else path.read_text()).replace("{{", '{{ "{{" }}')
@@ -60,7 +60,7 @@ def rendered() -> str:
 
 
 def main() -> int:
-    """Write or check."""
+    """Write the files, or check them."""
     made = {DEFINITION: definition(), TARGET: rendered()}
     if "--check" not in sys.argv:
         for path, text in made.items():

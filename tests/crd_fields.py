@@ -58,6 +58,23 @@ def _fields(kind: str, path: tuple[str, ...], schema: Mapping[str, Any]) -> Iter
         yield from _fields(kind, (*path, ANY), inner)
 
 
+def properties(kind: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """All properties of a kind with their schemas, except `metadata` of the object, which Kubernetes describes."""
+    for path, schema in _properties("", schema_of(kind)):
+        if path != "metadata":
+            yield path, schema
+
+
+def _properties(path: str, schema: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    for name, inner in (schema.get("properties") or {}).items():
+        here = f"{path}.{name}" if path else name
+        yield here, inner
+        yield from _properties(here, inner)
+    for ending, key in (("[]", "items"), ("{}", "additionalProperties")):
+        if isinstance(inner := schema.get(key), Mapping):
+            yield from _properties(path + ending, inner)
+
+
 def wrong_texts(schema: Mapping[str, Any], value: Any, at: str = "") -> list[str]:
     """Where an object has a text that breaks its pattern or its length: the part of the schema that is about names."""
     found = []

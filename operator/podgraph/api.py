@@ -64,7 +64,7 @@ class Ready(NamedTuple):
 
     status: str = "Unknown"
     reason: str = ""
-    message: str = "the operator has not seen it yet"
+    message: str = "the operator has not reconciled it yet"
 
     @classmethod
     def at(cls, generation: int, observed: int, status: str, reason: str, message: str) -> Ready:

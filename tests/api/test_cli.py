@@ -114,10 +114,10 @@ async def test_a_wait_that_takes_too_long_says_what_becomes_of_the_job(run: Comm
     run.job("j", "Running")
     status, _, err = await run("wait", "j", "--timeout", 1, "-n", "default")
     assert status == 3
-    assert "error: after 1 s not finished: j; Job j goes on; follow it: podgraph job logs -f j --namespace" in err
+    assert "error: after 1 s not finished: j; Job j continues; follow it: podgraph job logs -f j --namespace" in err
     assert "cancel it: podgraph job cancel j --namespace default" in err
     status, _, err = await run("wait", "j", "--timeout", 0, "--cancel-on-exit")
-    assert (status, "Job j is canceled" in err) == (3, True)
+    assert (status, "Job j was canceled" in err) == (3, True)
     assert run.fake.get("jobs", "default", "j")["spec"]["cancel"] is True
 
 
@@ -132,7 +132,7 @@ async def test_broken_connections_are_retried_and_told_of_once(run: Commands, fa
     await run.fake.until(lambda: run.fake.watch_count("jobs") == 1, LIMIT_SECONDS, what="a watch again")
     run.becomes("j", "Succeeded")
     status, _, err = await run.end(waiting)
-    assert (status, err.count("trying again"), len(err.splitlines())) == (0, 1, 1), err
+    assert (status, err.count("retrying"), len(err.splitlines())) == (0, 1, 1), err
 
 
 async def test_a_server_that_goes_away_ends_the_wait_as_unreachable(run: Commands) -> None:
@@ -142,7 +142,7 @@ async def test_a_server_that_goes_away_ends_the_wait_as_unreachable(run: Command
     run.fake.fault("GET", "/jobs", times=None, drop=True)
     run.fake.cut_watches("jobs")
     status, _, err = await run.end(waiting)
-    assert (status, "Job j may go on" in err) == (4, True), err
+    assert (status, "Job j may continue" in err) == (4, True), err
 
 
 async def test_a_job_that_is_deleted_is_not_waited_for(run: Commands) -> None:
@@ -151,13 +151,13 @@ async def test_a_job_that_is_deleted_is_not_waited_for(run: Commands) -> None:
     await run.fake.until(lambda: run.fake.watch_count("jobs") == 1, timeout=LIMIT_SECONDS, what="a watch")
     run.fake.delete("jobs", "default", "j")
     status, _, err = await run.end(waiting)
-    assert (status, err) == (1, "error: Job 'j' was deleted before it was finished\n")
+    assert (status, err) == (1, "error: Job 'j' was deleted before it finished\n")
 
 
 @pytest.mark.parametrize(
     ("number", "option", "status", "said"),
-    [(signal.SIGINT, [], 130, "goes on; follow it"), (signal.SIGTERM, [], 143, "goes on; follow it"),
-     (signal.SIGTERM, ["--cancel-on-exit"], 143, "is canceled, as --cancel-on-exit says")],
+    [(signal.SIGINT, [], 130, "continues; follow it"), (signal.SIGTERM, [], 143, "continues; follow it"),
+     (signal.SIGTERM, ["--cancel-on-exit"], 143, "was canceled (--cancel-on-exit)")],
 )  # fmt: skip
 async def test_a_signal_says_what_becomes_of_the_job(
     run: Commands, number: int, option: list[str], status: int, said: str
@@ -167,7 +167,7 @@ async def test_a_signal_says_what_becomes_of_the_job(
     assert launching.stderr is not None
     first = (await asyncio.wait_for(launching.stderr.readline(), LIMIT_SECONDS)).decode()
     name = run.fake.objects("jobs")[0]["metadata"]["name"]
-    assert first.startswith(f"Job {name} is made; follow it: podgraph job logs -f {name} --kubeconfig ")
+    assert first.startswith(f"Job {name} created; follow it: podgraph job logs -f {name} --kubeconfig ")
     await run.fake.until(lambda: run.fake.watch_count("jobs") == 1, timeout=LIMIT_SECONDS, what="a watch")
     launching.send_signal(number)
     ended, _, err = await run.end(launching)
@@ -332,7 +332,7 @@ async def test_a_manifest_is_launched(run: Commands) -> None:
 async def test_the_version_of_the_operator(run: Commands) -> None:
     status, out, err = await run.end(await run.start("version"))
     assert (status, out.splitlines()[0].split()[0], err) == (0, "podgraph", "")
-    assert out.splitlines()[1].startswith("operator not known: ")
+    assert out.splitlines()[1].startswith("operator unknown: ")
 
 
 async def test_a_reader_that_has_seen_enough(run: Commands) -> None:

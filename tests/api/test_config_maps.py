@@ -103,7 +103,7 @@ async def test_code_in_binary_data_is_told(drive: Driver) -> None:
     drive.apply(code={"configMapRef": {"name": "m", "key": "job.py"}})
     accepted = condition(await drive.finished(), "Accepted")
     assert accepted["reason"] == "InvalidConfigMap"
-    assert accepted["message"].startswith("the key 'job.py' of ConfigMap 'm' stands in binaryData")
+    assert accepted["message"].startswith("the key 'job.py' of ConfigMap 'm' is in binaryData")
     assert drive.creates() == []
 
 

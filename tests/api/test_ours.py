@@ -136,7 +136,7 @@ async def test_a_name_that_was_taken_before_is_no_pod_of_ours(drive: Driver, how
     step = status["steps"]["b"]
     assert (step["state"], step["reason"]) == ("Failed", "AlreadyExists")
     reason = "NoController" if how in ("bare",) else "OtherController"
-    assert f"it is not what this operator makes ({reason}); delete it" in step["message"]
+    assert f"this operator did not create it ({reason}); delete it" in step["message"]
     assert "666" not in str(status)
     assert drive.fake.find("pods", "default", name)
     assert counted(drive)["Pod", reason] > 0

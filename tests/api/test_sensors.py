@@ -294,7 +294,7 @@ async def test_a_web_page(monkeypatch: pytest.MonkeyPatch) -> None:
             answer["text"] = '{"status": "ready"}'
             await drive.until(lambda: seen(drive) == ["127.0.0.1=ready"], "its Job")
             answer["status"] = 500
-            assert "answered with status 500" in (await drive.ready("HttpStatus"))["message"]
+            assert "responded with status 500" in (await drive.ready("HttpStatus"))["message"]
             answer.update(status=200, text="no JSON")
             await drive.ready("InvalidAnswer")
             answer["text"] = '{"status": "busy"}'

@@ -142,7 +142,7 @@ def test_storage() -> None:
 
 def test_storage_in_two_places_is_refused() -> None:
     done = template("storage.createClaim.enabled=true", 'storage.url="s3://b"')
-    assert "storage.url and storage.createClaim.enabled are both set" in done.stderr
+    assert "storage.url and storage.createClaim.enabled are mutually exclusive" in done.stderr
 
 
 def test_no_value_is_left_untested() -> None:
@@ -343,7 +343,7 @@ def test_who_may_come_through_the_proxy_has_to_be_chosen() -> None:
 
 def test_a_proxy_that_is_not_named_is_refused() -> None:
     done = template("ui.enabled=true", 'ui.auth="proxy"')
-    assert "neither ui.proxy.addresses nor ui.proxy.secretName says which proxy" in done.stderr
+    assert "neither ui.proxy.addresses nor ui.proxy.secretName is set" in done.stderr
 
 
 def test_the_page_can_be_kept_to_one_namespace() -> None:

@@ -43,7 +43,7 @@ def test_nothing_of_the_whole_cluster_is_left_where_it_can_be_left_out() -> None
 
 def test_the_page_shows_a_namespace_that_is_watched() -> None:
     several = 'watchNamespaces=["a","b"]'
-    assert "needs ui.namespace" in template(several, UI).stderr
+    assert "requires ui.namespace" in template(several, UI).stderr
     assert "which is not in watchNamespaces" in template(several, UI, 'ui.namespace="c"').stderr
     documents = render(several, UI, 'ui.namespace="b"')
     assert {right.namespace for right in rights_of(documents, "podgraph-ui")} == {"b"}

@@ -20,7 +20,7 @@ pytestmark = pytest.mark.cluster
 
 GROUP = f"crd{os.getpid()}.test.podgraph.dev"
 JOBS = f"jobs.{GROUP}"
-UNCHANGEABLE = "spec cannot be changed once the job exists; delete the job or apply one of another name"
+UNCHANGEABLE = "spec cannot be changed once the Job exists; delete the Job or create one with another name"
 ONE_OF_TWO = (
     "exactly one of spec.ops (container and script ops), spec.code (Python ops) and spec.definitionRef "
     "(a JobDefinition) must be set"
@@ -78,7 +78,7 @@ CODE: dict[str, Any] = {"code": {"source": "from podgraph import job, op\n", "im
 DEFINED: dict[str, Any] = {"definitionRef": {"name": "daily"}}
 CLAIM: dict[str, Any] = {"claimRef": {"name": "c"}}
 A_PLACE = "url or claimRef must be set"
-ONE_PLACE = "a file:// url needs claimRef, and claimRef takes no other url"
+ONE_PLACE = "a file:// url requires claimRef, and claimRef allows only a file:// url"
 TIME = "2026-01-01T00:00:00Z"
 MICRO = "2026-01-01T00:00:00.123456Z"
 STATUS: dict[str, Any] = {
@@ -276,7 +276,7 @@ def test_what_the_operator_refuses_with_its_own_words_is_stored(jobs: Kube) -> N
         ({**CODE, "execution": {"maxConcurrent": 0}}, "spec.execution.maxConcurrent in body should be greater than"),
         (
             {**CODE, "execution": {"tagConcurrencyLimits": [{**LIMIT, "value": "x", "perValue": True}]}},
-            "value and perValue cannot be set both",
+            "value and perValue are mutually exclusive",
         ),
         ({**CODE, "rerunOf": {"steps": "All"}}, "spec.rerunOf.name: Required value"),
         ({**CODE, "rerunOf": {"name": "p", "steps": "Some"}}, "spec.rerunOf.steps: Unsupported value"),
@@ -347,7 +347,7 @@ def test_what_steers_a_job_can_be_changed(jobs: Kube) -> None:
         assert {key: spec.get(key) for key in change} == change
     assert jobs.get(JOBS, "steered")["metadata"]["generation"] == 5
     for back in ({"cancel": False}, {"cancel": None}):
-        with pytest.raises(KubeError, match="cannot be taken back"):
+        with pytest.raises(KubeError, match="cannot be set back"):
             patch(jobs, "steered", {"spec": back})
     assert patch(jobs, "steered", {"spec": {"ttlSecondsAfterFinished": 0}})["spec"]["ttlSecondsAfterFinished"] == 0
 

@@ -192,7 +192,7 @@ def test_the_command_line(image: str, namespace: Kube, tmp_path: Path) -> None:
 
     file = written(tmp_path, TALK)
     status, out, err = run("definition", "apply", "-f", file, "--image", image, "--wait")
-    assert (status, out.splitlines()[:2]) == (0, ["talk made", "talk  2 ops"]), err
+    assert (status, out.splitlines()[:2]) == (0, ["talk created", "talk  2 ops"]), err
     assert run("definition", "apply", "-f", file, "--image", image)[1] == "talk unchanged\n"
     status, out, _ = run("definition", "list")
     assert (status, [line.split()[:3] for line in out.splitlines()]) == (

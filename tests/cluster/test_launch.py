@@ -85,8 +85,8 @@ def test_a_wait_has_an_end_and_a_job_can_be_canceled(command: Any, shared: Kube,
     source = TALKING.replace("return 1", "import time; time.sleep(60)")
     name = command("launch", "-f", written(tmp_path, source))[1].strip()
     status, _, err = command("wait", name, "--timeout", "2")
-    assert (status, f"error: after 2 s not finished: {name}; Job {name} goes on" in err) == (3, True)
+    assert (status, f"error: after 2 s not finished: {name}; Job {name} continues" in err) == (3, True)
     assert command("cancel", name)[0] == 0
     status, out, _ = command("wait", name, "--timeout", "90")
     assert (status, out.split()[1]) == (1, "Canceled")
-    assert command("cancel", name) == (2, "", f"error: Job {name!r} is finished already: Canceled\n")
+    assert command("cancel", name) == (2, "", f"error: Job {name!r} is already finished: Canceled\n")

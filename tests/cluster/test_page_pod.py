@@ -92,7 +92,7 @@ def test_with_the_pages_own_rights(browser: Browser, operator: Any, namespace: K
         status, text = ask(f"{url}api/runs/{namespace.namespace}/sayer/log?step=say")
         assert (status, text.splitlines()) == (
             200,
-            ["[from the Job's storage, as the step's pod is gone]", "first words", "<b>last words</b>"],
+            ["[from the Job's storage, because the step's pod is gone]", "first words", "<b>last words</b>"],
         )
         with visiting(browser, url) as visit:
             visit.go(f"/runs/{namespace.namespace}/sayer?step=say")
@@ -123,7 +123,7 @@ def test_with_a_token_one_is_oneself(browser: Browser, operator: Any, namespace:
         visit.go("/runs")
         page.get_by_label("Kubernetes token").fill("not-a-token")
         page.keyboard.press("Enter")
-        expect(page.get_by_text("the cluster does not take this token")).to_be_visible()
+        expect(page.get_by_text("the cluster does not accept this token")).to_be_visible()
         page.get_by_label("Kubernetes token").fill(token)
         page.keyboard.press("Enter")
         name = f"system:serviceaccount:{own.namespace}:jane"

@@ -249,7 +249,7 @@ def test_the_api_server_itself_refuses(operator: Any, shared: Kube, spec: dict[s
 
 
 def test_a_spec_cannot_be_changed(shown: Shown) -> None:
-    with pytest.raises(KubeError, match="spec cannot be changed once the job exists"):
+    with pytest.raises(KubeError, match="spec cannot be changed once the Job exists"):
         shown.kube.run("patch", "pgj", "duplicate", "--type=merge", "-p", json.dumps({"spec": {"ops": [op("b")]}}))
 
 

@@ -72,7 +72,7 @@ def test_the_examples_from_the_command_line_and_with_kubectl(command: Any, share
     status, out, err = command("rerun", "by-command", "-o", "report", "--name", "report-only", "--wait")
     assert status == 0, err
     assert states_of(shared.get("pgj", "report-only")) == {"load": "Succeeded", "report": "Succeeded"}
-    assert command("logs", "report-only")[2].count("load was not run here but taken from Job 'by-command'") == 1
+    assert command("logs", "report-only")[2].count("load did not run here but was taken from Job 'by-command'") == 1
     status, out, _ = command("rerun", "by-command", "--all")
     assert status == 0
     assert "taken" not in shared.wait_finished(out.strip())["status"]["counts"]
@@ -98,7 +98,7 @@ def test_stored_values_and_logs_outlive_their_pods(command: Any, shared: Kube, c
     status, out, err = command("logs", "stored")
     assert (status, "make | made it" in out, "use | used it" in out) == (0, True, True), err
     assert "use | ValueError: no luck" in out
-    assert "from the storage file:///podgraph-storage, as their pods are gone: make, use" in err
+    assert "from the storage file:///podgraph-storage, because the pods are gone: make, use" in err
     assert command("logs", "stored", "--step", "make")[1] == "made it\n"
     shared.wait_for(
         "the reading pods' end", lambda: not [p for p in shared.find("pods") if "-logs-" in p["metadata"]["name"]]

@@ -167,9 +167,9 @@ def test_a_file_with_a_sensor_and_a_schedule(operator: Any, namespace: Kube, ste
     applied = podgraph("definition", "apply", "-f", EXAMPLES / "numbers.py", "--image", step_image, *where)
     assert applied[:2] == (
         0,
-        "squares made\nsensor each-number made\n"
-        "schedule each-minute made, suspended: podgraph schedule resume each-minute\n"
-        "schedule nightly made, suspended: podgraph schedule resume nightly\n",
+        "squares created\nsensor each-number created\n"
+        "schedule each-minute created, suspended: podgraph schedule resume each-minute\n"
+        "schedule nightly created, suspended: podgraph schedule resume nightly\n",
     ), applied[2]
     assert podgraph("schedule", "resume", "each-minute", *where)[0] == 0  # the rest takes about as long
     jobs = made(namespace, "each-number", 3)
@@ -192,7 +192,7 @@ def test_a_file_with_a_sensor_and_a_schedule(operator: Any, namespace: Kube, ste
     status, out, err = podgraph(*tick, *where)
     assert (status, "number: 9" in out, "each-minute-manual-1795478940" in out) == (0, True, True), err
     status, out, err = podgraph("sensor", "tick", "each-number", "--dry-run", *where)
-    assert (status, out, err) == (0, "", "it would make no Job; all three are done\n")
+    assert (status, out, err) == (0, "", "no Job would be created; all three are done\n")
     status, out, err = podgraph("schedule", "tick", "nightly", *where)
     assert status == 0, err
     assert outputs_of(namespace.wait_finished(out.strip()), "square") == {"result": 49}
@@ -224,7 +224,7 @@ def test_a_file_with_a_sensor_and_a_schedule(operator: Any, namespace: Kube, ste
         ({"job": {}}, "exactly one of name and selector"),
         ({"kubernetes": {"apiVersion": "v1", "resource": "pods", "name": "p"}}, "exactly one of condition and field"),
         ({"http": {"url": "ftp://x"}}, "spec.source.http.url"),
-        ({"http": {"url": "https://x", "equals": "1"}}, "equals needs path"),
+        ({"http": {"url": "https://x", "equals": "1"}}, "equals requires path"),
     ],
 )
 def test_the_schema_refuses(operator: Any, shared: Kube, source: dict[str, Any], part: str) -> None:

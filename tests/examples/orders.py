@@ -1,4 +1,4 @@
-"""A job with most of what ops can have: config, a resource, retries, branches, hooks, tags, and a nested graph.
+"""A job with most features of ops: config, a resource, retries, branches, hooks, tags, and a nested graph.
 
 podgraph job scaffold-config -f orders.py
 podgraph job execute -f orders.py -c config/orders.yaml

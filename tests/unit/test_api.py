@@ -17,7 +17,7 @@ from podgraph.api import (
     ready_of,
 )
 
-UNSEEN = Ready("Unknown", "", "the operator has not seen it yet")
+UNSEEN = Ready("Unknown", "", "the operator has not reconciled it yet")
 
 
 def definition(generation: int = 2, **ready: Any) -> dict[str, Any]:

@@ -1,13 +1,14 @@
-"""The CRDs refuse names that are none, by the very patterns that the operator goes by."""
+"""The CRDs refuse invalid names by the same patterns as the operator, and describe each of their fields."""
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
 import yaml
 
-from crd_fields import KINDS, Field, fields, schema_of, wrong_texts
+from crd_fields import KINDS, Field, fields, properties, schema_of, wrong_texts
 from podgraph.planning.model.kube_names import (
     API_VERSION,
     CONFIG_KEY,
@@ -91,3 +92,12 @@ def test_the_examples_have_no_text_that_breaks_a_pattern(path: Path) -> None:
 
 def test_there_are_examples() -> None:
     assert EXAMPLES
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_field_has_a_description(kind: str) -> None:
+    found = dict(properties(kind))
+    assert {"apiVersion", "spec", "status", "status.conditions[].message"} <= set(found)
+    for path, schema in found.items():
+        text = schema.get("description", "")
+        assert re.fullmatch(r"[A-Z@].*\.", text, re.DOTALL), f"{kind}.{path}: {text!r}"

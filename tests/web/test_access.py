@@ -184,7 +184,12 @@ async def test_no_more_sessions_than_there_is_room_for(served: Served, monkeypat
 
 @pytest.mark.parametrize(
     ("token", "why"),
-    [("t-unknown", "does not take this token"), ("a b\r\nX: y", "this is no token"), ("", "token"), (" ", "no token")],
+    [
+        ("t-unknown", "does not accept this token"),
+        ("a b\r\nX: y", "not a valid token"),
+        ("", "token"),
+        (" ", "not a valid token"),
+    ],
 )
 async def test_a_wrong_token_is_refused_and_told_nowhere(
     served: Served, token: str, why: str, caplog: pytest.LogCaptureFixture
@@ -370,19 +375,19 @@ async def test_a_proxy_is_known_by_its_address() -> None:
     ("settings", "why"),
     [
         ({"PODGRAPH_UI_AUTH": "magic"}, "allowed are: none, token, proxy"),
-        ({"PODGRAPH_UI_AUTH": "proxy"}, "by its addresses, by a secret, or by both"),
+        ({"PODGRAPH_UI_AUTH": "proxy"}, "requires the addresses of the proxy, a secret, or both"),
         ({"PODGRAPH_UI_AUTH": "proxy", "PODGRAPH_UI_PROXY_ADDRESSES": "10.0.0.1/8"}, "address '10.0.0.1/8'"),
-        ({"PODGRAPH_UI_AUTH": "proxy", "PODGRAPH_UI_PROXY_ADDRESSES": "127.0.0.1"}, "needs a secret too"),
-        ({"PODGRAPH_UI_AUTH": "proxy", "PODGRAPH_UI_PROXY_ADDRESSES": "::/0"}, "needs a secret too"),
-        ({"PODGRAPH_UI_AUTH": "proxy", "PODGRAPH_UI_PROXY_ADDRESSES": "0.0.0.0/0"}, "needs a secret too"),
-        ({"PODGRAPH_UI_AUTH": "proxy", "PODGRAPH_UI_PROXY_SECRET": "short"}, "less than 16 characters"),
+        ({"PODGRAPH_UI_AUTH": "proxy", "PODGRAPH_UI_PROXY_ADDRESSES": "127.0.0.1"}, "also requires a secret"),
+        ({"PODGRAPH_UI_AUTH": "proxy", "PODGRAPH_UI_PROXY_ADDRESSES": "::/0"}, "also requires a secret"),
+        ({"PODGRAPH_UI_AUTH": "proxy", "PODGRAPH_UI_PROXY_ADDRESSES": "0.0.0.0/0"}, "also requires a secret"),
+        ({"PODGRAPH_UI_AUTH": "proxy", "PODGRAPH_UI_PROXY_SECRET": "short"}, "fewer than 16 characters"),
         (
             {"PODGRAPH_UI_AUTH": "proxy", "PODGRAPH_UI_PROXY_SECRET": SECRET, "PODGRAPH_UI_PROXY_USER_HEADER": "a b"},
-            "'a b' is no name of a header",
+            "'a b' is not a valid header name",
         ),
         (
             {"PODGRAPH_UI_AUTH": "proxy", "PODGRAPH_UI_PROXY_SECRET": SECRET, "PODGRAPH_UI_PROXY_USER_HEADER": ""},
-            "'' is no name of a header",
+            "'' is not a valid header name",
         ),
         (
             {

@@ -183,7 +183,7 @@ async def test_a_log_comes_from_the_storage_when_its_pod_is_gone(served: Served,
     served.fake.patch("jobs", "default", "a", {"status": {"storage": STORAGE}}, status=True)
     where = "/api/runs/default/a/log?step=one"
     for more, expected in (
-        ("", "[from the Job's storage, as the step's pod is gone]\nhello\n<b>\n"),
+        ("", "[from the Job's storage, because the step's pod is gone]\nhello\n<b>\n"),
         ("&download=true", "hello\n<b>\n"),
     ):
         reading = asyncio.create_task(kept(served, "hello\n<b>\n"))
@@ -252,11 +252,11 @@ async def test_the_launchpad_says_all_that_is_wrong_and_where(served: Served, ht
     found = await check(selection="three")
     assert (found["selection"], found["selected"], found["config"]) == (None, ["three"], [])
     for text, why in {
-        "a: [": "this is no YAML",
+        "a: [": "this is not valid YAML",
         "a: 1\na: 2": "'a' is set twice",
-        "a: &x 1\nb: *x": "an alias",
+        "a: &x 1\nb: *x": "aliases",
         "- 1": "must be a mapping",
-        "ops: 2020-01-01": "must be JSON values",
+        "ops: 2020-01-01": "must consist of JSON values",
         "[" * 200: "nested deeper than 100 levels",
     }.items():
         found = await check(config=text)
@@ -299,7 +299,7 @@ async def test_a_run_is_launched_from_code_that_nobody_imports(served: Served, h
     [
         ({"config": "ops: {one: {config: {n: x}}}"}, "ops.one.config.n must be integer"),
         ({"selection": "four"}, "names no op or graph"),
-        ({"selection": "three", "tags": {"podgraph.dev/job": "x"}}, "podgraph's own"),
+        ({"selection": "three", "tags": {"podgraph.dev/job": "x"}}, "reserved for podgraph"),
         ({"selection": "three", "tags": {"a b": "x"}}, "the tag 'a b' is not allowed"),
         ({"selection": "three", "tags": {"a": "<b>"}}, "the value '<b>' of the tag 'a'"),
         ({"selection": "three", "name": "A_b"}, "the name 'A_b' is not allowed"),
@@ -323,9 +323,9 @@ async def test_cancel_rerun_and_delete(served: Served, http: aiohttp.ClientSessi
     async with http.post("/api/runs/default/going/cancel") as answer:
         assert answer.status == 202
     assert served.fake.get("jobs", "default", "going")["spec"]["cancel"] is True
-    assert await refusal(http, "/api/runs/default/done/cancel") == (422, "Job 'done' is finished already")
+    assert await refusal(http, "/api/runs/default/done/cancel") == (422, "Job 'done' is already finished")
     assert "is not finished" in (await refusal(http, "/api/runs/default/going/rerun", {"steps": "All"}))[1]
-    assert "no step" in (await refusal(http, "/api/runs/default/done/rerun", {"steps": "Selected"}))[1]
+    assert "does not contain a step" in (await refusal(http, "/api/runs/default/done/rerun", {"steps": "Selected"}))[1]
     for steps, selection, expected in (
         ("FromFailure", "", None),
         ("All", "", None),
@@ -457,5 +457,5 @@ async def test_a_request_has_a_bound(served: Served, http: aiohttp.ClientSession
 async def test_the_api_describes_itself_and_asks_no_other_host(http: aiohttp.ClientSession) -> None:
     document = await get(http, "/openapi.json")
     assert {"/api/runs", "/api/runs/{namespace}/{name}/log", "/api/check"} <= set(document["paths"])
-    assert await refusal(http, "/api/nothing", method="GET") == (404, "there is no such address")
+    assert await refusal(http, "/api/nothing", method="GET") == (404, "this address does not exist")
     assert await refusal(http, "/api/runs/default/..%2f..%2fpods", method="GET") is not None

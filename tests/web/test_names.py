@@ -112,7 +112,7 @@ async def test_no_text_of_a_request_leads_elsewhere(served: Served, http: aiohtt
     ("path", "says"),
     [
         ("/api/runs/%2E%2E/a", "namespace: '..' is not allowed; a name has at most 63 lower-case letters"),
-        ("/api/runs/default/..%2f..", "there is no such address"),
+        ("/api/runs/default/..%2f..", "this address does not exist"),
         ("/api/runs/default/A", "name: 'A' is not allowed; a name has at most 253 lower-case letters"),
     ],
 )

@@ -36,7 +36,7 @@ def test_sign_in_and_out(browser: Browser) -> None:
         expect(token).to_be_focused()
         page.keyboard.type("t-wrong")
         page.keyboard.press("Enter")
-        expect(page.get_by_text("the cluster does not take this token")).to_be_visible()
+        expect(page.get_by_text("the cluster does not accept this token")).to_be_visible()
         visit.shot("sign-in")
         token.fill("t-jane")
         page.keyboard.press("Enter")

@@ -9,17 +9,17 @@ __all__ = ["main"]
 
 
 def main() -> None:
-    """Run the command line. Without its extra installed, say how to install it."""
+    """Run the command line, or explain how to install it when its dependencies are missing."""
     try:
         from podgraph.cli.app import app
         from podgraph.cli.definition_app import definition_app
 
         app.add_typer(definition_app, name="definition")
-        # As a plugin of kubectl (`kubectl podgraph`) it is a script of another name.
+        # As a kubectl plugin (`kubectl podgraph`) the script has another name.
         app(prog_name="kubectl podgraph" if Path(sys.argv[0]).name.startswith("kubectl-") else None)
-    except KeyboardInterrupt:  # before a command has begun
+    except KeyboardInterrupt:  # before a command has started
         sys.exit(130)
     except ModuleNotFoundError as error:
         if error.name not in ("typer", "yaml", "rich"):
             raise
-        sys.exit(f"error: the command line needs {error.name!r}; install it with: pip install 'podgraph[cli]'")
+        sys.exit(f"error: the command line requires {error.name!r}; install it with: pip install 'podgraph[cli]'")

@@ -1,4 +1,4 @@
-"""`python -m podgraph.cli`: the command line where its script is not on the path."""
+"""`python -m podgraph.cli`: the command line, for when its script is not on the path."""
 
 from podgraph.cli import main
 

@@ -1,4 +1,4 @@
-"""What the cluster's answers mean to a person: why it refuses, does not answer, or does not know what we ask for."""
+"""Turn errors of the cluster into messages for people: requests refused, unanswered, or for unknown objects."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ _BROKEN = (urllib3.exceptions.HTTPError, http.client.HTTPException, OSError)  # 
 
 @contextlib.contextmanager
 def told(what: str, ours: bool = True) -> Iterator[None]:
-    """Raise DefinitionError with a sentence for what the cluster refuses (`NotFound`, `Forbidden`, ...).
+    """Raise DefinitionError with a message when the cluster refuses a request (`NotFound`, `Forbidden`, ...).
 
-    Its reason is `NoCluster` when the cluster does not answer, or not now: asking again may help. `ours` says that the
-    request is about an object of podgraph's, so that a cluster that knows none of them does not have it installed.
+    The reason is `NoCluster` when the cluster does not answer; a retry may then succeed. `ours` means that the request
+    is for a podgraph resource: if the cluster does not have the resource, podgraph is not installed.
     """
     try:
         yield
@@ -43,8 +43,8 @@ def told(what: str, ours: bool = True) -> Iterator[None]:
         cause = getattr(error, "reason", None) or error
         text = " ".join(str(cause).split()) or type(cause).__name__
         raise DefinitionError("NoCluster", f"cannot {what}: {_host()} does not answer: {text}") from None
-    except ValueError as error:  # an answer cut in the middle is no JSON, and a proxy's page of HTML is none either
-        raise DefinitionError("NoCluster", f"cannot {what}: {_host()} answers what is not JSON: {error}") from None
+    except ValueError as error:  # a truncated response or a proxy's HTML page is not JSON
+        raise DefinitionError("NoCluster", f"cannot {what}: {_host()} returned invalid JSON: {error}") from None
 
 
 def _host() -> str:
@@ -52,7 +52,7 @@ def _host() -> str:
 
 
 def _is_named(error: ApiException) -> bool:
-    """Whether a 404 is about an object, and not about a kind that the cluster does not have."""
+    """Whether a 404 means a missing object rather than a missing resource type."""
     return bool(((_status(error) or {}).get("details") or {}).get("name"))
 
 

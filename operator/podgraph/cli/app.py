@@ -1,4 +1,4 @@
-"""The command line as a whole. What a command does is imported when it runs, so that help is there at once."""
+"""The command line. Each command imports its implementation when it runs, so that --help is fast."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from podgraph.cli.version import print_version, version
 
 __all__ = ["app"]
 
-# Help is plain text: drawing it takes rich's Markdown, which is slower to import than all the rest together.
+# Help is plain text: rich's Markdown is slower to import than everything else together.
 app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode=None)
 job_app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
 job_app.add_typer(local)
@@ -30,12 +30,12 @@ app.command("version")(version)
 @app.callback(epilog=HELP)
 def _root(
     is_version: Annotated[
-        bool, typer.Option("--version", help="print the version and end", is_eager=True, callback=print_version)
+        bool, typer.Option("--version", help="print the version and exit", is_eager=True, callback=print_version)
     ] = False,
 ) -> None:
-    """Jobs made of ops, each step its own Kubernetes pod."""
+    """Run jobs made of ops, with each step in a Kubernetes pod of its own."""
 
 
 @job_app.callback()
 def _job() -> None:
-    """Run jobs on this machine or in a cluster, and look at them."""
+    """Run and inspect jobs, on this machine or in a cluster."""

@@ -1,4 +1,4 @@
-"""What the commands about JobSchedules and JobSensors do and print."""
+"""Implementation of the commands for JobSchedules and JobSensors."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class Schedules(Cluster):
     columns = ("NAME", "SCHEDULE", "SUSPENDED", "LAST", "NEXT", "READY", "AGE")
 
     def row(self, found: Object) -> tuple[str, ...]:
-        """Return what a list tells of one."""
+        """Return the columns of one object in a list."""
         status = found.get("status") or {}
         last = age(status["lastTickTime"]) if status.get("lastTickTime") else "-"
         upcoming = status.get("nextTickTime") or "-"
@@ -60,25 +60,25 @@ class Sensors(Cluster):
     columns = ("NAME", "SOURCE", "SUSPENDED", "LAST", "READY", "AGE")
 
     def row(self, found: Object) -> tuple[str, ...]:
-        """Return what a list tells of one."""
+        """Return the columns of one object in a list."""
         status = found.get("status") or {}
         last = age(status["lastTickTime"]) if status.get("lastTickTime") else "-"
         return (status.get("source") or "-", _suspended(found), last)
 
 
 def check_resumed(found: Object) -> None:
-    """Refuse to resume a schedule that would never tick. Raises DefinitionError (`InvalidSchedule`)."""
+    """Raise DefinitionError (`InvalidSchedule`) if a schedule that is to be resumed would never tick."""
     spec = found["spec"]
     for text in [spec["schedule"]] if "schedule" in spec else spec.get("schedules") or ():
         try:
             check_cron(text)
         except DefinitionError as error:
             name = found["metadata"]["name"]
-            raise DefinitionError(error.reason, f"JobSchedule {name!r} is not resumed: {error.message}") from None
+            raise DefinitionError(error.reason, f"JobSchedule {name!r} was not resumed: {error.message}") from None
 
 
 def print_makers(cluster: Schedules | Sensors, output: str) -> None:
-    """Print a line for each."""
+    """Print one line per object."""
     found = cluster.list()
     if output == "json":
         print(json.dumps(found, ensure_ascii=False, indent=2))
@@ -92,7 +92,7 @@ def print_makers(cluster: Schedules | Sensors, output: str) -> None:
 
 
 def print_maker(cluster: Schedules | Sensors, name: str, output: str) -> None:
-    """Print one, with what became of its last ticks."""
+    """Print one object with the outcomes of its last ticks."""
     found = cluster.get(name)
     if output == "json":
         print(json.dumps(found, ensure_ascii=False, indent=2))
@@ -119,8 +119,8 @@ _WHY = ("reason", "message")
 
 
 def jobs_by_hand(cluster: Schedules, name: str, at: str, upcoming: bool, seconds: float) -> tuple[list[Object], str]:
-    """Return the Jobs that a schedule makes for a time, by hand, and what is to be said: at its next tick with
-    `upcoming`, else now. Raises DefinitionError.
+    """Return the Jobs that a manual tick of a schedule creates, and a message. Without a time, the tick is the next
+    one with `upcoming`, else now. Raises DefinitionError.
     """
     schedule = cluster.get(name)
     if not asks_code(schedule):
@@ -131,9 +131,9 @@ def jobs_by_hand(cluster: Schedules, name: str, at: str, upcoming: bool, seconds
 
 
 def tried(cluster: Schedules | Sensors, name: str, tick: str, seconds: float) -> tuple[list[Object], str]:
-    """Have the operator find out what one would make now, or at a tick; return the Jobs and what it says of them.
+    """Request a dry run from the operator, for now or for a tick; return the Jobs and the operator's message.
 
-    Raises DefinitionError (`Timeout`) when it has not after so many seconds.
+    Raises DefinitionError (`Timeout`) when the operator does not answer within `seconds`.
     """
     wanted = question(tick)
     cluster.annotate(name, {TRY_ANNOTATION: wanted})
@@ -145,12 +145,12 @@ def tried(cluster: Schedules | Sensors, name: str, tick: str, seconds: float) ->
 
 
 def print_jobs(jobs: Sequence[Object], message: str) -> None:
-    """Print Jobs as YAML, and what is to be said of them on standard error."""
+    """Print Jobs as YAML, and messages on standard error."""
     import yaml
 
     if jobs:
         print(yaml.safe_dump_all(jobs, sort_keys=False, allow_unicode=True), end="")
-    said = "; ".join(filter(None, ("" if jobs else "it would make no Job", message)))
+    said = "; ".join(filter(None, ("" if jobs else "no Job would be created", message)))
     if said:
         print(said, file=sys.stderr)
 

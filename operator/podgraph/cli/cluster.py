@@ -1,4 +1,4 @@
-"""The cluster a command speaks to: which one, as kubectl would choose it, and Jobs in one of its namespaces."""
+"""The cluster that a command uses, chosen as kubectl does, and the Jobs in one of its namespaces."""
 
 from __future__ import annotations
 
@@ -30,19 +30,19 @@ __all__ = ["Cluster"]
 
 _SERVICE_ACCOUNT = "/var/run/secrets/kubernetes.io/serviceaccount/namespace"
 _ANSWER_SECONDS = 30
-_MOST_ATTEMPTS = 20  # more than may be made at reading a Job's code
+_MOST_ATTEMPTS = 20  # more pods than reading a Job's code can create
 _READ, _LINE = 64 * 1024, 1024 * 1024
 
 Object = dict[str, Any]
 
 
 class Cluster:
-    """Jobs and their pods in one namespace. All methods raise DefinitionError for what the cluster refuses."""
+    """Jobs and their pods in one namespace. All methods raise DefinitionError when the cluster refuses a request."""
 
     plural, kind = "jobs", "Job"
 
     def __init__(self, namespace: str = "", context: str = "", kubeconfig: str = "") -> None:
-        # It logs each of its attempts; we report what came of them.
+        # urllib3 logs each attempt; we report only the outcome.
         logging.getLogger("urllib3").setLevel(logging.ERROR)
         if namespace:
             check_name("the namespace", namespace, LABEL)
@@ -73,7 +73,7 @@ class Cluster:
             )
 
     def list(self, selector: str = "", everywhere: bool = False, seconds: float = _ANSWER_SECONDS) -> list[Object]:
-        """Return the Jobs of the namespace, or of all, that a label selector selects; the oldest first."""
+        """Return the Jobs in the namespace, or in all, that match a label selector, oldest first."""
         more = {"label_selector": selector, "_request_timeout": seconds}
         with told(f"list the {self.kind}s"):
             if everywhere:
@@ -85,8 +85,8 @@ class Cluster:
         return sorted(found, key=lambda job: str(job["metadata"]["creationTimestamp"]))
 
     def delete(self, name: str) -> None:
-        """Delete a Job, and with it its pods."""
-        check_name(f"the name of the {self.kind}", name)  # with an empty one the request would delete all there are
+        """Delete a Job and its pods."""
+        check_name(f"the name of the {self.kind}", name)  # with an empty name the request would delete all objects
         with told(f"delete the {self.kind} {name!r}"):
             self._jobs.delete_namespaced_custom_object(
                 GROUP, VERSION, self.namespace, self.plural, name, propagation_policy="Background",
@@ -110,7 +110,7 @@ class Cluster:
             )
 
     def replace(self, changed: Mapping[str, Any]) -> Object:
-        """Put a changed object in place of the one that it was read from, and return it."""
+        """Replace an object with a modified copy and return it."""
         name = check_name(f"the name of the {self.kind}", changed["metadata"]["name"])
         with told(f"change the {self.kind} {name!r}"):
             return dict(
@@ -120,16 +120,16 @@ class Cluster:
             )
 
     def apply(self, wanted: Object, kept: Collection[str] = ()) -> tuple[Object, str]:
-        """Make an object, or give the one of this name another spec; return it, and what was done.
+        """Create an object or replace the spec of the existing one; return it and what was done.
 
-        The fields `kept` of the spec stay as one that is there already has them.
+        An existing object keeps the fields `kept` of its spec.
         """
         try:
             current = self.get(wanted["metadata"]["name"])
         except DefinitionError as error:
             if error.reason != "NotFound":
                 raise
-            return self.create(wanted), "made"
+            return self.create(wanted), "created"
         spec = {key: value for key, value in wanted["spec"].items() if key not in kept}
         spec |= {key: value for key, value in current["spec"].items() if key in kept}
         changed = self.replace({**current, "spec": spec})
@@ -137,7 +137,7 @@ class Cluster:
         return changed, "unchanged" if same else "changed"
 
     def annotate(self, name: str, annotations: Mapping[str, str]) -> None:
-        """Put annotations on an object."""
+        """Set annotations of an object."""
         check_name(f"the name of the {self.kind}", name)
         with told(f"change the {self.kind} {name!r}"):
             self._jobs.patch_namespaced_custom_object(
@@ -146,14 +146,14 @@ class Cluster:
             )  # fmt: skip
 
     def try_job(self, job: Mapping[str, Any]) -> None:
-        """Have the cluster check a Job without making it."""
-        with told("make this Job"):
+        """Validate a Job in the cluster without creating it (a server-side dry run)."""
+        with told("create this Job"):
             self._jobs.create_namespaced_custom_object(
                 GROUP, VERSION, self.namespace, "jobs", job, dry_run="All", _request_timeout=_ANSWER_SECONDS
             )
 
     def step_pods(self, job: Object) -> dict[str, str]:
-        """Return where the log of each step is that has a pod: its newest pod, or `pod/container` in one it shares."""
+        """Return where each step's log is: its newest pod, or `pod/container` in a pod group."""
         with told("list the Job's pods", ours=False):
             found = self._pods.list_namespaced_pod(
                 self.namespace, label_selector=f"{JOB_UID_LABEL}={job['metadata']['uid']}",
@@ -162,18 +162,18 @@ class Cluster:
         found.sort(key=lambda pod: pod.metadata.creation_timestamp)
         named = [(pod.metadata.annotations or {}).get(OP_ANNOTATION, "") for pod in found]
         pods = {step: pod.metadata.name for step, pod in zip(named, found, strict=True) if step}
-        # A pod that runs several steps names none; they name it.
+        # A pod that runs several steps does not name them; the steps name the pod.
         uids = {pod.metadata.uid: pod for pod in found}
         steps = (job.get("status") or {}).get("steps") or {}
         run = run_pod(job["metadata"]["name"], job["metadata"]["uid"])
         of_all = next((pod for pod in found if pod.metadata.name == run), None)
-        # In large jobs only the first of its steps names the pod that runs them all.
+        # In large Jobs only the first step names the pod that runs all of them.
         own = {s: uids.get(r.get("podUID") or "", of_all if r.get("attempt") else None) for s, r in steps.items()}
         shared = {step: _log_of(step, pod) for step, pod in own.items() if pod is not None}
         return {**shared, **pods}
 
     def code_pod(self, job: Object) -> str:
-        """Return where the log of the newest pod is that read the Job's code, "" when there is none."""
+        """Return the newest pod that read the Job's code, "" when there is none."""
         meta = job["metadata"]
         with told("list the Job's pods", ours=False):
             found = self._pods.list_namespaced_pod(
@@ -227,9 +227,9 @@ class Cluster:
                     raise
 
     def log(self, pod: str, follow: bool) -> Iterator[str]:
-        """Yield the lines of the log of a step, by what :meth:`step_pods` says; with `follow` until its end.
+        """Yield the lines of a step's log, at a place from :meth:`step_pods`; with `follow`, until the log ends.
 
-        Bytes that are not UTF-8 are shown as U+FFFD, and a line that does not end comes in parts.
+        Bytes that are not UTF-8 become U+FFFD. A line without an end is yielded in parts.
         """
         name, _, container = pod.partition("/")
         check_name("the name of the pod", name)
@@ -244,13 +244,13 @@ class Cluster:
                 answer.close()
 
     def init_containers(self, pod: str) -> tuple[str, ...]:
-        """Return where the logs of a pod's init containers are, as :meth:`log` takes them."""
+        """Return the places of the logs of a pod's init containers, as :meth:`log` takes them."""
         name = pod.partition("/")[0]
         found = self.pod(name)["spec"].get("initContainers") or ()
         return tuple(f"{name}/{container['name']}" for container in found)
 
     def changes(self, names: Collection[str], version: str, seconds: int) -> Iterator[Object]:
-        """Yield events about the named Jobs from a version on, for so many seconds at most."""
+        """Yield watch events of the named Jobs from a version on, for at most `seconds`."""
         only = {"field_selector": f"metadata.name={next(iter(names))}"} if len(names) == 1 else {}
         with told(f"watch the {self.kind}s"):
             yield from watch.Watch().stream(
@@ -278,7 +278,7 @@ def _log_of(step: str, pod: Any) -> str:
 
 
 def _configure(context: str, kubeconfig: str) -> str:
-    """Set up the kubernetes package as kubectl would be; return the namespace that stands there."""
+    """Configure the kubernetes package as kubectl would be; return the namespace of the context."""
     try:
         config.load_kube_config(kubeconfig or None, context or None)
         _, active = config.list_kube_config_contexts(kubeconfig or None)
@@ -290,9 +290,9 @@ def _configure(context: str, kubeconfig: str) -> str:
         problem = " ".join(str(error).split())
     except (OSError, StopIteration, KeyError, TypeError) as error:
         problem = f"{type(error).__name__}: {error}"
-    with contextlib.suppress(ConfigException, OSError):  # in a pod there is a service account instead
+    with contextlib.suppress(ConfigException, OSError):  # a pod has a service account instead
         if not (context or kubeconfig):
             config.load_incluster_config()
             with open(_SERVICE_ACCOUNT, encoding="utf-8") as file:
                 return file.read().strip()
-    raise DefinitionError("NoKubeconfig", f"there is no kubeconfig to use: {problem.rstrip('.')}")
+    raise DefinitionError("NoKubeconfig", f"no usable kubeconfig: {problem.rstrip('.')}")

@@ -1,6 +1,6 @@
-"""What a shell is offered behind TAB: jobs and ops of the file on the line, and names of objects in the cluster.
+"""Shell completion: jobs and ops of the file on the line, and names of objects in the cluster.
 
-The file and the cluster have half a second, and nothing is said when it is not known: a shell waits for it.
+The shell waits for the answer, so the file and the cluster get half a second, and errors are not reported.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _MOST = 500
 
 
 def jobs(ctx: typer.Context, incomplete: str) -> list[str]:
-    """Return the jobs that the code on the line defines."""
+    """Complete the jobs that the code on the line defines."""
 
     def found() -> Iterable[str]:
         from podgraph.runtime.load import find_jobs
@@ -38,7 +38,7 @@ def jobs(ctx: typer.Context, incomplete: str) -> list[str]:
 
 
 def ops(ctx: typer.Context, incomplete: str) -> list[str]:
-    """Return the last clause of a selection with each op of the job on the line in its place."""
+    """Complete the last clause of a selection with the ops of the job on the line."""
     *before, last = incomplete.split(",")
     sign = last[: len(last) - len(last.lstrip("*+"))]
     start = ",".join([*before, sign]) if before else sign
@@ -54,22 +54,22 @@ def ops(ctx: typer.Context, incomplete: str) -> list[str]:
 
 
 def job_names(ctx: typer.Context, incomplete: str) -> list[str]:
-    """Return the Jobs in the cluster."""
+    """Complete the names of Jobs in the cluster."""
     return _names(ctx, incomplete, "podgraph.cli.cluster", "Cluster")
 
 
 def definition_names(ctx: typer.Context, incomplete: str) -> list[str]:
-    """Return the JobDefinitions in the cluster."""
+    """Complete the names of JobDefinitions in the cluster."""
     return _names(ctx, incomplete, "podgraph.cli.definitions", "Definitions")
 
 
 def schedule_names(ctx: typer.Context, incomplete: str) -> list[str]:
-    """Return the JobSchedules in the cluster."""
+    """Complete the names of JobSchedules in the cluster."""
     return _names(ctx, incomplete, "podgraph.cli.automations", "Schedules")
 
 
 def sensor_names(ctx: typer.Context, incomplete: str) -> list[str]:
-    """Return the JobSensors in the cluster."""
+    """Complete the names of JobSensors in the cluster."""
     return _names(ctx, incomplete, "podgraph.cli.automations", "Sensors")
 
 
@@ -77,12 +77,12 @@ def _names(ctx: typer.Context, incomplete: str, module: str, kind: str) -> list[
     import importlib
 
     with contextlib.suppress(ImportError):
-        importlib.import_module(module)  # it takes longer than the cluster's answer, and is not waited for in vain
+        importlib.import_module(module)  # the import takes longer than the cluster's answer
 
     def found() -> Iterable[str]:
         where = [str(ctx.params.get(name) or "") for name in ("namespace", "context", "kubeconfig")]
         cluster: Cluster = getattr(importlib.import_module(module), kind)(*where)
-        # The last of the line come first to mind: the newest.
+        # Newest first.
         return [str(item["metadata"]["name"]) for item in reversed(cluster.list(seconds=_ANSWER_SECONDS))]
 
     return _offered(found, incomplete)
@@ -96,11 +96,11 @@ def _code(ctx: typer.Context) -> CodeRef:
 
 
 def _offered(find: Callable[[], Iterable[str]], incomplete: str) -> list[str]:
-    """Return what is found in time and begins as the line does; nothing at all about what goes wrong."""
+    """Return the names found in time that start with the incomplete word. Ignores all errors."""
     found: list[str] = []
 
     def look() -> None:
-        # BaseException: the user's code is imported here, and may do whatever it likes.
+        # BaseException: the imported user code may raise anything.
         with contextlib.suppress(BaseException):
             found.extend(name for name in find() if name.startswith(incomplete))
 

@@ -1,4 +1,4 @@
-"""The commands below `podgraph definition` and their options."""
+"""The subcommands of `podgraph definition` and their options."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ Name = Annotated[str, typer.Argument(help="a JobDefinition in the cluster", auto
 
 @definition_app.callback()
 def _definition() -> None:
-    """Make JobDefinitions in a cluster, and look at them; `podgraph job launch -d NAME` runs one."""
+    """Create and inspect JobDefinitions in a cluster; `podgraph job launch -d NAME` runs one."""
 
 
 @definition_app.command("apply")
@@ -39,21 +39,19 @@ def definition_apply(
     file: File = None,
     module: Module = "",
     job: Job = "",
-    image: Annotated[
-        str, typer.Option("--image", help="the image to run it in; the operator's default when absent")
-    ] = "",
-    name: Annotated[str, typer.Option("--name", help="of the JobDefinition; the job's name when absent")] = "",
+    image: Annotated[str, typer.Option("--image", help="the container image; default: the operator's step image")] = "",
+    name: Annotated[str, typer.Option("--name", help="name of the JobDefinition; default: the job's name")] = "",
     config: ConfigFiles = None,
     config_json: ConfigJson = "",
     selection: Selection = "",
-    waits: Annotated[bool, typer.Option("--wait", help="until it is known whether it can be run")] = False,
+    waits: Annotated[bool, typer.Option("--wait", help="wait until the definition is ready or invalid")] = False,
     timeout: Seconds = 600,
 ) -> int:
-    """Make a JobDefinition of a Python file, or change the one of this name; the file goes as it is.
+    """Create or update a JobDefinition from a Python file.
 
-    With it come the @schedules and @sensors of its job: suspended as their default_status says, or, when they are
-    there already, as they are. The selection and run config are the defaults of its Jobs. Exit status: 0 when it was
-    made (with --wait: can be run), 1 when it cannot be run, 2 when it is refused.
+    Also creates or updates the @schedules and @sensors of its job. New ones are suspended as their default_status
+    says; existing ones keep their state. The selection and run config become the defaults of its Jobs. Exit status:
+    0 when it was applied (with --wait: is ready), 1 when it is not ready, 2 when it is refused.
     """
 
     from podgraph.cli.definitions import Definitions, definition_of, print_definition, wait_resolved
@@ -80,9 +78,9 @@ def definition_apply(
 @on_cluster
 def definition_list(
     target: Target,
-    output: Annotated[Output, typer.Option("--output", help="json: a list of them")] = Output.TEXT,
+    output: Annotated[Output, typer.Option("--output", help="json: a list of the objects")] = Output.TEXT,
 ) -> int:
-    """Print the JobDefinitions in the cluster."""
+    """List the JobDefinitions in the cluster."""
 
     from podgraph.cli.definitions import Definitions, print_definitions
 
@@ -95,9 +93,9 @@ def definition_list(
 def definition_get(
     target: Target,
     name: Name,
-    output: Annotated[Output, typer.Option("--output", help="json: the JobDefinition itself")] = Output.TEXT,
+    output: Annotated[Output, typer.Option("--output", help="json: the whole JobDefinition")] = Output.TEXT,
 ) -> int:
-    """Print a JobDefinition's ops as a tree. Exit status 1 when it cannot be run; the reason is on standard error."""
+    """Print a JobDefinition's ops as a tree. If it is not ready, print why on standard error and exit with 1."""
 
     from podgraph.cli.definitions import Definitions, print_definition
 
@@ -110,7 +108,7 @@ def definition_delete(
     target: Target,
     name: Name,
 ) -> int:
-    """Delete a JobDefinition; its Jobs stay, and those that have begun go on."""
+    """Delete a JobDefinition. Its Jobs stay, and running Jobs continue."""
 
     from podgraph.cli.definitions import Definitions
 

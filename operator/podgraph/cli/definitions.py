@@ -1,4 +1,4 @@
-"""JobDefinitions in a cluster: make one from Python code, look at it, and make a Job of it."""
+"""JobDefinitions in a cluster: create one from Python code, print it, and create a Job from it."""
 
 from __future__ import annotations
 
@@ -33,10 +33,10 @@ class Definitions(Cluster):
 
 
 def definition_of(code: CodeRef, image: str, name: str, selection: Sequence[str], run_config: dict[str, Any]) -> Object:
-    """Return the JobDefinition of a Python file as it is, or of a module that the image has.
+    """Return the JobDefinition of a Python file, or of a module in the image.
 
-    The job, the selection and run config are checked here, unless the code needs packages that only the image has;
-    what run config lacks its Jobs may give. Raises DefinitionError.
+    Checks the job, the selection and the run config locally, unless the code needs packages that only the image has.
+    Jobs of the definition may add missing run config. Raises DefinitionError.
     """
     spec = run_spec({"code": code_spec(code, image)}, selection, run_config)
     job = loaded(code)
@@ -48,10 +48,10 @@ def job_of(
     definition: Object, name: str, selection: Sequence[str], run_config: dict[str, Any],
     tags: Mapping[str, Any] | None = None,
 ) -> Object:  # fmt: skip
-    """Return a Job of a definition as the cluster has it, with the label that finds all its Jobs.
+    """Return a Job that runs a definition of the cluster, with the label that selects all Jobs of the definition.
 
-    The selection and run config are checked here, unless the definition is not resolved yet; the Job waits for that.
-    Raises DefinitionError, also for a definition that cannot be run.
+    Checks the selection and run config locally, unless the definition is not resolved yet; the Job then waits for it.
+    Raises DefinitionError, also for a definition that is not ready.
     """
     meta = definition["metadata"]
     spec = run_spec({"definitionRef": {"name": meta["name"]}}, selection, run_config, tags)
@@ -66,7 +66,7 @@ def job_of(
 
 
 def print_definitions(definitions: Sequence[Object], output: str) -> None:
-    """Print a line for each definition, or a JSON list of them."""
+    """Print one line per definition, or a JSON list of the definitions."""
     if output == "json":
         print(json.dumps(list(definitions), ensure_ascii=False, indent=2))
         return
@@ -78,7 +78,7 @@ def print_definitions(definitions: Sequence[Object], output: str) -> None:
 
 
 def print_definition(definition: Object, output: str) -> int:
-    """Print a definition with its ops as a tree; return exit status 1 when it has an error, else 0."""
+    """Print a definition with its ops as a tree; return exit status 1 if it is not ready, else 0."""
     ready, _, message = ready_of(definition)
     if output == "json":
         print(json.dumps(definition, ensure_ascii=False, indent=2))
@@ -91,7 +91,7 @@ def print_definition(definition: Object, output: str) -> int:
 
 
 def wait_resolved(cluster: Definitions, name: str, seconds: float) -> Object:
-    """Return a definition once it is known whether it can be run. Raises DefinitionError after `seconds`."""
+    """Wait until a definition is ready or invalid, and return it. Raises DefinitionError after `seconds`."""
     for pause in looks(seconds):
         definition = cluster.get(name)
         ready, _, message = ready_of(definition)

@@ -1,4 +1,4 @@
-"""`podgraph job execute`: run a job on this machine, now."""
+"""`podgraph job execute`: run a job on this machine."""
 
 from __future__ import annotations
 
@@ -32,11 +32,11 @@ def execute(
     code: CodeRef, config_files: Sequence[str], config_json: str, selection: Sequence[str], tags: str, executor: str,
     output: str, given: LocalJob | None = None,
 ) -> int:  # fmt: skip
-    """Run the job and return the exit status: 0 when all went well, 1 when a step failed, 130 after Ctrl-C.
+    """Run the job and return the exit status: 0 on success, 1 when a step failed, 130 after Ctrl-C.
 
-    What `given`, its manifest, says of the run is laid below what the options say.
+    The options override the settings of `given`, the manifest.
 
-    Raises DefinitionError before anything runs for what is refused.
+    Raises DefinitionError before anything runs if the job, its config or the selection is refused.
     """
     config = read_config_files(config_files, config_json)
     run_tags = read_tags(tags)
@@ -67,7 +67,7 @@ def execute(
 
 
 def read_config_files(patterns: Sequence[str], config_json: str = "") -> dict[str, Any]:
-    """Read run config from YAML or JSON files, later ones laid over earlier ones, and JSON text laid over all.
+    """Read run config from YAML or JSON files and from JSON text. Later files override earlier ones, the text all.
 
     Raises DefinitionError (`NoFile`, `InvalidFile`).
     """
@@ -75,7 +75,7 @@ def read_config_files(patterns: Sequence[str], config_json: str = "") -> dict[st
     for pattern in patterns:
         paths = [pattern] if Path(pattern).is_file() else sorted(glob.glob(pattern))
         if not paths:
-            raise DefinitionError("NoFile", f"there is no config file {pattern!r}")
+            raise DefinitionError("NoFile", f"config file {pattern!r} does not exist")
         for path in paths:
             try:
                 config = merge(config, _mapping(yaml.safe_load(Path(path).read_text()), path))
@@ -88,7 +88,7 @@ def read_config_files(patterns: Sequence[str], config_json: str = "") -> dict[st
 
 
 def read_tags(text: str) -> dict[str, str]:
-    """Read tags as Dagster's `--tags` gives them, a JSON object, or as `key=value,key=value`.
+    """Read tags in the form of Dagster's `--tags`, a JSON object, or as `key=value,key=value`.
 
     >>> read_tags('{"team": "data"}') == read_tags("team=data")
     True
@@ -104,10 +104,10 @@ def read_tags(text: str) -> dict[str, str]:
 
 
 def _executor(config: dict[str, Any], name: str) -> dict[str, Any]:
-    """Return the execution config that chooses an executor by name, with the settings that run config has for it."""
+    """Return the execution config for an executor name, with the settings of the run config for that executor."""
     chosen = name.replace("-", "_")
     if chosen not in EXECUTORS:
-        raise DefinitionError("InvalidExecutor", f"there is no executor {name!r}{nearest(chosen, EXECUTORS)}")
+        raise DefinitionError("InvalidExecutor", f"executor {name!r} does not exist{nearest(chosen, EXECUTORS)}")
     section = config.get("execution")
     own = section.get("config") if isinstance(section, dict) else None
     return {chosen: own.get(chosen) if isinstance(own, dict) and own.get(chosen) else {}}
@@ -117,7 +117,7 @@ def _json(text: str, where: str) -> Any:
     try:
         return json.loads(text)
     except ValueError as error:
-        raise DefinitionError("InvalidFile", f"{where} is no valid JSON: {error}") from None
+        raise DefinitionError("InvalidFile", f"{where} is not valid JSON: {error}") from None
 
 
 def _mapping(value: Any, where: str) -> dict[str, Any]:
@@ -159,6 +159,6 @@ def _print_end(prepared: RunPlan, steps: LocalSteps, run: RunInfo, problem: Base
 
 
 def _print_where_it_stood(steps: LocalSteps) -> None:
-    print("\ncanceled; where each step stood:", file=sys.stderr)
+    print("\ncanceled; state of each step:", file=sys.stderr)
     for name, step in steps.records.items():
         print(f"  {name}  {step.state}", file=sys.stderr)

@@ -1,4 +1,4 @@
-"""How a command ends: the exit statuses, which are the same for all commands, and the signals that end one early."""
+"""Exit statuses, which are the same for all commands, and the handling of signals."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ INTERRUPTED = 130  # 128 + SIGINT, as a shell has it
 TERMINATED = 143  # 128 + SIGTERM
 
 HELP = (
-    "Exit status: 0 succeeded; 1 a step failed, or the Job failed or was canceled; 2 refused, here or by the cluster, "
-    "or wrong usage; 3 --timeout passed and the Job goes on; 4 the cluster cannot be reached; "
+    "Exit status: 0 succeeded; 1 a step failed, or the Job failed or was canceled; 2 refused, locally or by the "
+    "cluster, or wrong usage; 3 --timeout expired and the Job continues; 4 the cluster cannot be reached; "
     "130 Ctrl-C (143 SIGTERM)."
 )
 
@@ -29,11 +29,11 @@ _STATUSES = {"Timeout": TIMED_OUT, "NoCluster": UNREACHABLE, "JobDeleted": FAILE
 
 
 class Terminated(KeyboardInterrupt):
-    """SIGTERM came. What Ctrl-C ends, it ends in the same way."""
+    """SIGTERM was received. It is handled in the same way as Ctrl-C."""
 
 
 def status_of(error: DefinitionError) -> int:
-    """Return the exit status for what ended a command.
+    """Return the exit status for the exception that ended a command.
 
     >>> status_of(DefinitionError("Timeout", "after 5 s not finished")), status_of(DefinitionError("NoJob", "x"))
     (3, 2)
@@ -47,7 +47,7 @@ def interrupted(error: KeyboardInterrupt) -> int:
 
 
 def terminates() -> None:
-    """Have SIGTERM raise :class:`Terminated` from now on."""
+    """Install a SIGTERM handler that raises :class:`Terminated`."""
     signal.signal(signal.SIGTERM, _terminate)
 
 

@@ -1,4 +1,4 @@
-"""The schedules and sensors of a Python file: sent to a cluster together with the definition of their job."""
+"""The schedules and sensors of a Python file, applied to a cluster together with the definition of their job."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ Object = dict[str, Any]
 
 
 def makers_of(code: CodeRef, definition: str) -> list[Object]:
-    """Return the JobSchedules and JobSensors of the code that run its job, by the JobDefinition of this name.
+    """Return the JobSchedules and JobSensors of the code for its job, which run the JobDefinition of this name.
 
-    None are known of code that needs what only its image has. Raises DefinitionError.
+    Returns none if the code needs packages that only its image has. Raises DefinitionError.
     """
     module = module_here(code)
     if module is None:
@@ -45,12 +45,14 @@ def makers_of(code: CodeRef, definition: str) -> list[Object]:
     names = [(item["kind"], item["metadata"]["name"]) for item in found]
     for kind, name in names:
         if names.count((kind, name)) > 1:
-            raise DefinitionError("InvalidName", f"the code has several of {kind} that would be named {name!r}")
+            raise DefinitionError(
+                "InvalidName", f"the code has more than one {kind} with the resource name {name!r}; rename one"
+            )
     return found
 
 
 def apply_makers(target: Target, makers: list[Object]) -> list[str]:
-    """Make or change them; return a line for each. One that is there already stays suspended, or not, as it is."""
+    """Create or update the objects; return one line for each. Existing objects keep their `suspend`."""
     lines = []
     for item in makers:
         cluster = target.of(Schedules if item["kind"] == "JobSchedule" else Sensors)
@@ -62,9 +64,9 @@ def apply_makers(target: Target, makers: list[Object]) -> list[str]:
 
 
 def launch_makers(target: Target, code: CodeRef, image: str) -> list[str]:
-    """Make or change the schedules and sensors of a file whose job is launched, and the definition they need.
+    """Create or update the schedules and sensors of a launched job, and the definition they need.
 
-    Of a definition that is there already only the code is changed. Return a line for each.
+    An existing definition only gets the new code. Return one line for each object.
     """
     module = module_here(code)
     if module is None:
@@ -85,10 +87,10 @@ def _check_jobs(module: ModuleType) -> None:
             continue
         noun = "schedule" if isinstance(item, ScheduleDefinition) else "sensor"
         if not item.job_name and len(jobs) > 1:
-            raise DefinitionError("NoJob", f"{noun} {item.name!r} must say which job it runs: {', '.join(jobs)}")
+            raise DefinitionError("NoJob", f"{noun} {item.name!r} must name the job that it runs: {', '.join(jobs)}")
         if item.job_name and item.job_name not in jobs:
             raise DefinitionError(
-                "UnknownJob", f"{noun} {item.name!r} runs the job {item.job_name!r}, which is not there"
+                "UnknownJob", f"{noun} {item.name!r} runs the job {item.job_name!r}, which the code does not define"
             )
 
 

@@ -1,4 +1,4 @@
-"""Read the graph of a job from a file a person has: Python code or the YAML of a Job."""
+"""Read the graph of a job from a file: Python code or the manifest of a Job."""
 
 from __future__ import annotations
 
@@ -24,15 +24,13 @@ __all__ = ["code_ref", "graph_of", "graph_of_file", "print_definitions", "resour
 
 
 def code_ref(file: Path | None, module: str, job: str) -> CodeRef:
-    """Return where the Python code is, a file or a module. Raises DefinitionError when neither or both are given."""
+    """Return the file or module with the Python code. Raises DefinitionError unless exactly one is given."""
     if (file is None) == (not module):
-        raise DefinitionError(
-            "NoFile", "say where the code is with one of --file my_job.py and --module my_package.jobs"
-        )
+        raise DefinitionError("NoFile", "give exactly one of --file my_job.py and --module my_package.jobs")
     if file is None:
         return CodeRef(module=module, job=job)
     if not file.is_file():
-        raise DefinitionError("NoFile", f"there is no file {str(file)!r}")
+        raise DefinitionError("NoFile", f"file {str(file)!r} does not exist")
     if file.suffix != ".py":
         raise DefinitionError(
             "NoFile",
@@ -42,7 +40,7 @@ def code_ref(file: Path | None, module: str, job: str) -> CodeRef:
 
 
 def print_definitions(code: CodeRef, output: str) -> None:
-    """Print a line for each job that the code defines, or a JSON list of them."""
+    """Print one line per job that the code defines, or a JSON list of the jobs."""
     jobs = find_jobs(code.module_of())
     if output != "text":
         told = [{"name": j.name, "ops": len(j.graph.ops), "description": j.description} for j in jobs]
@@ -58,24 +56,24 @@ def print_definitions(code: CodeRef, output: str) -> None:
 
 
 def graph_of(file: Path | None, module: str, job: str) -> Graph:
-    """Return the graph of a job in a Python file, a module, or the YAML of a Job. Raises DefinitionError."""
+    """Return the graph of a job in a Python file, a module or the manifest of a Job. Raises DefinitionError."""
     if file is not None and not module and file.suffix != ".py":
         return graph_of_file(file, job)
     return code_ref(file, module, job).load().graph
 
 
 def scaffold(graph: Graph, selected: Sequence[str], everything: bool) -> str:
-    """Return run config as YAML with an example of what must be set, with `everything` also of what may be."""
+    """Return example run config as YAML: the required fields, with `everything` also the optional ones."""
     ops = {name: graph.ops[name] for name in selected}
     resources = {name: graph.resources[name] for name in needed_resources(graph, selected)}
-    alone = dataclasses.replace(graph, ops=ops, resources=resources)  # nothing about what is not selected
+    alone = dataclasses.replace(graph, ops=ops, resources=resources)  # omit ops that are not selected
     sections = ("ops", "inputs", "resources")
     config = example(run_config_schema(alone, sections=sections, bare=True), everything=everything)
     return str(yaml.safe_dump(_without_empty(config), sort_keys=False, allow_unicode=True))
 
 
 def _without_empty(value: Any) -> Any:
-    """Leave out the ops and sections in which there is nothing to set."""
+    """Omit the ops and sections that have nothing to set."""
     if not isinstance(value, dict):
         return value
     kept = {key: _without_empty(item) for key, item in value.items()}
@@ -85,7 +83,7 @@ def _without_empty(value: Any) -> Any:
 def graph_of_file(path: Path, job: str = "") -> Graph:
     """Return the graph of the Job or JobDefinition in a YAML file; `job` names one of several.
 
-    Python code inside of it is imported into this process. Raises DefinitionError.
+    Imports its Python code into this process. Raises DefinitionError.
     """
     resource = resource_of(path, job)
     name = (resource.get("metadata") or {}).get("name", "job")
@@ -99,13 +97,13 @@ def graph_of_file(path: Path, job: str = "") -> Graph:
 def resource_of(path: Path, job: str) -> Mapping[str, Any]:
     """Return the Job or JobDefinition in a manifest; `job` names one of several. Raises DefinitionError."""
     if not path.is_file():
-        raise DefinitionError("NoFile", f"there is no file {str(path)!r}")
+        raise DefinitionError("NoFile", f"file {str(path)!r} does not exist")
     if path.suffix not in (".yaml", ".yml", ".json"):
         raise DefinitionError("NoFile", f"{str(path)!r} must end in .py, .yaml, .yml or .json")
     try:
         documents = [d for d in plain_yaml(path.read_text(encoding="utf-8")) if d is not None]
     except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
-        raise DefinitionError("InvalidFile", f"{path.name} is no valid YAML: {' '.join(str(error).split())}") from None
+        raise DefinitionError("InvalidFile", f"{path.name} is not valid YAML: {' '.join(str(error).split())}") from None
     ours = [d for d in documents if isinstance(d, dict) and str(d.get("apiVersion", "")).startswith(f"{GROUP}/")]
     found = [d for d in ours if d.get("kind") in ("Job", "JobDefinition")]
     whole = [d for d in found if not (isinstance(d.get("spec"), dict) and "definitionRef" in d["spec"])]
@@ -114,9 +112,7 @@ def resource_of(path: Path, job: str) -> Mapping[str, Any]:
         raise DefinitionError("UnknownJob", f"{path.name} has no Job named {job!r}{nearest(job, jobs)}")
     if len(jobs) != 1 and not job:
         many = (
-            f"{len(jobs)} Jobs ({', '.join(jobs)}); say which one with --job NAME (-j)"
-            if jobs
-            else f"no Job of {GROUP}"
+            f"{len(jobs)} Jobs ({', '.join(jobs)}); choose one with --job NAME (-j)" if jobs else f"no Job of {GROUP}"
         )
         raise DefinitionError("NoJob", f"{path.name} has {many}")
     return jobs[job] if job else next(iter(jobs.values()))
@@ -126,15 +122,13 @@ def _graph_of_ops(path: Path, name: str, ops: tuple[Mapping[str, Any], ...]) -> 
     try:
         return graph_of_ops(name, ops)[0]
     except (KeyError, TypeError, AttributeError) as error:
-        # What the API server's schema would refuse on apply.
+        # The API server's schema would refuse it on apply.
         raise DefinitionError("InvalidSpec", f"{path.name}: spec.ops does not match the schema: {error!r}") from None
 
 
 def _graph_of_code(code: CodeSpec) -> Graph:
     if code.config_map is not None:
-        raise DefinitionError(
-            "NoFile", "the job's code is in a ConfigMap of the cluster; select from the Python file itself"
-        )
+        raise DefinitionError("NoFile", "the job's code is in a ConfigMap in the cluster; use the Python file instead")
     if code.module:
         return find_job(import_module(code.module), code.job).graph
     with tempfile.TemporaryDirectory() as folder:

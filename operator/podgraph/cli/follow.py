@@ -1,4 +1,4 @@
-"""Watch Jobs until they are finished, however often the connection to the cluster breaks meanwhile."""
+"""Watch Jobs until they are finished, across broken connections to the cluster."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ __all__ = ["Patience", "follow"]
 T = TypeVar("T")
 
 _BACKOFF = ExponentialBackoff(0.5, 10.0)
-_FIRST_SECONDS = 10.0  # how long a cluster that has never answered is asked
+_FIRST_SECONDS = 10.0  # how long to try a cluster that has never answered
 _WATCH_SECONDS = 60
 _POLL_SECONDS = 1.0
 
 
 class Patience:
-    """Asks the cluster again while it does not answer, with growing pauses, until a deadline; says so once."""
+    """Retries requests that the cluster does not answer, with growing pauses, until a deadline. Reports it once."""
 
     def __init__(self, seconds: float) -> None:
         self._deadline = time.monotonic() + seconds
@@ -33,11 +33,11 @@ class Patience:
 
     @property
     def left(self) -> float:
-        """How many seconds are left until the deadline."""
+        """The seconds left until the deadline."""
         return self._deadline - time.monotonic()
 
     def ask(self, question: Callable[[], T]) -> T:
-        """Return the answer to a question. Raises DefinitionError: `NoCluster` when there is none until the end."""
+        """Return the answer to a request. Raises DefinitionError (`NoCluster`) if there is none until the deadline."""
         while True:
             try:
                 answer = question()
@@ -49,27 +49,27 @@ class Patience:
                 return answer
 
     def answered(self) -> None:
-        """Note that the cluster answers: the next break begins with a short pause again."""
+        """Record that the cluster answers: the next pause is short again."""
         self._has_answered, self._breaks = True, 0
 
     def broke(self, error: DefinitionError) -> bool:
-        """Pause after an error and return True; False, at once, when to ask again does not help or it is too late."""
+        """Pause after an error and return True; return False at once if a retry cannot help or it is too late."""
         end = self._deadline if self._has_answered else self._first
         if error.reason != "NoCluster" or time.monotonic() >= end:
             return False
         if not self._has_told:
             self._has_told = True
-            print(f"{error.message}; trying again", file=sys.stderr, flush=True)
+            print(f"{error.message}; retrying", file=sys.stderr, flush=True)
         time.sleep(max(0.0, min(_BACKOFF.seconds(self._breaks), end - time.monotonic())))
         self._breaks += 1
         return True
 
 
 def follow(cluster: Cluster, names: Sequence[str], seconds: float) -> Iterator[dict[str, Any]]:
-    """Yield the named Jobs as they are now and as they change, until each was yielded finished.
+    """Yield the current state and all changes of the named Jobs, until each has been yielded finished.
 
-    Raises TimeoutError, naming the unfinished, after `seconds`; DefinitionError for what the cluster refuses, when it
-    cannot be reached until then, and (`JobDeleted`) when one of the Jobs is deleted.
+    Raises TimeoutError with the unfinished Jobs after `seconds`. Raises DefinitionError when the cluster refuses a
+    request or cannot be reached until then, and (`JobDeleted`) when one of the Jobs is deleted.
     """
     left, patience = list(names), Patience(seconds)
     versions: dict[str, str] = {}
@@ -98,8 +98,8 @@ def follow(cluster: Cluster, names: Sequence[str], seconds: float) -> Iterator[d
 def _watched(
     cluster: Cluster, left: list[str], versions: dict[str, str], patience: Patience
 ) -> Iterator[dict[str, Any]]:
-    """Yield changes until a watch ends, for whatever reason; what was missed the next look tells."""
-    # A watch lasts whole seconds; what is left of the last one is slept through.
+    """Yield changes until the watch ends for any reason. The next list finds what was missed."""
+    # A watch lasts whole seconds; sleep for the remaining fraction.
     limit = min(int(patience.left), _WATCH_SECONDS)
     if limit < 1:
         time.sleep(max(0.0, min(patience.left, _POLL_SECONDS)))
@@ -124,9 +124,9 @@ def _watched(
             raise
         if error.reason == "NoCluster":
             patience.broke(error)
-        else:  # a version that is too old (Gone), or no right to watch: then it is looked at now and then
+        else:  # a version that is too old (Gone), or no permission to watch: poll instead
             time.sleep(max(0.0, min(patience.left, _POLL_SECONDS)))
 
 
 def _deleted(name: str) -> DefinitionError:
-    return DefinitionError("JobDeleted", f"Job {name!r} was deleted before it was finished")
+    return DefinitionError("JobDeleted", f"Job {name!r} was deleted before it finished")

@@ -1,4 +1,4 @@
-"""What the command line prints of a job's graph."""
+"""Text and Mermaid output of a job's graph."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ __all__ = ["mermaid", "print_tree"]
 
 
 def print_tree(graph: Graph) -> None:
-    """Print the graph: a line for each op, below its graphs, with its inputs, outputs and what it waits for."""
+    """Print the graph: one line per op, indented under its graphs, with its inputs, outputs and dependencies."""
     from rich.text import Text
     from rich.tree import Tree
 

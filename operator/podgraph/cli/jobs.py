@@ -1,4 +1,4 @@
-"""What the commands about Jobs in a cluster print: their progress and their state."""
+"""Output of the commands for Jobs in a cluster: their progress and state."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _STATES = (
 
 @dataclass(frozen=True)
 class Waiting:
-    """How a Job is followed: for how many seconds, with its logs or not, and what comes of it at the end."""
+    """How to follow a Job: the timeout, whether to print logs, and what to do at the end."""
 
     seconds: float
     logs: bool = False
@@ -35,10 +35,10 @@ class Waiting:
 
 
 def create(cluster: Cluster, wanted: dict[str, Any], waiting: Waiting | None, output: str) -> int:
-    """Make a Job and print its name; with `waiting` show it until it is finished, as :func:`wait`."""
+    """Create a Job and print its name; with `waiting`, follow it until it is finished, as :func:`wait` does."""
     made = cluster.create(wanted)
     name = made["metadata"]["name"]
-    print(f"Job {name} is made; {_hint(cluster, name)}", file=sys.stderr, flush=True)
+    print(f"Job {name} created; {_hint(cluster, name)}", file=sys.stderr, flush=True)
     if waiting is not None:
         return wait(cluster, name, waiting, output)
     print_job(made, output, tree=False)
@@ -48,10 +48,10 @@ def create(cluster: Cluster, wanted: dict[str, Any], waiting: Waiting | None, ou
 
 
 def wait(cluster: Cluster, name: str, waiting: Waiting, output: str) -> int:
-    """Show a Job until it is finished; return the exit status that says how it ended.
+    """Follow a Job until it is finished; return the exit status for its outcome.
 
-    Raises DefinitionError (`Timeout`, `NoCluster`) when it is not finished within the time, and KeyboardInterrupt as
-    it came; both say what becomes of the Job.
+    Raises DefinitionError (`Timeout`, `NoCluster`) when it does not finish in time, and lets KeyboardInterrupt
+    through. Both report whether the Job continues.
     """
     last: dict[str, Any] = {}
     is_drawn = output == "text" and sys.stdout.isatty() and not waiting.logs
@@ -69,7 +69,9 @@ def wait(cluster: Cluster, name: str, waiting: Waiting, output: str) -> int:
     except DefinitionError as error:
         if error.reason != "NoCluster":
             raise
-        raise DefinitionError(error.reason, f"{error.message}; Job {name} may go on; {_hint(cluster, name)}") from None
+        raise DefinitionError(
+            error.reason, f"{error.message}; Job {name} may continue; {_hint(cluster, name)}"
+        ) from None
     except KeyboardInterrupt:
         print(f"\n{_left(cluster, name, waiting)}", file=sys.stderr, flush=True)
         raise
@@ -84,13 +86,13 @@ def wait(cluster: Cluster, name: str, waiting: Waiting, output: str) -> int:
 
 
 def end_status(job: dict[str, Any]) -> int:
-    """Return the exit status that says how a finished Job ended."""
+    """Return the exit status for the outcome of a finished Job."""
     state = state_of(job)
     return 0 if state == "Succeeded" else exits.REFUSED if state == "Refused" else exits.FAILED
 
 
 def print_job(job: dict[str, Any], output: str, tree: bool = True) -> None:
-    """Print a Job: as a tree, or as it is."""
+    """Print a Job: as a tree, or the whole object."""
     if output != "text":
         print_as(job, output)
     elif tree:
@@ -109,7 +111,7 @@ def print_as(found: Any, output: str) -> None:
 
 
 def print_jobs(jobs: list[dict[str, Any]], output: str, everywhere: bool = False) -> None:
-    """Print a line for each Job, as `kubectl get pgj` does; with `everywhere` behind its namespace."""
+    """Print one line per Job, as `kubectl get pgj` does; with `everywhere`, start with its namespace."""
     if output != "text":
         print_as(jobs, output)
         return
@@ -122,12 +124,12 @@ def print_jobs(jobs: list[dict[str, Any]], output: str, everywhere: bool = False
 
 
 def in_states(jobs: list[dict[str, Any]], states: str) -> list[dict[str, Any]]:
-    """Return the Jobs in these states, separated by commas; without any all. Raises DefinitionError."""
+    """Return the Jobs in the given comma-separated states, or all if there are none. Raises DefinitionError."""
     known = {state.lower(): state for state in _STATES}
     wanted = [text.strip() for text in states.split(",") if text.strip()]
     for text in wanted:
         if text.lower() not in known:
-            raise DefinitionError("InvalidOption", f"there is no state {text!r}{nearest(text, _STATES)}")
+            raise DefinitionError("InvalidOption", f"state {text!r} does not exist{nearest(text, _STATES)}")
     return [job for job in jobs if not wanted or state_of(job) in {known[text.lower()] for text in wanted}]
 
 
@@ -137,16 +139,16 @@ def _hint(cluster: Cluster, name: str) -> str:
 
 
 def _left(cluster: Cluster, name: str, waiting: Waiting) -> str:
-    """Say what becomes of a Job that is followed no more; cancel it if that was wanted."""
+    """Cancel a Job that is no longer followed, if requested; return a message with its state."""
     if not waiting.cancel_on_exit:
-        return f"Job {name} goes on; {_hint(cluster, name)}"
+        return f"Job {name} continues; {_hint(cluster, name)}"
     try:
         if is_finished(Patience(0).ask(lambda: cluster.get(name))):
             return f"Job {name} is finished"
         cluster.change(name, {"cancel": True})
     except DefinitionError as error:
-        return f"Job {name} is not canceled: {error.message}"
-    return f"Job {name} is canceled, as --cancel-on-exit says"
+        return f"Job {name} was not canceled: {error.message}"
+    return f"Job {name} was canceled (--cancel-on-exit)"
 
 
 def _drawn(changes: Iterator[dict[str, Any]]) -> Iterator[dict[str, Any]]:

@@ -18,17 +18,17 @@ from podgraph.runtime.load import CodeRef, find_job
 __all__ = ["MAX_SOURCE", "code_spec", "loaded", "manifest", "module_here", "name_of", "resource_name"]
 
 MAX_SOURCE = 524_288
-"""Most bytes of a Python file in a Job, as its schema says."""
+"""The maximum size of a Python file in a Job, in bytes, as in the schema."""
 
 
 def manifest(
     code: CodeRef, image: str, name: str, selection: Sequence[str], run_config: dict[str, Any],
     tags: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:  # fmt: skip
-    """Return the Job that runs a Python file as it is, or a module that the image has.
+    """Return the Job that runs a Python file, or a module in the image.
 
-    What can be checked here is checked here: the job, the selection and run config, unless the code needs packages
-    that only the image has. Raises DefinitionError.
+    Checks the job, the selection and the run config locally, unless the code needs packages that only the image has.
+    Raises DefinitionError.
     """
     spec = run_spec({"code": code_spec(code, image)}, selection, run_config, tags)
     job = loaded(code)
@@ -38,12 +38,12 @@ def manifest(
 
 
 def name_of(code: CodeRef, job: JobDefinition | None) -> str:
-    """Return a name for a resource made from the code."""
+    """Return a resource name for the code."""
     return resource_name((job.name if job is not None else "") or code.job or Path(code.file).stem or code.module)
 
 
 def resource_name(name: str) -> str:
-    """Return a name of Python's as one of Kubernetes'.
+    """Convert a Python name to a Kubernetes name.
 
     >>> resource_name("each_Minute")
     'each-minute'
@@ -52,13 +52,13 @@ def resource_name(name: str) -> str:
 
 
 def code_spec(code: CodeRef, image: str) -> dict[str, Any]:
-    """Return `spec.code` for a Python file as it is, or a module. Raises DefinitionError."""
+    """Return `spec.code` for a Python file or a module. Raises DefinitionError."""
     told: dict[str, Any] = {}
     if code.file:
         try:
             told["source"] = Path(code.file).read_text(encoding="utf-8")
         except UnicodeDecodeError as error:
-            raise DefinitionError("CodeError", f"{code.file!r} is no UTF-8 text: {error.reason}") from None
+            raise DefinitionError("CodeError", f"{code.file!r} is not valid UTF-8: {error.reason}") from None
         size = len(told["source"].encode())
         if size > MAX_SOURCE:
             raise DefinitionError(
@@ -76,19 +76,19 @@ def code_spec(code: CodeRef, image: str) -> dict[str, Any]:
 
 
 def loaded(code: CodeRef) -> JobDefinition | None:
-    """Return the job of the code; None when it needs what only its image has."""
+    """Return the job of the code; None if the code needs packages that only its image has."""
     module = module_here(code)
     return None if module is None else find_job(module, code.job)
 
 
 @functools.cache
 def module_here(code: CodeRef) -> ModuleType | None:
-    """Import the code here, once; None when it needs what only its image has. Raises DefinitionError."""
+    """Import the code once; None if it needs packages that only its image has. Raises DefinitionError."""
     try:
         return code.module_of()
     except DefinitionError as error:
         cause = error.__cause__
-        # What is missing of podgraph or in a file that is Dagster's no image has.
+        # An image cannot provide names missing in podgraph, or in a file written for Dagster.
         if isinstance(cause, ImportError) and (cause.name or "").partition(".")[0] not in ("podgraph", "dagster"):
             return None
         raise

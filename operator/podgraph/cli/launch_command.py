@@ -47,47 +47,48 @@ def job_launch(
     file: FileOrYaml = None,
     module: Module = "",
     job: Job = "",
-    image: Annotated[
-        str, typer.Option("--image", help="the image to run it in; the operator's default when absent")
-    ] = "",
-    name: Annotated[str, typer.Option("--name", help="of the Job; made from the job's name when absent")] = "",
+    image: Annotated[str, typer.Option("--image", help="the container image; default: the operator's step image")] = "",
+    name: Annotated[str, typer.Option("--name", help="name of the Job; default: generated from the job's name")] = "",
     definition: Annotated[
-        str, typer.Option("--definition", "-d", help="a JobDefinition in the cluster, in place of a file")
+        str, typer.Option("--definition", "-d", help="run a JobDefinition in the cluster instead of a file")
     ] = "",
     config: ConfigFiles = None,
     config_json: ConfigJson = "",
     selection: Annotated[
         str,
         typer.Option(
-            "--op-selection", "-o", help="clauses separated by commas: op, *op, op*, +op, op++, ...", autocompletion=ops
+            "--op-selection", "-o", help="comma-separated clauses: op, *op, op*, +op, op++, ...", autocompletion=ops
         ),
     ] = "",
     tags: Tags = "",
     execution: Annotated[str, typer.Option("--execution", help="PodPerStep, InProcess or Multiprocess")] = "",
-    storage: Annotated[str, typer.Option("--storage", help="s3://, gs://, az:// URL, or the name of a claim")] = "",
+    storage: Annotated[
+        str, typer.Option("--storage", help="s3://, gs:// or az:// URL, or the name of a PersistentVolumeClaim")
+    ] = "",
     ttl: Annotated[
-        str, typer.Option("--ttl", help="delete the finished Job after this: seconds, or as in 30m, 12h, 7d")
+        str, typer.Option("--ttl", help="delete the Job this long after it finished: seconds, or 30m, 12h, 7d")
     ] = "",
     env: Annotated[
-        list[str] | None, typer.Option("--env", "-e", help="NAME=value for all steps; may be repeated")
+        list[str] | None,
+        typer.Option("--env", "-e", help="NAME=value, an environment variable for all steps; repeatable"),
     ] = None,
-    service_account: Annotated[str, typer.Option("--service-account", help="of the pods")] = "",
+    service_account: Annotated[str, typer.Option("--service-account", help="the service account of the pods")] = "",
     sets: Annotated[
         list[str] | None,
-        typer.Option("--set", help="path=value: any field of the Job's spec, the value as YAML; may be repeated"),
+        typer.Option("--set", help="path=value: set any field of the Job's spec, the value as YAML; repeatable"),
     ] = None,
-    waits: Annotated[bool, typer.Option("--wait", help="follow it until it is finished")] = False,
+    waits: Annotated[bool, typer.Option("--wait", help="follow the Job until it is finished")] = False,
     logs: Logs = False,
     cancel_on_exit: CancelOnExit = False,
     junit: Junit = "",
     timeout: Seconds = 3600,
     output: YamlOutput = OutputYaml.TEXT,
 ) -> int:
-    """Send a job to the cluster, where each step runs as a pod; the file goes as it is, no image is built.
+    """Run a job in a cluster, with each step in a pod of its own. No image is built.
 
-    The file is Python code or the manifest of a Job. With --definition it is a Job of that JobDefinition, and the
-    selection and run config are laid over its own. A Python file's @schedules and @sensors that run the job go with it,
-    and the definition that they need. Without --wait it prints the Job's name on standard output.
+    The file is Python code or the manifest of a Job. With --definition, the Job runs that JobDefinition; the selection
+    and run config override those of the definition. The @schedules and @sensors of the job in a Python file are
+    applied too, with the definition that they need. Without --wait, the Job's name is printed on standard output.
     """
     from podgraph.cli.execute import read_config_files, read_tags
     from podgraph.cli.jobs import Waiting, create
@@ -103,7 +104,9 @@ def job_launch(
     if definition:
         given = {"--file": file, "--module": module, "--job": job, "--image": image}
         if wrong := [option for option, value in given.items() if value]:
-            raise DefinitionError("NoFile", f"--definition takes no {wrong[0]}; the definition says what to run")
+            raise DefinitionError(
+                "NoFile", f"--definition cannot be used with {wrong[0]}; the definition provides the code"
+            )
         wanted = _of_definition(target, definition, name, clauses, run_config, run_tags, overlay)
     else:
         target, wanted = _of_file(target, file, module, job, name, image, clauses, run_config, run_tags, overlay)

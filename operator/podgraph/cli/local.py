@@ -1,4 +1,4 @@
-"""The commands that need no cluster: run a job here, look at its graph, its selections and its run config."""
+"""The commands that need no cluster: run a job locally, print its graph, a selection or its run config."""
 
 from __future__ import annotations
 
@@ -33,15 +33,13 @@ def job_execute(
     config_json: ConfigJson = "",
     selection: Selection = "",
     tags: Tags = "",
-    executor: Annotated[
-        str, typer.Option("--executor", help="in_process or multiprocess, whatever run config says")
-    ] = "",
-    output: Annotated[Output, typer.Option("--output", help="json: a document about the run")] = Output.TEXT,
+    executor: Annotated[str, typer.Option("--executor", help="in_process or multiprocess; overrides run config")] = "",
+    output: Annotated[Output, typer.Option("--output", help="json: a JSON document with the result")] = Output.TEXT,
 ) -> int:
-    """Run a job on this machine, now; by default each step in a process of its own.
+    """Run a job on this machine, by default with each step in a process of its own.
 
-    The file is Python code, or the manifest of a Job with Python code in it. Exit status: 0 succeeded; 1 a step failed;
-    2 the job, its config or the selection is refused, or wrong usage; 130 Ctrl-C (143 SIGTERM).
+    The file is Python code, or the manifest of a Job that contains Python code. Exit status: 0 succeeded; 1 a step
+    failed; 2 the job, its config or the selection is refused, or wrong usage; 130 Ctrl-C (143 SIGTERM).
     """
     from podgraph.cli.execute import execute
     from podgraph.cli.files import code_ref
@@ -90,9 +88,9 @@ def job_select(
     module: Module = "",
     job: Job = "",
 ) -> int:
-    """Print the names of the selected ops, one a line, each behind all it waits for.
+    """Print the names of the selected ops, one per line, in the order of their dependencies.
 
-    Exit status 2 when the file, the job or the selection is refused; the reason is on standard error.
+    If the file, the job or the selection is refused, print the reason on standard error and exit with 2.
     """
     from podgraph.cli.files import graph_of
     from podgraph.selection import select, split_clauses
@@ -109,10 +107,10 @@ def job_scaffold_config(
     module: Module = "",
     job: Job = "",
     selection: Selection = "",
-    everything: Annotated[bool, typer.Option("--all", help="also what may be left out, with its defaults")] = False,
+    everything: Annotated[bool, typer.Option("--all", help="include optional fields with their defaults")] = False,
     as_schema: Annotated[bool, typer.Option("--schema", help="print the JSON Schema of run config instead")] = False,
 ) -> int:
-    """Print run config, as YAML, that has an example of all that the selected ops need."""
+    """Print example run config, as YAML, for the selected ops."""
     import json
 
     from podgraph.cli.files import graph_of, scaffold

@@ -1,4 +1,4 @@
-"""What the steps of a Job printed: from their pods as it comes, and from its storage when those are gone."""
+"""The logs of a Job's steps: from their pods, or from its storage when the pods are gone."""
 
 from __future__ import annotations
 
@@ -23,19 +23,19 @@ from podgraph.protocol.step import LINE_MARK
 __all__ = ["follow_logs", "print_logs", "tails"]
 
 _LOOK_SECONDS, _RETRY_SECONDS = 0.3, 0.1
-_LAST_SECONDS = 5.0  # how long what is still on its way is waited for when the Job is finished
+_LAST_SECONDS = 5.0  # how long to wait for pending lines when the Job is finished
 _NO_END = 366 * 86_400.0
-_MOST_QUEUED = 10_000  # lines: who prints faster than we can waits
+_MOST_QUEUED = 10_000  # lines: faster writers wait
 _BACKOFF = ExponentialBackoff(_RETRY_SECONDS, 5.0)
 
 Job = dict[str, Any]
 
 
 def print_logs(cluster: Cluster, name: str, step: str, following: bool) -> Job:
-    """Print what the steps of a Job printed, one after the other, each line behind its step when there are several.
+    """Print the logs of a Job's steps one after the other, with the step's name before each line if there are several.
 
-    With `following`, as it comes, from all steps at once, until the Job is finished. Return the Job. A log that cannot
-    be read keeps none of the others from being printed. Raises DefinitionError when none can be read.
+    With `following`, print the lines of all steps as they arrive, until the Job is finished. Return the Job. A log
+    that cannot be read does not stop the others. Raises DefinitionError if no log can be read.
     """
     if following:
         return follow_logs(cluster, name, _NO_END, sys.stdout, step)
@@ -47,7 +47,7 @@ def print_logs(cluster: Cluster, name: str, step: str, following: bool) -> Job:
 
 
 def follow_logs(cluster: Cluster, name: str, seconds: float, to: TextIO, step: str = "") -> Job:
-    """Print lines as they come until the Job is finished; return it. Raises as `cli.follow.follow` does."""
+    """Print lines as they arrive until the Job is finished; return it. Raises the errors of `cli.follow.follow`."""
     patience = Patience(seconds)
     job = patience.ask(lambda: cluster.get(name))
     _check_step(job, step)
@@ -58,7 +58,7 @@ def follow_logs(cluster: Cluster, name: str, seconds: float, to: TextIO, step: s
 
 
 def tails(cluster: Cluster, job: Job, steps: Iterable[str], lines: int) -> dict[str, list[str]]:
-    """Return the last lines that each of these steps printed, of those whose log can still be read."""
+    """Return the last log lines of each of these steps. Omits steps whose log cannot be read."""
     pods = cluster.step_pods(job)
     found = {}
     for name in steps:
@@ -70,7 +70,7 @@ def tails(cluster: Cluster, job: Job, steps: Iterable[str], lines: int) -> dict[
 
 
 class _Out:
-    """Where lines are printed: behind their step's name unless one `step` alone was wanted."""
+    """Prints lines with the step's name before them, unless a single `step` was requested."""
 
     def __init__(self, step: str, to: TextIO) -> None:
         self.step, self._to = step, to
@@ -89,28 +89,28 @@ class _Out:
 
 
 def _words(line: str) -> str | None:
-    """Return a line without what the pod says to the operator in it; None when that is all."""
+    """Return a line without the pod's messages to the operator; None if nothing else is in it."""
     words, mark, _ = line.partition(LINE_MARK)
     return words if words or not mark else None
 
 
 def _print_rest(cluster: Cluster, job: Job, heard: Mapping[str, str], out: _Out) -> None:
-    """Print what is not in a pod any more; say what is lost, and when there is nothing."""
+    """Print the logs that are no longer in a pod; report lost and empty logs."""
     name, step, steps = job["metadata"]["name"], out.step, _steps(job)
     pods = cluster.step_pods(job)
     gone = [n for n, record in steps.items() if n not in {**pods, **heard} and has_run(record) and out.wants(n)]
     taken = [n for n, record in steps.items() if record.get("takenFrom") and out.wants(n)]
     for name_of in taken:
-        print(f"{name_of} was not run here but taken from Job {steps[name_of]['takenFrom']!r}", file=sys.stderr)
+        print(f"{name_of} did not run here but was taken from Job {steps[name_of]['takenFrom']!r}", file=sys.stderr)
     if gone:
         _print_kept(cluster, job, gone, out)
     elif not (heard or taken or (not steps and _print_code(cluster, job, out))):
         what = f"step {step!r} of Job {name!r}" if step else f"Job {name!r}"
-        print(f"{what} has printed nothing", file=sys.stderr)
+        print(f"{what} has not printed anything", file=sys.stderr)
 
 
 def _print_code(cluster: Cluster, job: Job, out: _Out) -> bool:
-    """Print the log of the pod that read the Job's code; whether there is one. It has why code cannot be imported."""
+    """Print the log of the pod that read the Job's code, with any import error; return whether there is one."""
     pod = cluster.code_pod(job)
     try:
         if pod:
@@ -121,7 +121,7 @@ def _print_code(cluster: Cluster, job: Job, out: _Out) -> bool:
 
 
 def _print_now(cluster: Cluster, job: Job, out: _Out) -> dict[str, str]:
-    """Print what there is; return the steps and where the log of each is."""
+    """Print the logs that can be read; return the steps and where the log of each is."""
     steps, heard, unread = _steps(job), dict[str, str](), list[DefinitionError]()
     until = time.monotonic() + _LAST_SECONDS
     for name, pod in cluster.step_pods(job).items():
@@ -130,7 +130,7 @@ def _print_now(cluster: Cluster, job: Job, out: _Out) -> dict[str, str]:
         printed = _print_init(cluster, pod, name, out) if out.step else False
         if steps.get(name, {}).get("state", "Pending") in ("Pending", "Waiting", "Starting"):
             heard |= {name: pod} if printed else {}
-            continue  # its container has said nothing yet
+            continue  # its container has not printed anything yet
         heard[name] = pod
         try:
             for line in _log(cluster, pod, until):
@@ -145,7 +145,7 @@ def _print_now(cluster: Cluster, job: Job, out: _Out) -> dict[str, str]:
 
 
 def _print_init(cluster: Cluster, pod: str, name: str, out: _Out) -> bool:
-    """Print the logs of the init containers of a step's pod that have begun; whether there was any."""
+    """Print the logs of the started init containers of a step's pod; return whether there was any."""
     printed = False
     for where in cluster.init_containers(pod):
         with contextlib.suppress(DefinitionError):
@@ -156,7 +156,7 @@ def _print_init(cluster: Cluster, pod: str, name: str, out: _Out) -> bool:
 
 
 def _log(cluster: Cluster, pod: str, until: float) -> Iterator[str]:
-    """Yield the log of a pod that has run: its step may be over a moment before the kubelet knows that it began."""
+    """Yield the log of a pod that has run. A step may end before the kubelet reports that it started."""
     while True:
         try:
             yield from cluster.log(pod, False)
@@ -168,8 +168,8 @@ def _log(cluster: Cluster, pod: str, until: float) -> Iterator[str]:
 
 
 def _follow(cluster: Cluster, job: Job, out: _Out, patience: Patience, seconds: float) -> tuple[Job, dict[str, str]]:
-    """Print lines as they come, each pod's from its start: that of a step may be over, and gone, before the status
-    tells of it. Return the finished Job and the steps whose logs were followed.
+    """Print lines as they arrive, from the start of each pod: a step's pod may end and disappear before the status
+    shows it. Return the finished Job and the steps whose logs were followed.
     """
     said: queue.Queue[tuple[str, str, str]] = queue.Queue(_MOST_QUEUED)
     threads: dict[str, threading.Thread] = {}
@@ -202,7 +202,7 @@ def _follow(cluster: Cluster, job: Job, out: _Out, patience: Patience, seconds: 
 def _hear(
     cluster: Cluster, name: str, pod: str, said: queue.Queue[tuple[str, str, str]], over: threading.Event, init: bool
 ) -> None:
-    """Follow one log, with `init` behind those of its pod's init containers, once each has begun."""
+    """Follow one log; with `init`, after the logs of the pod's init containers, once each has started."""
     logs = [(pod, "")]
     if init:
         with contextlib.suppress(DefinitionError):
@@ -213,7 +213,7 @@ def _hear(
             last = over.is_set()
             try:
                 for at, line in enumerate(cluster.log(where, True)):
-                    if at >= heard:  # after a break it comes again from its start
+                    if at >= heard:  # after a break the log restarts from its beginning
                         said.put((name, part, line))
                         heard, breaks = at + 1, 0
                 break
@@ -225,7 +225,7 @@ def _hear(
 
 
 def _say(said: queue.Queue[tuple[str, str, str]], out: _Out, until: float) -> None:
-    """Print lines until this time, and all that are there already."""
+    """Print lines until this time, and all that are already queued."""
     while True:
         try:
             left = until - time.monotonic()
@@ -247,7 +247,7 @@ def _check_step(job: Job, step: str) -> None:
 
 
 def _print_kept(cluster: Cluster, job: Job, gone: list[str], out: _Out) -> None:
-    """Print the logs of steps whose pods are gone, if they were kept; say on standard error where they are from."""
+    """Print the stored logs of steps whose pods are gone; report their source on standard error."""
     storage = job["status"].get("storage") or {}
     kept: dict[str, list[str]] = {}
     if storage.get("logs"):
@@ -255,11 +255,11 @@ def _print_kept(cluster: Cluster, job: Job, gone: list[str], out: _Out) -> None:
 
         kept = stored_logs(cluster, job, gone)
         if kept:
-            print(f"from the storage {storage['url']}, as their pods are gone: {_some(list(kept))}", file=sys.stderr)
+            print(f"from the storage {storage['url']}, because the pods are gone: {_some(list(kept))}", file=sys.stderr)
     for name, lines in kept.items():
         out.lines(lines, name)
     if lost := [name for name in gone if name not in kept]:
-        print(f"gone with their pods: the logs of {_some(lost)}; {why_lost(job)}", file=sys.stderr)
+        print(f"deleted with their pods: the logs of {_some(lost)}; {why_lost(job)}", file=sys.stderr)
 
 
 def _some(names: list[str]) -> str:

@@ -1,4 +1,4 @@
-"""Jobs that are written as YAML: sent to a cluster as they are, or run on this machine."""
+"""Jobs written as YAML: sent to a cluster, or run on this machine."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ __all__ = ["LocalJob", "is_manifest", "job_of_manifest", "local_job"]
 
 
 def is_manifest(file: Path | None) -> bool:
-    """Whether a file is a manifest and not Python code."""
+    """Whether a file is a manifest rather than Python code."""
     return file is not None and file.suffix in (".yaml", ".yml", ".json")
 
 
@@ -29,7 +29,7 @@ def job_of_manifest(
     path: Path, job: str, name: str, image: str, selection: Sequence[str], run_config: Mapping[str, Any],
     tags: Mapping[str, Any],
 ) -> dict[str, Any]:  # fmt: skip
-    """Return the Job in a manifest with what the options say laid over it. Raises DefinitionError."""
+    """Return the Job in a manifest, with the options applied. Raises DefinitionError."""
     found = resource_of(path, job)
     own = str((found.get("metadata") or {}).get("name") or "")
     if found.get("kind") != "Job":
@@ -58,14 +58,14 @@ def job_of_manifest(
     if tags:
         spec["tags"] = {**(spec.get("tags") or {}), **check_tags("the run", tags)}
     if isinstance(spec.get("ops"), list):
-        with contextlib.suppress(KeyError, TypeError, AttributeError):  # what the API server's schema refuses
+        with contextlib.suppress(KeyError, TypeError, AttributeError):  # the API server's schema would refuse it
             select(graph_of_ops(own or "job", spec["ops"])[0], spec.get("opSelection") or ())
     return {**found, "metadata": meta, "spec": spec}
 
 
 @dataclass(frozen=True)
 class LocalJob:
-    """Python code to run on this machine, with what its manifest says of the run."""
+    """Python code to run on this machine, with the settings of its manifest."""
 
     code: CodeRef
     run_config: Mapping[str, Any] = field(default_factory=dict)
@@ -75,7 +75,7 @@ class LocalJob:
 
 @contextlib.contextmanager
 def local_job(path: Path, job: str) -> Iterator[LocalJob]:
-    """Give the code of the Job or JobDefinition in a manifest as a file. Raises DefinitionError without code in it."""
+    """Provide the code of the Job or JobDefinition in a manifest as a file. Raises DefinitionError without code."""
     found = resource_of(path, job)
     spec = found.get("spec")
     spec = spec if isinstance(spec, dict) else {}
@@ -84,7 +84,7 @@ def local_job(path: Path, job: str) -> Iterator[LocalJob]:
         names = [str(op.get("name")) for op in spec["ops"] if isinstance(op, dict)]
         shown = ", ".join(names[:5]) + (", ..." if len(names) > 5 else "")
         raise DefinitionError(
-            "NotLocal", f"{path.name} is made of container ops ({shown}), which run only in pods; send it to a cluster "
+            "NotLocal", f"{path.name} consists of container ops ({shown}), which run only in pods; run it in a cluster "
             f"with: podgraph job launch -f {path}"
         )  # fmt: skip
     code = cast(dict[str, Any], spec.get("code")) if isinstance(spec.get("code"), dict) else {}
@@ -92,9 +92,9 @@ def local_job(path: Path, job: str) -> Iterator[LocalJob]:
         yield LocalJob(CodeRef(module=str(code["module"]), job=str(code.get("job") or "")), *run)
         return
     if not isinstance(code.get("source"), str):
-        where = "a JobDefinition" if "definitionRef" in spec else "a ConfigMap of the cluster"
+        where = "a JobDefinition" if "definitionRef" in spec else "a ConfigMap in the cluster"
         raise DefinitionError(
-            "NotLocal", f"the code of {path.name} is in {where}; run the Python file itself, or send this to a cluster "
+            "NotLocal", f"the code of {path.name} is in {where}; run the Python file instead, or run this in a cluster "
             f"with: podgraph job launch -f {path}"
         )  # fmt: skip
     with tempfile.TemporaryDirectory() as folder:

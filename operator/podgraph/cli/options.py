@@ -1,4 +1,4 @@
-"""The options that several commands share, and how a command ends."""
+"""Options that several commands share, and the handling of errors and exit statuses."""
 
 from __future__ import annotations
 
@@ -50,39 +50,41 @@ class OutputYaml(enum.StrEnum):
 File = Annotated[Path | None, typer.Option("--file", "-f", help="my_job.py")]
 FileOrYaml = Annotated[Path | None, typer.Option("--file", "-f", help="my_job.py, or the manifest of a Job (.yaml)")]
 Module = Annotated[str, typer.Option("--module", "-m", help="a module to import instead of a file")]
-Job = Annotated[str, typer.Option("--job", "-j", help="which job, when there are several", autocompletion=jobs)]
+Job = Annotated[str, typer.Option("--job", "-j", help="the job to use, if there are several", autocompletion=jobs)]
 Selection = Annotated[
     str,
     typer.Option(
-        "--op-selection", "-o", help="clauses separated by commas: op, *op, op*, +op, op++, ...", autocompletion=ops
+        "--op-selection", "-o", help="comma-separated clauses: op, *op, op*, +op, op++, ...", autocompletion=ops
     ),
 ]
 ConfigFiles = Annotated[
     list[str] | None,
-    typer.Option("--config", "-c", help="run config as YAML; may be repeated, later files are laid over earlier"),
+    typer.Option("--config", "-c", help="run config as YAML; repeatable, later files override earlier ones"),
 ]
-Tags = Annotated[str, typer.Option("--tags", help="of the run: key=value,key=value or a JSON object")]
-ConfigJson = Annotated[str, typer.Option("--config-json", help="run config as JSON, laid over the files")]
+Tags = Annotated[str, typer.Option("--tags", help="tags of the run: key=value,key=value or a JSON object")]
+ConfigJson = Annotated[str, typer.Option("--config-json", help="run config as JSON; overrides the files")]
 Name = Annotated[str, typer.Argument(help="a Job in the cluster", autocompletion=job_names)]
-Logs = Annotated[bool, typer.Option("--logs", help="wait, and print what the steps print, behind their names")]
+Logs = Annotated[bool, typer.Option("--logs", help="wait, and print the logs of the steps with their names")]
 CancelOnExit = Annotated[
     bool, typer.Option("--cancel-on-exit", help="wait; cancel the Job on Ctrl-C, SIGTERM or --timeout")
 ]
-Junit = Annotated[str, typer.Option("--junit", help="wait, and write a JUnit file with a testcase for each step")]
-YamlOutput = Annotated[OutputYaml, typer.Option("--output", help="json or yaml: the object itself")]
-Listed = Annotated[OutputYaml, typer.Option("--output", "-o", help="json or yaml: the objects themselves")]
-Seconds = Annotated[float, typer.Option("--timeout", min=0, help="seconds to wait at most")]
+Junit = Annotated[str, typer.Option("--junit", help="wait, and write a JUnit file with one test case per step")]
+YamlOutput = Annotated[OutputYaml, typer.Option("--output", help="json or yaml: the whole object")]
+Listed = Annotated[OutputYaml, typer.Option("--output", "-o", help="json or yaml: the whole objects")]
+Seconds = Annotated[float, typer.Option("--timeout", min=0, help="maximum time to wait, in seconds")]
 
 _TARGET = {
-    "namespace": Annotated[str, typer.Option("--namespace", "-n", help="default: that of the kubeconfig's context")],
-    "context": Annotated[str, typer.Option("--context", help="a context of the kubeconfig")],
-    "kubeconfig": Annotated[str, typer.Option("--kubeconfig", help="default: $KUBECONFIG, else ~/.kube/config")],
+    "namespace": Annotated[
+        str, typer.Option("--namespace", "-n", help="default: the namespace of the kubeconfig context")
+    ],
+    "context": Annotated[str, typer.Option("--context", help="the kubeconfig context")],
+    "kubeconfig": Annotated[str, typer.Option("--kubeconfig", help="default: $KUBECONFIG or ~/.kube/config")],
 }
 
 
 @dataclass(frozen=True)
 class Target:
-    """Which cluster and namespace a command is for; empty as kubectl would choose."""
+    """The cluster and namespace of a command. Empty values mean kubectl's defaults."""
 
     namespace: str = ""
     context: str = ""
@@ -100,9 +102,9 @@ class Target:
 
 
 def command(run: Callable[P, int]) -> Callable[P, None]:
-    """Make a command of a function that returns its exit status.
+    """Register a function that returns its exit status as a command.
 
-    What a person did wrong, or the cluster does not do (DefinitionError), is told in a sentence.
+    Errors of the user or the cluster (DefinitionError) are printed as one sentence.
     """
 
     @functools.wraps(run)
@@ -116,10 +118,10 @@ def command(run: Callable[P, int]) -> Callable[P, None]:
             raise typer.Exit(status_of(error)) from None
         except KeyboardInterrupt as error:
             raise typer.Exit(interrupted(error)) from None
-        except BrokenPipeError:  # who reads what is printed has seen enough, like `head`
+        except BrokenPipeError:  # the reader closed the pipe, like `head`
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             raise typer.Exit(_BROKEN_PIPE) from None
-        except OSError as error:  # a file that cannot be read or written
+        except OSError as error:  # a file could not be read or written
             _tell(DefinitionError("NoFile", str(error)))
             raise typer.Exit(REFUSED) from None
         if status:
@@ -129,7 +131,7 @@ def command(run: Callable[P, int]) -> Callable[P, None]:
 
 
 def on_cluster(run: Callable[Concatenate[Target, P], int]) -> Callable[..., None]:
-    """Make a command, as :func:`command`, of a function whose first argument is the target: its options come last."""
+    """Register a command as :func:`command` does, for a function that takes the target first. Its options come last."""
 
     def aimed(*args: Any, **options: Any) -> int:
         target = Target(*(options.pop(name) for name in _TARGET))
@@ -139,7 +141,7 @@ def on_cluster(run: Callable[Concatenate[Target, P], int]) -> Callable[..., None
     keyword = inspect.Parameter.KEYWORD_ONLY
     target = [inspect.Parameter(name, keyword, default="", annotation=kind) for name, kind in _TARGET.items()]
     shown = functools.update_wrapper(command(aimed), run)
-    # What typer reads: the function's own parameters without the target, and the target's options behind them.
+    # What typer reads: the function's own parameters, then the target's options instead of the target.
     shown.__signature__ = signature.replace(  # type: ignore[attr-defined]
         parameters=[*list(signature.parameters.values())[1:], *target], return_annotation=None
     )

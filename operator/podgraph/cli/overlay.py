@@ -1,4 +1,4 @@
-"""The options of `podgraph job launch` that set fields of the Job's spec, laid over what the file says."""
+"""The options of `podgraph job launch` that override fields of the Job's spec."""
 
 from __future__ import annotations
 
@@ -35,9 +35,9 @@ FIELDS: Mapping[str, tuple[str, ...]] = {
     "tags": (),
     "ttlSecondsAfterFinished": (),
 }  # fmt: skip
-"""The fields of a Job's spec, and those right below them; what is deeper the API server checks."""
+"""The fields of a Job's spec and their direct subfields. The API server checks deeper levels."""
 
-_FREE = ("tags",)  # their keys are the user's
+_FREE = ("tags",)  # their keys are free
 _MOST_ITEMS = 1_000
 _STEP = re.compile(r"((?:[^.\[\]\\=]|\\.)+)|\[(\d{1,4})\]")
 _DURATION = re.compile(r"(\d{1,9})([smhd]?)")
@@ -45,7 +45,7 @@ _SECONDS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86_400}
 
 
 class _Loader(yaml.SafeLoader):
-    """Reads YAML as JSON has it: a date is a text."""
+    """Loads YAML with the types of JSON: a date stays a string."""
 
 
 _Loader.yaml_implicit_resolvers = {
@@ -55,13 +55,13 @@ _Loader.yaml_implicit_resolvers = {
 
 
 def plain_yaml(text: str) -> list[Any]:
-    """Read the documents of a YAML text; dates stay texts. Raises yaml.YAMLError."""
+    """Read the documents of a YAML text; dates stay strings. Raises yaml.YAMLError."""
     return list(yaml.load_all(text, Loader=_Loader))
 
 
 @dataclass(frozen=True)
 class Overlay:
-    """What the options say, as they were given."""
+    """The options as given."""
 
     sets: Sequence[str] = ()
     execution: str = ""
@@ -71,7 +71,7 @@ class Overlay:
     service_account: str = ""
 
     def over(self, spec: Mapping[str, Any]) -> dict[str, Any]:
-        """Return a Job's spec with these options laid over it. Raises DefinitionError (`InvalidOption`)."""
+        """Return a Job's spec with these options applied. Raises DefinitionError (`InvalidOption`)."""
         laid: dict[str, Any] = _copy(spec)
         if self.execution:
             _put(laid, ["execution", "mode"], _mode(self.execution), "--execution")
@@ -90,14 +90,14 @@ class Overlay:
 
 
 def _mode(text: str) -> str:
-    """Return the mode, however its words are joined: in_process, in-process and InProcess are one.
+    """Return the mode for any spelling: in_process, in-process and InProcess are the same.
 
     >>> _mode("in_process")
     'InProcess'
     """
     found = {mode.lower(): mode for mode in MODES}.get(re.sub(r"[-_ ]", "", text).lower())
     if found is None:
-        raise DefinitionError("InvalidOption", f"--execution: there is no mode {text!r}{nearest(text, MODES)}")
+        raise DefinitionError("InvalidOption", f"--execution: mode {text!r} does not exist{nearest(text, MODES)}")
     return found
 
 
@@ -105,12 +105,14 @@ def _duration(text: str) -> int:
     """Return seconds: 3600, 90s, 30m, 12h, 7d."""
     match = _DURATION.fullmatch(text.strip())
     if match is None:
-        raise DefinitionError("InvalidOption", f"--ttl is {text!r}; it must be seconds, or as in 30m, 12h, 7d")
+        raise DefinitionError(
+            "InvalidOption", f"--ttl is {text!r}; it must be seconds, or a duration such as 30m, 12h or 7d"
+        )
     return int(match[1]) * _SECONDS[match[2]]
 
 
 def _set_env(spec: dict[str, Any], item: str) -> None:
-    """Set an environment variable of the steps' container."""
+    """Set an environment variable of the step container."""
     name, sign, value = item.partition("=")
     if not sign or not name or "\0" in item:
         raise DefinitionError("InvalidOption", f"--env is {item!r}; it must be NAME=value")
@@ -128,11 +130,11 @@ def _set_env(spec: dict[str, Any], item: str) -> None:
 
 def _set(spec: dict[str, Any], item: str) -> None:
     path, sign, text = item.partition("=")
-    while sign and path.endswith("\\"):  # an escaped sign is part of the path
+    while sign and path.endswith("\\"):  # an escaped character is part of the path
         more, sign, text = text.partition("=")
         path = f"{path}={more}"
     if not sign or not path:
-        raise DefinitionError("InvalidOption", f"--set is {item!r}; it must be path=value, as in storage.logs=true")
+        raise DefinitionError("InvalidOption", f"--set is {item!r}; it must be path=value, such as storage.logs=true")
     steps = _steps(path)
     _check(steps, path)
     try:
@@ -140,7 +142,7 @@ def _set(spec: dict[str, Any], item: str) -> None:
     except yaml.YAMLError as error:
         raise DefinitionError("InvalidOption", f"--set {path}: {' '.join(str(error).split())}") from None
     except RecursionError:
-        raise DefinitionError("InvalidOption", f"--set {path}: the value is nested too deep") from None
+        raise DefinitionError("InvalidOption", f"--set {path}: the value is nested too deeply") from None
     _put(spec, steps, value, f"--set {path}")
 
 
@@ -156,7 +158,7 @@ def _steps(path: str) -> list[str | int]:
         match = _STEP.match(path, at + (path[at] == "." and at > 0))
         if match is None or (match[1] and at > 0 and path[at] != "."):
             raise DefinitionError(
-                "InvalidOption", f"--set: {path!r} is not a path, as podTemplate.spec.volumes[0].name"
+                "InvalidOption", f"--set: {path!r} is not a valid path, such as podTemplate.spec.volumes[0].name"
             )
         found.append(int(match[2]) if match[2] else re.sub(r"\\(.)", r"\1", match[1]))
         at = match.end()
@@ -166,7 +168,7 @@ def _steps(path: str) -> list[str | int]:
 
 
 def _check(steps: list[str | int], path: str) -> None:
-    """Refuse a path whose first two names a Job's spec does not have."""
+    """Raise DefinitionError if a Job's spec does not have the first two names of the path."""
     if not steps or not isinstance(steps[0], str) or steps[0] not in FIELDS:
         name = str(steps[0]) if steps else ""
         raise DefinitionError("InvalidOption", f"--set: a Job's spec has no field {name!r}{nearest(name, FIELDS)}")
@@ -179,7 +181,7 @@ def _check(steps: list[str | int], path: str) -> None:
 
 
 def _put(spec: dict[str, Any], steps: Sequence[str | int], value: Any, where: str) -> None:
-    """Set what a path leads to, making what is missing on its way. A number may be that of the next item."""
+    """Set the value at a path and create missing parents. An index may be one past the end of a list."""
     here: Any = spec
     for at, step in enumerate(steps):
         before = ".".join(map(str, ["spec", *steps[:at]]))
@@ -190,10 +192,10 @@ def _put(spec: dict[str, Any], steps: Sequence[str | int], value: Any, where: st
 
 
 def _below(here: Any, step: str | int, where: str, value: Any, rest: Sequence[str | int]) -> Any:
-    """Return what stands at one step of a path, made when it is missing; at its last step the value is put there."""
+    """Return the value at one step of a path, creating it if missing. At the last step, set the value."""
     if isinstance(step, int):
         if step > len(here) or step >= _MOST_ITEMS:
-            raise DefinitionError("InvalidOption", f"{where} has {len(here)} items; [{step}] is not the next of them")
+            raise DefinitionError("InvalidOption", f"{where} has {len(here)} items; [{step}] is not the next index")
         if step == len(here):
             here.append(None)
     if not rest:

@@ -1,4 +1,4 @@
-"""The commands about Jobs in a cluster."""
+"""The commands for Jobs in a cluster."""
 
 from __future__ import annotations
 
@@ -42,23 +42,28 @@ def job_rerun(
     target: Target,
     name: Name,
     from_failure: Annotated[
-        bool, typer.Option("--from-failure", help="what did not succeed, and what depends on it; the default")
+        bool,
+        typer.Option(
+            "--from-failure", help="run the steps that did not succeed and those that depend on them (the default)"
+        ),
     ] = False,
-    everything: Annotated[bool, typer.Option("--all", help="all its steps")] = False,
+    everything: Annotated[bool, typer.Option("--all", help="run all steps")] = False,
     selection: Selection = "",
-    new_name: Annotated[str, typer.Option("--name", help="of the new Job; made from the old one's when absent")] = "",
+    new_name: Annotated[
+        str, typer.Option("--name", help="name of the new Job; default: generated from the old name")
+    ] = "",
     config: ConfigFiles = None,
     config_json: ConfigJson = "",
-    waits: Annotated[bool, typer.Option("--wait", help="follow it until it is finished")] = False,
+    waits: Annotated[bool, typer.Option("--wait", help="follow the Job until it is finished")] = False,
     logs: Logs = False,
     cancel_on_exit: CancelOnExit = False,
     junit: Junit = "",
     timeout: Seconds = 3600,
     output: YamlOutput = OutputYaml.TEXT,
 ) -> int:
-    """Run steps of a finished Job again, as a new Job; outputs of steps that are not run are taken from the old one.
+    """Rerun steps of a finished Job in a new Job. Steps that do not run again take their outputs from the old Job.
 
-    Run config is laid over that of the old Job. Exit status as of launch.
+    The run config overrides that of the old Job. The exit status is that of launch.
     """
     from podgraph.cli.execute import read_config_files
     from podgraph.cli.jobs import Waiting, create
@@ -86,7 +91,7 @@ def job_wait(
     junit: Junit = "",
     output: YamlOutput = OutputYaml.TEXT,
 ) -> int:
-    """Follow a Job in the cluster until it is finished; one that is finished already is looked at once."""
+    """Follow a Job in the cluster until it is finished."""
     from podgraph.cli.jobs import Waiting, wait
 
     return wait(target.open(), name, Waiting(timeout, logs, cancel_on_exit, junit), output.value)
@@ -95,7 +100,7 @@ def job_wait(
 @remote.command("get")
 @on_cluster
 def job_get(target: Target, name: Name, output: Listed = OutputYaml.TEXT) -> int:
-    """Print a Job in the cluster, with its steps as a tree."""
+    """Print a Job in the cluster and its steps as a tree."""
     from podgraph.cli.jobs import print_job
 
     print_job(target.open().get(name), output.value)
@@ -107,13 +112,14 @@ def job_get(target: Target, name: Name, output: Listed = OutputYaml.TEXT) -> int
 def job_logs(
     target: Target,
     name: Name,
-    step: Annotated[str, typer.Option("--step", help="of this step alone")] = "",
-    follow: Annotated[bool, typer.Option("--follow", "-f", help="go on until the Job is finished")] = False,
+    step: Annotated[str, typer.Option("--step", help="only the log of this step")] = "",
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="follow the logs until the Job is finished")] = False,
 ) -> int:
-    """Print what the steps of a Job in the cluster printed: from their pods, and from its storage when those are gone.
+    """Print the logs of a Job's steps, from their pods or, when the pods are gone, from the Job's storage.
 
-    The storage has it with spec.storage.logs. Standard error says which logs came from there, and which are lost. With
-    --step the logs of its pod's init containers come first. With --follow the exit status is that of `job wait`.
+    The storage keeps logs if spec.storage.logs is true. Standard error lists the logs that came from there and those
+    that are lost. With --step, the logs of the pod's init containers come first. With --follow, the exit status is that
+    of `job wait`.
     """
     from podgraph.cli.jobs import end_status
     from podgraph.cli.logs import print_logs
@@ -125,13 +131,13 @@ def job_logs(
 @remote.command("cancel")
 @on_cluster
 def job_cancel(target: Target, name: Name) -> int:
-    """Cancel a Job in the cluster: what runs is ended, what has not begun is not run; the Job and its state stay."""
+    """Cancel a Job in the cluster. Running steps are stopped, other steps do not start; the Job itself stays."""
     from podgraph.cli.tree import state_of
 
     cluster = target.open()
     job = cluster.get(name)
     if is_finished(job):
-        raise DefinitionError("Finished", f"Job {name!r} is finished already: {state_of(job)}")
+        raise DefinitionError("Finished", f"Job {name!r} is already finished: {state_of(job)}")
     cluster.change(name, {"cancel": True})
     return 0
 
@@ -139,7 +145,7 @@ def job_cancel(target: Target, name: Name) -> int:
 @remote.command("delete")
 @on_cluster
 def job_delete(target: Target, name: Name) -> int:
-    """Delete a Job in the cluster, and with it its pods."""
+    """Delete a Job in the cluster and its pods."""
     target.open().delete(name)
     return 0
 
@@ -150,14 +156,14 @@ def job_list(
     target: Target,
     file: File = None,
     module: Module = "",
-    everywhere: Annotated[bool, typer.Option("--all-namespaces", "-A", help="Jobs of all namespaces")] = False,
-    selector: Annotated[str, typer.Option("--selector", "-l", help="of labels, as kubectl has it")] = "",
+    everywhere: Annotated[bool, typer.Option("--all-namespaces", "-A", help="list the Jobs in all namespaces")] = False,
+    selector: Annotated[str, typer.Option("--selector", "-l", help="a label selector, as in kubectl")] = "",
     state: Annotated[
-        str, typer.Option("--state", help="Running, Succeeded, Failed, Refused, ...; several behind commas")
+        str, typer.Option("--state", help="comma-separated states: Running, Succeeded, Failed, Refused, ...")
     ] = "",
     output: Listed = OutputYaml.TEXT,
 ) -> int:
-    """Print the jobs that a file or a module defines; without either, the Jobs in the cluster."""
+    """List the jobs that a file or module defines, or without either, the Jobs in the cluster."""
     if file is None and not module:
         from podgraph.cli.jobs import in_states, print_jobs
 
@@ -167,6 +173,6 @@ def job_list(
 
     given = {"--all-namespaces": everywhere, "--selector": selector, "--state": state}
     if wrong := [option for option, value in given.items() if value]:
-        raise DefinitionError("InvalidOption", f"{wrong[0]} is about Jobs in the cluster; leave out the file or module")
+        raise DefinitionError("InvalidOption", f"{wrong[0]} applies to Jobs in the cluster; omit the file or module")
     print_definitions(code_ref(file, module, ""), output.value)
     return 0

@@ -1,4 +1,4 @@
-"""What CI reads of a finished Job: a JUnit file, and a summary for the page of a GitHub workflow's run."""
+"""Reports of a finished Job for CI: a JUnit file, and a summary for a GitHub workflow run."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ __all__ = ["junit", "summary", "write_reports"]
 _SUMMARY = "GITHUB_STEP_SUMMARY"
 _TAIL_LINES, _TAIL_CHARACTERS = 50, 16_384
 _MOST_TAILS = 20
-_MOST_ROWS, _MOST_CELL = 500, 1_000  # a summary may have 1 MiB
+_MOST_ROWS, _MOST_CELL = 500, 1_000  # a summary is limited to 1 MiB
 _NOT_RUN = ("Pending", "Waiting", "Skipped", "UpstreamFailed", "Canceled")
 _MARKS = re.compile(r"[\\`*\[\]|~]|(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])")  # of Markdown
 _NOT_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
@@ -27,7 +27,7 @@ Job = Mapping[str, Any]
 
 
 def write_reports(cluster: Cluster, job: Job, junit_file: str) -> None:
-    """Write the JUnit file, and the summary where $GITHUB_STEP_SUMMARY says. Raises DefinitionError (`NoFile`)."""
+    """Write the JUnit file, and the summary to $GITHUB_STEP_SUMMARY. Raises DefinitionError (`NoFile`)."""
     summary_file = os.environ.get(_SUMMARY, "")
     if not (junit_file or summary_file):
         return
@@ -37,7 +37,7 @@ def write_reports(cluster: Cluster, job: Job, junit_file: str) -> None:
         try:
             logs = tails(cluster, dict(job), failed[:_MOST_TAILS], _TAIL_LINES)
         except DefinitionError:
-            logs = {}  # the report is worth writing without them
+            logs = {}  # the report is useful without them
     texts = {name: "\n".join(lines)[-_TAIL_CHARACTERS:] for name, lines in logs.items()}
     if junit_file:
         _write(junit_file, "w", junit(job, texts))
@@ -54,9 +54,9 @@ def _write(path: str, mode: str, text: str) -> None:
 
 
 def junit(job: Job, logs: Mapping[str, str]) -> str:
-    """Return a JUnit document with a testcase for each step; `logs` has the last of what the failed ones printed.
+    """Return a JUnit document with one test case per step; `logs` has the last log lines of failed steps.
 
-    A Job that failed without any step that did, as one that is refused, has a testcase of its own name.
+    A Job that failed without a failed step, such as a refused one, gets a test case with its own name.
     """
     name = job["metadata"]["name"]
     suite = ElementTree.Element("testsuite", name=name)
@@ -88,7 +88,7 @@ def junit(job: Job, logs: Mapping[str, str]) -> str:
 
 
 def summary(job: Job) -> str:
-    """Return what became of a Job as Markdown: a heading, why it failed, and a table of its steps."""
+    """Return the result of a Job as Markdown: a heading, the error, and a table of its steps."""
     status, steps = job.get("status") or {}, _steps(job)
     state = state_of(job)
     figures = " ".join(str(status[key]) for key in ("progress", "duration") if status.get(key))
@@ -97,7 +97,7 @@ def summary(job: Job) -> str:
         lines += [_cell(reason), ""]
     if steps:
         lines += ["| Step | State | Time | Attempts | |", "| --- | --- | ---: | ---: | --- |"]
-        # Those that failed first: of many steps not all are shown.
+        # Failed steps first: not all steps of a large Job are shown.
         for name in sorted(steps, key=lambda name: steps[name].get("state") != "Failed")[:_MOST_ROWS]:
             view = StepView.of_record(steps[name])
             seconds = "" if view.seconds is None else f"{view.seconds:.3f} s"
@@ -122,12 +122,12 @@ def _steps(job: Job) -> dict[str, Any]:
 
 
 def _xml(text: str) -> str:
-    """Return a text without the characters that XML cannot hold."""
+    """Return a text without the characters that XML does not allow."""
     return _NOT_XML.sub("\ufffd", text)
 
 
 def _cell(text: str) -> str:
-    """Return a text that stands in a table of Markdown as it is, in one line, and is not read as HTML."""
+    """Escape a text for one line of a Markdown table."""
     line = " ".join(_xml(text).split())
     line = line if len(line) <= _MOST_CELL else f"{line[: _MOST_CELL - 3]}..."
     return _MARKS.sub(r"\\\g<0>", line).replace("&", "&amp;").replace("<", "&lt;")

@@ -1,4 +1,4 @@
-"""`podgraph job rerun`: which steps run again."""
+"""`podgraph job rerun`: which steps to run again."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ __all__ = ["one_way"]
 
 
 def one_way(from_failure: bool, everything: bool, selection: Sequence[str]) -> None:
-    """Refuse more than one of the ways to say what is run again."""
+    """Raise DefinitionError if more than one choice of steps is given."""
     if from_failure + everything + bool(selection) > 1:
         raise DefinitionError(
-            "InvalidOptions", "only one of --from-failure (the default), --all and --op-selection may be given"
+            "InvalidOptions", "--from-failure (the default), --all and --op-selection are mutually exclusive"
         )

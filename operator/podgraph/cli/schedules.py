@@ -1,4 +1,4 @@
-"""The commands below `podgraph schedule` and `podgraph sensor`."""
+"""The subcommands of `podgraph schedule` and `podgraph sensor`."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ __all__ = ["schedule_app", "sensor_app"]
 schedule_app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
 sensor_app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
 
-Name = Annotated[str, typer.Argument(help="its name in the cluster")]
-Listed = Annotated[Output, typer.Option("--output", help="json: a list of them")]
-Got = Annotated[Output, typer.Option("--output", help="json: the object itself")]
-DryRun = Annotated[bool, typer.Option("--dry-run", help="print the Jobs that it would make, and make none")]
+Name = Annotated[str, typer.Argument(help="the name in the cluster")]
+Listed = Annotated[Output, typer.Option("--output", help="json: a list of the objects")]
+Got = Annotated[Output, typer.Option("--output", help="json: the whole object")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="print the Jobs that would be created, and create none")]
 
 
 @schedule_app.callback()
 def _schedule() -> None:
-    """Look at JobSchedules in a cluster, suspend and resume them, or make a Job of one by hand."""
+    """Inspect, suspend and resume JobSchedules in a cluster, or tick one manually."""
 
 
 @sensor_app.callback()
 def _sensor() -> None:
-    """Look at JobSensors in a cluster, suspend and resume them, or see what one would make now."""
+    """Inspect, suspend and resume JobSensors in a cluster, or do a dry run of one."""
 
 
 def _schedules() -> type[Schedules]:
@@ -46,7 +46,7 @@ def _sensors() -> type[Sensors]:
 
 
 def _commands(app: typer.Typer, kind: Callable[[], type[Schedules | Sensors]], noun: str, resumed: str) -> None:
-    """Add the commands that both have; `resumed` says what becomes of the time that one was suspended."""
+    """Add the commands that schedules and sensors share; `resumed` describes what happens after a suspension."""
 
     @on_cluster
     def list_all(target: Target, output: Listed = Output.TEXT) -> int:
@@ -76,16 +76,16 @@ def _commands(app: typer.Typer, kind: Callable[[], type[Schedules | Sensors]], n
         cluster.change(name, {"suspend": False})
         return 0
 
-    app.command("list", help=f"Print the {noun}s of the namespace.")(list_all)
-    app.command("get", help=f"Print a {noun} and what became of its last ticks.")(get)
+    app.command("list", help=f"List the {noun}s in the namespace.")(list_all)
+    app.command("get", help=f"Print a {noun} and the outcomes of its last ticks.")(get)
     app.command(
-        "suspend", help=f"Suspend a {noun}: it makes no Jobs until it is resumed; those that run go on."
+        "suspend", help=f"Suspend a {noun}: it creates no Jobs until it is resumed. Running Jobs continue."
     )(suspend)  # fmt: skip
     app.command("resume", help=f"Resume a {noun}; {resumed}.")(resume)
 
 
-_commands(schedule_app, _schedules, "JobSchedule", "ticks of the time that it was suspended are not made up for")
-_commands(sensor_app, _sensors, "JobSensor", "it sees what came about while it was suspended")
+_commands(schedule_app, _schedules, "JobSchedule", "ticks missed while it was suspended are not caught up")
+_commands(sensor_app, _sensors, "JobSensor", "it detects what changed while it was suspended")
 
 
 @schedule_app.command("tick")
@@ -93,14 +93,14 @@ _commands(sensor_app, _sensors, "JobSensor", "it sees what came about while it w
 def schedule_tick(
     target: Target,
     name: Name,
-    at: Annotated[str, typer.Option("--at", help="the tick's time, as 2026-11-24T02:00:00Z; now when absent")] = "",
+    at: Annotated[str, typer.Option("--at", help="time of the tick, such as 2026-11-24T02:00:00Z; default: now")] = "",
     dry_run: DryRun = False,
     timeout: Seconds = 120,
 ) -> int:
-    """Make the Jobs of a tick by hand, beside those that the schedule makes, and print their names.
+    """Create the Jobs of a manual tick, in addition to the scheduled ones, and print their names.
 
-    They count as those of the schedule for its concurrency policy and history limits. With --dry-run it is the next
-    tick when --at is absent. A schedule with a Python function is asked through the operator.
+    The concurrency policy and history limits of the schedule count these Jobs too. With --dry-run, the default of --at
+    is the next tick; this also works for a suspended schedule. The operator evaluates schedules with a Python function.
     """
     from podgraph.cli.automations import jobs_by_hand, print_jobs
 
@@ -121,11 +121,13 @@ def schedule_tick(
 @sensor_app.command("tick")
 @on_cluster
 def sensor_tick(target: Target, name: Name, dry_run: DryRun = False, timeout: Seconds = 120) -> int:
-    """Print the Jobs that a sensor would make now, also one that is suspended. The operator looks for you."""
+    """Print the Jobs that a sensor would create now, even if it is suspended. The operator evaluates the sensor."""
     from podgraph.cli.automations import print_jobs, tried
     from podgraph.definition.errors import DefinitionError
 
     if not dry_run:
-        raise DefinitionError("NotDry", "a sensor ticks by itself; with --dry-run you see what it would make now")
+        raise DefinitionError(
+            "NotDry", "a sensor cannot be ticked manually; use --dry-run to print the Jobs that it would create now"
+        )
     print_jobs(*tried(target.of(_sensors()), name, "", timeout))
     return 0

@@ -1,4 +1,4 @@
-"""Show a run on this machine while it goes: a live tree in a terminal, a line for each event elsewhere."""
+"""Show a local run while it is in progress: a live tree in a terminal, else one line per event."""
 
 from __future__ import annotations
 
@@ -26,60 +26,60 @@ from podgraph.runtime.local.steps import LocalStep, LocalSteps
 
 __all__ = ["LineShow", "QuietShow", "TreeShow", "as_json", "output_texts"]
 
-_SHOWN = 64 * 1024  # larger outputs are told by their size alone
+_SHOWN = 64 * 1024  # of larger outputs only the size is shown
 _TOLD = ("RUN_CANCELED", "STEP_START", "STEP_RESTARTED", "STEP_SUCCESS", "STEP_FAILURE", "STEP_SKIPPED",
          "STEP_UP_FOR_RETRY", "HOOK_ERRORED", "RESOURCE_INIT_FAILURE", "RESOURCE_TEARDOWN_FAILURE")  # fmt: skip
 
 
 class QuietShow:
-    """Shows nothing but what ops print, and that on standard error: standard output is for the result."""
+    """Shows only what ops print, on standard error. Standard output is for the result."""
 
     def event(self, event: Event) -> None:
-        """Take an event."""
+        """Handle an event."""
 
     def printed(self, step: str, line: str) -> None:
-        """Take a line that an op printed in a process of its own."""
+        """Handle a line that an op printed in a process of its own."""
         print(f"{step} | {line}", file=sys.stderr, flush=True)
 
     @contextlib.contextmanager
     def running(self, prepared: RunPlan, steps: LocalSteps) -> Iterator[None]:
-        """Show the run while the block goes."""
+        """Show the run while the block runs."""
         with contextlib.redirect_stdout(sys.stderr):
             yield
 
 
 class LineShow(QuietShow):
-    """Prints a line on standard error for each event of note, for pipes and logs."""
+    """Prints one line per notable event on standard error, for pipes and logs."""
 
     def event(self, event: Event) -> None:
-        """Print the event if it is of note."""
+        """Print the event if it is notable."""
         if event.type in _TOLD:
             clock = datetime.fromtimestamp(event.time).strftime("%H:%M:%S.%f")[:-3]
             print(f"{clock} {event.message}", file=sys.stderr, flush=True)
 
     def printed(self, step: str, line: str) -> None:
-        """Print the line behind the name of its op."""
+        """Print the line with the name of its op before it."""
         print(f"{step} | {line}", flush=True)
 
     @contextlib.contextmanager
     def running(self, prepared: RunPlan, steps: LocalSteps) -> Iterator[None]:
-        """Show the run while the block goes."""
+        """Show the run while the block runs."""
         yield
 
 
 class TreeShow(QuietShow):
-    """Draws the run as a tree that changes in place; what ops print appears above it."""
+    """Draws the run as a tree that updates in place, with the output of ops above it."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
 
     def printed(self, step: str, line: str) -> None:
-        """Print the line behind the name of its op, above the tree."""
+        """Print the line with the name of its op before it, above the tree."""
         self._console.print(Text.assemble((f"{step} | ", "dim"), Text.from_ansi(line)), soft_wrap=True)
 
     @contextlib.contextmanager
     def running(self, prepared: RunPlan, steps: LocalSteps) -> Iterator[None]:
-        """Show the run while the block goes."""
+        """Show the run while the block runs."""
         started = time.time()
 
         def draw() -> Tree:
@@ -95,12 +95,12 @@ class TreeShow(QuietShow):
 
 
 def output_texts(step: LocalStep) -> dict[str, str]:
-    """Return a step's outputs as a person reads them: JSON where they have it, and not too much of it."""
+    """Return a step's outputs for display: JSON if possible, truncated."""
     return {name: _text(value) for name, value in step.outputs.items()}
 
 
 def as_json(prepared: RunPlan, steps: LocalSteps, run_id: str) -> str:
-    """Return how a run went as a JSON document; an output that JSON cannot hold stands under `texts`."""
+    """Return the result of a run as a JSON document. Outputs that are not JSON values are in `texts`."""
     told: dict[str, Any] = {}
     for name, step in steps.records.items():
         entry: dict[str, Any] = {"state": step.state, "attempts": step.attempt}
@@ -122,7 +122,7 @@ def as_json(prepared: RunPlan, steps: LocalSteps, run_id: str) -> str:
 
 
 def _run_tree(prepared: RunPlan, steps: LocalSteps, started: float, room: int) -> Tree:
-    """Draw the run; of one with more steps than there are lines, only those steps that something is to be said of."""
+    """Draw the run. If it has more steps than the terminal has lines, draw only the notable ones."""
     names = [name for name in prepared.graph.order if name in steps.records]
     if len(names) > room:
         active = [name for name in names if steps.records[name].state in ("Running", "UpForRetry", "Failed")]
@@ -153,7 +153,7 @@ def _text(value: Any) -> str:
 
 
 def _value(value: Any) -> tuple[Any, bool]:
-    """Return an output's value and True when it is JSON, else a text about it and False."""
+    """Return an output's value and True if it is JSON, else a description and False."""
     if isinstance(value, Stored):
         if value.size > _SHOWN:
             return f"<{value.size:,} bytes>", False

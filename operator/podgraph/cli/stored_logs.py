@@ -1,4 +1,4 @@
-"""The logs of steps whose pods are gone, as the commands get them (planning/manifests/log_reader.py)."""
+"""Read the stored logs of steps whose pods are gone (see planning/manifests/log_reader.py)."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ __all__ = ["stored_logs"]
 
 
 def stored_logs(cluster: Cluster, job: Object, steps: Sequence[str]) -> dict[str, list[str]]:
-    """Return the lines of the last attempt at each of these steps; a step of which nothing was kept is left out.
+    """Return the lines of the last attempt of each of these steps. Omits steps without a stored log.
 
-    Raises DefinitionError when the storage cannot be read, or not within a limit.
+    Raises DefinitionError when the storage cannot be read in time.
     """
     runtime = build_archive()
     how = reading(job, steps, runtime.archive, runtime.digest)

@@ -1,4 +1,4 @@
-"""A run and its steps as a tree for the terminal, whether in a cluster or on this machine."""
+"""A run and its steps as a tree for the terminal, for clusters and local runs."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ __all__ = [
     "StepView", "full_width", "job_tree", "reason_of", "state_color", "state_of", "step_line", "steps_tree",
 ]  # fmt: skip
 
-_FULL = 1_000_000  # columns: nothing is cut where nobody sees a right margin
+_FULL = 1_000_000  # columns: do not truncate lines when there is no terminal
 _CONTROLS = {code: "\ufffd" for code in (*range(32), *range(127, 160)) if chr(code) not in "\t\n"}
 
 _MARKS = {
@@ -36,7 +36,7 @@ _MARKS = {
     "Canceled": ("⊘", "magenta"),
 }
 
-_TAKEN = ("↩", "dim green")  # done by another job that this one reruns
+_TAKEN = ("↩", "dim green")  # done by the Job that this one reruns
 
 _COLORS = {
     "Succeeded": "green",
@@ -51,10 +51,10 @@ _COLORS = {
 
 @dataclass(frozen=True)
 class StepView:
-    """What a tree shows of a step: its state, how long its op took or takes, its outputs as texts, its error.
+    """What a tree shows of a step: its state, the duration of its op, its outputs as texts, its error.
 
-    `stored` says of outputs that are no small JSON value how large they are and where, `taken_from` which Job did a
-    step that this one did not run.
+    `stored` describes the size and place of outputs that are not small JSON values. `taken_from` is the Job whose
+    result this step reuses.
     """
 
     state: str = "Pending"
@@ -79,12 +79,12 @@ class StepView:
 
 
 def full_width() -> Console:
-    """Return a console for trees: as wide as the terminal, where long lines go on below; without one, without end."""
+    """Return a console for trees: as wide as the terminal, with wrapped lines; unlimited without a terminal."""
     return Console() if sys.stdout.isatty() else Console(width=_FULL)
 
 
 def job_tree(job: Object) -> Tree:
-    """Return a tree of a Job in a cluster with a line for each step."""
+    """Return a tree of a Job in a cluster, with one line per step."""
     status = job.get("status") or {}
     state = state_of(job)
     head = Text.assemble((job["metadata"]["name"], "bold"), "  ", (state, state_color(state)))
@@ -103,7 +103,7 @@ def job_tree(job: Object) -> Tree:
 
 
 def steps_tree(tree: Tree, names: Sequence[str], steps: Mapping[str, StepView], graph: Graph | None) -> Tree:
-    """Add a line for each of the named steps to a tree, grouped by graph, and return it."""
+    """Add one line per named step to a tree, grouped by graph, and return the tree."""
     branches: dict[str, Tree] = {"": tree}
     for name in names:
         *graphs, last = name.split(".")
@@ -118,7 +118,7 @@ def steps_tree(tree: Tree, names: Sequence[str], steps: Mapping[str, StepView], 
 
 
 def step_line(name: str, step: StepView, upstream: tuple[str, ...] = ()) -> Text:
-    """Return one step's line: its state, name, what it waits for, how long its op took, and its outputs or error."""
+    """Return one step's line: its state, name, dependencies, duration, and outputs or error."""
     mark, color = _TAKEN if step.taken_from else _MARKS.get(step.state, ("?", ""))
     line = Text.assemble((f"{mark} ", color), (name, "" if step.state != "Pending" else "dim"))
     if upstream:
@@ -142,27 +142,27 @@ def step_line(name: str, step: StepView, upstream: tuple[str, ...] = ()) -> Text
 
 
 def state_of(job: Object) -> str:
-    """Return what `kubectl get` shows as the job's state; Pending before the operator has seen it."""
+    """Return the Job's state as `kubectl get` shows it; Pending before the first reconcile."""
     return str(condition_of(job, "Succeeded").get("reason") or "Pending")
 
 
 def reason_of(job: Object) -> str:
-    """Return the sentence about the job's state."""
+    """Return the message of the Job's state."""
     return str(condition_of(job, "Succeeded").get("message") or "")
 
 
 def state_color(state: str) -> str:
-    """Return the color a job's state is shown in."""
+    """Return the color of a Job's state."""
     return _COLORS.get(state, "cyan")
 
 
 def _plain(text: str) -> str:
-    """Return a text that does nothing to a terminal."""
+    """Return a text without terminal control characters."""
     return text.translate(_CONTROLS).strip()
 
 
 def _stored(step: Object) -> dict[str, str]:
-    """Say of each output that is no small JSON value what it is; nothing here unpickles."""
+    """Describe each output that is not a small JSON value, without unpickling it."""
     found = {}
     for name, item in (step.get("stored") or {}).items():
         if "data" in item:

@@ -1,4 +1,4 @@
-"""`podgraph ui`: the web page, served on this machine with the rights that kubectl has."""
+"""`podgraph ui`: the web page, served on this machine with kubectl's permissions."""
 
 from __future__ import annotations
 
@@ -16,35 +16,33 @@ from podgraph.definition.errors import DefinitionError
 
 __all__ = ["ui"]
 
-_ADDRESS = "127.0.0.1"  # nobody else may use the rights of whoever started it
+_ADDRESS = "127.0.0.1"  # nobody else may use the permissions of the user who started it
 
 
 def _serve(
     target: Target,
-    port: Annotated[int, typer.Option("--port", min=0, max=65535, help="0 for any that is free")] = 3000,
+    port: Annotated[int, typer.Option("--port", min=0, max=65535, help="the port; 0 for any free port")] = 3000,
     no_open: Annotated[bool, typer.Option("--no-open", help="do not open a browser")] = False,
     everything: Annotated[bool, typer.Option("--all-namespaces", "-A", help="show all namespaces")] = False,
-    host: Annotated[
-        list[str] | None, typer.Option("--allow-host", help="one more name by which a browser may speak to the page")
-    ] = None,
+    host: Annotated[list[str] | None, typer.Option("--allow-host", help="an additional host name of the page")] = None,
 ) -> int:
-    """Serve the web page on this machine, for the cluster of the kubeconfig, until Ctrl-C."""
+    """Serve the web page on this machine for the cluster of the kubeconfig, until Ctrl-C."""
     try:
         import aiohttp  # noqa: F401
         import fastapi  # noqa: F401
         import uvicorn  # noqa: F401
     except ModuleNotFoundError as error:
         raise DefinitionError(
-            "NotInstalled", f"the page needs {error.name!r}; install it with: pip install 'podgraph[cli,ui]'"
+            "NotInstalled", f"the page requires {error.name!r}; install it with: pip install 'podgraph[cli,ui]'"
         ) from None
     from podgraph.server.app import page_is_built
 
     if not page_is_built():
-        raise DefinitionError("NotBuilt", "the page is not built into this installation; run: make web")
+        raise DefinitionError("NotBuilt", "this installation does not contain the built page; run: make web")
     namespace = target.open().namespace
     listener = _listen(port)
     url = f"http://localhost:{listener.getsockname()[1]}/"
-    print(f"podgraph is at {url}  (Ctrl-C ends it)", flush=True)
+    print(f"podgraph is at {url}  (press Ctrl-C to stop)", flush=True)
     if not no_open and sys.stdout.isatty():
         webbrowser.open(url)
     _run(listener, "" if everything else namespace, host or [])
@@ -55,7 +53,7 @@ ui = on_cluster(_serve)
 
 
 def _listen(port: int) -> socket.socket:
-    """Take the port. Raises DefinitionError when another has it."""
+    """Bind the port. Raises DefinitionError if it is in use."""
     listener = socket.socket()
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
@@ -80,7 +78,7 @@ def _run(listener: socket.socket, namespace: str, hosts: Sequence[str]) -> None:
     from podgraph.server.security import LOCAL_HOSTS
     from podgraph.server.state import State
 
-    settings: Any = client.Configuration.get_default_copy()  # as target.open() has set it up
+    settings: Any = client.Configuration.get_default_copy()  # as target.open() configured it
 
     def authorization() -> str:
         token = settings.get_api_key_with_prefix("authorization")

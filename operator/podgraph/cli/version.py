@@ -1,4 +1,4 @@
-"""`podgraph version`: of the command line, and of the operator when a cluster answers."""
+"""`podgraph version`: the version of the command line, and of the operator if a cluster answers."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _LABEL = "app.kubernetes.io/version"
 
 
 def print_version(wanted: bool) -> None:
-    """Print the version of the command line and end: `podgraph --version`."""
+    """Print the version of the command line and exit: `podgraph --version`."""
     if wanted:
         from podgraph import __version__
 
@@ -26,9 +26,11 @@ def print_version(wanted: bool) -> None:
 
 def _version(
     target: Target,
-    client: Annotated[bool, typer.Option("--client", help="of the command line alone; no cluster is asked")] = False,
+    client: Annotated[
+        bool, typer.Option("--client", help="only the version of the command line, without a request to the cluster")
+    ] = False,
 ) -> int:
-    """Print the version of the command line, and that of the operator in the cluster."""
+    """Print the versions of the command line and of the operator in the cluster."""
     from podgraph import __version__
 
     typer.echo(f"podgraph {__version__}")
@@ -41,7 +43,7 @@ version = on_cluster(_version)
 
 
 def _of_operator(target: Target) -> str:
-    """Return the version that the chart's Deployment is labeled with, or why it is not known."""
+    """Return the version in the labels of the operator's Deployment, or why it is unknown."""
     from kubernetes import client
 
     from podgraph.cli.answers import told
@@ -54,6 +56,6 @@ def _of_operator(target: Target) -> str:
                 label_selector=_SELECTOR, _request_timeout=_ANSWER_SECONDS
             ).items  # fmt: skip
     except DefinitionError as error:
-        return f"not known: {error.message}"
+        return f"unknown: {error.message}"
     versions = sorted({(item.metadata.labels or {}).get(_LABEL, "") for item in found} - {""})
-    return ", ".join(versions) or "not known: there is no Deployment of podgraph's chart in this cluster"
+    return ", ".join(versions) or "unknown: this cluster has no Deployment of podgraph's chart"

@@ -1,1 +1,1 @@
-"""The only folder that speaks to the Kubernetes API."""
+"""The only package that calls the Kubernetes API."""

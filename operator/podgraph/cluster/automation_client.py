@@ -1,4 +1,4 @@
-"""The API calls that schedules and sensors need: to make Jobs, to list those they made, to write their own status."""
+"""The API calls for automations: create Jobs, list the Jobs they own, write their own status."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ Object = dict[str, Any]
 
 
 class AutomationClient:
-    """Calls about Jobs that others make, and about those others: `plural` is jobschedules or jobsensors."""
+    """Calls for automations and the Jobs they create; `plural` is jobschedules or jobsensors."""
 
     def __init__(self, client: Client, plural: str) -> None:
         self.client, self.plural = client, plural
 
     async def try_job(self, job: Object) -> None:
-        """Have the API server check a Job without making it. Raises ApiError."""
+        """Validate a Job with a server-side dry run. Raises ApiError."""
         try:
             await self.client.call("POST", ours(job["metadata"]["namespace"], "jobs"), job, {"dryRun": "All"})
         except ApiError as error:
@@ -35,9 +35,9 @@ class AutomationClient:
                 raise
 
     async def create_job(self, job: Object) -> Object:
-        """Create a Job and return it; one of this name and of the same owner is returned as it is.
+        """Create a Job and return it. An existing Job with this name and owner is returned unchanged.
 
-        Raises ApiError; `AlreadyExists` means that the name is taken by a Job that is not the owner's.
+        Raises ApiError; `AlreadyExists` means that the name is in use by a Job with another owner.
         """
         meta = job["metadata"]
         try:
@@ -46,26 +46,26 @@ class AutomationClient:
             if error.reason != "AlreadyExists":
                 raise
             found = await self.client.get_job(meta["namespace"], meta["name"])
-            if found is None:  # it went meanwhile, and with it the one of its name
-                raise ApiError(0, "Conflict", f"Job {meta['name']!r} was there and is gone") from None
+            if found is None:  # the existing Job was deleted in the meantime
+                raise ApiError(0, "Conflict", f"Job {meta['name']!r} existed and was deleted") from None
             if difference("jobs", job, found, True):
                 raise
             return found
 
     async def cancel_job(self, namespace: str, name: str, uid: str) -> None:
-        """Cancel the Job of this uid; that it is gone is success."""
+        """Cancel the Job with this UID. Succeeds if it no longer exists."""
         body = {"metadata": {"uid": uid}, "spec": {"cancel": True}}
         try:
             await self.client.call("PATCH", ours(namespace, "jobs", name), body)
         except ApiError as error:
-            if error.status not in (404, 409, 422):  # 422: another has its name, and its uid does not change
+            if error.status not in (404, 409, 422):  # 422: another Job has the name; its UID cannot change
                 raise
 
     async def labelled_jobs(self, selector: str) -> AsyncIterator[Object]:
-        """Yield the Jobs of all watched namespaces with these labels as they are now.
+        """Yield the current Jobs with these labels in all watched namespaces.
 
-        A namespace of the chart's watchNamespaces that does not exist yet has none: its schedules and sensors are seen
-        only behind its Jobs.
+        A namespace in the chart's watchNamespaces that does not exist yet has no Jobs: its schedules and sensors are
+        listed only after its Jobs.
         """
         for path in [ours(namespace, "jobs") for namespace in self.client.namespaces] or [everywhere(OURS, "jobs")]:
             try:
@@ -87,7 +87,7 @@ class AutomationClient:
                 return
 
     async def get(self, namespace: str, name: str) -> Object | None:
-        """Return the JobSchedule or JobSensor of this name, None when there is none."""
+        """Return the JobSchedule or JobSensor with this name, None if it does not exist."""
         try:
             answer = await self.client.call("GET", ours(namespace, self.plural, name))
         except ApiError as error:
@@ -97,7 +97,7 @@ class AutomationClient:
         return dict(msgspec.json.decode(answer))
 
     async def secret_key(self, namespace: str, name: str, key: str) -> str | None:
-        """Return the text under a Secret's key; None when the Secret or the key does not exist. Raises ApiError."""
+        """Return the text of a Secret key; None if the Secret or the key does not exist. Raises ApiError."""
         try:
             answer = await self.client.call("GET", core(namespace, "secrets", name))
         except ApiError as error:
@@ -110,7 +110,7 @@ class AutomationClient:
     async def patch_status(self, namespace: str, name: str, version: str, status: Object) -> str:
         """Merge `status` into its status and return its new resource version.
 
-        Raises ApiError with status 409 when its version is not `version` any more.
+        Raises ApiError with status 409 if its resource version is no longer `version`.
         """
         body = {"metadata": {"resourceVersion": version}, "status": status}
         answer = await self.client.call("PATCH", ours(namespace, self.plural, name, "status"), body)

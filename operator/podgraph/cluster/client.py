@@ -1,4 +1,4 @@
-"""The handful of API calls the operator makes, with their errors sorted into those that pass and those that stay."""
+"""The API calls of the operator. Their errors distinguish transient from permanent failures."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ __all__ = ["ApiError", "Client"]
 _ATTEMPTS = 5
 _BACKOFF = ExponentialBackoff(0.2, 30.0, jitter=(0.5, 1.0))
 _DELETED_AT_ONCE = 250
-_LOG_SILENCE_SECONDS = 300  # then the connection may be dead, and another finds out
+_LOG_SILENCE_SECONDS = 300  # then the connection may be dead; a retry uses another one
 _LOG_LINE = 256 * 1024
 _PLURALS = {"Job": "jobs", "JobDefinition": "jobdefinitions"}
-# A Job can be large; of the answer to a write only its metadata matters.
+# A Job can be large; only the metadata of a write's response matters.
 _METADATA = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1"
 _METADATA_LIST = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
 
@@ -65,13 +65,13 @@ class _Page(msgspec.Struct):
 class Client:
     """Calls for one API server; `session` is made by cluster.connection, `headers` are sent with each request.
 
-    `namespaces` are those that are listed and watched, the whole cluster when there are none.
+    `namespaces` are the namespaces to list and watch; the whole cluster when empty.
     """
 
     final: Collection[int] = ()
-    """More statuses that are not asked about again."""
+    """Additional statuses that are not retried."""
     ignored: Callable[[str, str], None] = staticmethod(lambda kind, reason: None)
-    """Counts what has the name of an object of ours but is not ours, by kind and reason."""
+    """Counts objects that have the name of one of ours but are not ours, by kind and reason."""
 
     def __init__(
         self, session: aiohttp.ClientSession, headers: Iterable[tuple[str, str]] = (), namespaces: Sequence[str] = ()
@@ -81,22 +81,22 @@ class Client:
         self._creating = ConcurrencyWindow()
 
     async def create_pod(self, manifest: dict[str, Any]) -> Pod:
-        """Create a pod as :meth:`create` does and return it as it is now."""
+        """Create a pod as :meth:`create` does and return its current state."""
         return msgspec.json.decode(await self.create("pods", manifest), type=Pod)
 
     async def try_pod(self, manifest: dict[str, Any]) -> None:
-        """Let the API server do all that creating a pod takes but for the creation. Unknown fields are errors too."""
+        """Validate a pod with a strict server-side dry run: unknown fields are errors."""
         meta = manifest["metadata"]
         path, query = core(meta["namespace"], "pods"), {"dryRun": "All", "fieldValidation": "Strict"}
         async with self._creating.turn(meta["ownerReferences"][0]["uid"], meta["namespace"]):
             await self._request("POST", path, manifest, query=query, window=self._creating)
 
     async def create(self, plural: str, manifest: dict[str, Any], any_content: bool = False) -> bytes:
-        """Create a core object and return it as JSON. That it exists already is success when it is the same.
+        """Create a core object and return it as JSON. Succeeds if the same object already exists.
 
-        So a create whose answer was lost can simply be done again. Raises ApiError; `AlreadyExists` means that the
-        name is taken by an object that is not ours (see :func:`difference`). A conflict that passes is not `permanent`:
-        a quota whose count has just changed, or an object of another owner that is being deleted.
+        A create whose response was lost can therefore be repeated. Raises ApiError; `AlreadyExists` means that an
+        object that is not ours has the name (see :func:`difference`). A transient conflict is not `permanent`: a
+        quota whose count has just changed, or an object of another owner that is being deleted.
         """
         meta = manifest["metadata"]
         path = core(meta["namespace"], plural)
@@ -109,17 +109,17 @@ class Client:
                     raise ApiError(0, "Conflict", error.message) from None
                 if error.reason != "AlreadyExists":
                     raise
-                if plural == "events":  # its name tells what it says
+                if plural == "events":  # its name identifies its content
                     return b""
                 return await self._existing(plural, manifest, any_content, error)
 
     async def _existing(self, plural: str, manifest: dict[str, Any], any_content: bool, refusal: ApiError) -> bytes:
-        """Return the object that stands in the way of one of ours, if it is that one. Raises ApiError."""
+        """Return the existing object if it is the one that we tried to create. Raises ApiError."""
         meta = manifest["metadata"]
         try:
             existing = await self._request("GET", core(meta["namespace"], plural, meta["name"]))
         except ApiError as error:
-            if error.status == 404:  # it went meanwhile
+            if error.status == 404:  # it was deleted in the meantime
                 raise ApiError(0, "Conflict", refusal.message) from None
             raise
         reason = difference(plural, manifest, msgspec.json.decode(existing), any_content)
@@ -128,13 +128,13 @@ class Client:
         if msgspec.json.decode(existing, type=_HasMeta).metadata.deletion_timestamp:
             raise ApiError(0, "Conflict", refusal.message)
         self.ignored(KINDS.get(plural, "Other"), reason)
-        message = f"{refusal.message}, and it is not what this operator makes ({reason}); delete it"
+        message = f"{refusal.message}, and this operator did not create it ({reason}); delete it"
         raise ApiError(refusal.status, refusal.reason, message)
 
     async def create_secret(self, manifest: dict[str, Any]) -> None:
-        """Create a Secret under a name that nobody else can know: that it exists already is success. Raises ApiError.
+        """Create a Secret with a name that nobody else can guess. Succeeds if it already exists. Raises ApiError.
 
-        It is never read back, so that the operator needs no right to read Secrets.
+        It is never read back, so the operator does not need permission to read Secrets.
         """
         try:
             await self._request("POST", core(manifest["metadata"]["namespace"], "secrets"), manifest)
@@ -143,19 +143,19 @@ class Client:
                 raise
 
     async def shared_secret(self, manifest: dict[str, Any]) -> dict[str, str]:
-        """Create a Secret if there is none of its name; return the data of the one that is there. Raises ApiError."""
+        """Create a Secret unless it exists; return the data of the existing one. Raises ApiError."""
         path = core(manifest["metadata"]["namespace"], "secrets", manifest["metadata"]["name"])
         try:
             answer = await self._request("GET", path)
         except ApiError as error:
             if error.status != 404:
                 raise
-            await self.create_secret(manifest)  # of two operators that start at once the first one's counts
+            await self.create_secret(manifest)  # if two operators start at once, the first one's Secret counts
             answer = await self._request("GET", path)
         return dict(msgspec.json.decode(answer).get("data") or {})
 
     async def exists(self, plural: str, namespace: str, name: str) -> bool:
-        """Whether there is a core object of this name."""
+        """Whether a core object with this name exists."""
         try:
             await self._request("GET", core(namespace, plural, name), accept=_METADATA)
         except ApiError as error:
@@ -165,13 +165,13 @@ class Client:
         return True
 
     async def owned_pods(self, owner: Owner) -> list[Pod]:
-        """Return the pods of a Job as the cluster itself has them now."""
+        """Return the current pods of a Job from the API server."""
         query = {"labelSelector": f"{JOB_UID_LABEL}={owner.uid}"}
         answer = await self._request("GET", core(owner.namespace, "pods"), query=query)
         return [pod for pod in msgspec.json.decode(answer, type=_PodPage).items if not doubt(pod.metadata, owner)]
 
     async def get_pod(self, namespace: str, name: str) -> Pod | None:
-        """Return a pod as it is now, or None when there is none."""
+        """Return the current state of a pod, or None if it does not exist."""
         try:
             answer = await self._request("GET", core(namespace, "pods", name))
         except ApiError as error:
@@ -183,13 +183,13 @@ class Client:
     async def assign_pod(
         self, namespace: str, name: str, uid: str, annotations: Mapping[str, str], labels: Mapping[str, str]
     ) -> Pod:
-        """Put annotations and labels on the pod of this uid; return it as it is now."""
+        """Set annotations and labels of the pod with this UID; return its current state."""
         body = {"metadata": {"uid": uid, "annotations": annotations, "labels": labels}}
         answer = await self._request("PATCH", core(namespace, "pods", name), body)
         return msgspec.json.decode(answer, type=Pod)
 
     async def delete_pod(self, namespace: str, name: str, uid: str) -> None:
-        """Delete the pod of this uid; that it is gone already, or another has its name, is success."""
+        """Delete the pod with this UID. Succeeds if it no longer exists or another pod has its name."""
         body = {"preconditions": {"uid": uid}}
         try:
             await self._request("DELETE", core(namespace, "pods", name), body)
@@ -198,9 +198,9 @@ class Client:
                 raise
 
     async def delete_succeeded_pods(self, namespace: str, job_uid: str) -> None:
-        """Delete all pods of a Job that have succeeded, in a few requests however many there are.
+        """Delete all succeeded pods of a Job in a few requests, whatever their number.
 
-        It takes all with the labels that the reflector watches, so whether others than ours have them is known there.
+        Selects pods by the labels that the reflector watches. The reflector knows whether pods of others have them.
         """
         query = {
             "labelSelector": f"{MANAGED_BY_LABEL}={MANAGED_BY},{JOB_UID_LABEL}={job_uid}",
@@ -216,7 +216,7 @@ class Client:
                 return
 
     async def delete_job(self, namespace: str, name: str, uid: str) -> None:
-        """Delete the Job of this uid, and with it all it owns; that it is gone already is success."""
+        """Delete the Job with this UID and all that it owns. Succeeds if it no longer exists."""
         body = {"preconditions": {"uid": uid}, "propagationPolicy": "Background"}
         try:
             await self._request("DELETE", ours(namespace, "jobs", name), body)
@@ -225,7 +225,7 @@ class Client:
                 raise
 
     async def pod_log(self, namespace: str, name: str, most: int) -> list[str]:
-        """Return the lines of the log of a pod's step, at most `most` bytes of it."""
+        """Return the lines of a step's log, at most `most` bytes."""
         query = {"container": CONTAINER, "limitBytes": str(most)}
         answer = await self._request("GET", core(namespace, "pods", name, "log"), query=query)
         return answer.decode(errors="replace").splitlines()
@@ -234,13 +234,13 @@ class Client:
         self, namespace: str, name: str, mark: str, follow: bool = False, since: str = "", tail: int = 0,
         pace: Callable[[int, int], Awaitable[None]] | None = None,
     ) -> AsyncIterator[list[str]]:  # fmt: skip
-        """Yield the lines with `mark` of a pod's step, as they come, each behind its time; raises ApiError.
+        """Yield the log lines with `mark` as they arrive, each with its time. Raises ApiError.
 
-        `name` is that of the pod, or `pod/container` where the step's container is not the usual one.
-        With `follow` it goes on until the container has ended. `since` is the time of a line from which to begin,
-        `tail` how many of those that are there count, 0 for all. Not more than a part of a line is ever held, however
-        much there is to read. `pace` is waited for with each part: it is told the bytes of it and of its lines with
-        `mark`, and may hold back who writes faster than is good for others.
+        `name` is the name of the pod, or `pod/container` if the step's container is not the usual one.
+        With `follow`, continue until the container has ended. `since` is the time of the first line to read. `tail` is
+        the number of existing lines to read, 0 for all. Memory is bounded: only a part of a line is held. `pace` is
+        awaited after each part, with the number of bytes of the part and of its lines with `mark`; it may slow down
+        fast writers.
         """
         pod, _, container = name.partition("/")
         path = core(namespace, "pods", pod, "log")
@@ -261,7 +261,7 @@ class Client:
                         yield [line.decode(errors="replace") for line in marked]
                     if pace is not None:
                         await pace(len(part), sum(map(len, marked)))
-                    if len(rest) > _LOG_LINE:  # a report at the end of such a line is then found by its mark alone
+                    if len(rest) > _LOG_LINE:  # a report at the end of such a line is then found by its mark
                         rest = rest[-_LOG_LINE // 2 :]
                 if wanted in rest:
                     yield [rest.decode(errors="replace")]
@@ -269,9 +269,9 @@ class Client:
             raise ApiError(0, "Unreachable", f"the log of pod {name}: {trouble!r}") from trouble
 
     async def config_map_key(self, namespace: str, name: str, key: str) -> str | None:
-        """Return the text under a ConfigMap's key; None when the ConfigMap or the key does not exist.
+        """Return the text of a ConfigMap key; None if the ConfigMap or the key does not exist.
 
-        Raises DefinitionError (`InvalidConfigMap`) for a key that holds no text, and ApiError.
+        Raises DefinitionError (`InvalidConfigMap`) if the key does not hold text, and ApiError.
         """
         try:
             answer = await self._request("GET", core(namespace, "configmaps", name))
@@ -283,14 +283,14 @@ class Client:
         if key in (found.get("binaryData") or {}):
             raise DefinitionError(
                 "InvalidConfigMap",
-                f"the key {key!r} of ConfigMap {name!r} stands in binaryData, which is for what is not UTF-8 text; put "
+                f"the key {key!r} of ConfigMap {name!r} is in binaryData, which is for data that is not UTF-8; put "
                 "the code under data (kubectl create configmap does so with a file of UTF-8 text)",
             )
         value = (found.get("data") or {}).get(key)
         return value if isinstance(value, str) else None
 
     async def config_map(self, name: str, owner: Owner) -> dict[str, Any] | None:
-        """Return an immutable ConfigMap that this owner controls; None when there is none."""
+        """Return an immutable ConfigMap that this owner controls; None if it does not exist."""
         try:
             answer = await self._request("GET", core(owner.namespace, "configmaps", name))
         except ApiError as error:
@@ -305,7 +305,7 @@ class Client:
         return None if reason else found
 
     async def delete_config_map(self, name: str, owner: Owner) -> None:
-        """Delete a ConfigMap that this owner controls; that there is none is success."""
+        """Delete a ConfigMap that this owner controls. Succeeds if it does not exist."""
         path = core(owner.namespace, "configmaps", name)
         try:
             found = msgspec.json.decode(await self._request("GET", path, accept=_METADATA), type=_HasMeta).metadata
@@ -314,11 +314,11 @@ class Client:
             else:
                 await self._request("DELETE", path, {"preconditions": {"uid": found.uid}})
         except ApiError as error:
-            if error.status not in (404, 409):  # 409: another has its name by now
+            if error.status not in (404, 409):  # 409: another object has the name by now
                 raise
 
     async def serves_jobs(self) -> bool:
-        """Whether the cluster has our resources."""
+        """Whether the cluster has our CRDs."""
         try:
             answer = await self._request("GET", of_version(OURS))
         except ApiError as error:
@@ -329,7 +329,7 @@ class Client:
         return wanted <= {r["name"] for r in msgspec.json.decode(answer)["resources"]}
 
     async def get_job(self, namespace: str, name: str) -> dict[str, Any] | None:
-        """Return a Job as it is now, or None when there is none."""
+        """Return the current state of a Job, or None if it does not exist."""
         try:
             found: dict[str, Any] = decode(await self._request("GET", ours(namespace, "jobs", name)))
         except ApiError as error:
@@ -339,7 +339,7 @@ class Client:
         return found
 
     async def job_version(self, namespace: str, name: str, uid: str, kind: str = "Job") -> str | None:
-        """Return the resource version of the Job or JobDefinition with this uid ("" for any); None if there is none."""
+        """Return the resource version of the Job or JobDefinition with this UID ("" for any), or None."""
         try:
             answer = await self._request("GET", ours(namespace, _PLURALS[kind], name), accept=_METADATA)
         except ApiError as error:
@@ -350,7 +350,7 @@ class Client:
         return meta.resource_version if uid in ("", meta.uid) else None
 
     async def set_finalizer(self, namespace: str, name: str, uid: str, finalizer: str, there: bool) -> str:
-        """Put a finalizer on the Job with this uid, or take it off; return the Job's new version, "" if unchanged."""
+        """Add or remove a finalizer of the Job with this UID; return the Job's new version, "" if unchanged."""
         path = ours(namespace, "jobs", name)
         for attempt in range(_ATTEMPTS):
             try:
@@ -374,8 +374,8 @@ class Client:
     ) -> str:
         """Merge `status` into a Job's (or JobDefinition's) status and return its new resource version.
 
-        Raises ApiError with status 409 when the Job's version is not `version` any more: it was changed, or it is
-        another Job of the same name (the API server does not hold a uid in such a patch against the object's).
+        Raises ApiError with status 409 if the Job's resource version is no longer `version`: the Job was changed, or
+        replaced by another with the same name (the API server does not compare a UID in such a patch).
         """
         path = ours(namespace, _PLURALS[kind], name, "status")
         body = {"metadata": {"resourceVersion": version}, "status": status}
@@ -385,16 +385,16 @@ class Client:
     async def call(
         self, method: str, path: ApiPath, body: dict[str, Any] | None = None, query: Query | None = None
     ) -> bytes:
-        """Send one request, again while the server is busy or away, and return the answer's body. Raises ApiError."""
+        """Send a request, retry it while the server is unavailable, and return the response body. Raises ApiError."""
         return await self._request(method, path, body, query=query)
 
     async def _request(
         self, method: str, path: ApiPath, body: dict[str, Any] | None = None, accept: str = "application/json",
         window: ConcurrencyWindow | None = None, query: Query | None = None,
     ) -> bytes:  # fmt: skip
-        """Send one request, again after a pause while the server is busy or away, and return the answer's body.
+        """Send a request, retry it with pauses while the server is unavailable, and return the response body.
 
-        `window` is told how it went.
+        Reports the outcomes to `window`.
         """
         data = None if body is None else msgspec.json.encode(body)
         headers = self.headers.copy()

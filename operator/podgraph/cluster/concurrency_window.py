@@ -1,4 +1,4 @@
-"""How many requests are under way at once: as many as the API server takes well, and by turns for all who ask."""
+"""A limit on concurrent requests that adapts to the load of the API server and is fair to all Jobs."""
 
 from __future__ import annotations
 
@@ -15,11 +15,10 @@ _FIRST, MOST = 30.0, 60
 
 
 class ConcurrencyWindow:
-    """A bound that grows by one for each round of requests that went well and is halved when the server is busy.
+    """A limit that grows by one per round of successful requests and is halved when the server is busy.
 
-    Who waits is let in by turns, first of the namespaces and then of the Jobs in each, so that neither a Job with
-    thousands of pods to make nor a namespace with thousands of Jobs holds up another. While the server asks for a pause
-    nobody is let in.
+    Waiters are admitted round-robin, first by namespace and then by Job, so neither a Job with thousands of pods nor a
+    namespace with thousands of Jobs can starve others. Nobody is admitted during a pause requested by the server.
     """
 
     def __init__(self, first: float = _FIRST, most: float = MOST) -> None:
@@ -32,7 +31,7 @@ class ConcurrencyWindow:
 
     @contextlib.asynccontextmanager
     async def turn(self, key: str, namespace: str = "") -> AsyncIterator[None]:
-        """Wait for a turn of the Job `key` and have it for as long as the block runs."""
+        """Wait for a slot for the Job `key` and hold it while the block runs."""
         loop = asyncio.get_running_loop()
         if self._waiting or not self._has_room():
             future: asyncio.Future[None] = loop.create_future()
@@ -40,7 +39,7 @@ class ConcurrencyWindow:
             try:
                 await future
             except asyncio.CancelledError:
-                if future.done() and not future.cancelled():  # let in and cancelled at the same time
+                if future.done() and not future.cancelled():  # admitted and cancelled at the same time
                     self._leave()
                 raise
         else:
@@ -51,15 +50,15 @@ class ConcurrencyWindow:
             self._leave()
 
     def went_well(self) -> None:
-        """Say that a request was taken."""
+        """Report that the server accepted a request."""
         self.size = min(self._most, self.size + 1 / self.size)
 
     def busy(self, since: float, pause: float) -> None:
-        """Say that a request sent at `since` (`time.monotonic`) was turned away; others wait `pause` seconds.
+        """Report that the server rejected a request sent at `since` (`time.monotonic`); others wait `pause` seconds.
 
-        Many that were under way together are turned away together; they count once.
+        Concurrent requests are often rejected together; they count once.
         """
-        now = time.monotonic()  # the loop's own time stands still while it works
+        now = time.monotonic()  # the loop's own clock does not advance while the loop is busy
         if since >= self._lowered_at:
             self.size, self._lowered_at = max(1.0, self.size / 2), now
         if now + pause > self._open_at:
@@ -67,7 +66,7 @@ class ConcurrencyWindow:
             asyncio.get_running_loop().call_later(pause, self._open, self._open_at)
 
     def _open(self, at: float) -> None:
-        """End a pause, if no longer one has begun since; the loop may be a moment early."""
+        """End a pause unless a longer one has started. The loop may call this slightly early."""
         if at == self._open_at:
             self._open_at = 0.0
             self._let_in()

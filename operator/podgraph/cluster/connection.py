@@ -1,4 +1,4 @@
-"""Where the API server is and who we are there."""
+"""The address of the API server and our credentials."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import kopf
 __all__ = ["MOST_FOLLOWED", "connect", "login", "token_middleware"]
 
 MOST_FOLLOWED = 200
-"""How many logs are followed at once; each holds a connection."""
+"""The maximum number of logs followed at once; each holds a connection."""
 
 _LOG = logging.getLogger(__name__)
 _TOKEN_FILE = Path("/var/run/secrets/kubernetes.io/serviceaccount/token")
@@ -21,10 +21,10 @@ _TOKEN_SECONDS = 60.0
 
 
 def login() -> kopf.ConnectionInfo:
-    """Return the pod's own service account, or what the kubeconfig says (`KUBECONFIG`, `~/.kube/config`).
+    """Return the credentials of the pod's service account or of the kubeconfig (`KUBECONFIG`, `~/.kube/config`).
 
-    In a pod the API server is reached by its address, so that no cluster DNS is needed. Raises kopf.LoginError when
-    there is neither.
+    In a pod, the API server is reached by its IP address, without cluster DNS. Raises kopf.LoginError if there are
+    no credentials.
     """
     host, port = os.environ.get("KUBERNETES_SERVICE_HOST"), os.environ.get("KUBERNETES_SERVICE_PORT", "443")
     if host and _TOKEN_FILE.exists():
@@ -41,7 +41,7 @@ def login() -> kopf.ConnectionInfo:
 
 
 def connect(info: kopf.ConnectionInfo) -> aiohttp.ClientSession:
-    """Return a session for the API server at `info.server`, with a bound on connections and on every wait."""
+    """Return a session for the API server at `info.server`, with limits on connections and timeouts."""
     headers = {"User-Agent": "podgraph"}
     middlewares = []
     if info.token and _TOKEN_FILE.exists():
@@ -52,7 +52,7 @@ def connect(info: kopf.ConnectionInfo) -> aiohttp.ClientSession:
         base_url=info.server,
         connector=aiohttp.TCPConnector(limit=100 + MOST_FOLLOWED, ssl=info.as_ssl_context()),
         headers=headers,
-        cookie_jar=aiohttp.DummyCookieJar(),  # what one request is told is nothing for another, which may be another's
+        cookie_jar=aiohttp.DummyCookieJar(),  # cookies must not leak between requests of different users
         timeout=aiohttp.ClientTimeout(total=30, connect=5),
         middlewares=tuple(middlewares),
     )

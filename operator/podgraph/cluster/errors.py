@@ -1,4 +1,4 @@
-"""What the API server answers when it does not do what it was asked."""
+"""Errors of the API server."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ __all__ = ["ApiError", "error_of"]
 
 
 class ApiError(Exception):
-    """An answer of the API server that is no success. `permanent` says that asking again cannot help."""
+    """An error response of the API server. `permanent` means that a retry cannot succeed."""
 
     def __init__(self, status: int, reason: str, message: str) -> None:
         super().__init__(f"{status} {reason}: {message}")
@@ -16,7 +16,7 @@ class ApiError(Exception):
 
     @property
     def permanent(self) -> bool:
-        """Whether the same request will be answered the same way again."""
+        """Whether a retry of the same request would fail in the same way."""
         return self.status in (400, 403, 404, 405, 409, 410, 413, 415, 422)
 
 

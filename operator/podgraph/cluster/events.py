@@ -1,4 +1,4 @@
-"""Kubernetes Events on a Job or a JobDefinition: what `kubectl describe` shows at its end."""
+"""Kubernetes Events of a Job or a JobDefinition, which `kubectl describe` shows."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from podgraph.protocol.times import utc
 
 __all__ = ["event_manifest"]
 
-_MAX_MESSAGE = 1_000  # the API server takes 1,024
+_MAX_MESSAGE = 1_000  # the API server allows 1,024
 
 
 def event_manifest(job: JobRef, event: Event, now: float) -> dict[str, Any]:
-    """Return the Event object. Its name follows from what it says, so saying it again after a crash says it once.
+    """Return the Event object. Its name is derived from its content, so a repeat after a crash is not a duplicate.
 
-    The op that it is about is an annotation: whoever shows Events by step need not parse the message.
+    An annotation names the op, so readers need not parse the message.
     """
     digest = hashlib.sha256(f"{job.uid}/{event.reason}/{event.message}".encode()).hexdigest()[:16]
     time = utc(now)[:19] + "Z"

@@ -1,4 +1,4 @@
-"""One web page, within bounds of time, size and address: what http sensors ask for."""
+"""Fetch a URL for http sensors, with limits on time, size and addresses."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ _MOST_CONNECTIONS = 200
 
 @dataclass(frozen=True)
 class Fetched:
-    """An answer; `body` is None when it is the same as that of `etag` asked for."""
+    """A response; `body` is None if it is unchanged since the given `etag`."""
 
     body: bytes | None
     etag: str
 
 
 class _Resolver(AbstractResolver):
-    """Resolves names and leaves out addresses that may not be asked: what was checked is what is connected to."""
+    """Resolves names and drops addresses that are not allowed. The checked address is the one connected to."""
 
     def __init__(self, policy: HttpPolicy) -> None:
         self._policy = policy
@@ -42,7 +42,7 @@ class _Resolver(AbstractResolver):
     async def resolve(
         self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
     ) -> list[ResolveResult]:
-        """Return the addresses of a host that may be asked."""
+        """Return the allowed addresses of a host."""
         found = await self._resolver.resolve(host, port, family)
         allowed = [item for item in found if self._policy.allows_address(item["host"])]
         if found and not allowed:
@@ -50,15 +50,15 @@ class _Resolver(AbstractResolver):
         return allowed
 
     async def close(self) -> None:
-        """Nothing is held."""
+        """Do nothing: there are no resources to release."""
 
 
 class _NotAllowed(OSError):
-    """The host has no address that may be asked."""
+    """The host does not have an allowed address."""
 
 
 class HttpFetcher:
-    """Asks web servers that the policy allows. To be used as an async context manager."""
+    """Fetches URLs from servers that the policy allows. Use it as an async context manager."""
 
     def __init__(self, policy: HttpPolicy) -> None:
         self._policy = policy
@@ -115,14 +115,14 @@ class HttpFetcher:
                 if answer.status == 304 and etag:
                     return Fetched(None, etag)
                 if answer.status != 200:
-                    raise DefinitionError("HttpStatus", f"{_shown(url)} answered with status {answer.status}")
+                    raise DefinitionError("HttpStatus", f"{_shown(url)} responded with status {answer.status}")
                 return Fetched(await _read(answer, url), answer.headers.get("ETag", "")[:1_024])
         raise DefinitionError("HttpStatus", f"{_shown(first)} redirects more than {_MAX_REDIRECTS} times")
 
     def _check(self, url: str) -> None:
         self._policy.check_url(url)
         host = urlsplit(url).hostname or ""
-        # aiohttp resolves no name that is an address already; short and odd ways to write one are refused with it.
+        # aiohttp does not resolve IP addresses; unusual spellings of addresses are refused here too.
         literal = ":" in host or host.replace(".", "").isdigit() or host.startswith("0x")
         if literal and not self._policy.allows_address(host):
             raise DefinitionError("NotAllowed", _not_public(host, host))
@@ -133,13 +133,13 @@ async def _read(answer: aiohttp.ClientResponse, url: str) -> bytes:
     async for part in answer.content.iter_any():
         body += part
         if len(body) > _MAX_BYTES:
-            raise DefinitionError("TooLarge", f"{_shown(url)} answers with more than {_MAX_BYTES:,} bytes")
+            raise DefinitionError("TooLarge", f"the response of {_shown(url)} is larger than {_MAX_BYTES:,} bytes")
     return bytes(body)
 
 
 def _not_public(host: str, address: str) -> str:
     what = host if host == address else f"{host} is {address}, which"
-    return f"{what} is no public address and in no network of the chart's value sensors.http.allowNetworks"
+    return f"{what} is not a public address and not in a network of the chart's value sensors.http.allowNetworks"
 
 
 def _shown(url: str) -> str:

@@ -1,6 +1,6 @@
-"""Clients that act as other people: as whoever has a token, or as whom a proxy vouches for (impersonation).
+"""Clients that act as other users: with a user's token, or by impersonation of the user that a proxy names.
 
-What such a client may do is for the API server to say, at each request.
+The API server authorizes each request of such a client.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ __all__ = ["UserClients"]
 
 
 class UserClients:
-    """Makes such clients for one API server; they share their connections, never a credential, and end with it."""
+    """Creates such clients for one API server. They share connections but not credentials, and are closed with it."""
 
     def __init__(self, info: kopf.ConnectionInfo) -> None:
         self._info = info
-        # A client's certificate goes before any token, so connections for tokens are made without one.
+        # A client certificate takes precedence over a token, so connections for tokens do not use one.
         self._nobody = dataclasses.replace(
             info, scheme=None, token=None, username=None, password=None, certificate_path=None, certificate_data=None,
             private_key_path=None, private_key_data=None,
@@ -31,11 +31,11 @@ class UserClients:
         self._sessions: dict[bool, aiohttp.ClientSession] = {}
 
     def with_token(self, token: str) -> UiClient:
-        """Return a client that has this token and nothing else."""
+        """Return a client with this token as its only credential."""
         return UiClient(self._session(False), [("Authorization", f"Bearer {token}")])
 
     def as_user(self, user: str, groups: Sequence[str]) -> UiClient:
-        """Return a client with our own credentials that asks to be taken for a user."""
+        """Return a client with our own credentials that impersonates a user."""
         named = [("Impersonate-User", user), *(("Impersonate-Group", group) for group in groups)]
         return UiClient(self._session(True), named)
 
@@ -47,7 +47,7 @@ class UserClients:
             await session.close()
 
     def _session(self, ours: bool) -> aiohttp.ClientSession:
-        """Return the one session with our own credentials, or the one with none."""
+        """Return the session with our own credentials, or the one without credentials."""
         if ours not in self._sessions:
             self._sessions[ours] = connect(self._info if ours else self._nobody)
         return self._sessions[ours]

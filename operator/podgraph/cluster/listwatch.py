@@ -41,7 +41,7 @@ class _Page(msgspec.Struct, Generic[T]):
 
 
 class _Event(msgspec.Struct):
-    """One line of a watch, its object still to be decoded."""
+    """One line of a watch, with its object not yet decoded."""
 
     type: str
     object: msgspec.Raw
@@ -56,7 +56,7 @@ class _Versioned(msgspec.Struct):
 
 
 class _Expired(Exception):
-    """A list or watch cannot go on from where it was; list again."""
+    """A list or watch cannot continue from its resource version; list again."""
 
 
 class ListWatch(Generic[T]):
@@ -104,7 +104,7 @@ class ListWatch(Generic[T]):
     # --- the loop
 
     async def run(self) -> None:
-        """List and watch until cancelled; no fault of the server or the network ends this."""
+        """List and watch until cancelled, across all errors of the server and the network."""
         while True:
             try:
                 if not self._version:
@@ -201,6 +201,6 @@ def _version_of(item: Any) -> str:
 
 
 def told(error: Exception) -> str:
-    """Return what an error is without its own words: those of aiohttp hold the request's headers, and so our token."""
+    """Describe an error without its message: aiohttp's messages contain the request headers, and so our token."""
     status = getattr(error, "status", None)
     return f"{type(error).__name__} {status}" if status else type(error).__name__

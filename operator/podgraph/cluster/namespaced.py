@@ -1,8 +1,8 @@
-"""Our own resources in one namespace, told of as kopf does of those in the whole cluster.
+"""Watch our resources in single namespaces, with the same events as kopf's watch of the whole cluster.
 
-kopf ends when a namespace that it is to watch cannot be listed. Here such a namespace is asked for again until it can:
-it may not exist yet, may have been deleted and made again, or its Role may come later. What vanished while a watch was
-broken is told as deleted.
+kopf exits when it cannot list a watched namespace. This watch retries instead: the namespace may not exist yet, may
+have been deleted and recreated, or its Role may be created later. Objects that vanished while a watch was broken are
+reported as deleted.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ from podgraph.cluster.paths import ours
 __all__ = ["Tell", "watch_namespace"]
 
 Tell = Callable[[str | None, Object], None]
-"""Takes an event's type (ADDED, MODIFIED, DELETED, None for an object that was there before) and the object."""
+"""Handles an event: its type (ADDED, MODIFIED, DELETED, None for an object that already existed) and the object."""
 
 
 async def watch_namespace(session: aiohttp.ClientSession, namespace: str, kinds: Sequence[tuple[str, Tell]]) -> None:
-    """List and watch these kinds, by plural, until cancelled. Each is listed only when those before it are known."""
+    """List and watch these kinds, by plural, until cancelled. Each is listed only after those before it."""
     async with asyncio.TaskGroup() as group:
         for plural, tell in kinds:
             watch = _Watch(session, namespace, plural, tell)
@@ -33,7 +33,7 @@ async def watch_namespace(session: aiohttp.ClientSession, namespace: str, kinds:
 
 
 class _Watch(ListWatch[dict[str, Any]]):
-    """The watch of one kind in one namespace. Of what was seen only the metadata is kept, to tell what vanished."""
+    """The watch of one kind in one namespace. Keeps only the metadata of objects, to detect deleted ones."""
 
     def __init__(self, session: aiohttp.ClientSession, namespace: str, plural: str, tell: Tell) -> None:
         super().__init__(session, ours(namespace, plural), dict[str, Any], f"{plural} in namespace {namespace}")

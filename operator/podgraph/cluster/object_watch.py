@@ -1,4 +1,4 @@
-"""The watch of some objects of any kind in one namespace, of which little is kept."""
+"""Watch selected objects of any kind in one namespace, and keep little of them."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ Kept = TypeVar("Kept")
 
 
 class ObjectWatch(ListWatch[dict[str, Any]], Generic[Kept]):
-    """Keeps `kept`, by uid, what `look` returns for each object that matches (None: nothing).
+    """Keeps in `kept`, by UID, the result of `look` for each matching object (None: nothing).
 
-    `on_change()` is called whenever `kept`, `synced` or `error` changed. `error` says (reason, message) why nothing
-    is seen; what is kept then is of before.
+    Calls `on_change()` whenever `kept`, `synced` or `error` changes. `error` is the (reason, message) of a failed
+    watch; `kept` then has the last known state.
     """
 
     refused_seconds = 15.0

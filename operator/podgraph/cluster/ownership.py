@@ -1,4 +1,4 @@
-"""Whether an object that has the name of one that we were about to create is that one, made by us before."""
+"""Decide whether an existing object is the one that we tried to create, from an earlier attempt."""
 
 from __future__ import annotations
 
@@ -10,15 +10,14 @@ from podgraph.planning.model.names import AHEAD_LABEL, GROUP, MANAGED_BY_LABEL, 
 __all__ = ["KINDS", "difference"]
 
 KINDS = {"pods": "Pod", "configmaps": "ConfigMap", "persistentvolumeclaims": "PersistentVolumeClaim"}
-_LATER = (AHEAD_LABEL, OP_LABEL)  # they change when a pod is told what to do
+_LATER = (AHEAD_LABEL, OP_LABEL)  # they change when a pod receives its assignment
 _CONTENT = ("data", "binaryData", "immutable")
 
 
 def difference(plural: str, wanted: Object, found: Object, any_content: bool) -> str:
-    """Return why `found` is not what creating `wanted` would have made, "" when it is.
+    """Return how `found` differs from what creating `wanted` would have created, "" if it does not.
 
-    A ConfigMap of ours does not change once it is made. `any_content` says that what was copied into it may have been
-    another thing by then.
+    Our ConfigMaps are immutable. `any_content` means that the content copied into it may have been different then.
     """
     if _controller(wanted) != _controller(found):
         return "OtherController" if _controller(found) else "NoController"
@@ -33,7 +32,7 @@ def difference(plural: str, wanted: Object, found: Object, any_content: bool) ->
 
 
 def _controller(found: Object) -> tuple[Any, ...]:
-    """Return who controls an object; an owner that does not control it counts as another one."""
+    """Return the controller of an object; an owner that is not its controller does not count."""
     owners = found["metadata"].get("ownerReferences") or ()
     controller = next((owner for owner in owners if owner.get("controller")), None)
     if controller is None:

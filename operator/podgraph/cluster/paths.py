@@ -1,8 +1,7 @@
-"""The paths of our requests. This is the only place that puts one together: see tests/unit/cluster/test_paths.py.
+"""The paths of our requests. Only this module builds them: see tests/unit/cluster/test_paths.py.
 
-All that reads or writes the cluster takes an :class:`ApiPath`, which holds nothing but segments that are Kubernetes
-names, so no name of a user's leads to another namespace or another resource. Queries are given beside it, as values
-that aiohttp encodes.
+All reads and writes take an :class:`ApiPath`, which consists only of segments that are Kubernetes names. A name from a
+user therefore cannot lead to another namespace or resource. Queries are separate values that aiohttp encodes.
 """
 
 from __future__ import annotations
@@ -24,7 +23,7 @@ Query = Mapping[str, str]
 
 
 class ApiPath:
-    """A path below the API server's address, as the segments between its slashes.
+    """A path under the API server's address, as its segments.
 
     Raises ApiError (400, `InvalidName`) for a segment that is not a Kubernetes name: empty, `..`, or with a slash, a
     percent sign, an upper-case letter, a control character or the like.
@@ -42,7 +41,7 @@ class ApiPath:
 
     @property
     def url(self) -> URL:
-        """The path as aiohttp sends it: every character stands for itself, so nothing is left to be decoded."""
+        """The path as aiohttp sends it: it has no percent-encoding."""
         return URL(str(self), encoded=True)
 
     def __truediv__(self, segment: str) -> ApiPath:
@@ -50,27 +49,27 @@ class ApiPath:
 
 
 def in_namespace(api_version: str, namespace: str, resource: str, *name: str) -> ApiPath:
-    """Return the path of a resource in one namespace, or of the object of a `name` there, and of its subresource."""
+    """Return the path of a resource in one namespace, or of the object `name` there and its subresource."""
     return ApiPath(*_prefix(api_version), "namespaces", _check(LABEL, namespace), _check(LABEL, resource), *name)
 
 
 def core(namespace: str, resource: str, *name: str) -> ApiPath:
-    """Return the path of pods, ConfigMaps and the like in one namespace, or of one of them."""
+    """Return the path of a core resource (pods, configmaps) in one namespace, or of one object."""
     return in_namespace("v1", namespace, resource, *name)
 
 
 def ours(namespace: str, resource: str, *name: str) -> ApiPath:
-    """Return the path of Jobs and the like in one namespace, or of one of them."""
+    """Return the path of one of our resources in one namespace, or of one object."""
     return in_namespace(OURS, namespace, resource, *name)
 
 
 def everywhere(api_version: str, resource: str) -> ApiPath:
-    """Return the path of a resource in all namespaces, or of one that has none."""
+    """Return the path of a resource in all namespaces, or of a cluster-scoped one."""
     return ApiPath(*_prefix(api_version), _check(LABEL, resource))
 
 
 def of_version(api_version: str) -> ApiPath:
-    """Return the path that tells which resources a version has."""
+    """Return the path of the discovery document of an API version."""
     return ApiPath(*_prefix(api_version))
 
 
@@ -81,5 +80,5 @@ def _prefix(api_version: str) -> list[str]:
 
 def _check(rule: Rule, text: str) -> str:
     if wrong := problem(rule, text):
-        raise ApiError(400, "InvalidName", f"the API server was not asked: {wrong}")
+        raise ApiError(400, "InvalidName", f"the request was not sent: {wrong}")
     return text

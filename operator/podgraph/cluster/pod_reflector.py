@@ -1,12 +1,12 @@
-"""Our own view of the pods: one list, one watch, and for each change a word to the controller.
+"""Our view of the pods: one list, one watch, and a notification of the controller for each change.
 
-kopf could watch them too, but costs a hundred times the CPU an event and never tells of pods that vanished while a
-watch was broken. This one asks the server for our pods only, decodes the few fields we read, and after every break
-lists again and compares.
+kopf could watch pods too, but needs a hundred times the CPU per event and does not report pods that vanished while a
+watch was broken. This reflector selects only our pods, decodes only the fields we read, and lists again and compares
+after every break.
 
-Labels select pods, but prove nothing: everybody can put them on a pod of any namespace. A pod counts when its uid is
-one that our own create returned, or when it was there before its owner was adopted, in the owner's namespace and with
-the owner as its controller. All else is ignored and counted, and nothing of it is kept.
+Labels select pods but prove nothing: anyone can set them on a pod in any namespace. A pod counts if our own create
+returned its UID, or if it existed before its owner was adopted, in the owner's namespace and with the owner as its
+controller. All other pods are ignored and counted, and nothing of them is kept.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _KINDS = ("Job", "JobDefinition", "JobSensor")
 
 
 class _Place(ListWatch[Pod]):
-    """Where pods are watched: one namespace, or with "" the whole cluster. Each has a resource version of its own."""
+    """A scope of the watch: one namespace, or "" for the whole cluster. Each has its own resource version."""
 
     page_size = 500
 
@@ -86,10 +86,10 @@ class _Place(ListWatch[Pod]):
 
 
 class _Owned:
-    """What is kept for one owner.
+    """The state of one owner.
 
-    `making` holds the names of pods that we are creating, each with the last pod of that name that the watch told of:
-    it may tell of a pod before the answer to our request does.
+    `making` has the names of pods that we are creating, each with the last pod of that name from the watch: the watch
+    may report a pod before the response to our request arrives.
     """
 
     __slots__ = ("making", "owner", "pods", "strangers")
@@ -102,16 +102,16 @@ class _Owned:
 
 
 class PodReflector:
-    """Keeps what :meth:`of` returns equal to the cluster's pods, by Job uid (or what else their `label` says).
+    """Keeps the result of :meth:`of` equal to the cluster's pods, by Job UID (or the value of another `label`).
 
-    With `namespaces` only these are watched, each by itself. One that does not exist, or in which the operator has no
-    rights, has no pods until that changes.
+    With `namespaces`, only these are watched, each separately. A namespace that does not exist, or in which the
+    operator lacks permissions, has no pods until that changes.
 
-    `on_change(job_uid, pod_name)` is called for each pod that came, changed or went; a pod that went stays with `gone`
-    set until :meth:`forget`, so that its last state can still be read.
+    Calls `on_change(job_uid, pod_name)` for each pod that was created, changed or deleted. A deleted pod stays, with
+    `gone` set, until :meth:`forget`, so that its last state can still be read.
 
-    Pods whose owner was not adopted yet are kept apart (:meth:`unclaimed`) and told of by `on_unclaimed`; `owner_of`
-    may know the owner already, by the label. `ignored(kind, reason)` counts what is not ours.
+    Pods whose owner is not adopted yet are separate (:meth:`unclaimed`) and reported by `on_unclaimed`; `owner_of`
+    may already know the owner, by the label. `ignored(kind, reason)` counts pods that are not ours.
     """
 
     def __init__(
@@ -131,17 +131,17 @@ class PodReflector:
 
     @property
     def last_event_at(self) -> float:
-        """Since when at least one of the watches has been silent."""
+        """The time since which at least one of the watches has been silent."""
         return min(place.heard_at for place in self._places)
 
     async def run(self) -> None:
-        """List and watch until cancelled; no fault of the server or the network ends this."""
+        """List and watch until cancelled, across all errors of the server and the network."""
         async with asyncio.TaskGroup() as group:
             for place in self._places:
                 group.create_task(place.run())
 
     async def listed(self, namespace: str) -> None:
-        """Wait until the pods of a watched namespace are known."""
+        """Wait until the pods of a watched namespace are listed."""
         await next(place for place in self._places if place.namespace in ("", namespace)).listed.wait()
 
     def place_answered(self) -> None:
@@ -152,7 +152,7 @@ class PodReflector:
     # --- whose pods they are
 
     def adopt(self, job_uid: str, owner: Owner) -> None:
-        """Begin to work for an owner: what is there of it by now is taken over, from here on only what we make."""
+        """Adopt an owner: take over its existing pods; later, only pods that we create count."""
         if job_uid in self._owned:
             return
         owned = self._owned[job_uid] = _Owned(owner)
@@ -163,31 +163,31 @@ class PodReflector:
                 owned.pods[pod.metadata.name] = pod
 
     def making(self, job_uid: str, pod_name: str) -> None:
-        """Say that a pod is about to be created; :meth:`put` or :meth:`not_made` is to follow."""
+        """Announce that a pod is being created; call :meth:`put` or :meth:`not_made` afterwards."""
         if job_uid in self._owned:
             self._owned[job_uid].making.setdefault(pod_name, None)
 
     def not_made(self, job_uid: str, pod_name: str) -> None:
-        """Say that a pod will not be created after all."""
+        """Report that a pod was not created after all."""
         if job_uid in self._owned:
             self._owned[job_uid].making.pop(pod_name, None)
 
     def put(self, job_uid: str, pod: Pod) -> None:
-        """Take in a Job's pod that is ours, as a request of ours answered: it may come behind the watch."""
+        """Store a pod of a Job from the response to our request. The watch may have reported it earlier."""
         owned, name = self._owned.get(job_uid), pod.metadata.name
-        if owned is None:  # it was forgotten meanwhile
+        if owned is None:  # it was forgotten in the meantime
             self._keep_apart(job_uid, pod)
             return
         seen = owned.making.pop(name, None)
         if seen is not None and _number(seen) > _number(pod):
-            # One namespace has one pod of a name at a time, so a later one of another uid tells that ours has gone.
+            # Names are unique in a namespace, so a later pod with another UID means that ours is gone.
             same = seen.metadata.uid == pod.metadata.uid
             if not same:
                 self._ignore(owned, "NotMade")
             pod = seen if same else msgspec.structs.replace(pod, gone=True)
         self._take_over(owned, job_uid, pod)
 
-    # --- what there is
+    # --- reading
 
     def of(self, job_uid: str) -> dict[str, Pod]:
         """Return the pods of an adopted Job by name."""
@@ -195,12 +195,12 @@ class PodReflector:
         return owned.pods if owned is not None else {}
 
     def unclaimed(self, job_uid: str, owner: Owner | None = None) -> list[Pod]:
-        """Return the pods of one that was not adopted, if it is this one's: others may bear its label too."""
+        """Return the pods of an owner that is not adopted, without pods of others that have its label."""
         found = self._unclaimed.get(job_uid, {}).values()
         return [pod for pod in found if owner is None or not doubt(pod.metadata, owner)]
 
     def has_strangers(self, job_uid: str) -> bool:
-        """Whether pods that are not ours were seen with the label of an adopted Job."""
+        """Whether foreign pods with the label of an adopted Job were seen."""
         return job_uid in self._owned and self._owned[job_uid].strangers
 
     def knows(self, job_uid: str) -> bool:
@@ -208,30 +208,30 @@ class PodReflector:
         return job_uid in self._owned or job_uid in self._unclaimed
 
     def forget(self, job_uid: str) -> None:
-        """Drop what is kept of a Job and of its pods."""
+        """Drop the state of a Job and its pods."""
         self._owned.pop(job_uid, None)
         self._unclaimed.pop(job_uid, None)
 
     def release(self, job_uid: str) -> None:
-        """Work for an owner no more; what is told of its pods from here on is kept apart again."""
+        """Release an owner; its pods are treated as unclaimed from now on."""
         owned = self._owned.pop(job_uid, None)
         for pod in filter(None, owned.making.values() if owned is not None else ()):
             self._keep_apart(job_uid, pod)
 
     def forget_gone(self, job_uid: str, pod_name: str) -> None:
-        """Drop a pod that is gone: else pods that nobody looks at any more would pile up."""
+        """Drop a pod that is gone, so that unread pods do not accumulate."""
         known = self.of(job_uid)
         if pod_name in known and known[pod_name].gone:
             del known[pod_name]
 
-    # --- what the cluster says
+    # --- events of the cluster
 
     def take_gone(self, namespace: str, listed: Collection[str], version: int) -> None:
         """Take in that the pods of a namespace (all with "") that a list of this version does not have are gone."""
         for pod in self._all():
             if namespace not in ("", pod.metadata.namespace):
                 continue
-            # One that is newer than the list was made after it; the watch will tell of it.
+            # A pod newer than the list was created after it; the watch will report it.
             if pod.metadata.uid not in listed and _number(pod) <= version:
                 self.take(msgspec.structs.replace(pod, gone=True), False)
 
@@ -262,7 +262,7 @@ class PodReflector:
             self._ignore(owned, reason or "NotMade")
 
     def _keep_apart(self, label: str, pod: Pod, first: bool = False) -> None:
-        """Keep a pod for its owner, who may be adopted yet; Kubernetes deletes those whose owner does not exist."""
+        """Keep a pod for an owner that may be adopted later. Kubernetes deletes pods whose owner does not exist."""
         owner, controller = self._owner_of(label), controller_of(pod.metadata)
         if owner is not None:
             reason = doubt(pod.metadata, owner)
@@ -282,7 +282,7 @@ class PodReflector:
             self.on_unclaimed(label, pod)
 
     def _take_over(self, owned: _Owned, label: str, pod: Pod) -> None:
-        """Take in the state of a pod of ours, unless a later one is known."""
+        """Store the state of one of our pods, unless a later state is known."""
         old = owned.pods.get(pod.metadata.name)
         if old is not None and old.metadata.uid == pod.metadata.uid:
             same = old.metadata.resource_version == pod.metadata.resource_version
@@ -297,6 +297,6 @@ class PodReflector:
 
 
 def _number(pod: Pod) -> int:
-    """Return the pod's resource version, which Kubernetes lets clients compare as a number (KEP-5504)."""
+    """Return the pod's resource version, which clients may compare as a number (KEP-5504)."""
     version = pod.metadata.resource_version
     return int(version) if version.isdigit() else 0

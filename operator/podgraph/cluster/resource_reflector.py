@@ -1,4 +1,4 @@
-"""A view of one kind of our own resources, kept in memory by a list and a watch: what the web page lists from."""
+"""An in-memory view of one kind of our resources, updated by a list and a watch. The web page lists from it."""
 
 from __future__ import annotations
 
@@ -38,8 +38,8 @@ T = TypeVar("T", bound=_HasMeta)
 class ResourceReflector(ListWatch[T]):
     """Keeps `items` equal to the cluster's objects of one kind, of all namespaces or of one.
 
-    Each is decoded into `kind`, a struct with `metadata`: fields it does not have are skipped unread.
-    `on_change(key)` is called for each object that came, changed or went. A cluster without the kind has none.
+    Each is decoded into `kind`, a struct with `metadata`; other fields are skipped.
+    Calls `on_change(key)` for each object that was created, changed or deleted. A cluster without the kind has none.
     """
 
     refused_seconds = 10.0  # until it is looked again whether the cluster has the kind by now

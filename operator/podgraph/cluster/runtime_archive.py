@@ -1,7 +1,7 @@
-"""The step runtime as one file that any image with python3 can run: a zip archive of this package's own sources.
+"""The step runtime as one file that any image with python3 can run: a zip archive of this package's sources.
 
-Beside each source lies its bytecode for the operator's own Python, which ours of the step images is too: to compile all
-of it takes each pod a quarter of a second. Another Python finds that it is not for it, and takes the source.
+The archive also has the bytecode for the operator's Python version, which our step image has too: compiling the sources
+takes a pod a quarter of a second. Other Python versions ignore the bytecode and use the sources.
 """
 
 from __future__ import annotations
@@ -27,14 +27,14 @@ _MAIN = "from podgraph.runtime.__main__ import run\nrun()\n"
 
 @dataclass(frozen=True)
 class RuntimeArchive:
-    """The archive as base64 text, and the hex SHA-256 of what it is made of: the sources and the Python."""
+    """The archive as base64 text, and the hex SHA-256 digest of its sources and Python version."""
 
     archive: str
     digest: str
 
 
 def build_archive() -> RuntimeArchive:
-    """Build the archive; what it holds follows from the sources and the operator's Python, so the digest names it."""
+    """Build the archive. The sources and the operator's Python determine its content, so the digest identifies it."""
     root = Path(podgraph.__file__).parent
     files = sorted(
         p for part in _PARTS for p in ([root / part] if part.endswith(".py") else (root / part).rglob("*.py"))
@@ -56,7 +56,7 @@ def build_archive() -> RuntimeArchive:
 
 
 def _bytecode(path: Path, name: str, folder: str) -> bytes:
-    """Return the bytecode of a source, which goes by the source's hash that nobody compares (PEP 552)."""
+    """Return the bytecode of a source, as an unchecked hash-based pyc (PEP 552)."""
     target = Path(folder, "code.pyc")
     how = py_compile.PycInvalidationMode.UNCHECKED_HASH
     py_compile.compile(str(path), str(target), f"{RUNTIME_FILE}/{name}", doraise=True, invalidation_mode=how)

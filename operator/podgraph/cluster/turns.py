@@ -1,4 +1,4 @@
-"""Waiting lines that take turns: first the groups (namespaces), then in each the keys (Jobs), then who came first."""
+"""Fair queues: round-robin by group (namespace), then by key (Job), then first in, first out."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ T = TypeVar("T")
 
 
 class Turns(Generic[T]):
-    """Things that wait. However many one group has, one of each other group comes between two of its own."""
+    """Waiting items. Between two items of one group, every other group gets a turn."""
 
     def __init__(self) -> None:
         self._groups: dict[str, dict[str, deque[T]]] = {}
@@ -22,16 +22,16 @@ class Turns(Generic[T]):
         return self._count
 
     def add(self, group: str, key: str, item: T) -> None:
-        """Let an item wait."""
+        """Add an item."""
         self._groups.setdefault(group, {}).setdefault(key, deque()).append(item)
         self._count += 1
 
     def groups(self) -> Collection[str]:
-        """Return the groups of which something waits, that whose turn it is first."""
+        """Return the groups with waiting items, the next one first."""
         return self._groups.keys()
 
     def pop(self, group: str | None = None) -> T:
-        """Take out the item whose turn it is, of all or of one group."""
+        """Remove and return the next item, of all groups or of one."""
         if group is None:
             group = next(iter(self._groups))
         keys = self._groups.pop(group)
@@ -39,8 +39,8 @@ class Turns(Generic[T]):
         line = keys.pop(key)
         item = line.popleft()
         if line:
-            keys[key] = line  # behind the others of its group
+            keys[key] = line  # after the others of its group
         if keys:
-            self._groups[group] = keys  # behind all other groups
+            self._groups[group] = keys  # after all other groups
         self._count -= 1
         return item

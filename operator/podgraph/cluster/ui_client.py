@@ -1,4 +1,4 @@
-"""The API calls of the web page's server, beside those that it shares with the operator."""
+"""The API calls of the web page's server, in addition to those shared with the operator."""
 
 from __future__ import annotations
 
@@ -25,17 +25,17 @@ Object = dict[str, Any]
 class UiClient(Client):
     """Calls for Jobs, their definitions, pods, events and logs; all raise ApiError."""
 
-    final = (401,)  # whoever waits for the page is told at once
+    final = (401,)  # users of the page get the error at once
 
     async def user_name(self) -> str:
-        """Return who the API server takes us for."""
+        """Return the user that the API server authenticates."""
         body = {"apiVersion": "authentication.k8s.io/v1", "kind": "SelfSubjectReview"}
         path = everywhere(body["apiVersion"], "selfsubjectreviews")
         made = msgspec.json.decode(await self._request("POST", path, body))
         return str(made["status"]["userInfo"].get("username", ""))
 
     async def may_list(self, plural: str, namespace: str) -> bool:
-        """Whether we may list our objects of a kind in a namespace, in all of them when it is empty."""
+        """Whether we may list one of our resources in a namespace, or in all of them when it is empty."""
         kind = {"group": GROUP, "resource": plural, "verb": "list", "namespace": namespace}
         version = "authorization.k8s.io/v1"
         body = {"apiVersion": version, "kind": "SelfSubjectAccessReview", "spec": {"resourceAttributes": kind}}
@@ -60,7 +60,7 @@ class UiClient(Client):
         return found
 
     async def list_resources(self, plural: str, namespace: str) -> list[Object] | None:
-        """Return our own objects of a kind, with namespace "" of all; None when the cluster has no such kind."""
+        """Return our objects of a kind, with namespace "" in all; None if the cluster does not have the kind."""
         path = ours(namespace, plural) if namespace else everywhere(OURS, plural)
         found: list[Object] = []
         token = ""
@@ -78,38 +78,38 @@ class UiClient(Client):
                 return found
 
     async def try_resource(self, plural: str, namespace: str, manifest: Mapping[str, Any]) -> None:
-        """Have the cluster check one of our own objects without making it."""
+        """Validate one of our objects with a server-side dry run."""
         await self._request("POST", ours(namespace, plural), dict(manifest), query={"dryRun": "All"})
 
     async def create_resource(self, plural: str, namespace: str, manifest: Mapping[str, Any]) -> Object:
-        """Create one of our own objects and return it.
+        """Create one of our objects and return it.
 
-        A create whose answer was lost is done again, so a made-up name may be made twice; give it a name of its own.
+        A create whose response was lost is repeated, so generateName could create two objects; set a name.
         """
         made: Object = msgspec.json.decode(await self._request("POST", ours(namespace, plural), dict(manifest)))
         return made
 
     async def change_resource(self, plural: str, namespace: str, name: str, uid: str, spec: Mapping[str, Any]) -> None:
-        """Change fields of the spec of the object with this uid."""
+        """Change fields of the spec of the object with this UID."""
         body = {"metadata": {"uid": uid}, "spec": dict(spec)}
         await self._request("PATCH", ours(namespace, plural, name), body)
 
     async def annotate_resource(
         self, plural: str, namespace: str, name: str, uid: str, annotations: Mapping[str, str]
     ) -> None:
-        """Put annotations on the object with this uid."""
+        """Set annotations of the object with this UID."""
         body = {"metadata": {"uid": uid, "annotations": dict(annotations)}}
         await self._request("PATCH", ours(namespace, plural, name), body)
 
     async def pods_of(self, namespace: str, job_uid: str) -> list[Object]:
-        """Return a Job's pods, the oldest first."""
+        """Return a Job's pods, oldest first."""
         query = {"labelSelector": f"{JOB_UID_LABEL}={job_uid}"}
         answer = await self._request("GET", core(namespace, "pods"), query=query)
         found: list[Object] = msgspec.json.decode(answer)["items"]
         return sorted(found, key=lambda pod: str(pod["metadata"].get("creationTimestamp")))
 
     async def events_of(self, namespace: str, job_uid: str) -> list[Object]:
-        """Return the Events on a Job, the latest of them when there are very many."""
+        """Return the Events of a Job; only the latest if there are very many."""
         query = {"fieldSelector": f"involvedObject.uid={job_uid}", "limit": str(_MOST_EVENTS)}
         answer = await self._request("GET", core(namespace, "events"), query=query)
         found: list[Object] = msgspec.json.decode(answer)["items"]
@@ -118,7 +118,7 @@ class UiClient(Client):
     async def log_bytes(
         self, namespace: str, pod: str, follow: bool, tail: int, container: str = CONTAINER
     ) -> AsyncIterator[bytes]:
-        """Yield a container's log as it comes; with `follow` until it ends. `tail` lines count, 0 for all."""
+        """Yield a container's log as it arrives; with `follow`, until it ends. `tail` limits the lines, 0 for all."""
         path = core(namespace, "pods", pod, "log")
         query = {"container": container}
         query |= {"follow": "true"} if follow else {}

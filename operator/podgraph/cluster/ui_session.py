@@ -1,4 +1,4 @@
-"""The web page's session with the API server, as a kubeconfig says it is reached."""
+"""The web page's session with the API server, configured by a kubeconfig."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ import aiohttp
 
 __all__ = ["page_session"]
 
-_CONNECTIONS = 400  # each log that is followed holds one
+_CONNECTIONS = 400  # each followed log holds one
 
 
 def page_session(
     server: str, authorization: Callable[[], str], ca: str | None, cert: str | None, key: str | None, verify: bool
 ) -> aiohttp.ClientSession:
-    """Return a session for the API server at `server`; `authorization` gives the header anew for each request.
+    """Return a session for the API server at `server`; `authorization` returns the header for each request.
 
-    So a credential that is renewed, as those of cloud logins are, is used as it is by then. `ca`, `cert` and `key` are
-    files; without `verify` any certificate is taken, as the kubeconfig must say itself.
+    Renewed credentials, such as those of cloud logins, thus take effect. `ca`, `cert` and `key` are files; without
+    `verify`, which only the kubeconfig can turn off, any certificate is accepted.
     """
     trust = ssl.create_default_context(cafile=ca)
     if not verify:

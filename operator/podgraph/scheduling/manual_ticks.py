@@ -63,7 +63,7 @@ def answer_to(asked: str, maker: Mapping[str, Any]) -> tuple[list[dict[str, Any]
 
 def no_answer(name: str, seconds: float) -> DefinitionError:
     """Return the error for a question that the operator has not answered in time."""
-    return DefinitionError("Timeout", f"the operator has not answered for {name!r} within {seconds:.0f} s")
+    return DefinitionError("Timeout", f"the operator did not answer for {name!r} within {seconds:.0f} s")
 
 
 def _unique(name: str, job: Mapping[str, Any]) -> str:

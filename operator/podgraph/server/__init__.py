@@ -1,1 +1,1 @@
-"""The web page: its API over the Jobs of a cluster, and the built page itself."""
+"""The server of the web page: its API for the Jobs of a cluster, and the built page."""

@@ -1,8 +1,8 @@
 """The page's server in a cluster, as the chart runs it: `python3 -m podgraph.server`.
 
-Without `auth` it listens on the pod's own loopback address alone, so that it is reached by `kubectl port-forward` and
-no other way: whoever may forward a port into its namespace may use it, and no other pod of the cluster can. Where
-people sign in, or a proxy says who they are, it listens on all addresses.
+Without `auth` it listens only on the pod's loopback address. Users reach it with `kubectl port-forward`, so only users
+who may forward a port into its namespace can use it, and other pods cannot. With `auth` token or proxy it listens on
+all addresses.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ from podgraph.server.state import State
 __all__ = ["main"]
 
 PORT = 3000
-LEVELS = 30_000  # the API server takes objects of up to 10,000 levels: one of them is not to hide all others
+LEVELS = 30_000  # the API server accepts objects with up to 10,000 levels; one of them must not break the lists
 
 
 async def serve() -> None:
-    """Serve until told to end. `PODGRAPH_NAMESPACE` is the one that is shown, all when it is empty."""
+    """Serve until a signal arrives. `PODGRAPH_NAMESPACE` is the namespace to show; all when empty."""
     settings, info = os.environ, login()
     async with UserClients(info) as acting, connect(info) as session:
         auth = auth_of(settings, acting)
@@ -43,7 +43,7 @@ async def serve() -> None:
 
 
 def main() -> int:
-    """Run it; 2 when its settings are wrong."""
+    """Run the server; return 2 if its settings are invalid."""
     sys.setrecursionlimit(LEVELS)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     try:

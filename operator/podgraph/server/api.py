@@ -1,4 +1,4 @@
-"""The page's API: lists, single runs, logs, the Launchpad, and what is done to runs."""
+"""The page's API: lists, single runs, logs, the Launchpad, and actions on runs."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ api = APIRouter(prefix="/api", responses={422: {"model": Problems}, 404: {"model
 
 @api.get("/info")
 async def info(request: Request) -> Info:
-    """What this page is about: version, namespaces with runs, whether the cluster has JobDefinitions."""
+    """Return the version, the namespaces with runs, and whether the cluster has JobDefinitions."""
     visitor = visitor_of(request)
     state = visitor.state
     seen = {namespace for namespace, _ in [*await visitor.seen(state.jobs), *await visitor.seen(state.definitions)]}
@@ -70,7 +70,7 @@ async def run(request: Request, namespace: Namespace, name: Name) -> Run:
 
 @api.get("/runs/{namespace}/{name}/graph")
 async def run_graph(request: Request, namespace: Namespace, name: Name) -> Graph:
-    """Return a run's graph. 404 while it is not known."""
+    """Return a run's graph. 404 while it is unknown."""
     graph = graph_of_job(await visitor_of(request).client.get_resource("jobs", namespace, name))
     if graph is None:
         raise ApiError(404, "NoGraph", f"the graph of Job {name!r} is not known yet")
@@ -79,7 +79,7 @@ async def run_graph(request: Request, namespace: Namespace, name: Name) -> Graph
 
 @api.get("/runs/{namespace}/{name}/events", response_class=StreamingResponse)
 async def run_events(request: Request, namespace: Namespace, name: Name) -> StreamingResponse:
-    """Tell of a run as server-sent events: `run` (all but its steps), `steps` (those that changed), `gone`."""
+    """Stream a run as server-sent events: `run` (all but its steps), `steps` (the changed ones), `gone`."""
     visitor, key = visitor_of(request), (namespace, name)
     visitor.state.hub.check_room()
 
@@ -113,7 +113,7 @@ async def run_events(request: Request, namespace: Namespace, name: Name) -> Stre
 
 @api.get("/runs/{namespace}/{name}/pods")
 async def run_pods(request: Request, namespace: Namespace, name: Name) -> Pods:
-    """Return the pods that are there of a run, by step, and the Kubernetes Events on it."""
+    """Return the existing pods of a run, by step, and its Kubernetes Events."""
     client = visitor_of(request).client
     job = await client.get_resource("jobs", namespace, name)
     pods, events = await asyncio.gather(
@@ -124,7 +124,7 @@ async def run_pods(request: Request, namespace: Namespace, name: Name) -> Pods:
 
 @api.post("/runs", status_code=201)
 async def launch(request: Request, wanted: Launch) -> Made:
-    """Make a Job, after the same checks as /check, and return where it is."""
+    """Create a Job after the same checks as /check; return its namespace and name."""
     client = visitor_of(request).client
     source = await _source(request, wanted.namespace, wanted.source)
     manifest = await asyncio.to_thread(
@@ -136,12 +136,12 @@ async def launch(request: Request, wanted: Launch) -> Made:
 
 @api.post("/runs/{namespace}/{name}/rerun", status_code=201)
 async def rerun(request: Request, namespace: Namespace, name: Name, wanted: Rerun) -> Made:
-    """Make a Job that runs steps of a finished one again, and return where it is."""
+    """Create a Job that reruns steps of a finished one; return its namespace and name."""
     client = visitor_of(request).client
     parent = await client.get_resource("jobs", namespace, name)
     clauses = split_clauses(wanted.selection) if wanted.steps == "Selected" else []
     if wanted.steps == "Selected" and not clauses:
-        raise DefinitionError("InvalidSelection", "no step is selected to be run again")
+        raise DefinitionError("InvalidSelection", "the selection does not contain a step to rerun")
     stem = (parent["metadata"].get("generateName") or name).rstrip("-")
     manifest = rerun_manifest(parent, wanted.steps == "All", clauses, launchpad.new_name(stem), {})
     return _made(await client.create_resource("jobs", namespace, manifest))
@@ -149,25 +149,25 @@ async def rerun(request: Request, namespace: Namespace, name: Name, wanted: Reru
 
 @api.post("/runs/{namespace}/{name}/cancel", status_code=202)
 async def cancel(request: Request, namespace: Namespace, name: Name) -> Object:
-    """Cancel a run: what runs is ended, what has not begun is not run; the Job stays."""
+    """Cancel a run. Running steps are stopped, other steps do not start; the Job stays."""
     client = visitor_of(request).client
     job = await client.get_resource("jobs", namespace, name)
     if is_finished(job):
-        raise DefinitionError("Finished", f"Job {name!r} is finished already")
+        raise DefinitionError("Finished", f"Job {name!r} is already finished")
     await client.change_resource("jobs", namespace, name, job["metadata"]["uid"], {"cancel": True})
     return {}
 
 
 @api.delete("/runs/{namespace}/{name}", status_code=202)
 async def delete(request: Request, namespace: Namespace, name: Name, uid: Annotated[Uid, Query()]) -> Object:
-    """Delete the Job with this uid, and with it its pods."""
+    """Delete the Job with this UID and its pods."""
     await visitor_of(request).client.delete_job(namespace, name, uid)
     return {}
 
 
 @api.post("/source")
 async def source(request: Request, wanted: Check) -> Opened:
-    """Return what the Launchpad opens with for a source: its graph and its defaults."""
+    """Return what the Launchpad shows first for a source: its graph and its defaults."""
     found = await _source(request, wanted.namespace, wanted.source)
     return {
         "graph": graph_view(found.graph) if found.graph else None,
@@ -183,7 +183,7 @@ async def source(request: Request, wanted: Check) -> Opened:
 
 @api.post("/check")
 async def check(request: Request, wanted: Check) -> Checked:
-    """Return what a selection selects, the JSON Schema of its run config, and all that is wrong."""
+    """Return the selected ops, the JSON Schema of their run config, and all errors."""
     found = await _source(request, wanted.namespace, wanted.source)
     return await asyncio.to_thread(launchpad.check, found, wanted.selection, wanted.config, wanted.example)
 
@@ -206,7 +206,7 @@ async def definitions(request: Request) -> Definitions:
 
 @api.get("/definitions/{namespace}/{name}")
 async def definition(request: Request, namespace: Namespace, name: Name) -> DefinitionView:
-    """Return a JobDefinition with its graph, None while that is not known."""
+    """Return a JobDefinition with its graph, None while it is unknown."""
     found = await visitor_of(request).client.get_resource("jobdefinitions", namespace, name)
     read = launchpad.of_definition(found)
     spec = {key: value for key, value in found["spec"].items() if key not in ("code", "ops")}
@@ -223,7 +223,7 @@ async def definition(request: Request, namespace: Namespace, name: Name) -> Defi
 
 
 async def _source(request: Request, namespace: str, ref: SourceRef) -> launchpad.Source:
-    """Look up what a request wants to run. Raises ApiError, DefinitionError."""
+    """Look up the source that a request names. Raises ApiError, DefinitionError."""
     visitor = visitor_of(request)
     if [ref.run, ref.definition, ref.source].count(None) != 2:
         raise DefinitionError("InvalidSource", "exactly one of run, definition and source must be set")

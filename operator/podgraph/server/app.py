@@ -1,4 +1,4 @@
-"""The server as a whole: the API, the built page, and how errors are told."""
+"""The application: the API, the built page, and the responses for errors."""
 
 from __future__ import annotations
 
@@ -38,12 +38,12 @@ _NONCE, _TOLD = "__CSP_NONCE__", "__TOLD__"
 
 
 def page_is_built(static: Path = STATIC) -> bool:
-    """Whether the page is there to be served."""
+    """Whether the built page exists."""
     return (static / "index.html").is_file()
 
 
 def create_app(state: State, hosts: Collection[str] = LOCAL_HOSTS, static: Path = STATIC) -> FastAPI:
-    """Return the application; `hosts` are the names by which it may be spoken to."""
+    """Return the application; `hosts` are the host names that it accepts."""
 
     @contextlib.asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -63,14 +63,14 @@ def create_app(state: State, hosts: Collection[str] = LOCAL_HOSTS, static: Path 
 
     @app.exception_handler(SignedOut)
     async def signed_out(_: Request, __: SignedOut) -> JSONResponse:
-        return _told(401, "SignedOut", "nobody is signed in, or not any more; sign in")
+        return _told(401, "SignedOut", "you are not signed in, or your session has ended; sign in")
 
     @app.exception_handler(ApiError)
     async def cluster_said(request: Request, error: ApiError) -> JSONResponse:
         if ends(request, error):
-            return _told(401, "SignedOut", "the cluster does not take the token any more; sign in again")
+            return _told(401, "SignedOut", "the cluster no longer accepts the token; sign in again")
         status = error.status if error.status in (403, 404, 409, 413, 422, 503) else 502
-        if error.reason == "InvalidName":  # of cluster/paths.py: nothing was asked
+        if error.reason == "InvalidName":  # from cluster/paths.py: no request was sent
             status = 400
         return _told(status, error.reason, error.message)
 
@@ -95,7 +95,7 @@ def create_app(state: State, hosts: Collection[str] = LOCAL_HOSTS, static: Path 
     @app.get("/{path:path}", include_in_schema=False)
     async def page(request: Request, path: str) -> Response:
         if path.startswith(("api/", "assets/")):
-            return _told(404, "NotFound", "there is no such address")
+            return _told(404, "NotFound", "this address does not exist")
         with_nonce = index.replace(_NONCE, request.scope["state"]["nonce"])
         return HTMLResponse(with_nonce.replace(_TOLD, await told_with(request, path)))
 
@@ -103,13 +103,13 @@ def create_app(state: State, hosts: Collection[str] = LOCAL_HOSTS, static: Path 
 
 
 async def admit(request: Request) -> None:
-    """Find out whom a request is from, before anything else is done about it. Raises SignedOut, HTTPException."""
+    """Determine the user of a request before anything else. Raises SignedOut, HTTPException."""
     state: State = request.app.state.podgraph
     request.state.visitor = state.auth.visitor(request, state)
 
 
 def served_with(app: FastAPI, **more: Any) -> uvicorn.Config:
-    """Return how uvicorn serves the application: it logs no request, and believes nobody about who is asking."""
+    """Return uvicorn's configuration: no access log, and no trust in forwarded client addresses."""
     options: dict[str, Any] = {
         "log_level": "warning", "access_log": False, "proxy_headers": False, "http": Connection, "ws": "none", **more
     }  # fmt: skip

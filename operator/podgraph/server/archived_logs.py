@@ -1,4 +1,4 @@
-"""The log of a step whose pod is gone, as the page gets it (planning/manifests/log_reader.py)."""
+"""Read the stored log of a step whose pod is gone (see planning/manifests/log_reader.py)."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ _DELETING: set[asyncio.Task[None]] = set()
 async def kept_log(
     client: UiClient, job: Object, step: str, tail: int, left: Callable[[], Awaitable[bool]]
 ) -> AsyncGenerator[bytes]:
-    """Yield what the last attempt at a step printed, `tail` lines of it or all when that is 0.
+    """Yield the log of a step's last attempt: its last `tail` lines, or all when that is 0.
 
-    `left` says whether nobody waits for it any more. Raises DefinitionError when the storage cannot be read, ApiError
-    when it has none.
+    `left` returns whether the client has disconnected. Raises DefinitionError when the storage cannot be read, ApiError
+    when it has no such log.
     """
     if len(_READERS) >= _AT_ONCE:
-        raise DefinitionError("TooMany", f"{_AT_ONCE} kept logs are being read already; try again in a moment")
+        raise DefinitionError("TooMany", f"{_AT_ONCE} stored logs are already being read; try again in a moment")
     runtime = await asyncio.to_thread(build_archive)
     how = reading(job, [step], runtime.archive, runtime.digest)
     name, namespace = job["metadata"]["name"], job["metadata"]["namespace"]
@@ -51,7 +51,7 @@ async def kept_log(
             raise ApiError(404, "NoLog", f"the pod of step {step!r} is gone, and {lost(job)}")
     finally:
         _READERS.discard(how.name)
-        # In a task of its own: whoever asked may have left, and then nothing more can be awaited here.
+        # In a task of its own: nothing can be awaited here after the client has disconnected.
         if uid:
             task = asyncio.create_task(_delete(client, namespace, how.name, uid))
             _DELETING.add(task)
@@ -59,22 +59,22 @@ async def kept_log(
 
 
 async def _wait(client: UiClient, namespace: str, how: Reading, uid: str, left: Callable[[], Awaitable[bool]]) -> str:
-    """Wait for the pod's end and return what kept it from its work, or ""."""
+    """Wait until the pod has ended and return its error, or ""."""
     pod: Object = {}
     for pause in looks(SHOW_SECONDS):
         pod = await client.pod(namespace, how.name)
         if pod["metadata"]["uid"] != uid:
-            return "the pod that reads them was deleted"
+            return "the pod that reads the logs was deleted"
         if (trouble := ended(pod)) is not None:
             return trouble
         if await left():
-            return "nobody waits for them any more"
+            return "the client has disconnected"
         await asyncio.sleep(pause)
     return too_slow(pod)
 
 
 async def _without_head(parts: AsyncIterator[bytes], nonce: bytes) -> AsyncIterator[bytes]:
-    """Yield a log without the line that says of which step it is; that alone is a log too, of a step that was quiet."""
+    """Yield a log without the line that names its step. A log with that line only is an empty log."""
     head: bytes | None = b""
     async for part in parts:
         if head is None:
@@ -93,4 +93,4 @@ async def _delete(client: UiClient, namespace: str, name: str, uid: str) -> None
     try:
         await client.delete_pod(namespace, name, uid)
     except ApiError:
-        pass  # it ends by itself after SHOW_SECONDS, and goes with its Job
+        pass  # it ends after SHOW_SECONDS, and is deleted with its Job

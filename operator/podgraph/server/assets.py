@@ -1,4 +1,4 @@
-"""The built page's files: compressed once, and kept by browsers, as their names change with their content."""
+"""The built page's files. They are compressed once, and cached by browsers because their names contain a hash."""
 
 from __future__ import annotations
 

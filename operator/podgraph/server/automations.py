@@ -1,4 +1,4 @@
-"""The page's API of what makes Jobs by itself: JobSchedules and JobSensors, their ticks, and trying one out."""
+"""The page's API for automations: JobSchedules and JobSensors, their ticks, and dry runs."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ makers = APIRouter(prefix="/api/makers", responses={422: {"model": Problems}, 40
 
 
 class Tick(TypedDict):
-    """What became of a tick: its `outcome` is Created, Skipped or Failed."""
+    """The result of a tick: `outcome` is Created, Skipped or Failed."""
 
     time: str
     outcome: str
@@ -45,9 +45,9 @@ class Tick(TypedDict):
 
 
 class Maker(TypedDict):
-    """A JobSchedule or JobSensor as a list shows it. `text` says when it makes Jobs, or what it looks at.
+    """A JobSchedule or JobSensor in a list. `text` describes its times, or what it watches.
 
-    `asksCode`: what it makes is found out in a pod, of a function or of what lies in a store.
+    `asksCode`: a pod evaluates it, because it has a Python function or watches an object store.
     """
 
     kind: Literal["schedules", "sensors"]
@@ -69,14 +69,14 @@ class Maker(TypedDict):
 
 
 class Makers(TypedDict):
-    """All of a kind; `served` is false in a cluster that does not have the kind."""
+    """All objects of a kind; `served` is false if the cluster does not have the kind."""
 
     served: bool
     makers: list[Maker]
 
 
 class MakerView(TypedDict):
-    """One in full: its spec as YAML, and the times of its next ticks."""
+    """One automation in full: its spec as YAML, and the times of its next ticks."""
 
     maker: Maker
     settings: str
@@ -84,7 +84,7 @@ class MakerView(TypedDict):
 
 
 class Tried(TypedDict):
-    """The Jobs that a tick would make, as YAML; the cluster has checked them. `message` tells why there are none."""
+    """The Jobs that a tick would create, as YAML, validated by the cluster. `message` explains why there are none."""
 
     job: str
     message: str
@@ -95,14 +95,14 @@ class _Strict(BaseModel):
 
 
 class Suspend(_Strict):
-    """Whether it makes no Jobs from now on; `uid` is of the object that is meant."""
+    """Whether to suspend the automation; `uid` is the UID of the object."""
 
     uid: Uid
     suspend: bool
 
 
 class Sample(_Strict):
-    """A tick to try: of a schedule its time, now or the next when empty; of a sensor what it would have seen."""
+    """A tick for a dry run: of a schedule its time (when empty, now or the next), of a sensor its change."""
 
     at: Annotated[str, Field(max_length=64)] = ""
     name: Annotated[str, Field(max_length=253)] = "name"
@@ -119,7 +119,7 @@ async def listed(request: Request, kind: Kind) -> Makers:
 
 @makers.get("/{kind}/{namespace}/{name}")
 async def one(request: Request, kind: Kind, namespace: Namespace, name: Name) -> MakerView:
-    """Return one, with its last ticks and the times of its next ones."""
+    """Return one automation with its last ticks and the times of its next ticks."""
     found = await visitor_of(request).client.get_resource(_PLURALS[kind], namespace, name)
     return {
         "maker": _maker(kind, found),
@@ -130,7 +130,7 @@ async def one(request: Request, kind: Kind, namespace: Namespace, name: Name) ->
 
 @makers.post("/{kind}/{namespace}/{name}/suspend", status_code=202)
 async def suspend(request: Request, kind: Kind, namespace: Namespace, name: Name, wanted: Suspend) -> dict[str, str]:
-    """Suspend it: it makes no Jobs until it is resumed. Or resume it."""
+    """Suspend or resume an automation. While suspended, it creates no Jobs."""
     await visitor_of(request).client.change_resource(
         _PLURALS[kind], namespace, name, wanted.uid, {"suspend": wanted.suspend}
     )
@@ -139,7 +139,7 @@ async def suspend(request: Request, kind: Kind, namespace: Namespace, name: Name
 
 @makers.post("/{kind}/{namespace}/{name}/try")
 async def attempt(request: Request, kind: Kind, namespace: Namespace, name: Name, wanted: Sample) -> Tried:
-    """Return the Jobs of a tick, checked by the cluster but not made."""
+    """Return the Jobs of a tick after a dry run in the cluster."""
     client = visitor_of(request).client
     found = await client.get_resource(_PLURALS[kind], namespace, name)
     jobs, message = await _jobs(client, kind, found, wanted, upcoming=True)
@@ -150,7 +150,7 @@ async def attempt(request: Request, kind: Kind, namespace: Namespace, name: Name
 
 @makers.post("/schedules/{namespace}/{name}/tick", status_code=201)
 async def tick(request: Request, namespace: Namespace, name: Name, wanted: Sample) -> Made:
-    """Make the Jobs of a tick by hand, beside those that the schedule makes, and return where the first is."""
+    """Create the Jobs of a manual tick, in addition to the scheduled ones; return the name of the first."""
     client = visitor_of(request).client
     found = await client.get_resource("jobschedules", namespace, name)
     jobs, message = await _jobs(client, "schedules", found, wanted, upcoming=False)
@@ -162,7 +162,7 @@ async def tick(request: Request, namespace: Namespace, name: Name, wanted: Sampl
 
 
 async def _all(visitor: User, plural: str) -> list[Any] | None:
-    """Return all objects of a kind that the visitor may list; None when the cluster has no such kind."""
+    """Return all objects of a kind that the user may list; None if the cluster does not have the kind."""
     state = visitor.state
     try:
         return await visitor.client.list_resources(plural, state.namespace)
@@ -179,7 +179,7 @@ async def _all(visitor: User, plural: str) -> list[Any] | None:
 async def _jobs(
     client: UiClient, kind: str, found: Object, wanted: Sample, upcoming: bool
 ) -> tuple[list[dict[str, Any]], str]:
-    """Return the Jobs of a tick, and what is to be said when there are none or more is to be known."""
+    """Return the Jobs of a tick, and a message, for example why there are none."""
     now = time.time()
     if not asks_code(found):
         if kind == "schedules":
@@ -191,11 +191,11 @@ async def _jobs(
     jobs, message = await tried(client, _PLURALS[kind], found, tick)
     if kind == "schedules":
         jobs = named_by_hand(found, jobs)
-    return jobs, message or ("" if jobs else "It would make no Job.")
+    return jobs, message or ("" if jobs else "No Job would be created.")
 
 
 def _upcoming(schedule: Object, now: float) -> list[str]:
-    """Return the times of the next ticks, none of a schedule that cannot be read."""
+    """Return the times of the next ticks; none if the schedule is invalid."""
     try:
         timing = read_schedule(schedule).timing
     except DefinitionError:

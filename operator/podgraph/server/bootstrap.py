@@ -1,4 +1,4 @@
-"""What the page's HTML tells by itself, so that the page need not ask before it shows anything."""
+"""Data embedded in the HTML, so that the page can render before its first request."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ from podgraph.server.views import Runs, Session
 __all__ = ["told_with"]
 
 _LISTS = ("", "runs")
-_RUNS = 60  # more than a window shows
+_RUNS = 60  # more than fit on a screen
 _SECONDS = 0.3
 
 
 async def told_with(request: Request, path: str) -> str:
-    """Return JSON for a data block of the page at `path`: `session` and, for the list of runs, its begin as `runs`.
+    """Return JSON for a data block of the page at `path`: `session` and, for the list of runs, its start as `runs`.
 
-    What is not known at once is null, and the page asks for it.
+    Data that is not available at once is null; the page then requests it.
     """
     session: Session | None = None
     runs: Runs | None = None
@@ -35,7 +35,7 @@ async def told_with(request: Request, path: str) -> str:
         if path in _LISTS and not request.url.query and session["user"] is not None:
             runs = await _runs(request)
     told = json.dumps({"session": session, "runs": runs}, ensure_ascii=False, separators=(",", ":"))
-    return told.replace("<", "\\u003c")  # else a value could end the block
+    return told.replace("<", "\\u003c")  # otherwise a value could close the block
 
 
 async def _runs(request: Request) -> Runs | None:

@@ -1,6 +1,6 @@
-"""Bounds on the connections of the page's server: how many there are, and how long a request may take to come in.
+"""Limits on the connections of the page's server: their number, and the time to receive a request.
 
-Whoever reaches the port can open connections, whether they may use the page or not.
+Anyone who reaches the port can open connections, whether or not they may use the page.
 """
 
 from __future__ import annotations
@@ -19,24 +19,24 @@ _LOOK_SECONDS = 10.0
 
 
 class Connection(H11Protocol):
-    """Closes a connection that sends no whole request head within 10 to 20 s, and those that are too many.
+    """Closes connections that do not send a complete request head within 10 to 20 s, and excess connections.
 
-    A head has 64 KiB at most, as h11 bounds it; the time of a body is bounded by the Guard.
+    h11 limits a head to 64 KiB; the Guard limits the time for a body.
     """
 
     _timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Take a connection, if there is room for it."""
+        """Accept a connection, unless there are too many."""
         super().connection_made(transport)  # type: ignore[arg-type]
         if len(self.connections) > MOST_CONNECTIONS:
-            _LOG.warning("there are %d connections, which is the most; one more was refused", MOST_CONNECTIONS)
+            _LOG.warning("refused a connection: the limit of %d connections is reached", MOST_CONNECTIONS)
             self.transport.abort()
             return
         self._look_later(None)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Look at it no more."""
+        """Forget the connection."""
         if self._timer is not None:
             self._timer.cancel()
         super().connection_lost(exc)
@@ -45,7 +45,7 @@ class Connection(H11Protocol):
         self._timer = self.loop.call_later(_LOOK_SECONDS, self._look, before)
 
     def _look(self, before: Any) -> None:
-        """Close the connection if it has waited since the last look for the head of a request."""
+        """Close the connection if it has been waiting for a request head since the last check."""
         waits = self.cycle is None or self.cycle.response_complete
         now = ("waits", id(self.cycle)) if waits else None
         if waits and now == before:

@@ -1,4 +1,4 @@
-"""Asks the operator what a schedule or sensor would make, where finding that out takes a pod of the user's code."""
+"""Dry runs of schedules and sensors by the operator, for those that need a pod with the user's code."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ _MOST_SECONDS = 60.0
 async def tried(
     client: UiClient, plural: str, found: Mapping[str, Any], tick: str = ""
 ) -> tuple[list[dict[str, Any]], str]:
-    """Return the Jobs that it would make now, or at a tick, and what the operator says of them.
+    """Return the Jobs that a tick would create, now or at a time, and the operator's message.
 
-    Raises DefinitionError (`Timeout`) when the operator has not answered within a minute.
+    Raises DefinitionError (`Timeout`) when the operator does not answer within a minute.
     """
     meta = found["metadata"]
     wanted = question(tick)

@@ -1,4 +1,4 @@
-"""A graph as the page draws it: plain JSON, never the code it came from."""
+"""A graph for the page: plain JSON, without the code it came from."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ __all__ = ["graph_view"]
 
 
 def graph_view(graph: Graph) -> GraphView:
-    """Return the ops in run order, with what they take, give, wait for and need."""
+    """Return the ops in run order, with their inputs, outputs, dependencies and resources."""
     return {
         "name": graph.name,
         "tags": dict(graph.tags),

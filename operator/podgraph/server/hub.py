@@ -1,4 +1,4 @@
-"""Who is told of changes: each open page, by server-sent events, of as many changes at a time as there are."""
+"""Notify open pages of changes. Each page receives all pending changes at once, as server-sent events."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from podgraph.definition.errors import DefinitionError
 __all__ = ["MOST_LISTENERS", "Hub", "Listener"]
 
 MOST_LISTENERS = 200
-"""How many pages are told of changes at once; each holds a connection."""
+"""The maximum number of pages that receive changes; each holds a connection."""
 
 
 class Listener:
-    """One open page. What changed since it last looked is kept as keys, so a slow page costs nothing."""
+    """One open page. Pending changes are stored as a set of keys, so a slow page needs little memory."""
 
     def __init__(self, only: Key | None) -> None:
         self._only = only
@@ -30,7 +30,7 @@ class Listener:
             self._some.set()
 
     async def changes(self, seconds: float) -> set[Key]:
-        """Return what changed; empty when nothing did within so many seconds."""
+        """Return the changed keys; empty if nothing changed within `seconds`."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 await self._some.wait()
@@ -46,7 +46,7 @@ class Hub:
         self._listeners: set[Listener] = set()
 
     def tell(self, key: Key) -> None:
-        """Tell all of a change."""
+        """Notify all pages of a change."""
         for listener in self._listeners:
             listener.tell(key)
 
@@ -61,6 +61,6 @@ class Hub:
             self._listeners.discard(listener)
 
     def check_room(self) -> None:
-        """Refuse one more page when there are too many. Raises DefinitionError."""
+        """Raise DefinitionError if too many pages are open."""
         if len(self._listeners) >= MOST_LISTENERS:
-            raise DefinitionError("TooMany", f"{MOST_LISTENERS} pages are open already; close some")
+            raise DefinitionError("TooMany", f"{MOST_LISTENERS} pages are already open; close some")

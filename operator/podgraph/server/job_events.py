@@ -1,4 +1,4 @@
-"""The Kubernetes Events on a Job as the page shows them: anybody with rights in the namespace may have written them."""
+"""The Kubernetes Events of a Job for the page. Anyone with permissions in the namespace may have written them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _MAX_MESSAGE = 1_024  # characters; the operator's own are shorter
 
 
 def event_views(events: Iterable[Mapping[str, Any]], job: Mapping[str, Any]) -> list[Event]:
-    """Return the Events on this very Job; `op` is empty where an Event names no step of the Job."""
+    """Return the Events of exactly this Job; `op` is empty if an Event does not name a step of the Job."""
     uid, steps = job["metadata"]["uid"], (job.get("status") or {}).get("steps") or {}
     return [_view(event, steps) for event in events if (event.get("involvedObject") or {}).get("uid") == uid]
 

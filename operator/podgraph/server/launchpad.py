@@ -1,7 +1,7 @@
-"""The Launchpad: what can be run, whether a selection and run config are right for it, and the Job that runs it.
+"""The Launchpad: the sources of runs, the checks of a selection and run config, and the Job to create.
 
-Graphs come from statuses alone: no user's code is ever imported here. Of code whose graph is not known yet only the
-grammar of the selection and the YAML can be checked; the operator checks all else before any step's pod exists.
+Graphs come only from statuses; the server never imports user code. While the graph of code is unknown, only the syntax
+of the selection and of the YAML is checked; the operator checks the rest before it creates a step's pod.
 """
 
 from __future__ import annotations
@@ -43,11 +43,11 @@ _TAG_FORM = "allowed are up to 63 letters, digits, '-', '_' and '.', with a lett
 
 @dataclass(frozen=True)
 class Source:
-    """What can be run: a `spec` without its selection, run config and mode, whose defaults stand beside it.
+    """A source of runs: a `spec` without selection, run config and mode, whose defaults are fields of their own.
 
-    `graph` is None while it is not known; `why` then says so. `most` is how many of its steps run at once, None without
-    a limit. `below` is run config that is laid below the editor's. `whole` is the spec that the operator will see, with
-    what a definition gives; without one `spec` stands for it.
+    `graph` is None while unknown; `why` explains it. `most` is the maximum number of concurrent steps, None without a
+    limit. `below` is run config that the editor's overrides. `whole` is the spec merged with the definition's, as the
+    operator sees it; None if it equals `spec`.
     """
 
     stem: str
@@ -64,7 +64,7 @@ class Source:
 
 
 def of_run(job: Object) -> Source:
-    """Return what a Job ran, to be run anew."""
+    """Return the source of an existing Job."""
     meta, spec = job["metadata"], {key: value for key, value in job["spec"].items() if key not in _OF_ITS_OWN}
     selection, run_config = spec.pop("opSelection", ()), spec.pop("runConfig", {})
     labels = meta.get("labels") or {}
@@ -73,7 +73,7 @@ def of_run(job: Object) -> Source:
         (meta.get("generateName") or meta["name"]).rstrip("-"),
         spec,
         graph,
-        "" if graph else f"the graph of Job {meta['name']!r} is not known: its code has not been read",
+        "" if graph else f"the graph of Job {meta['name']!r} is unknown: the operator has not read its code",
         tuple(selection),
         run_config,
         (spec.get("execution") or {}).get("mode") or "PodPerStep",
@@ -83,11 +83,11 @@ def of_run(job: Object) -> Source:
 
 
 def of_definition(definition: Object) -> Source:
-    """Return what Jobs of a JobDefinition run."""
+    """Return the source of a JobDefinition's Jobs."""
     meta, spec, status = definition["metadata"], definition["spec"], definition.get("status") or {}
     name = meta["name"]
     ready = ready_of(definition)
-    graph, why = None, f"JobDefinition {name!r} has not been read yet"
+    graph, why = None, f"the operator has not read JobDefinition {name!r} yet"
     if ready.status == "False":
         why = f"JobDefinition {name!r} cannot be run: {ready.message}"
     elif ready.status == "True" and status.get("graph"):
@@ -109,17 +109,17 @@ def of_definition(definition: Object) -> Source:
 
 
 def of_code(source: str, image: str, job: str) -> Source:
-    """Return what a Python file runs that was typed or brought to the page."""
+    """Return the source for Python code entered into or uploaded to the page."""
     code = {"source": source, **({"image": image} if image else {}), **({"job": job} if job else {})}
     stem = re.sub(r"[^a-z0-9]+", "-", job.lower()).strip("-") or "job"
-    return Source(stem, {"code": code}, None, "the code is read in the cluster when it is launched", mode="PodPerStep")
+    return Source(stem, {"code": code}, None, "the operator reads the code when the run is launched", mode="PodPerStep")
 
 
 def check(source: Source, selection: str, config: str, example_of: str = "") -> Checked:
-    """Return all that is wrong with a selection and run config, each with its place in its text.
+    """Return all errors of a selection and run config, each with its place in the text.
 
-    `example_of` asks for run config with an example of what is `Missing` added, with one of `All` that can be set, or
-    with nothing left but what is `Known`.
+    `example_of` requests example run config: with examples of `Missing` fields added, with examples of `All` fields, or
+    with only `Known` fields left.
     """
     clauses, wrong = _clauses(selection, source.graph)
     text = yaml_text.read(config)
@@ -143,7 +143,7 @@ def check(source: Source, selection: str, config: str, example_of: str = "") -> 
     if text.error:
         return found
     for error in _acceptance_errors(source, list(chosen), merge(source.below, text.value)):
-        if not isinstance(error, RunConfigError):  # about the selection, or what config cannot mend
+        if not isinstance(error, RunConfigError):  # about the selection, or not fixable by config
             found["selection"] = found["selection"] or _slip(error, 0, len(selection))
             continue
         found["config"] = [_problem(p, text.place(p.path)) for p in error.problems]
@@ -160,9 +160,11 @@ def check(source: Source, selection: str, config: str, example_of: str = "") -> 
 
 
 def _acceptance_errors(source: Source, selection: list[str], run_config: dict[str, Any]) -> tuple[DefinitionError, ...]:
-    """Return what the operator would refuse a Job for that runs these ops with this run config."""
+    """Return the errors for which the operator would refuse a Job with these ops and this run config."""
     spec = {**(source.whole or source.spec), "opSelection": selection, "runConfig": run_config}
-    if "ops" not in spec and "code" not in spec:  # a run of a definition that is not looked up here: its graph is known
+    if (
+        "ops" not in spec and "code" not in spec
+    ):  # a run of a definition; the definition is not looked up here, but the graph is known
         del spec["definitionRef"]
         spec["code"] = {"module": "of_the_definition"}
     return check_spec(spec, source.graph).errors
@@ -172,9 +174,9 @@ def job_manifest(
     source: Source, namespace: str, name: str, selection: str, config: str, mode: str, tags: Mapping[str, str],
     most: int | None = None,
 ) -> dict[str, Any]:  # fmt: skip
-    """Return the Job to be made. Raises DefinitionError for what :func:`check` finds.
+    """Return the Job to create. Raises DefinitionError for the errors that :func:`check` finds.
 
-    `most` steps run at once: as the source has it when None, without a limit when 0.
+    `most` is the maximum number of concurrent steps: the source's when None, unlimited when 0.
     """
     found = check(source, selection, config)
     if found["selection"]:
@@ -189,7 +191,7 @@ def job_manifest(
     check_labels(tags)
     clauses, run_config = _clauses(selection, None)[0], yaml_text.read(config).value
     if source.selection and not clauses:
-        clauses = ["*"]  # else a definition's own selection would stand
+        clauses = ["*"]  # otherwise the definition's selection would apply
     spec = run_spec(source.spec, clauses, run_config)
     if mode and mode != source.mode:
         execution = {key: value for key, value in (spec.get("execution") or {}).items() if key != "startMethod"}
@@ -202,7 +204,7 @@ def job_manifest(
 
 
 def check_labels(tags: Mapping[str, str]) -> None:
-    """Refuse tags that cannot be labels. Raises DefinitionError (`InvalidTags`).
+    """Raise DefinitionError (`InvalidTags`) for tags that cannot be labels.
 
     The tags of the page are labels of the Job, which the list of runs selects by; those of code and `spec.tags` are any
     text (definition.ops.check_tags).
@@ -217,7 +219,7 @@ def check_labels(tags: Mapping[str, str]) -> None:
                 f"the tag {key[:80]!r} is not allowed; {_TAG_FORM}",
             )
         if _is_ours(key):
-            raise DefinitionError("InvalidTags", f"the tag {key!r} is podgraph's own; choose another")
+            raise DefinitionError("InvalidTags", f"the tag {key!r} is reserved for podgraph; choose another")
         if value and not _LABEL.fullmatch(value):
             raise DefinitionError(
                 "InvalidTags",
@@ -226,12 +228,12 @@ def check_labels(tags: Mapping[str, str]) -> None:
 
 
 def new_name(stem: str) -> str:
-    """Return a name for a Job that no other has."""
+    """Return a unique name for a Job."""
     return f"{stem[:54].strip('-.') or 'job'}-{secrets.token_hex(4)}"
 
 
 def _clauses(text: str, graph: Graph | None) -> tuple[list[str], Slip | None]:
-    """Split a selection at its commas; return the clauses, and what is wrong with the first wrong one."""
+    """Split a selection at its commas; return the clauses, and the error of the first invalid one."""
     if not text.strip():
         return [], None
     clauses: list[str] = []
@@ -272,7 +274,7 @@ def _problem(problem: Problem, place: Sequence[int]) -> ConfigProblem:
 
 
 def _without(value: Any, paths: Collection[str], at: str) -> Any:
-    """Return a value without what stands at these paths, and without mappings that have nothing else."""
+    """Return a value without these paths, and without the mappings that become empty."""
     if isinstance(value, list):
         return [_without(item, paths, at + key_path(number)) for number, item in enumerate(value)]
     if not isinstance(value, dict):

@@ -1,4 +1,4 @@
-"""A run's family: the run that was first, its reruns, and theirs."""
+"""The lineage of a run: the original run, its reruns, and their reruns."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ family = APIRouter(prefix="/api/runs", responses={422: {"model": Problems}})
 
 @family.get("/{namespace}/{name}/family")
 async def run_family(request: Request, namespace: Namespace, name: Name) -> Family:
-    """Return the runs that are there of a run's family, the oldest first; none when the run is not there."""
+    """Return the existing runs of a run's lineage, oldest first; none if the run does not exist."""
     visitor = visitor_of(request)
     await visitor.state.ready()
     seen = await visitor.seen(visitor.state.jobs)
@@ -29,9 +29,9 @@ async def run_family(request: Request, namespace: Namespace, name: Name) -> Fami
 
 
 def family_of(name: str, jobs: Iterable[JobItem]) -> list[JobItem]:
-    """Return the family of the run of a name among the runs of its namespace, the oldest first.
+    """Return the lineage of a named run among the runs of its namespace, oldest first.
 
-    A run whose parent is gone, or is another one that has got the same name since, is the first of its family.
+    A run whose parent was deleted, or replaced by another one with the same name, is the first of its lineage.
     """
     by_name = {job.metadata.name: job for job in jobs}
     reruns: defaultdict[str, list[JobItem]] = defaultdict(list)
@@ -56,7 +56,7 @@ def family_of(name: str, jobs: Iterable[JobItem]) -> list[JobItem]:
             depths[job.metadata.name] = depth
             waiting += ((rerun, depth + 1) for rerun in reruns[job.metadata.name])
 
-    def order(name: str) -> tuple[str, int, str]:  # a short run and its rerun can be of the same second
+    def order(name: str) -> tuple[str, int, str]:  # a short run and its rerun can have the same creation second
         return by_name[name].metadata.creation_timestamp, depths[name], name
 
     return [by_name[name] for name in sorted(depths, key=order)]

@@ -1,4 +1,4 @@
-"""What a step printed, as text that streams: from its pod, or from the Job's storage when that is gone."""
+"""Stream a step's log as text, from its pod or, when the pod is gone, from the Job's storage."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ from podgraph.server.users import READ_ONLY, SignedOut, only_shows, visitor_of
 
 __all__ = ["log_api"]
 
-_TAIL = 10_000  # lines the page shows; all of them are there to be downloaded
-_FROM_STORAGE = "[from the Job's storage, as the step's pod is gone]\n"
+_TAIL = 10_000  # lines that the page shows; a download has all of them
+_FROM_STORAGE = "[from the Job's storage, because the step's pod is gone]\n"
 
 _BEGIN_SECONDS, _PAUSE_SECONDS = 2.0, 0.1
 
@@ -34,14 +34,14 @@ async def run_log(
     namespace: Namespace,
     name: Name,
     step: Annotated[str, Query(max_length=253)],
-    pod: Annotated[str, Query(max_length=253, description="of an attempt; the last when empty")] = "",
+    pod: Annotated[str, Query(max_length=253, description="the pod of an attempt; the last one when empty")] = "",
     follow: bool = False,
     download: bool = False,
 ) -> StreamingResponse:
-    """Stream what an attempt at a step printed as text: its last lines, with `download` all of it as a file.
+    """Stream the log of a step's attempt as text: its last lines or, with `download`, all of it as a file.
 
-    When the pod of the last attempt is gone and the Job's storage has its log, that is told, and the header
-    `X-Podgraph-Log` says `storage` instead of `pod`.
+    If the pod of the last attempt is gone, the log comes from the Job's storage; the header `X-Podgraph-Log` is then
+    `storage` instead of `pod`.
     """
     visitor = visitor_of(request)
     job = await visitor.client.get_resource("jobs", namespace, name)
@@ -58,7 +58,9 @@ async def run_log(
         if pod or record.get("takenFrom") or not (storage.get("logs") and record and has_run(record)):
             raise ApiError(404, "NoLog", why_none(job, step))
         if only_shows(request):
-            text = f"the pod of step {step!r} is gone; its log in the Job's storage is read by a pod, and {READ_ONLY}"
+            text = (
+                f"the pod of step {step!r} is gone; reading its log from the Job's storage needs a pod, and {READ_ONLY}"
+            )
             raise ApiError(403, "ReadOnly", text)
         parts = kept_log(visitor.client, job, step, tail, request.is_disconnected)
         begin, source = "" if download else _FROM_STORAGE, "storage"
@@ -71,7 +73,7 @@ async def run_log(
                 visitor.check()
                 yield part
         except (ApiError, SignedOut) as error:
-            yield f"[the log broke off: {getattr(error, 'message', 'nobody is signed in any more')}]\n".encode()
+            yield f"[the log broke off: {getattr(error, 'message', 'your session has ended')}]\n".encode()
         finally:
             await parts.aclose()
 
@@ -83,7 +85,7 @@ async def run_log(
 
 
 async def _begun(opened: Callable[[], AsyncGenerator[bytes]]) -> tuple[bytes, AsyncGenerator[bytes]]:
-    """Return a log's first part, and the rest: a step may be over a moment before the kubelet knows that it began."""
+    """Return a log's first part, and the rest. A step may end before the kubelet reports that it started."""
     until = time.monotonic() + _BEGIN_SECONDS
     while True:
         parts = opened()

@@ -1,4 +1,4 @@
-"""What a step printed, as it comes: without the lines in which its pod speaks to the operator."""
+"""A step's log as it arrives, without the pod's messages to the operator."""
 
 from __future__ import annotations
 
@@ -19,10 +19,9 @@ _MOST_LINE = 64 * 1024
 
 
 def attempts_of(pods: list[dict[str, Any]], job: Object) -> dict[str, list[Pod]]:
-    """Return what is told of the pods of each step, the oldest attempt first; those of the Job itself under "".
+    """Return the pods of each step, oldest attempt first; those of the Job itself under "".
 
-    Of a pod that a step shares only the last is known, by its uid.
-    Pods that only waited for a step to be ready, and were deleted, are no attempts and not there any more.
+    Of a pod group, only the last pod is known, by its UID. Unused prestarted pods that were deleted are not included.
     """
     found: dict[str, list[Pod]] = {}
     run = names.run_pod(job["metadata"]["name"], job["metadata"]["uid"])
@@ -40,7 +39,7 @@ def attempts_of(pods: list[dict[str, Any]], job: Object) -> dict[str, list[Pod]]
 
 
 def _told(pod: dict[str, Any], container: str, run: str) -> Pod:
-    """Return what is told of a pod by its container of this name, or else by its first."""
+    """Return the view of a pod from its container with this name, or from its first container."""
     meta, status, spec = pod["metadata"], pod.get("status") or {}, pod.get("spec") or {}
     containers = spec.get("containers") or [{}]
     own = next((item for item in containers if item.get("name") == container), containers[0])
@@ -66,19 +65,19 @@ def _told(pod: dict[str, Any], container: str, run: str) -> Pod:
 
 
 def why_none(job: Object, step: str) -> str:
-    """Return why a step has no pod whose log could be shown."""
+    """Return why a step has no pod with a log to show."""
     name, steps = job["metadata"]["name"], (job.get("status") or {}).get("steps") or {}
     if step not in steps:
         return f"Job {name!r} has no step {step!r}{nearest(step, steps)}"
     if taken := steps[step].get("takenFrom"):
-        return f"step {step!r} was not run here but taken from Job {taken!r}"
+        return f"step {step!r} did not run here but was taken from Job {taken!r}"
     if has_run(steps[step]):
         return f"the pod of step {step!r} is gone, and its logs with it; {lost(job)}"
     return f"step {step!r} has no pod yet"
 
 
 async def own_words(parts: AsyncIterator[bytes]) -> AsyncGenerator[bytes]:
-    """Yield whole lines of a log but for those with our mark; a line longer than 64 KiB comes in pieces."""
+    """Yield whole lines of a log, except those with our mark. A line longer than 64 KiB is yielded in parts."""
     rest, hiding = b"", False
     async for part in parts:
         *lines, rest = (rest + part).split(b"\n")

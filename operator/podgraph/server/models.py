@@ -1,4 +1,4 @@
-"""What the page sends, with a bound on each part."""
+"""The request bodies of the page, with a limit on each part."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ __all__ = ["Check", "Launch", "Made", "Name", "Named", "Namespace", "Problems", 
 
 
 def _named(rule: Rule) -> AfterValidator:
-    """Return what refuses a text that is no name by a rule, in the words of that rule."""
+    """Return a validator that refuses texts that do not match a rule, with the rule's message."""
 
     def check(text: str) -> str:
         if wrong := problem(rule, text):
@@ -53,7 +53,7 @@ class SourceRef(_Strict):
 
 
 class Check(_Strict):
-    """A selection (clauses separated by commas) and run config (YAML) to be checked, and which example is wanted."""
+    """A selection (comma-separated clauses) and run config (YAML) to check, and the example to return."""
 
     namespace: InNamespace
     source: SourceRef
@@ -63,7 +63,7 @@ class Check(_Strict):
 
 
 class Launch(_Strict):
-    """A Job to be made; `maxConcurrent` is as the source has it when absent, 0 for no limit."""
+    """A Job to create; `maxConcurrent` is the source's when absent, 0 for no limit."""
 
     namespace: InNamespace
     source: SourceRef
@@ -76,7 +76,7 @@ class Launch(_Strict):
 
 
 class Rerun(_Strict):
-    """Which steps of a finished Job run again: those not done (`FromFailure`), `All`, or those of a `selection`."""
+    """Which steps of a finished Job to rerun: unsuccessful ones (`FromFailure`), `All`, or those of a `selection`."""
 
     steps: Literal["FromFailure", "All", "Selected"]
     selection: Annotated[str, StringConstraints(max_length=_MOST_SELECTION)] = ""
@@ -90,7 +90,7 @@ class Problems(BaseModel):
 
 
 class Made(TypedDict):
-    """Where a Job is that was made."""
+    """The namespace and name of a created Job."""
 
     namespace: str
     name: str

@@ -1,6 +1,6 @@
-"""`auth: proxy`: a proxy in front says who is asking, in a header, and what they do is done as that user.
+"""`auth: proxy`: a proxy names the user in a header, and the server impersonates that user.
 
-A header is only a claim, so it counts from the proxy alone: by its address, by a secret that it sends, or by both.
+A header is only a claim, so it is accepted only from the proxy, which is known by its address, a secret, or both.
 """
 
 from __future__ import annotations
@@ -30,9 +30,9 @@ _LEAST_SECRET = 16
 
 @dataclass(frozen=True)
 class ProxyRules:
-    """Which proxy is believed, and what. Of the groups that it names only those in `groups` count.
+    """Which proxy is trusted, and for what. Only the groups in `groups` are passed on.
 
-    `users` are those who may come through it, anybody when it is empty; never a user of Kubernetes itself (`system:`).
+    `users` are the users who may come through it, anyone when empty; never a Kubernetes system user (`system:`).
     """
 
     user_header: str
@@ -43,29 +43,31 @@ class ProxyRules:
     users: Collection[str] = ()
 
     def __post_init__(self) -> None:
-        """Raise DefinitionError for rules that would believe anybody."""
+        """Raise DefinitionError for rules that would trust anyone."""
         for name in (self.user_header, self.groups_header or "none"):
             if not _TOKEN.fullmatch(name):
-                raise DefinitionError("InvalidProxy", f"{name!r} is no name of a header")
+                raise DefinitionError("InvalidProxy", f"{name!r} is not a valid header name")
         if not self.networks and not self.secret:
-            raise DefinitionError(
-                "InvalidProxy", "auth: proxy needs to know its proxy: by its addresses, by a secret, or by both"
-            )
+            raise DefinitionError("InvalidProxy", "auth: proxy requires the addresses of the proxy, a secret, or both")
         if not self.secret and any(network.overlaps(own) for network in self.networks for own in _own(network)):
             raise DefinitionError(
                 "InvalidProxy",
-                "a proxy on a loopback address needs a secret too: kubectl port-forward comes from there as well",
+                "a proxy on a loopback address also requires a secret: kubectl port-forward uses that address too",
             )
         if self.secret and len(self.secret) < _LEAST_SECRET:
-            raise DefinitionError("InvalidProxy", f"the proxy's secret has less than {_LEAST_SECRET} characters")
+            raise DefinitionError("InvalidProxy", f"the proxy's secret has fewer than {_LEAST_SECRET} characters")
         if wrong := [group for group in self.groups if group.startswith("system:")]:
-            raise DefinitionError("InvalidProxy", f"the group {wrong[0]!r} is Kubernetes' own; a proxy cannot give it")
+            raise DefinitionError(
+                "InvalidProxy", f"the group {wrong[0]!r} is reserved for Kubernetes; a proxy cannot pass it on"
+            )
         if wrong := [user for user in self.users if user.startswith("system:")]:
-            raise DefinitionError("InvalidProxy", f"the user {wrong[0]!r} is Kubernetes' own; a proxy cannot be it")
+            raise DefinitionError(
+                "InvalidProxy", f"the user {wrong[0]!r} is reserved for Kubernetes; a proxy cannot act as it"
+            )
 
 
 class Proxy:
-    """Whom the proxy vouches for."""
+    """The user whom the proxy names."""
 
     mode = "proxy"
 
@@ -74,9 +76,9 @@ class Proxy:
         self._visitors: OrderedDict[tuple[str, tuple[str, ...]], User] = OrderedDict()
 
     def visitor(self, request: Request, state: State) -> User:
-        """Return whom the proxy says the request is from. Raises HTTPException, SignedOut when it says nobody."""
+        """Return the user that the proxy names. Raises HTTPException, or SignedOut if it names none."""
         if not self._trusted(request):
-            raise HTTPException(403, "requests are taken from the proxy alone, and this is not from it")
+            raise HTTPException(403, "only requests from the proxy are accepted, and this request is not from it")
         user, groups = self._named(request)
         key = user, groups
         if key not in self._visitors:
@@ -108,14 +110,16 @@ class Proxy:
         users = request.headers.getlist(rules.user_header)
         if not users or not users[0]:
             raise SignedOut
-        # A header that is there twice was there before the proxy put its own: whoever asked has made it up.
+        # A duplicate header was there before the proxy added its own: the client forged it.
         if len(users) > 1 or not _USER.fullmatch(users[0]) or users[0].startswith("system:"):
-            raise HTTPException(403, f"the header {rules.user_header} names no user who may come through a proxy")
+            raise HTTPException(
+                403, f"the header {rules.user_header} does not name a user who may come through a proxy"
+            )
         if rules.users and users[0] not in rules.users:
             raise HTTPException(403, f"user {users[0]!r} is not in ui.proxy.users, so may not come through the proxy")
         named = request.headers.getlist(rules.groups_header) if rules.groups_header else []
         if len(named) > 1:
-            raise HTTPException(403, f"the header {rules.groups_header} is there more than once")
+            raise HTTPException(403, f"the header {rules.groups_header} occurs more than once")
         told = {group.strip() for group in ",".join(named).split(",")}
         return users[0], tuple(sorted(told & set(rules.groups)))
 

@@ -1,4 +1,4 @@
-"""The list of runs: a page of it, and as events with what changes of it."""
+"""The list of runs: one page of it, and its changes as events."""
 
 from __future__ import annotations
 
@@ -22,15 +22,21 @@ run_list = APIRouter(prefix="/api/runs", responses={422: {"model": Problems}})
 
 
 def _wanted(
-    state: Annotated[str, Query(max_length=500, description="states separated by commas; all when empty")] = "",
-    text: Annotated[str, Query(max_length=253, description="part of a name, definition or tag=value")] = "",
-    namespace: Annotated[str, Query(max_length=63, description="the namespace they are in")] = "",
-    definition: Annotated[str, Query(max_length=253, description="the JobDefinition they are of")] = "",
-    maker: Annotated[str, Query(max_length=270, description="what made them: schedules/NAME or sensors/NAME")] = "",
-    tag: Annotated[list[str] | None, Query(max_length=32, description="key=value, or a key; all of them")] = None,
-    since: Annotated[str, Query(max_length=32, description="made at this time or later, as 2026-01-31T12:00:00Z")] = "",
-    until: Annotated[str, Query(max_length=32, description="made before this time")] = "",
-    alive: Annotated[str, Query(max_length=32, description="not over before this time")] = "",
+    state: Annotated[str, Query(max_length=500, description="comma-separated states; all when empty")] = "",
+    text: Annotated[str, Query(max_length=253, description="a part of a name, definition or tag=value")] = "",
+    namespace: Annotated[str, Query(max_length=63, description="the namespace of the runs")] = "",
+    definition: Annotated[str, Query(max_length=253, description="the JobDefinition of the runs")] = "",
+    maker: Annotated[
+        str, Query(max_length=270, description="the automation of the runs: schedules/NAME or sensors/NAME")
+    ] = "",
+    tag: Annotated[
+        list[str] | None, Query(max_length=32, description="key=value, or a key; repeatable, all must match")
+    ] = None,
+    since: Annotated[
+        str, Query(max_length=32, description="created at this time or later, such as 2026-01-31T12:00:00Z")
+    ] = "",
+    until: Annotated[str, Query(max_length=32, description="created before this time")] = "",
+    alive: Annotated[str, Query(max_length=32, description="not finished before this time")] = "",
 ) -> RunFilter:
     return RunFilter(
         frozenset(filter(None, state.split(","))), text.strip().lower(), namespace, definition, maker,
@@ -46,10 +52,10 @@ Limit = Annotated[int, Query(ge=1, le=1000)]
 async def runs(
     request: Request,
     wanted: Asked,
-    before: Annotated[str, Query(max_length=700, description="`next` of the page before this one")] = "",
+    before: Annotated[str, Query(max_length=700, description="`next` of the previous page")] = "",
     limit: Limit = 200,
 ) -> Runs:
-    """Return runs as summaries, the newest first, a page at a time."""
+    """Return a page of runs as summaries, newest first."""
     visitor = visitor_of(request)
     await visitor.state.ready()
     return await page_of_runs(visitor, wanted, before, limit)
@@ -57,9 +63,9 @@ async def runs(
 
 @run_list.get("/events", response_class=StreamingResponse)
 async def runs_events(request: Request, wanted: Asked, limit: Limit = 200) -> StreamingResponse:
-    """Tell of runs as server-sent events: `list`, what `GET /api/runs` gives, and then `runs`, what changed of any.
+    """Stream runs as server-sent events: `list`, the result of `GET /api/runs`, and then `runs` with changes.
 
-    These have `changed`, a list of summaries, and `gone`, a list of namespace and name.
+    `runs` has `changed`, a list of summaries, and `gone`, a list of namespace and name.
     """
     visitor = visitor_of(request)
     hub, jobs = visitor.state.hub, visitor.state.jobs
@@ -82,13 +88,13 @@ async def runs_events(request: Request, wanted: Asked, limit: Limit = 200) -> St
                 return
             except ApiError as error:
                 ends(request, error)
-                return  # the page asks anew, and is told why not
+                return  # the page reconnects, and gets the error
 
     return stream(tell())
 
 
 async def page_of_runs(visitor: User, wanted: RunFilter, before: str, limit: int) -> Runs:
-    """Return `limit` runs that are wanted and that a visitor may see, after `before`. Raises SignedOut, ApiError."""
+    """Return `limit` matching runs that a user may see, after `before`. Raises SignedOut, ApiError."""
     found = sorted((await visitor.seen(visitor.state.jobs)).values(), key=order_of, reverse=True)
     if wanted != RunFilter():
         found = [job for job in found if wanted.takes(run_summary(job))]

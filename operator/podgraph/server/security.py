@@ -1,8 +1,8 @@
-"""What guards the page: who may be spoken to as, from where writes may come, how large a request may be.
+"""Protection of the page: accepted hosts, origins of writes, and limits on requests.
 
-The server has the rights of whoever started it, so another web site open in the same browser must not be able to use
-it. Such a site can send requests here, but neither with our origin nor, by a name that it points at this machine,
-with a host that we know.
+The server has the permissions of the user who started it, so another web site in the same browser must not be able to
+use it. Such a site can send requests here, but neither with our origin nor, through a name that it resolves to this
+machine, with an accepted host.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ __all__ = ["LOCAL_HOSTS", "MOST_BODY", "Guard"]
 
 LOCAL_HOSTS = ("localhost", "127.0.0.1", "[::1]")
 MOST_BODY = 2 * 1024 * 1024
-"""Most bytes of a request's body: a Job with its code fits."""
+"""The maximum size of a request body in bytes; large enough for a Job with its code."""
 
 _BODY_SECONDS = 30.0
-_TOO_SLOW = f"the request's body did not come within {_BODY_SECONDS:.0f} s"
-_TOO_LARGE = f"the request is too large; at most {MOST_BODY:,} bytes are taken"
+_TOO_SLOW = f"the request's body did not arrive within {_BODY_SECONDS:.0f} s"
+_TOO_LARGE = f"the request is too large; at most {MOST_BODY:,} bytes are allowed"
 _HOST = re.compile(r"(\[[0-9a-fA-F:]+\]|[A-Za-z0-9.-]+)(:\d+)?")
 _POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self' 'nonce-{nonce}'; img-src 'self' data:; font-src 'self'; "
@@ -44,7 +44,7 @@ _HEADERS = {
 class Guard:
     """Refuses unknown hosts, requests from other sites, large and slow bodies; adds the security headers.
 
-    `hosts` are the names by which the server may be spoken to; the port does not matter. `/healthz` takes any.
+    `hosts` are the accepted host names, with any port. `/healthz` accepts any host.
     """
 
     def __init__(self, app: ASGIApp, hosts: Collection[str] = LOCAL_HOSTS) -> None:
@@ -105,9 +105,9 @@ class Guard:
         origin, site = headers.get("origin"), headers.get("sec-fetch-site", "same-origin")
         if scope["method"] in ("GET", "HEAD"):
             if scope["path"].startswith("/api/") and site not in ("same-origin", "none"):
-                return 403, "the API is read by this page alone: the request comes from another site"
+                return 403, "only this page may read the API, and the request comes from another site"
             return 0, ""
         own = origin is not None and origin.partition("://")[2].lower() == host.lower()
         if not own or site != "same-origin":
-            return 403, "writes are taken from this page alone: the request's Origin is not this server"
+            return 403, "only this page may write, and the request's Origin is not this server"
         return 0, ""

@@ -1,7 +1,7 @@
-"""`auth: token`: people sign in with a Kubernetes token, and what they do is done with it.
+"""`auth: token`: users sign in with a Kubernetes token, and the server acts with it.
 
-The token is kept in this process alone. The browser has a cookie with a random name for it, which no script can read
-and no other site can send; a restart of the server, eight hours, or a token that is not taken any more end it.
+The token stays in this process. The browser has a cookie with a random name for it, which scripts cannot read and other
+sites cannot send. The session ends on a restart of the server, after eight hours, or when the token becomes invalid.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ session_api = APIRouter(prefix="/api/session", responses={422: {"model": Problem
 
 
 class SignIn(BaseModel):
-    """A token as `kubectl create token` prints it."""
+    """A token, as printed by `kubectl create token`."""
 
     model_config = ConfigDict(extra="forbid")
     token: Annotated[SecretStr, Field(min_length=1, max_length=16_384)]
@@ -47,7 +47,7 @@ class _Session:
 
 
 class Sessions:
-    """Who is signed in."""
+    """The sessions of signed-in users."""
 
     mode = "token"
 
@@ -56,7 +56,7 @@ class Sessions:
         self._sessions: dict[str, _Session] = {}
 
     def visitor(self, request: Request, state: State) -> User:
-        """Return whom the request's cookie stands for. Raises SignedOut."""
+        """Return the user of the request's cookie. Raises SignedOut."""
         found = self._sessions.get(_cookie(request))
         if found is None:
             raise SignedOut
@@ -66,19 +66,20 @@ class Sessions:
         return found.visitor
 
     def refused(self, request: Request) -> bool:
-        """End the session, as its token has expired or was revoked."""
+        """End the session because its token has expired or was revoked."""
         self.sign_out(request)
         return True
 
     async def sign_in(self, token: str, state: State) -> tuple[str, User]:
-        """Begin a session; return its name and whom it is of. Raises DefinitionError, ApiError."""
+        """Start a session; return its name and its user. Raises DefinitionError, ApiError."""
         client = self._acting.with_token(token)
         try:
             name = await client.user_name()
         except ApiError as error:
             if error.status == 401:
                 raise DefinitionError(
-                    "WrongToken", "the cluster does not take this token; it may have expired, or be of another cluster"
+                    "WrongToken",
+                    "the cluster does not accept this token; it may have expired or belong to another cluster",
                 ) from None
             raise
         visitor = User(state, client, name)
@@ -100,7 +101,7 @@ class Sessions:
 
 
 def session_of(request: Request) -> Session:
-    """Return who is asking, and how people are known here. Raises HTTPException for what is not from the proxy."""
+    """Return the user and the kind of authentication. Raises HTTPException for requests that bypass the proxy."""
     state: State = request.app.state.podgraph
     try:
         return {"mode": state.auth.mode, "user": state.auth.visitor(request, state).name}
@@ -110,22 +111,22 @@ def session_of(request: Request) -> Session:
 
 @session_api.get("")
 async def who(request: Request) -> Session:
-    """Tell how people are known here (`mode`: none, token or proxy) and who is asking, `user` null when nobody is."""
+    """Return the kind of authentication (`mode`: none, token or proxy) and the `user`, null if nobody is signed in."""
     return session_of(request)
 
 
 @session_api.post("", status_code=201)
 async def sign_in(request: Request, wanted: SignIn, response: Response) -> Session:
-    """Sign in with a token. The answer sets a cookie; the token itself is told to nobody but the API server."""
+    """Sign in with a token. The response sets a cookie; the token itself is sent only to the API server."""
     state: State = request.app.state.podgraph
     if not isinstance(state.auth, Sessions):
-        raise DefinitionError("NoSignIn", "nobody signs in here: the server was not started with auth: token")
+        raise DefinitionError("NoSignIn", "signing in is not available: the server was not started with auth: token")
     token = wanted.token.get_secret_value().strip()
     if not _TOKEN.fullmatch(token):
-        raise DefinitionError("WrongToken", "this is no token: it has letters, digits and ._~+/=- alone")
+        raise DefinitionError("WrongToken", "this is not a valid token; a token has only letters, digits and ._~+/=-")
     state.auth.sign_out(request)
     key, visitor = await state.auth.sign_in(token, state)
-    # The browser says in Origin how it reached us, whatever stands between; the Guard has compared the rest of it.
+    # Origin has the scheme that the browser used, even through proxies; the Guard has checked the rest of it.
     secure = request.headers.get("origin", "").startswith("https://")
     response.set_cookie(
         SECURE_COOKIE if secure else COOKIE, key, max_age=_SECONDS, path="/", secure=secure, httponly=True,

@@ -1,4 +1,4 @@
-"""How the chart tells the page's server who may use it: its environment, read once."""
+"""The authentication settings of the page's server, from its environment."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _MODES = ("none", "token", "proxy")
 
 
 def auth_of(settings: Mapping[str, str], acting: UserClients) -> Auth:
-    """Return what `PODGRAPH_UI_AUTH` and, for a proxy, `PODGRAPH_UI_PROXY_*` say. Raises DefinitionError."""
+    """Read `PODGRAPH_UI_AUTH` and, for a proxy, `PODGRAPH_UI_PROXY_*`. Raises DefinitionError."""
     mode = settings.get("PODGRAPH_UI_AUTH") or "none"
     if mode == "none":
         return Own(read_only=settings.get("PODGRAPH_UI_READ_ONLY") == "true")
@@ -31,7 +31,7 @@ def auth_of(settings: Mapping[str, str], acting: UserClients) -> Auth:
         try:
             networks.append(ipaddress.ip_network(text))
         except ValueError as error:
-            raise DefinitionError("InvalidProxy", f"the proxy's address {text!r} is none: {error}") from None
+            raise DefinitionError("InvalidProxy", f"the proxy's address {text!r} is not valid: {error}") from None
     rules = ProxyRules(
         told["USER_HEADER"], told["GROUPS_HEADER"], words(settings.get("PODGRAPH_UI_PROXY_GROUPS", "")), networks,
         told["SECRET"].strip(), words(settings.get("PODGRAPH_UI_PROXY_USERS", "")),
@@ -40,7 +40,7 @@ def auth_of(settings: Mapping[str, str], acting: UserClients) -> Auth:
 
 
 def words(text: str) -> list[str]:
-    """Return the words of a list that is separated by commas.
+    """Return the items of a comma-separated list.
 
     >>> words("a, b,")
     ['a', 'b']

@@ -1,4 +1,4 @@
-"""What the server holds: its way to the cluster, its views of Jobs and definitions, and the pages that are open."""
+"""The state of the server: its client, its views of Jobs and definitions, and the open pages."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ _READY_SECONDS = 10
 
 
 class State:
-    """Made once for a server. `namespace` is the one it shows, "" for all; `image` that of Python code without one.
+    """Created once per server. `namespace` is the one to show, "" for all; `image` the default image of Python code.
 
-    `client` has the server's own rights. What is asked for in a request is done with those of its visitor instead.
+    `client` has the server's own permissions. Requests use the client of their user instead.
     """
 
     def __init__(self, client: UiClient, namespace: str, image: str = "", auth: Auth | None = None) -> None:
@@ -45,7 +45,7 @@ class State:
             await asyncio.gather(*tasks, return_exceptions=True)
 
     async def ready(self) -> None:
-        """Wait until the Jobs are known. Raises ApiError when that takes too long."""
+        """Wait until the Jobs are listed. Raises ApiError when that takes too long."""
         try:
             async with asyncio.timeout(_READY_SECONDS):
                 await self.jobs.synced.wait()

@@ -1,4 +1,4 @@
-"""Server-sent events: how an open page is told of changes."""
+"""Server-sent events, which notify an open page of changes."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from fastapi.responses import StreamingResponse
 __all__ = ["ALIVE", "BEAT_SECONDS", "TOGETHER_SECONDS", "event", "stream"]
 
 BEAT_SECONDS = 15.0
-"""How long nothing is told before :data:`ALIVE` is."""
+"""How long to be silent before :data:`ALIVE` is sent, in seconds."""
 TOGETHER_SECONDS = 0.1
-"""Changes that come within it are told at once."""
+"""Changes within this time are sent together, in seconds."""
 ALIVE = b": still here\n\n"
 
 
@@ -27,5 +27,5 @@ def event(kind: str, data: Any) -> bytes:
 
 
 def stream(events: AsyncIterator[bytes]) -> StreamingResponse:
-    """Return the answer that tells them; no proxy may hold them back."""
+    """Return the response that streams them; proxies must not buffer it."""
     return StreamingResponse(events, media_type="text/event-stream", headers={"X-Accel-Buffering": "no"})

@@ -1,4 +1,4 @@
-"""What the list of runs shows of each Job: the few fields that are kept of it in memory."""
+"""Summaries of Jobs for the list of runs, from the few fields that are kept in memory."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ class _JobStatus(_Part, frozen=True):
 
 
 class JobItem(_Part, frozen=True):
-    """A Job as the reflector keeps it."""
+    """The fields of a Job that the reflector keeps."""
 
     metadata: _Meta
     spec: _JobSpec = _JobSpec()
@@ -79,14 +79,14 @@ class _DefinitionStatus(_Part, frozen=True):
 
 
 class DefinitionItem(_Part, frozen=True):
-    """A JobDefinition as the reflector keeps it."""
+    """The fields of a JobDefinition that the reflector keeps."""
 
     metadata: _Meta
     status: _DefinitionStatus = _DefinitionStatus()
 
 
 def run_summary(job: JobItem) -> Summary:
-    """Return what the page shows of a Job in its list."""
+    """Return the summary of a Job."""
     meta, spec, status = job.metadata, job.spec, job.status
     by_type = {condition.type: condition for condition in status.conditions}
     state = by_type.get("Succeeded", _Condition())
@@ -122,7 +122,7 @@ def _maker(labels: Mapping[str, str]) -> str:
 
 
 def definition_summary(item: DefinitionItem, last: JobItem | None = None) -> Definition:
-    """Return what the page shows of a JobDefinition in its list; `last` is its newest run."""
+    """Return the summary of a JobDefinition; `last` is its newest run."""
     meta = item.metadata
     ready = next((c for c in item.status.conditions if c.type == "Ready"), _Condition())
     now = Ready.at(meta.generation, ready.observed_generation, ready.status, ready.reason, ready.message)
@@ -138,17 +138,16 @@ def definition_summary(item: DefinitionItem, last: JobItem | None = None) -> Def
 
 
 def order_of(job: JobItem) -> tuple[str, str, str]:
-    """Return what runs are sorted by: the newest first when reversed."""
+    """Return the sort key of a run; newest first when reversed."""
     return job.metadata.creation_timestamp, job.metadata.namespace, job.metadata.name
 
 
 @dataclass(frozen=True)
 class RunFilter:
-    """Which runs a list asks for; what is empty asks for nothing.
+    """A filter of runs; empty fields match every run.
 
-    `text` stands somewhere in a run's name, namespace, definition or a tag written as key=value; `tags` are all there
-    (one without a `=` with any value); `since` and `until` are times between which it was made, and `alive` is one at
-    which it was not over yet.
+    `text` occurs in the run's name, namespace, definition or a tag written as key=value. The run has all `tags` (one
+    without `=` matches any value). It was created between `since` and `until`, and was not finished at `alive`.
     """
 
     states: frozenset[str] = frozenset()
@@ -162,7 +161,7 @@ class RunFilter:
     alive: str = ""
 
     def takes(self, summary: Summary) -> bool:
-        """Whether a run is one of them."""
+        """Whether a run matches."""
         wanted = (
             not self.states or summary["state"] in self.states,
             not self.namespace or summary["namespace"] == self.namespace,

@@ -1,4 +1,4 @@
-"""Who a request is from: with which rights it reaches the cluster, and what of the lists it may see."""
+"""The user of a request: its client for the cluster, and the parts of lists it may see."""
 
 from __future__ import annotations
 
@@ -21,21 +21,21 @@ __all__ = ["Auth", "Own", "READ_ONLY", "SignedOut", "User", "ends", "only_shows"
 _YES_HOLDS_SECONDS, _NO_HOLDS_SECONDS = 20.0, 60.0
 _ASKED_AT_ONCE = 10
 
-READ_ONLY = "this page only shows; with the chart's value ui.readOnly: false it can also launch, cancel and delete"
-_READS = ("/api/source", "/api/check")  # which are posted, as what they ask about is long
+READ_ONLY = "this page is read-only; the chart's value ui.readOnly: false allows it to launch, cancel and delete"
+_READS = ("/api/source", "/api/check")  # which are POST requests because their content is long
 
 T = TypeVar("T", bound=Any)
 
 
 class SignedOut(Exception):
-    """Nobody is signed in, or not any more."""
+    """The user is not signed in, or the session has ended."""
 
 
 class User:
-    """One person. Each read and write is made by their `client`, so that the API server decides on it.
+    """One user. All reads and writes use their `client`, so the API server decides on each.
 
-    Lists come from views that all visitors share; of them a visitor sees those namespaces whose objects the API
-    server lets them list. `own` is whoever started the server, whose rights the views themselves have.
+    Lists come from views that all users share; a user sees the namespaces whose objects the API server lets them list.
+    `own` is the user who started the server, whose permissions the views have.
     """
 
     def __init__(self, state: State, client: UiClient, name: str = "", own: bool = False) -> None:
@@ -47,28 +47,28 @@ class User:
 
     @property
     def client(self) -> UiClient:
-        """What reaches the cluster with the visitor's rights. Raises SignedOut."""
+        """The client with the user's permissions. Raises SignedOut."""
         self.check()
         return self._client
 
     def check(self) -> None:
-        """Raise SignedOut when the visitor has left."""
+        """Raise SignedOut if the session has ended."""
         if self._over:
             raise SignedOut
 
     def leave(self) -> None:
-        """End what the visitor may do, also in answers that are still being given."""
+        """End the session, also for responses that are still being streamed."""
         self._over = True
 
     async def seen(self, view: ResourceReflector[T]) -> dict[Key, T]:
-        """Return what of a view the visitor may see."""
+        """Return the items of a view that the user may see."""
         if self._own:
             return view.items
         open_to = await self.namespaces(view.plural, {namespace for namespace, _ in view.items})
         return {key: item for key, item in view.items.items() if key[0] in open_to}
 
     async def namespaces(self, plural: str, among: Iterable[str]) -> set[str]:
-        """Return those namespaces in which the visitor may list objects of a kind."""
+        """Return the namespaces in which the user may list objects of a kind."""
         among = set(among)
         if self._own or (not self.state.namespace and await self._may_list(plural, "")):
             self.check()
@@ -89,19 +89,19 @@ class User:
 
 
 class Auth(Protocol):
-    """How visitors are known. `mode` is the word for it in the chart's values."""
+    """A kind of authentication. `mode` is its name in the chart's values."""
 
     mode: str
 
     def visitor(self, request: Request, state: State) -> User:
-        """Return whom a request is from. Raises SignedOut, HTTPException."""
+        """Return the user of a request. Raises SignedOut, HTTPException."""
 
     def refused(self, request: Request) -> bool:
-        """Whether the API server's refusal of the visitor's credentials (401) means that they have to sign in anew."""
+        """Whether a 401 from the API server means that the user must sign in again."""
 
 
 class Own:
-    """All visitors have the rights of whoever started the server; with `read_only` they only look."""
+    """All users have the permissions of the user who started the server; with `read_only`, only to read."""
 
     mode = "none"
 
@@ -109,7 +109,7 @@ class Own:
         self.read_only = read_only
 
     def visitor(self, request: Request, state: State) -> User:
-        """Return that one. Raises HTTPException for a write where people only look."""
+        """Return that user. Raises HTTPException for a write when the page is read-only."""
         if self.read_only and request.method not in ("GET", "HEAD") and request.url.path not in _READS:
             raise HTTPException(403, READ_ONLY)
         return state.own
@@ -120,18 +120,18 @@ class Own:
 
 
 def only_shows(request: Request) -> bool:
-    """Whether nothing may be made for whom a request is from, not even a pod that reads."""
+    """Whether the user may not create anything, not even a pod that reads a log."""
     auth = request.app.state.podgraph.auth
     return isinstance(auth, Own) and auth.read_only
 
 
 def ends(request: Request, error: ApiError) -> bool:
-    """Whether an answer of the API server ends the session that a request belongs to."""
+    """Whether a response of the API server ends the session of a request."""
     state: State = request.app.state.podgraph
     return error.status == 401 and state.auth.refused(request)
 
 
 def visitor_of(request: Request) -> User:
-    """Return whom a request is from, as it was found out when the request came in."""
+    """Return the user of a request, as determined when it arrived."""
     found: User = request.state.visitor
     return found

@@ -1,4 +1,4 @@
-"""The shapes of what the server answers; the page's types are made from them by way of the OpenAPI document."""
+"""The response bodies of the server. The page's types are generated from them through the OpenAPI document."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ __all__ = [
 
 
 class Info(TypedDict):
-    """What this page is about: version, namespaces with runs, whether the cluster has the kinds."""
+    """The version, the namespaces with runs, and whether the cluster has the kinds."""
 
     version: str
     namespace: str
@@ -26,14 +26,14 @@ class Info(TypedDict):
 
 
 class Session(TypedDict):
-    """How people are known here (none, token or proxy) and who is asking; `user` is null when nobody is signed in."""
+    """The kind of authentication (none, token or proxy) and the user; `user` is null if nobody is signed in."""
 
     mode: str
     user: str | None
 
 
 class Summary(TypedDict):
-    """A run as a list shows it; `maker` is the schedule or sensor that made it, as `schedules/nightly`."""
+    """A run in a list; `maker` is the schedule or sensor that created it, such as `schedules/nightly`."""
 
     namespace: str
     name: str
@@ -56,7 +56,7 @@ class Summary(TypedDict):
 
 
 class Runs(TypedDict):
-    """A page of runs, the newest first; `next` asks for the one after it, "" when there is none."""
+    """A page of runs, newest first; `next` requests the next page, "" if there is none."""
 
     runs: list[Summary]
     next: str
@@ -64,13 +64,13 @@ class Runs(TypedDict):
 
 
 class Family(TypedDict):
-    """A run with all that are reruns of the same, the oldest first."""
+    """A run with all runs of its lineage, oldest first."""
 
     runs: list[Summary]
 
 
 class Stored(TypedDict):
-    """An output that is kept elsewhere: under a key of the Job's storage, or in its status in another form."""
+    """An output that is not inline JSON: under a key in the Job's storage, or as a pickle in its status."""
 
     format: str
     size: NotRequired[int]
@@ -104,13 +104,13 @@ class Condition(TypedDict):
 
 
 class Storage(TypedDict):
-    """Where a Job's outputs and logs are kept."""
+    """Where a Job's outputs and logs are stored."""
 
     url: NotRequired[str]
 
 
 class Run(TypedDict):
-    """A run: the Job without its graph; the event `run` has all of it but its steps, which have events of their own."""
+    """A run: the Job without its graph. The event `run` omits the steps, which have events of their own."""
 
     summary: Summary
     conditions: list[Condition]
@@ -127,9 +127,9 @@ class Run(TypedDict):
 
 
 class Pod(TypedDict):
-    """A pod of a step, and the step's container in it: one attempt at it.
+    """A pod of a step and the step's container in it: one attempt.
 
-    `ahead`: it waits for its step to be ready; `all`: it runs all steps.
+    `ahead`: the pod is prestarted and waits for its inputs. `all`: it runs all steps.
     """
 
     pod: str
@@ -149,7 +149,7 @@ class Pod(TypedDict):
 
 
 class Event(TypedDict):
-    """A Kubernetes Event on a Job. `op` is the step that it is about, "" when it is about the Job as a whole."""
+    """A Kubernetes Event of a Job. `op` is the step it is about, "" if it is about the whole Job."""
 
     type: str
     reason: str
@@ -159,7 +159,7 @@ class Event(TypedDict):
 
 
 class Pods(TypedDict):
-    """The pods of a run by step, those of the Job itself under "", and the Events on the Job."""
+    """The pods of a run by step, those of the Job itself under "", and the Events of the Job."""
 
     pods: dict[str, list[Pod]]
     events: list[Event]
@@ -186,7 +186,7 @@ class OpInput(TypedDict):
 
 
 class OpOutput(TypedDict):
-    """An output of an op; what needs one that is not required may be skipped."""
+    """An output of an op; steps that need an output that is not required may be skipped."""
 
     name: str
     required: bool
@@ -217,7 +217,7 @@ class Graph(TypedDict):
 
 
 class Opened(TypedDict):
-    """What the Launchpad opens with: the graph, or why it is not known, and the defaults."""
+    """What the Launchpad shows first: the graph, or why it is unknown, and the defaults."""
 
     graph: Graph | None
     why: str
@@ -230,16 +230,16 @@ class Opened(TypedDict):
 
 
 Slip = TypedDict("Slip", {"reason": str, "message": str, "from": int, "to": int})
-Slip.__doc__ = "What is wrong with a selection, and where."
+Slip.__doc__ = "An error of a selection and its place."
 
 ConfigProblem = TypedDict(
     "ConfigProblem", {"path": str, "message": str, "missing": bool, "extra": bool, "from": int, "to": int}
 )
-ConfigProblem.__doc__ = "What is wrong with run config, and where. `extra`: it has no place and can be removed."
+ConfigProblem.__doc__ = "An error of run config and its place. `extra`: the value is unknown and can be removed."
 
 
 class Checked(TypedDict):
-    """What a selection selects, and all that is wrong with it and with run config."""
+    """The selected ops, and all errors of the selection and the run config."""
 
     graphKnown: bool
     why: str
@@ -251,7 +251,7 @@ class Checked(TypedDict):
 
 
 class Definition(TypedDict):
-    """A JobDefinition as a list shows it; `lastRun` is its newest run."""
+    """A JobDefinition in a list; `lastRun` is its newest run."""
 
     namespace: str
     name: str
@@ -263,7 +263,7 @@ class Definition(TypedDict):
 
 
 class Definitions(TypedDict):
-    """All JobDefinitions; `served` is false in a cluster that does not have the kind."""
+    """All JobDefinitions; `served` is false if the cluster does not have the kind."""
 
     served: bool
     definitions: list[Definition]

@@ -1,4 +1,4 @@
-"""Run config as a person writes it: YAML, with the place of each path in the text so that an editor can mark it."""
+"""Run config as YAML text, with the place of each path so that an editor can mark it."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from podgraph.definition.values import NotJsonError, to_json
 __all__ = ["MOST_TEXT", "Place", "YamlConfig", "dump", "read"]
 
 MOST_TEXT = 262_144
-"""Most characters of run config in one text."""
+"""The maximum length of run config, in characters."""
 _DEEPEST = 100
 _MOST_VALUES = 30_000
 _MOST_DIGITS = 1_000
 _DIGITS = frozenset("0123456789abcdefABCDEFx_:+-.")
 
 Place = tuple[int, int]
-"""Where something begins and ends in the text, in characters."""
+"""A range of the text, in characters."""
 
 
 @dataclass
 class YamlConfig:
-    """What a text says. When it cannot be read, `error` is a sentence and `error_at` its place."""
+    """The value of a text. If the text is invalid, `error` is a message and `error_at` its place."""
 
     value: dict[str, Any] = field(default_factory=dict)
     places: dict[str, Place] = field(default_factory=dict)
@@ -32,7 +32,7 @@ class YamlConfig:
     error_at: Place = (0, 0)
 
     def place(self, path: str) -> Place:
-        """Return the place of a path such as `ops.add.config.n`, or that of the nearest one above it that is there.
+        """Return the place of a path such as `ops.add.config.n`, or of its nearest existing parent.
 
         >>> read("ops:\\n  add: {}").place("ops.add.config")
         (7, 10)
@@ -44,13 +44,13 @@ class YamlConfig:
 
 
 def read(text: str) -> YamlConfig:
-    """Read run config; blank text is none.
+    """Read run config; blank text means none.
 
     >>> read("a: 1\\na: 2").error
     "'a' is set twice; set it once"
     """
     if len(text) > MOST_TEXT:
-        return YamlConfig(error=f"run config has {len(text):,} characters; at most {MOST_TEXT:,} are taken")
+        return YamlConfig(error=f"run config has {len(text):,} characters; at most {MOST_TEXT:,} are allowed")
     found = YamlConfig()
     try:
         if problem := _refused(text):
@@ -65,11 +65,11 @@ def read(text: str) -> YamlConfig:
         found.places = {path: place for path, place in found.places.items() if path}
     except yaml.MarkedYAMLError as error:
         why = " ".join(part for part in (error.context, error.problem) if part)
-        return _wrong(f"this is no YAML: {why}", error.problem_mark or error.context_mark, text)
+        return _wrong(f"this is not valid YAML: {why}", error.problem_mark or error.context_mark, text)
     except (yaml.YAMLError, ValueError) as error:
-        return YamlConfig(error=f"this is no YAML: {' '.join(str(error).split())[:300]}")
+        return YamlConfig(error=f"this is not valid YAML: {' '.join(str(error).split())[:300]}")
     except RecursionError:
-        return YamlConfig(error="this is nested too deep")
+        return YamlConfig(error="this is nested too deeply")
     if value is None:
         return found
     if not isinstance(value, dict):
@@ -77,13 +77,13 @@ def read(text: str) -> YamlConfig:
     try:
         to_json(value)
     except NotJsonError as error:
-        return YamlConfig(error=f"run config must be JSON values, not {error}", error_at=(0, len(text)))
+        return YamlConfig(error=f"run config must consist of JSON values, not {error}", error_at=(0, len(text)))
     found.value = value
     return found
 
 
 def dump(value: Any) -> str:
-    """Return a value as YAML, "" for nothing."""
+    """Return a value as YAML, "" for an empty value."""
     if not value:
         return ""
     return str(yaml.safe_dump(value, sort_keys=False, allow_unicode=True, width=100))
@@ -97,10 +97,10 @@ def _refused(text: str) -> tuple[str, Any] | None:
     depth = count = 0
     for event in yaml.parse(text, Loader=yaml.SafeLoader):
         if isinstance(event, yaml.AliasEvent):
-            return "an alias (*name) is not taken here; write the value itself", event.start_mark
+            return "aliases (*name) are not allowed here; write the value itself", event.start_mark
         tag = getattr(event, "tag", None)
         if tag is not None:
-            return f"a tag ({tag[:80]}) is not taken here; write the value without it", event.start_mark
+            return f"tags ({tag[:80]}) are not allowed here; write the value without it", event.start_mark
         if _is_long_number(event):
             return f"a number has more than {_MOST_DIGITS:,} characters", event.start_mark
         depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
@@ -119,7 +119,7 @@ def _is_long_number(event: Any) -> bool:
 
 
 def _walk(node: Any, path: str, places: dict[str, Place], depth: int) -> tuple[str, Any] | None:
-    """Note the place of each path below a node; return the first thing that is wrong, with its mark."""
+    """Record the place of each path below a node; return the first error with its mark."""
     if depth > _DEEPEST:
         return f"this is nested deeper than {_DEEPEST} levels", node.start_mark
     if isinstance(node, yaml.MappingNode):
@@ -127,7 +127,7 @@ def _walk(node: Any, path: str, places: dict[str, Place], depth: int) -> tuple[s
         for key, value in node.value:
             name = str(getattr(key, "value", ""))
             if not isinstance(key, yaml.ScalarNode):
-                return "a key must be a plain name", key.start_mark
+                return "a key must be a plain scalar", key.start_mark
             if name in seen:
                 return f"{name!r} is set twice; set it once", key.start_mark
             seen.add(name)

@@ -1,4 +1,4 @@
-"""Three ops share the pod "prep" and pass on what no JSON holds; what they make of it fans out to pods of their own.
+"""Three ops share the pod "prep" and pass values that are not JSON; their results fan out to pods of their own.
 
 podgraph job launch -f prep.py --wait
 """

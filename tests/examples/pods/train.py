@@ -1,4 +1,4 @@
-"""Ops that say what their pods need; run in a process they need nothing of it.
+"""Ops with pod templates, which local runs ignore.
 
 podgraph job execute -f train.py
 podgraph job launch -f train.py --tags run=nightly -c train.yaml --wait

@@ -47,13 +47,13 @@ def test_one_with_a_function_is_asked_through_the_operator() -> None:
     assert fake.asked.endswith(" 2025-11-25T01:00:00Z")
     assert [job["metadata"]["name"] for job in found] == ["nightly-manual-1764032400", "nightly-manual-1764032400-ab"]
     assert message == "m"
-    with pytest.raises(DefinitionError, match="the operator has not answered for 'nightly' within 0 s"):
+    with pytest.raises(DefinitionError, match="the operator did not answer for 'nightly' within 0 s"):
         jobs_by_hand(Fake(schedule(python=python)), "nightly", "", True, 0)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("spec", [{"schedule": "61 * * * *"}, {"schedules": ["@daily", "0 0 31 2 *"]}])
 def test_a_schedule_that_never_ticks_is_not_resumed(spec: dict[str, Any]) -> None:
-    with pytest.raises(DefinitionError, match="JobSchedule 's' is not resumed: '"):
+    with pytest.raises(DefinitionError, match="JobSchedule 's' was not resumed: '"):
         check_resumed({"metadata": {"name": "s"}, "spec": spec})
     check_resumed({"metadata": {"name": "s"}, "spec": {"schedule": "0 0 ? * *"}})
     check_resumed({"metadata": {"name": "s"}, "spec": {"source": {}}})

@@ -110,12 +110,12 @@ def test_what_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
     assert print_definition(bad, "text") == 1
     assert capsys.readouterr().err.startswith("JobDefinition 'bad' cannot be run: ")
     assert print_definition(new, "text") == 0
-    assert capsys.readouterr().err == "JobDefinition 'new' is not ready yet: the operator has not seen it yet\n"
+    assert capsys.readouterr().err == "JobDefinition 'new' is not ready yet: the operator has not reconciled it yet\n"
 
 
 def test_a_definition_and_a_file_are_not_given_both(tmp_path: Path) -> None:
     status, _, err = podgraph("job", "launch", "-d", "x", "-f", written(tmp_path, ARITHMETIC))
-    assert (status, err) == (2, "error: --definition takes no --file; the definition says what to run\n")
+    assert (status, err) == (2, "error: --definition cannot be used with --file; the definition provides the code\n")
 
 
 def test_the_yaml_of_a_definition_is_read_as_that_of_a_job() -> None:

@@ -197,9 +197,9 @@ def test_config_from_files_and_tags(tmp_path: Path) -> None:
     [
         ([], "ops.scale.config.factor is missing"),
         (["--config-json", '{"ops": {"scale": {"config": {"factor": "x"}}}}'], "must be integer, not 'x'"),
-        (["--config-json", "{"], "--config-json is no valid JSON"),
+        (["--config-json", "{"], "--config-json is not valid JSON"),
         (["--config-json", "[1]"], "--config-json must hold a mapping, not a list"),
-        (["-c", "none.yaml"], "there is no config file 'none.yaml'"),
+        (["-c", "none.yaml"], "config file 'none.yaml' does not exist"),
         (["--executor", "multi_proces"], "did you mean 'multiprocess'?"),
         (["--tags", "x"], "--tags is 'x'"),
         (["-o", "scal"], "did you mean 'scale'?"),
@@ -244,7 +244,7 @@ def test_ctrl_c_ends_children_and_says_where_each_step_stood(tmp_path: Path, exe
     finally:
         run.kill()
     assert run.returncode == 128 + number
-    assert err.endswith("canceled; where each step stood:\n  wait  Canceled\n  later  Pending\n")
+    assert err.endswith("canceled; state of each step:\n  wait  Canceled\n  later  Pending\n")
     assert "Traceback" not in err
     assert (tmp_path / "put_away").exists()
     assert not Path(f"/proc/{pid}").exists()

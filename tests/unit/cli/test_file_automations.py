@@ -79,9 +79,12 @@ def test_those_of_another_job_are_left_out(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("source", "part"),
     [
-        (TWO + "@sensor\ndef look(): ...\n", "sensor 'look' must say which job it runs: a, b"),
-        (TWO + "@sensor(job_name='c')\ndef look(): ...\n", "sensor 'look' runs the job 'c', which is not there"),
-        (TWO + "@sensor(job=a)\ndef look(): ...\n@sensor(job=a)\ndef Look(): ...\n", "would be named 'look'"),
+        (TWO + "@sensor\ndef look(): ...\n", "sensor 'look' must name the job that it runs: a, b"),
+        (
+            TWO + "@sensor(job_name='c')\ndef look(): ...\n",
+            "sensor 'look' runs the job 'c', which the code does not define",
+        ),
+        (TWO + "@sensor(job=a)\ndef look(): ...\n@sensor(job=a)\ndef Look(): ...\n", "with the resource name 'look'"),
     ],
 )
 def test_what_is_refused(tmp_path: Path, source: str, part: str) -> None:

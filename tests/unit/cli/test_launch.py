@@ -79,7 +79,7 @@ def test_no_cluster_is_told_in_a_line(tmp_path: Path) -> None:
     file = written(tmp_path, ARITHMETIC)
     status, out, err = podgraph("job", "launch", "-f", file, "--kubeconfig", tmp_path / "none")
     assert (status, out) == (2, "")
-    assert err.startswith("error: there is no kubeconfig to use: ")
+    assert err.startswith("error: no usable kubeconfig: ")
     assert err.count("\n") == 1
 
 

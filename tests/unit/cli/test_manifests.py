@@ -32,9 +32,9 @@ def test_code_in_a_manifest_runs_here(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("spec", "said"),
     [
-        ({"ops": [{"name": "a", "image": "i"}]}, "job.yaml is made of container ops (a), which run only in pods"),
+        ({"ops": [{"name": "a", "image": "i"}]}, "job.yaml consists of container ops (a), which run only in pods"),
         ({"definitionRef": {"name": "d"}}, "the code of job.yaml is in a JobDefinition"),
-        ({"code": {"configMapRef": {"name": "c", "key": "k"}}}, "is in a ConfigMap of the cluster"),
+        ({"code": {"configMapRef": {"name": "c", "key": "k"}}}, "is in a ConfigMap in the cluster"),
     ],
 )
 def test_what_cannot_run_here_says_so(tmp_path: Path, spec: dict[str, Any], said: str) -> None:

@@ -52,11 +52,11 @@ def test_a_field_is_set(sets: list[str], spec: dict[str, Any]) -> None:
         ("execution.mod=x", "execution has no field 'mod'; did you mean 'mode'?"),
         ("suspend.x=1", "suspend has no field 'x'; it has no fields"),
         ("suspend[0]=1", "spec.suspend is not a list"),
-        ("opSelection[7]=a", "spec.opSelection has 0 items; [7] is not the next of them"),
+        ("opSelection[7]=a", "spec.opSelection has 0 items; [7] is not the next index"),
         ("ops.a=1", "ops has no field 'a'"),
-        ("code..image=x", "is not a path"),
+        ("code..image=x", "is not a valid path"),
         ("tags.a={", "--set tags.a: "),
-        ("tags.a=" + "[" * 5000, "nested too deep"),
+        ("tags.a=" + "[" * 5000, "nested too deeply"),
     ],
 )
 def test_what_is_not_a_field_is_refused(item: str, said: str) -> None:

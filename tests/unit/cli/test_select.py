@@ -78,9 +78,9 @@ def test_refuses_with_status_2_and_one_line(tmp_path: Path, text: str, selection
 @pytest.mark.parametrize(
     ("name", "text", "said"),
     [
-        ("none.py", None, "there is no file"),
+        ("none.py", None, "does not exist"),
         ("job.txt", "", "must end in .py, .yaml"),
-        ("job.yaml", "a: [", "no valid YAML"),
+        ("job.yaml", "a: [", "not valid YAML"),
         ("job.yaml", "kind: Job\napiVersion: batch/v1\n", "no Job of podgraph.dev"),
         ("job.yaml", OPS_YAML + "---" + OPS_YAML.replace("nested", "two"), "2 Jobs (nested, two)"),
         ("job.yaml", OPS_YAML.replace("name: src.one, ", ""), "does not match the schema"),

@@ -91,9 +91,9 @@ def test_kept_logs_are_printed_and_what_is_lost_is_said(tmp_path: Path, capsys: 
     print_logs(cluster, "j", "", False)
     out, err = capsys.readouterr()
     assert out == "one | hello ü\n"
-    assert f"from the storage file://{tmp_path}, as their pods are gone: one" in err
-    assert "gone with their pods: the logs of two; the storage has none" in err
-    assert "old was not run here but taken from Job 'before'" in err
+    assert f"from the storage file://{tmp_path}, because the pods are gone: one" in err
+    assert "deleted with their pods: the logs of two; the storage has none" in err
+    assert "old did not run here but was taken from Job 'before'" in err
     [pod] = cluster.made
     assert cluster.deleted == [pod["metadata"]["name"]]
     spec = pod["spec"]

@@ -42,6 +42,6 @@ def test_without_the_built_page_or_the_port(kubeconfig: Path) -> None:
     expected = (
         f"error: cannot listen on 127.0.0.1:{port}: Address already in use; choose another with --port\n"
         if page_is_built()
-        else "error: the page is not built into this installation; run: make web\n"
+        else "error: this installation does not contain the built page; run: make web\n"
     )
     assert (status, out, err) == (2, "", expected)

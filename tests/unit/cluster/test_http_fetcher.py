@@ -133,7 +133,7 @@ async def test_a_name_is_asked_at_the_address_that_was_checked(site: Site, monke
     next(answers)
     reason, message = await refused(policy(url, networks=()), url)
     assert (reason, site.asked) == ("NotAllowed", [])
-    assert message.startswith("rebound.example is 127.0.0.1, which is no public address")
+    assert message.startswith("rebound.example is 127.0.0.1, which is not a public address")
 
 
 async def test_each_connection_goes_to_an_address_that_was_checked(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -131,7 +131,7 @@ def test_seconds_of(time: str, seconds: float) -> None:
 
 @pytest.mark.parametrize("text", ["soon", "", "0001-01-01T00:00:00+23:59", "9999-12-31T23:59:59-23:59"])
 def test_what_is_not_a_time_is_one_kind_of_error(text: str) -> None:
-    with pytest.raises(ValueError, match="isoformat|outside the years"):
+    with pytest.raises(ValueError, match=r"isoformat|outside the years"):
         seconds_of(text)
 
 
