@@ -19,9 +19,9 @@ WORK = """
 import sys
 from podgraph.runtime.__main__ import work
 from podgraph.runtime.pod.link import Link
-from podgraph.runtime.pod.output import Out
+from podgraph.runtime.pod.output import PodOutput
 from podgraph.protocol.step import Assignment
-record = work(Assignment.from_text(sys.argv[1]), Out(), Link(""))
+record = work(Assignment.from_text(sys.argv[1]), PodOutput(), Link(""))
 print(record.to_text(), file=sys.stderr)
 """
 
