@@ -159,17 +159,17 @@ async def operate(
         watcher = Client(watching, namespaces=namespaces)
         evaluators = EvaluatorPool(controller.client, watcher, controller.bundle, image, keys=controller.keys)
         schedules = Schedules(controller.client, evaluators)
-        controller.burst_in_progress = lambda: len(schedules.queue) > 0
+        controller.jobs.burst_in_progress = lambda: len(schedules.queue) > 0
         sensors = Sensors(controller.client, watcher, policy or HttpPolicy(), evaluators)
         evaluators.pods.ignored = schedules.jobs.ignored = sensors.jobs.ignored = controller.metrics.ignore
 
         def job_seen(kind: str | None, job: Any) -> None:
-            controller.job_changed(kind, job)
+            controller.jobs.job_changed(kind, job)
             schedules.jobs.job_changed(kind, job)
             sensors.job_changed(kind, job)
 
         def definition_seen(kind: str | None, definition: Any) -> None:
-            controller.definition_changed(kind, definition)
+            controller.definitions.definition_changed(kind, definition)
             evaluators.definition_changed(kind, definition)
 
         kinds: list[tuple[str, Tell]] = [

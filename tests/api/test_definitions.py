@@ -262,7 +262,7 @@ async def test_a_resolve_pod_that_the_cluster_ends_is_made_again() -> None:
         )
         clock.now += 10
         assert drive.controller is not None
-        drive.controller.queue.add(uid)
+        drive.controller.definitions.queue.add(uid)
         async with AutoKubelet(drive.fake, Pods(drive)):
             assert (await settled(drive))["status"] == "True"
         assert len(drive.creates()) == 2

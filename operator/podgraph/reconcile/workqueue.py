@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import heapq
 import itertools
 import logging
 import random
 from collections import Counter, deque
 from collections.abc import Awaitable, Callable
+from contextlib import AbstractContextManager
+from typing import Any
 
 from podgraph.cluster.client import ApiError
 from podgraph.cluster.turns import Turns
@@ -153,17 +156,21 @@ class KeyedQueue:
         self._set_timer()
 
 
-async def work(queue: KeyedQueue, reconcile: Callable[[str], Awaitable[None]], what: str) -> None:
-    """Take keys from `queue` and reconcile them until cancelled; `what` names them in the log."""
+async def work(
+    queue: KeyedQueue, reconcile: Callable[[str], Awaitable[None]], what: str,
+    timer: Callable[[], AbstractContextManager[Any]] = contextlib.nullcontext,
+) -> None:  # fmt: skip
+    """Take keys from `queue` and reconcile them until cancelled; `what` names them in the log, `timer` times each."""
     while True:
         key = await queue.get()
         try:
-            await reconcile(key)
+            with timer():
+                await reconcile(key)
             queue.succeeded(key)
         except ApiError as error:
             _LOG.warning("%s %s: %s", what, key, error)
             queue.add_failed(key)
-        except Exception:  # noqa: BLE001  one's trouble must not stop the others
+        except Exception:  # noqa: BLE001  one key's failure must not stop the others
             _LOG.exception("%s %s: unexpected", what, key)
             queue.add_failed(key)
         finally:

@@ -30,8 +30,8 @@ _LINE_SECONDS = 10.0  # how long the rest of a line may take
 _MOST_UNREAD = 1 << 20  # bytes that a pod has yet to read of what it was told
 
 Key = tuple[str, str]
-Said = Callable[[str, str, list[str]], None]
-Knows = Callable[[str, str], bool]
+OnLines = Callable[[str, str, list[str]], None]
+HasPod = Callable[[str, str], bool]
 
 
 def read_link(text: str) -> str:
@@ -73,15 +73,14 @@ def most_strangers(files: int) -> int:
 class LinkServer:
     """The links that there are, by the uid of their Job and the name of the pod; at most `most` at once.
 
-    `error_text` is called with what a pod says as it comes: its Job's uid, its name, the lines. Who has not said yet
-    who it is counts apart (see Strangers), and takes no room from those who have. `knows` tells whether a Job has a pod
-    of a name, and `keys` hold what the pod must know; until they are set no pod is let in.
+    A connection that has not yet proved which pod it is counts apart (see Strangers), and takes no room from those that
+    have. No pod is let in before :meth:`connect`.
     """
 
-    def __init__(self, said: Said | None = None, most: int | None = None) -> None:
-        self.on_lines: Said = said or (lambda uid, pod, lines: None)
-        self.knows: Knows = lambda uid, pod: False
-        self.keys: Keys | None = None
+    def __init__(self, most: int | None = None) -> None:
+        self._keys: Keys | None = None
+        self._has_pod: HasPod = lambda uid, pod: False
+        self._on_lines: OnLines = lambda uid, pod, lines: None
         self.invitation: LinkIssuer | None = None
         files = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
         self._strangers: Strangers[_Peer] = Strangers(most_strangers(files))
@@ -90,6 +89,14 @@ class LinkServer:
         self._known: dict[str, dict[str, _Peer]] = {}
         self._logs: dict[Key, tuple[Callable[[], None], Callable[[], None]]] = {}
         self._unheard: dict[Key, str] = {}
+
+    def connect(self, keys: Keys, has_pod: HasPod, on_lines: OnLines) -> None:
+        """Let pods in from now on.
+
+        A pod must know its part of `keys`, and `has_pod(job_uid, pod_name)` must be true. `on_lines(job_uid, pod_name,
+        lines)` is called with what a pod sends, as it arrives.
+        """
+        self._keys, self._has_pod, self._on_lines = keys, has_pod, on_lines
 
     @contextlib.asynccontextmanager
     async def serving(self, address: str) -> AsyncIterator[None]:
@@ -151,11 +158,11 @@ class LinkServer:
 
     def greeted(self, peer: _Peer, words: str) -> Key | None:
         """Take in the words by which a pod says who it is; None when they are nobody's, or there is no room."""
-        keys = self.keys
+        keys = self._keys
         if self.invitation is None or keys is None:
             return None
         key = self.invitation.verify(words, lambda uid: keys.of(uid).pod)
-        if key is not None and not self.knows(*key):
+        if key is not None and not self._has_pod(*key):
             key = None
         if key is not None and self.count >= self._most and key[1] not in self._known.get(key[0], {}):
             key = None
@@ -171,6 +178,10 @@ class LinkServer:
             if text := self._unheard.pop(key, ""):
                 peer.write(text)
         return key
+
+    def take_lines(self, uid: str, pod: str, lines: list[str]) -> None:
+        """Take in what a pod has sent."""
+        self._on_lines(uid, pod, lines)
 
     def went(self, peer: _Peer, key: Key | None, done: bool) -> None:
         """Take in that a connection is gone; `done` says that the pod had said all."""
@@ -268,7 +279,7 @@ class _Peer(asyncio.Protocol):
             self._done = True
             lines = lines[: lines.index(GOODBYE)]
         if lines and self._key is not None:
-            self._links.on_lines(*self._key, lines)
+            self._links.take_lines(*self._key, lines)
 
     def _time_line(self) -> None:
         """See to it that what has begun comes to its end: a line, or what TLS has of one."""

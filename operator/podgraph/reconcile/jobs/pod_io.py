@@ -13,7 +13,7 @@ from podgraph.planning.job.run import Run
 from podgraph.planning.model.names import ASSIGNMENT
 from podgraph.planning.pods.types import Pod, doubt
 from podgraph.reconcile.jobs.link_server import LinkServer
-from podgraph.reconcile.jobs.state import AnyRun, JobState
+from podgraph.reconcile.jobs.state import AnyRun, JobState, ObjectState
 from podgraph.reconcile.log_follower import LogFollower
 from podgraph.reconcile.workqueue import KeyedQueue
 
@@ -124,7 +124,7 @@ class PodIO:
             return pod if known.metadata.uid == pod.metadata.uid else None
         return None if doubt(pod.metadata, run.ref.owner) else pod
 
-    async def delete(self, job: JobState, run: AnyRun) -> None:
+    async def delete(self, job: ObjectState, run: AnyRun) -> None:
         """Delete the pods that are to go. Raises ApiError."""
 
         async def delete(name: str) -> None:
@@ -144,7 +144,7 @@ class PodIO:
                 if trouble is not None:
                     raise trouble
 
-    async def _delete_succeeded(self, job: JobState, run: AnyRun) -> None:
+    async def _delete_succeeded(self, job: ObjectState, run: AnyRun) -> None:
         """Delete the pods that succeeded all at once, if all that did are to go.
 
         The request selects by labels, so it is not sent where pods with them were seen that are not ours.

@@ -29,7 +29,7 @@ def said() -> Said:
 
 @pytest.fixture
 async def links(said: Said) -> AsyncIterator[LinkServer]:
-    found = known(LinkServer(lambda *what: said.append(what), most=3))
+    found = known(LinkServer(most=3), said)
     async with found.serving(ADDRESS):
         yield found
 
@@ -37,9 +37,10 @@ async def links(said: Said) -> AsyncIterator[LinkServer]:
 KEYS = Keys(b"master")
 
 
-def known(links: LinkServer) -> LinkServer:
-    """Let it know all pods but "never-made", and the keys of their Jobs."""
-    links.keys, links.knows = KEYS, lambda uid, pod: pod != "never-made"
+def known(links: LinkServer, said: Said | None = None) -> LinkServer:
+    """Let in all pods but "never-made"; `said` takes what they send."""
+    taken = [] if said is None else said
+    links.connect(KEYS, lambda uid, pod: pod != "never-made", lambda *what: taken.append(what))
     return links
 
 
@@ -354,7 +355,7 @@ async def test_ipv6(said: Said) -> None:
             probe.bind(("::1", 0))
     except OSError:
         pytest.skip("this machine has no IPv6")
-    links = known(LinkServer(lambda *what: said.append(what)))
+    links = known(LinkServer(), said)
     async with links.serving("::1:0"):
         link = await linked(links)
         await asyncio.to_thread(link.say, "x")
