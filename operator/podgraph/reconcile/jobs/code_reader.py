@@ -13,7 +13,7 @@ __all__ = ["CodeReader"]
 
 
 class CodeReader:
-    """Answers what a run asks for before its graph is known. What cannot be had refuses the object."""
+    """Gets what a run needs before its graph is known. When that fails for good, the object is refused."""
 
     def __init__(self, environment: Environment, queue: KeyedQueue) -> None:
         self._client, self._pods, self._keys = environment.client, environment.pods, environment.keys
@@ -53,7 +53,7 @@ class CodeReader:
             raise DefinitionError(error.reason, text) from None
 
     async def read_graph(self, state: ObjectState, run: AnyRun, pod: str) -> None:
-        """Give a run the graph in the log of its resolve pod. Raises ApiError."""
+        """Give a run the graph from the log of its resolve pod. Raises ApiError."""
         record = run.resolve_record(self._pods.of(run.ref.uid))
         if record is None:
             return

@@ -1,4 +1,4 @@
-"""Drives each JobDefinition's `DefinitionRun`: its resolve pod reads the code's graph, and the status says the result.
+"""Drives each JobDefinition's `DefinitionRun`: its resolve pod reads the code's graph, and the status reports it.
 
 It works as :mod:`podgraph.reconcile.jobs.job_controller` does, with at most one pod for each definition.
 """
@@ -100,10 +100,10 @@ class DefinitionController:
         actions = run.advance(self._pods.of(uid), (), self._clock())
         state.remember(actions)
 
-        # 3. Settle what the plan asks for.
+        # 3. Do what the plan needs before it can go on.
         if actions.copy_code:
             copy = await self._code.copy_code(state, run)
-            if copy is not None:  # it may be one from before, and then it counts
+            if copy is not None:  # it may be the copy of an earlier pass, which then counts
                 run.source = msgspec.json.decode(copy)["data"][CODE_FILE]
             if not run.finished:
                 return  # another pass follows; there is nothing to write yet
@@ -124,7 +124,7 @@ class DefinitionController:
         if actions.requeue_time is not None:
             self.queue.add_after(uid, actions.requeue_time - self._clock())
         if run.finished:
-            self._cache.tell(run)
+            self._cache.wake_jobs(run)
             for name in list(self._pods.of(uid)):
                 self._pods.forget_gone(uid, name)
             if run.retry_at is not None:

@@ -150,7 +150,7 @@ class JobController:
         actions = run.advance(self._pods.of(uid), changed, self._clock())
         job.remember(actions)
 
-        # 3. Settle what the plan asks for, and look after the pods that exist.
+        # 3. Do what the plan needs before it can go on, and look after the existing pods.
         if not await self._settle(job, run, actions):
             return  # another pass follows; there is nothing to write yet
         await self._look_after_pods(job, run, actions)
@@ -206,7 +206,7 @@ class JobController:
         job.current_at = now
 
     async def _settle(self, job: JobState, run: Run, actions: Actions) -> bool:
-        """Answer what a run asks for until its graph is known; return whether the pass goes on. Raises ApiError."""
+        """Do what a run needs until its graph is known; return whether the pass goes on. Raises ApiError."""
         uid = run.ref.uid
         if actions.freeze:
             await self._freeze(job, run)

@@ -13,7 +13,7 @@ import pytest
 from podgraph.definition.errors import DefinitionError
 from podgraph.planning.manifests.keys import Keys
 from podgraph.protocol.link import GOODBYE, MAX_LINE, greeting
-from podgraph.reconcile.jobs import link_server as module
+from podgraph.reconcile.jobs import link_peer as module
 from podgraph.reconcile.jobs.link_server import LinkServer, read_link
 from podgraph.reconcile.jobs.link_strangers import MOST_OF_ONE
 from podgraph.runtime.pod.link import Link
