@@ -268,6 +268,14 @@ async def test_a_resolve_pod_that_the_cluster_ends_is_made_again() -> None:
         assert len(drive.creates()) == 2
 
 
+async def test_a_definition_does_not_count_as_an_unfinished_job(drive: Driver) -> None:
+    define(drive, code={"source": CODE})
+    async with AutoKubelet(drive.fake, Pods(drive)):
+        await settled(drive)
+        assert drive.controller is not None
+        assert "podgraph_unfinished_jobs 0.0" in drive.controller.metrics.text().decode().splitlines()
+
+
 # --- its Jobs
 
 

@@ -49,7 +49,7 @@ class PodIO:
         self._pods.forget(uid)
 
     async def look_after(self, job: JobState, run: Run, actions: Actions) -> None:
-        """Assign steps to waiting pods, follow and read logs, and confirm that missing pods are gone. Raises ApiError."""
+        """Assign steps to waiting pods, follow and read logs, confirm that missing pods are gone. Raises ApiError."""
         await self._assign(job, run)
         self._look_into_logs(run, actions)
         for pod in dict.fromkeys(filter(None, (actions.read_reports, *actions.read_logs))):
