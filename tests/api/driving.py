@@ -63,6 +63,7 @@ class Driver:
         self.storage = storage
         self.clock = clock
         self.controller: Controller | None = None
+        self.burst_in_progress: Callable[[], bool] = lambda: False
         self._tasks: list[asyncio.Task[None]] = []
         self._session: aiohttp.ClientSession | None = None
 
@@ -71,7 +72,14 @@ class Driver:
         self._session = aiohttp.ClientSession(base_url=self.fake.url)
         more = {"clock": self.clock} if self.clock else {}
         self.controller = Controller(
-            Client(self._session), BUNDLE, IMAGE, storage=self.storage, links=self.links, keys=self.keys, **more
+            Client(self._session),
+            BUNDLE,
+            IMAGE,
+            storage=self.storage,
+            links=self.links,
+            keys=self.keys,
+            burst_in_progress=lambda: self.burst_in_progress(),
+            **more,
         )
         synced = self.controller.pods.synced
         self._tasks = [

@@ -886,10 +886,10 @@ async def test_a_new_job_waits_a_moment_for_others_that_are_being_made() -> None
     async with driving() as drive:
         assert drive.controller is not None
         asked: list[int] = []
-        drive.controller.jobs.burst_in_progress = lambda: bool(asked.append(1)) or len(asked) < 3
+        drive.burst_in_progress = lambda: bool(asked.append(1)) or len(asked) < 3
         drive.apply(ops=[{"name": "a", "image": "i"}])
         await drive.pod_of("a")
         assert len(asked) == 3
-        drive.controller.jobs.burst_in_progress = lambda: True
+        drive.burst_in_progress = lambda: True
         drive.apply("k", ops=[{"name": "b", "image": "i"}])
         await drive.pod_of("b")  # not for ever

@@ -27,14 +27,18 @@ __all__ = ["Controller"]
 
 
 class Controller:
-    """All Jobs and JobDefinitions of the cluster. `clock` returns seconds since the epoch."""
+    """All Jobs and JobDefinitions of the cluster. `clock` returns seconds since the epoch.
+
+    `burst_in_progress()` says whether many Jobs are being created just now; Jobs that are new then wait for a moment.
+    """
 
     def __init__(
         self, client: Client, bundle: RuntimeArchive, default_image: str, clock: Callable[[], float] = time.time,
         storage: Storage | None = None, links: LinkServer | None = None, keys: Keys | None = None,
+        burst_in_progress: Callable[[], bool] = lambda: False,
     ) -> None:  # fmt: skip
         links, keys = links or LinkServer(), keys or random_keys()
-        self.client, self.bundle, self.keys = client, bundle, keys
+        self.client = client
         self.pods = PodReflector(
             client.session, self._pod_changed, owner_of=self._owner_of, namespaces=client.namespaces
         )
@@ -45,7 +49,7 @@ class Controller:
         self._storage = StorageFinalizer(client, settings, bundle.archive, clock)
         self.standstill = Standstill()
         environment = Environment(client, self.pods, settings, self._storage, bundle.archive, keys, self.metrics, clock)
-        self.jobs = JobController(environment, links, self.standstill)
+        self.jobs = JobController(environment, links, self.standstill, burst_in_progress)
         self.definitions = DefinitionController(environment, self.jobs.definitions, self.jobs.pod_io)
         self.pods.on_unclaimed = self.jobs.unclaimed_pod
         links.connect(keys, self._has_pod, self.jobs.take_lines)

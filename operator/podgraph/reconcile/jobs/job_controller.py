@@ -42,10 +42,13 @@ Object = Mapping[str, Any]
 class JobController:
     """The Jobs of the cluster: takes in their events, and makes the passes over them."""
 
-    def __init__(self, environment: Environment, links: LinkServer, standstill: Standstill) -> None:
+    def __init__(
+        self, environment: Environment, links: LinkServer, standstill: Standstill,
+        burst_in_progress: Callable[[], bool],
+    ) -> None:  # fmt: skip
         self._client, self._pods, self._clock = environment.client, environment.pods, environment.clock
         self._settings, self._storage, self._metrics = environment.settings, environment.storage, environment.metrics
-        self._standstill = standstill
+        self._standstill, self._burst_in_progress = standstill, burst_in_progress
         self.states: dict[str, JobState] = {}
         self.queue = KeyedQueue(namespace_of=self._namespace_of, most=_WORKERS * 3 // 4)
         self.definitions = DefinitionCache(environment.client, environment.storage, self._clock, self.queue.add)
@@ -54,8 +57,6 @@ class JobController:
         self._code = CodeReader(environment, self.queue)
         self._creator = PodCreator(environment, self.queue, self._pod_created)
         self._writer = StatusWriter(environment, self.queue, self._drop)
-        self.burst_in_progress: Callable[[], bool] = lambda: False
-        """Whether schedules are creating many Jobs just now. Jobs that are new then wait for a moment."""
 
     def workers(self) -> list[Any]:
         """Return the coroutines that do the work until they are cancelled."""
@@ -179,7 +180,7 @@ class JobController:
         """Return the Job's run, None when this pass is to do nothing. Raises ApiError."""
         self._pods.adopt(uid, job.owner)
         if job.run is None:
-            if job.yielded < _MAX_YIELDS and self.burst_in_progress():
+            if job.yielded < _MAX_YIELDS and self._burst_in_progress():
                 job.yielded += 1
                 self.queue.add_after(uid, _YIELD_SECONDS)
                 return None
