@@ -50,7 +50,7 @@ class Controller:
         self.standstill = Standstill()
         environment = Environment(client, self.pods, settings, self._storage, bundle.archive, keys, self.metrics, clock)
         self.jobs = JobController(environment, links, self.standstill, burst_in_progress)
-        self.definitions = DefinitionController(environment, self.jobs.definitions, self.jobs.pod_io)
+        self.definitions = DefinitionController(environment, self.jobs.definition_cache, self.jobs.pod_io)
         self.pods.on_unclaimed = self.jobs.unclaimed_pod
         links.connect(keys, self._has_pod, self.jobs.take_lines)
 
@@ -68,6 +68,7 @@ class Controller:
             self._storage.stop()
 
     def _pod_changed(self, uid: str, pod_name: str) -> None:
+        """Report a pod to both controllers; the one that does not know the uid ignores it."""
         self.jobs.pod_changed(uid, pod_name)
         self.definitions.pod_changed(uid, pod_name)
 

@@ -31,7 +31,10 @@ Object = Mapping[str, Any]
 
 
 class DefinitionController:
-    """The JobDefinitions of the cluster. `cache` is what Jobs read of them."""
+    """The JobDefinitions of the cluster: takes in their events, and makes the passes over them.
+
+    `cache` holds what Jobs read of definitions.
+    """
 
     def __init__(self, environment: Environment, cache: DefinitionCache, pod_io: PodIO) -> None:
         self._client, self._pods, self._clock = environment.client, environment.pods, environment.clock

@@ -51,7 +51,7 @@ class JobController:
         self._standstill, self._burst_in_progress = standstill, burst_in_progress
         self.states: dict[str, JobState] = {}
         self.queue = KeyedQueue(namespace_of=self._namespace_of, most=_WORKERS * 3 // 4)
-        self.definitions = DefinitionCache(environment.client, environment.storage, self._clock, self.queue.add)
+        self.definition_cache = DefinitionCache(environment.client, environment.storage, self._clock, self.queue.add)
         self.pod_io = PodIO(environment.client, environment.pods, self.queue, self.pod_changed, links)
         self._finished = FinishedJobs(environment.client, self.queue, self._clock)
         self._code = CodeReader(environment, self.queue)
@@ -147,7 +147,7 @@ class JobController:
 
         # 2. Plan: give the run what has changed, and keep what it decides until it is done.
         changed, job.changed = job.changed, set()
-        self.definitions.look_up(run)
+        self.definition_cache.look_up(run)
         actions = run.advance(self._pods.of(uid), changed, self._clock())
         job.remember(actions)
 
@@ -234,7 +234,7 @@ class JobController:
     async def _freeze(self, job: JobState, run: Run) -> None:
         """Create the Job's own copy of its definition. Raises ApiError."""
         try:
-            job.version = await self.definitions.freeze(run) or job.version
+            job.version = await self.definition_cache.freeze(run) or job.version
         except DefinitionError as error:
             job.remember(run.refuse(error, self._clock()))
         except ApiError as error:
@@ -261,7 +261,7 @@ class JobController:
         """Forget all that is kept of a Job."""
         job = self.states.pop(uid, None)
         if job is not None and job.run is not None:
-            self.definitions.forget(job.run)
+            self.definition_cache.forget(job.run)
         self.pod_io.forget(uid)
 
 
