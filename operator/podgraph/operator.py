@@ -102,21 +102,6 @@ def lean_settings() -> kopf.OperatorSettings:
     return settings
 
 
-@contextlib.asynccontextmanager
-async def controlling(
-    info: kopf.ConnectionInfo, image: str, stop: asyncio.Event, storage: Storage | None = None, link: str = "",
-    namespaces: Sequence[str] = (), namespace: str = "",
-) -> AsyncIterator[Controller]:  # fmt: skip
-    """Run a controller for as long as the block runs. Should it end by itself, `stop` is set and its error raised."""
-    links = LinkServer()
-    async with connect(info) as session, links.serving(link) if link else contextlib.nullcontext():
-        client = Client(session, namespaces=namespaces)
-        keys = await _keys(client, namespace, stop)
-        controller = Controller(client, build_archive(), image, storage=storage, links=links, keys=keys)
-        async with _running(controller.run(), stop):
-            yield controller
-
-
 async def _keys(client: Client, namespace: str, stop: asyncio.Event) -> Keys:
     """Return the keys of Jobs, as soon as the API server gives them, or others when told to stop before."""
     while not stop.is_set():
@@ -154,29 +139,35 @@ async def operate(
     """
     sys.setrecursionlimit(max(sys.getrecursionlimit(), _LEVELS))
     found = info or login()
-    made = controlling(found, image, stop, storage, link, namespaces, namespace)
-    async with made as controller, connect(found) as watching:
-        watcher = Client(watching, namespaces=namespaces)
-        evaluators = EvaluatorPool(controller.client, watcher, controller.bundle, image, keys=controller.keys)
-        schedules = Schedules(controller.client, evaluators)
-        controller.burst_in_progress = lambda: len(schedules.queue) > 0
-        sensors = Sensors(controller.client, watcher, policy or HttpPolicy(), evaluators)
+    links = LinkServer()
+    serving_links = links.serving(link) if link else contextlib.nullcontext()
+    async with connect(found) as session, serving_links, connect(found) as watching:
+        client, watcher = Client(session, namespaces=namespaces), Client(watching, namespaces=namespaces)
+        keys, archive = await _keys(client, namespace, stop), build_archive()
+        evaluators = EvaluatorPool(client, watcher, archive, image, keys=keys)
+        schedules = Schedules(client, evaluators)
+        sensors = Sensors(client, watcher, policy or HttpPolicy(), evaluators)
+        controller = Controller(
+            client, archive, image, storage=storage, links=links, keys=keys,
+            burst_in_progress=lambda: len(schedules.queue) > 0,
+        )  # fmt: skip
         evaluators.pods.ignored = schedules.jobs.ignored = sensors.jobs.ignored = controller.metrics.ignore
 
         kinds: list[tuple[str, Tell]] = [
-            ("jobs", telling(controller.job_changed, schedules.jobs.job_changed, sensors.job_changed)),
-            ("jobdefinitions", telling(controller.definition_changed, evaluators.definition_changed)),
+            ("jobs", telling(controller.jobs.job_changed, schedules.jobs.job_changed, sensors.job_changed)),
+            ("jobdefinitions", telling(controller.definitions.definition_changed, evaluators.definition_changed)),
             ("jobschedules", telling(schedules.changed)), ("jobsensors", telling(sensors.changed)),
         ]  # fmt: skip
+        work = [controller.run(), evaluators.run(), schedules.run(), sensors.run()]
         async with contextlib.AsyncExitStack() as running:
-            for part in (evaluators.run(), schedules.run(), sensors.run()):
+            for part in work:
                 await running.enter_async_context(_running(part, stop))
             await running.enter_async_context(serving(controller, port))
             _LOG.info("podgraph runs; steps without an image use %s", image)
             gc.collect()
             gc.freeze()
             gc.set_threshold(100_000, 20, 50)
-            if not await _jobs_served(controller.client, stop):
+            if not await _jobs_served(client, stop):
                 return
             if namespaces:
                 await _watch_namespaces(controller, watcher, kinds, stop)

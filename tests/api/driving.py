@@ -18,7 +18,6 @@ from podgraph.cluster.client import Client
 from podgraph.cluster.runtime_archive import build_archive
 from podgraph.definition.errors import DefinitionError
 from podgraph.definition.jobs import JobDefinition
-from podgraph.planning.job.run import Run
 from podgraph.planning.manifests.keys import Keys
 from podgraph.planning.manifests.storage import Storage
 from podgraph.planning.model.names import ASSIGNMENT, MANAGED_BY_LABEL, OP_ANNOTATION
@@ -64,6 +63,7 @@ class Driver:
         self.storage = storage
         self.clock = clock
         self.controller: Controller | None = None
+        self.burst_in_progress: Callable[[], bool] = lambda: False
         self._tasks: list[asyncio.Task[None]] = []
         self._session: aiohttp.ClientSession | None = None
 
@@ -72,13 +72,22 @@ class Driver:
         self._session = aiohttp.ClientSession(base_url=self.fake.url)
         more = {"clock": self.clock} if self.clock else {}
         self.controller = Controller(
-            Client(self._session), BUNDLE, IMAGE, storage=self.storage, links=self.links, keys=self.keys, **more
+            Client(self._session),
+            BUNDLE,
+            IMAGE,
+            storage=self.storage,
+            links=self.links,
+            keys=self.keys,
+            burst_in_progress=lambda: self.burst_in_progress(),
+            **more,
         )
         synced = self.controller.pods.synced
         self._tasks = [
             asyncio.create_task(self.controller.run()),
-            asyncio.create_task(watch(self._session, "jobs", self.controller.job_changed, synced)),
-            asyncio.create_task(watch(self._session, "jobdefinitions", self.controller.definition_changed, synced)),
+            asyncio.create_task(watch(self._session, "jobs", self.controller.jobs.job_changed, synced)),
+            asyncio.create_task(
+                watch(self._session, "jobdefinitions", self.controller.definitions.definition_changed, synced)
+            ),
         ]
 
     async def stop(self) -> None:
@@ -121,8 +130,8 @@ class Driver:
 
     def records(self, uid: str) -> Mapping[str, Any]:
         """What the controller knows of a Job's steps, before it has written it."""
-        run = self.controller and self.controller._jobs[uid].run
-        return run.steps.records if isinstance(run, Run) and run.steps is not None else {}
+        run = self.controller and self.controller.jobs.states[uid].run
+        return run.steps.records if run is not None and run.steps is not None else {}
 
     def pod(self, op: str) -> Obj | None:
         """The pod of an op ("" for the resolve pod) of any Job, or None."""
@@ -145,11 +154,14 @@ class Driver:
         The while is counted in rounds of the event loop, so it is as long as a slow machine needs.
         """
         assert self.controller is not None
-        queue, rounds, asked, end = self.controller.queue, 0, -1, time.monotonic() + 20
+        queues = [self.controller.jobs.queue, self.controller.definitions.queue]
+        rounds, asked, end = 0, -1, time.monotonic() + 20
         while rounds < 10:
             jobs = [job for job in self.fake.objects("jobs") if "completionTime" not in (job.get("status") or {})]
-            unknown = {job["metadata"]["uid"] for job in jobs} - set(self.controller._jobs)
-            busy = queue._ready or queue._working or unknown or asked != len(self.fake.requests)
+            unknown = {job["metadata"]["uid"] for job in jobs} - set(self.controller.jobs.states)
+            busy = (
+                any(queue._ready or queue._working for queue in queues) or unknown or asked != len(self.fake.requests)
+            )
             rounds = 0 if busy else rounds + 1
             asked = len(self.fake.requests)
             assert time.monotonic() < end, "the controller does not come to rest"

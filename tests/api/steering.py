@@ -99,7 +99,7 @@ async def pod_there(drive: Driver, name: str, attempt: int = 1) -> Obj:
 async def wake(drive: Driver) -> None:
     """Let the controller look again, as its queue does by itself when the real clock has come as far as the test's."""
     assert drive.controller is not None
-    drive.controller.queue.add(drive.fake.get("jobs", "default", "j")["metadata"]["uid"])
+    drive.controller.jobs.queue.add(drive.fake.get("jobs", "default", "j")["metadata"]["uid"])
 
 
 async def said(drive: Driver, reason: str) -> Obj:

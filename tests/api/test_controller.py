@@ -446,12 +446,12 @@ async def test_a_registry_that_does_not_answer_is_waited_for() -> None:
         )
         clock.now += 20  # more than there may be between two writes
         assert drive.controller is not None
-        drive.controller.queue.add(uid)
+        drive.controller.jobs.queue.add(uid)
         record = await drive.step("a", "Starting")
         await drive.fake.until(lambda: drive.steps()["a"].get("reason") == "ErrImagePull", what="the kubelet's reason")
         assert record["podUID"]
         clock.now += 31
-        drive.controller.queue.add(uid)  # as the queue does by itself after so long
+        drive.controller.jobs.queue.add(uid)  # as the queue does by itself after so long
         status = await drive.finished()
         assert status["steps"]["a"]["state"] == "Failed"
         assert status["steps"]["a"]["message"] == "dial tcp: i/o timeout"
@@ -851,7 +851,7 @@ async def test_events_of_a_job_that_come_after_its_end_start_nothing(drive: Driv
         assert controller is not None
         await drive.fake.until(lambda: not controller.pods.knows(uid), what="the run's end")
         drive.fake.requests.clear()
-        controller.job_changed("MODIFIED", job)
+        controller.jobs.job_changed("MODIFIED", job)
         drive.apply("other", ops=[op("x")])
         await drive.finished("other")
     assert drive.status() == before
@@ -864,7 +864,7 @@ async def test_a_job_that_is_being_deleted_gets_no_more_pods(drive: Driver) -> N
     drive.fake.patch("jobs", "default", "j", {"metadata": {"finalizers": ["example.com/mine"]}})
     drive.fake.delete("jobs", "default", "j")
     assert drive.controller is not None
-    jobs = drive.controller._jobs
+    jobs = drive.controller.jobs.states
     await drive.fake.until(lambda: not jobs, what="the run's end")
     drive.finish("a", "result=1")
     drive.apply("other", ops=[op("x")])
@@ -886,10 +886,10 @@ async def test_a_new_job_waits_a_moment_for_others_that_are_being_made() -> None
     async with driving() as drive:
         assert drive.controller is not None
         asked: list[int] = []
-        drive.controller.burst_in_progress = lambda: bool(asked.append(1)) or len(asked) < 3
+        drive.burst_in_progress = lambda: bool(asked.append(1)) or len(asked) < 3
         drive.apply(ops=[{"name": "a", "image": "i"}])
         await drive.pod_of("a")
         assert len(asked) == 3
-        drive.controller.burst_in_progress = lambda: True
+        drive.burst_in_progress = lambda: True
         drive.apply("k", ops=[{"name": "b", "image": "i"}])
         await drive.pod_of("b")  # not for ever

@@ -262,10 +262,18 @@ async def test_a_resolve_pod_that_the_cluster_ends_is_made_again() -> None:
         )
         clock.now += 10
         assert drive.controller is not None
-        drive.controller.queue.add(uid)
+        drive.controller.definitions.queue.add(uid)
         async with AutoKubelet(drive.fake, Pods(drive)):
             assert (await settled(drive))["status"] == "True"
         assert len(drive.creates()) == 2
+
+
+async def test_a_definition_does_not_count_as_an_unfinished_job(drive: Driver) -> None:
+    define(drive, code={"source": CODE})
+    async with AutoKubelet(drive.fake, Pods(drive)):
+        await settled(drive)
+        assert drive.controller is not None
+        assert "podgraph_unfinished_jobs 0.0" in drive.controller.metrics.text().decode().splitlines()
 
 
 # --- its Jobs

@@ -40,8 +40,8 @@ class World:
         self.schedules = Schedules(client, self.evaluators)
         self.sensors = Sensors(client, client, HttpPolicy(), self.evaluators)
         self._takers: dict[str, list[Any]] = {
-            "Job": [self.controller.job_changed, self.schedules.jobs.job_changed, self.sensors.job_changed],
-            "JobDefinition": [self.controller.definition_changed, self.evaluators.definition_changed],
+            "Job": [self.controller.jobs.job_changed, self.schedules.jobs.job_changed, self.sensors.job_changed],
+            "JobDefinition": [self.controller.definitions.definition_changed, self.evaluators.definition_changed],
             "JobSchedule": [self.schedules.changed],
             "JobSensor": [self.sensors.changed],
         }
@@ -75,7 +75,8 @@ class World:
 
         The while is counted in looks, as a busy machine may let none of us work for a second.
         """
-        queues = [self.controller.queue, self.evaluators.queue, self.schedules.queue, self.sensors.queue]
+        controllers = [self.controller.jobs, self.controller.definitions, self.evaluators, self.schedules, self.sensors]
+        queues = [controller.queue for controller in controllers]
         end, quiet, at = asyncio.get_running_loop().time() + _MOST_SECONDS, 0, 0
         asked: set[tuple[str, str]] = set()
         while asyncio.get_running_loop().time() < end and quiet < _QUIET_LOOKS:

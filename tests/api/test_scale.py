@@ -83,7 +83,7 @@ async def test_a_status_write_that_takes_long_makes_the_next_one_later(drive: Dr
         uid = drive.apply(ops=[{"name": "held", "image": "busybox:1", "after": ["s0"]}, *fan(1)])["metadata"]["uid"]
         controller = drive.controller
         assert controller is not None
-        await drive.fake.until(lambda: uid in controller._jobs and controller._jobs[uid].write_seconds >= 4)
+        await drive.fake.until(lambda: uid in controller.jobs.states and controller.jobs.states[uid].write_seconds >= 4)
         await drive.finished()  # that is told at once all the same
 
 

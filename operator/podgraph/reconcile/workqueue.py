@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import heapq
 import itertools
 import logging
 import random
 from collections import Counter, deque
 from collections.abc import Awaitable, Callable
+from contextlib import AbstractContextManager
+from typing import Any
 
 from podgraph.backoff import ExponentialBackoff
 from podgraph.cluster.client import ApiError
@@ -22,9 +25,9 @@ _BACKOFF = ExponentialBackoff(0.4, 60.0, jitter=(0.5, 1.0))
 
 
 class KeyedQueue:
-    """Keys to work on, first come first served; where they are of several namespaces, by turns of those.
+    """Keys to work on, first come first served, and round-robin between namespaces.
 
-    A key that is added while it waits is one key; added while it is worked on, it comes again afterwards.
+    A key that is added twice while it waits is worked on once; added while it is worked on, it comes again afterwards.
     `namespace_of` returns a key's namespace, and keys of one are not worked on by more than `most` workers at once, so
     that some are always free for the others. `clock` is the loop's time, replaceable in tests.
     """
@@ -52,14 +55,14 @@ class KeyedQueue:
         return len(self._ready)
 
     def add(self, key: str) -> None:
-        """Ask for `key` to be worked on as soon as a worker is free."""
+        """Queue `key` for the next free worker."""
         if key not in self._dirty:
             self._dirty.add(key)
             if key not in self._working:
                 self._put(key)
 
     def add_after(self, key: str, seconds: float) -> None:
-        """Ask for `key` to be worked on in `seconds`; an earlier such wish stays, a later one is replaced."""
+        """Queue `key` in `seconds`, unless it is already due earlier; a later time is replaced."""
         due = self._clock() + max(0.0, seconds)
         if self._due.get(key, float("inf")) <= due:
             return
@@ -68,7 +71,7 @@ class KeyedQueue:
         self._set_timer()
 
     def add_failed(self, key: str) -> None:
-        """Ask for `key` to be worked on again after a pause that doubles with each failure in a row."""
+        """Queue `key` again after a pause that doubles with each failure in a row."""
         before = self._failures.get(key, 0)
         self._failures[key] = before + 1
         self.add_after(key, _BACKOFF.seconds(before, random.random()))
@@ -94,12 +97,12 @@ class KeyedQueue:
             try:
                 await sleeper
             except asyncio.CancelledError:
-                if sleeper.done() and not sleeper.cancelled():  # woken and cancelled: somebody else is to come
+                if sleeper.done() and not sleeper.cancelled():  # woken and cancelled: wake another worker
                     self._wake_one()
                 raise
 
     def done(self, key: str) -> None:
-        """Say that the work on `key` has ended; if it was added meanwhile, it comes again."""
+        """End the work on `key`; if it was added meanwhile, it comes again."""
         self._working.discard(key)
         namespace = self._working_of.pop(key, None)
         was_full = namespace is not None and self._most is not None and self._busy[namespace] >= self._most
@@ -109,7 +112,7 @@ class KeyedQueue:
                 del self._busy[namespace]
         if key in self._dirty:
             self._put(key)
-        elif was_full and len(self._ready):  # what waited for its own namespace alone
+        elif was_full and len(self._ready):  # keys that waited only for their namespace
             self._wake_one()
 
     def _put(self, key: str) -> None:
@@ -117,13 +120,13 @@ class KeyedQueue:
         self._wake_one()
 
     def _next_namespace(self) -> str | None:
-        """Return the namespace whose turn it is and that does not have all its workers, None when there is none."""
+        """Return the next namespace with fewer than `most` busy workers, None when there is none."""
         if self._most is None:
             return next(iter(self._ready.groups()), None)
         return next((group for group in self._ready.groups() if self._busy[group] < self._most), None)
 
     def _wake_one(self) -> None:
-        """Wake one worker for one key: to wake them all for each costs more than most keys do."""
+        """Wake one worker for one key: waking all of them costs more than most keys do."""
         while self._sleepers:
             sleeper = self._sleepers.popleft()
             if not sleeper.done():
@@ -131,7 +134,7 @@ class KeyedQueue:
                 return
 
     def _set_timer(self) -> None:
-        """See to it that the earliest of what is to come later is moved when it is due, whether or not anybody asks."""
+        """Set the timer that makes the earliest of the later keys ready when it is due."""
         if self._later and self._later[0][0] < self._timer_due:
             if self._timer is not None:
                 self._timer.cancel()
@@ -154,17 +157,21 @@ class KeyedQueue:
         self._set_timer()
 
 
-async def work(queue: KeyedQueue, reconcile: Callable[[str], Awaitable[None]], what: str) -> None:
-    """Take keys from `queue` and reconcile them until cancelled; `what` names them in the log."""
+async def work(
+    queue: KeyedQueue, reconcile: Callable[[str], Awaitable[None]], what: str,
+    timer: Callable[[], AbstractContextManager[Any]] = contextlib.nullcontext,
+) -> None:  # fmt: skip
+    """Take keys from `queue` and reconcile them until cancelled; `what` names them in the log, `timer` times each."""
     while True:
         key = await queue.get()
         try:
-            await reconcile(key)
+            with timer():
+                await reconcile(key)
             queue.succeeded(key)
         except ApiError as error:
             _LOG.warning("%s %s: %s", what, key, error)
             queue.add_failed(key)
-        except Exception:  # noqa: BLE001  one's trouble must not stop the others
+        except Exception:  # noqa: BLE001  one key's failure must not stop the others
             _LOG.exception("%s %s: unexpected", what, key)
             queue.add_failed(key)
         finally:

@@ -1,10 +1,13 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+from collections.abc import Iterator
 
 import pytest
 
-from podgraph.reconcile.workqueue import KeyedQueue
+from podgraph.cluster.client import ApiError
+from podgraph.reconcile.workqueue import KeyedQueue, work
 
 
 class Clock:
@@ -208,3 +211,32 @@ async def test_one_namespace_never_has_all_workers(clock: Clock) -> None:
     assert not waiting.done()
     queue.done("a1")
     assert await asyncio.wait_for(waiting, 1) == "a2"
+
+
+@pytest.mark.parametrize("error", [ApiError(500, "InternalError", "no"), RuntimeError("no")])
+async def test_work_tries_a_failed_key_again_and_times_each_try(error: Exception) -> None:
+    queue, tries, timed, over = KeyedQueue(), list[str](), list[str](), asyncio.Event()
+
+    @contextlib.contextmanager
+    def timer() -> Iterator[None]:
+        try:
+            yield
+        finally:
+            timed.append(tries[-1])
+
+    async def reconcile(key: str) -> None:
+        tries.append(key)
+        if key == "a" and tries.count("a") == 1:
+            raise error
+        if tries.count("a") == 2:
+            over.set()
+
+    task = asyncio.create_task(work(queue, reconcile, "key", timer))
+    for key in ("a", "b"):
+        queue.add(key)
+    try:
+        await asyncio.wait_for(over.wait(), 10)
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+    assert (tries, timed) == (["a", "b", "a"], ["a", "b", "a"])

@@ -524,12 +524,8 @@ POD_KEY = KEYS.of("u1").pod
 def linked(text: str) -> Iterator[tuple[str, list[str]]]:
     """An operator that tells a pod this once it comes: where it is reached, and what the pod says."""
     said: list[str] = []
-    links, loop, over = (
-        LinkServer(lambda _uid, _pod, lines: said.extend(lines)),
-        asyncio.new_event_loop(),
-        asyncio.Event(),
-    )
-    links.keys, links.knows = KEYS, lambda uid, pod: True
+    links, loop, over = LinkServer(), asyncio.new_event_loop(), asyncio.Event()
+    links.connect(KEYS, lambda uid, pod: True, lambda _uid, _pod, lines: said.extend(lines))
     ready = threading.Event()
 
     async def serve() -> None:

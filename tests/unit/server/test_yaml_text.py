@@ -35,8 +35,8 @@ def test_no_text_keeps_the_page_busy(what: str) -> None:
 )
 def test_a_tag_is_refused_in_a_sentence(value: str) -> None:
     found = read(f"a: {value}")
-    assert found.error.startswith("a tag (")
-    assert found.error.endswith(") is not taken here; write the value without it")
+    assert found.error.startswith("tags (")
+    assert found.error.endswith(") are not allowed here; write the value without it")
     assert found.error_at[0] == 3
     assert found.value == {}
 

@@ -55,7 +55,6 @@ class DefinitionRun:
         self.object = definition
         self.spec: JobSpec | None = None
         self.storage: Storage | None = None
-        self.steps = None
         self.source: str | None = None  # of its code, as it was copied
         self.retry_at: float | None = None
         self._conditions = [dict(c) for c in status.get("conditions") or ()]
@@ -80,11 +79,6 @@ class DefinitionRun:
     def finished(self) -> bool:
         """Whether it is known if it can be run."""
         return self.ready is not None
-
-    @property
-    def code_map_name(self) -> str:
-        """The name of the ConfigMap with this generation's own copy of its code."""
-        return self._maker.code_map
 
     def advance(self, pods: Mapping[str, Pod], changed: Iterable[str], now: float) -> Actions:
         """Take in the definition's pods and return what is to be done."""
@@ -133,9 +127,6 @@ class DefinitionRun:
         """Return the resolve pod's record, for reading its log."""
         return self._resolver.record(pods) if self._resolver is not None else None
 
-    def created(self, pod_name: str, uid: str) -> None:
-        """Say that a pod exists."""
-
     def not_created(self, pod_name: str, reason: str, message: str, now: float) -> Actions:
         """Raise DefinitionError, as the API server refuses the resolve pod for good."""
         raise DefinitionError(reason, f"the API server refuses the resolve pod: {message}")
@@ -146,15 +137,6 @@ class DefinitionRun:
         pass_ = Pass(now, {}, actions)
         self._refuse(error, pass_)
         return actions
-
-    @property
-    def has_changes(self) -> bool:
-        """Whether :meth:`patch` would return anything: never, all is told with the actions."""
-        return False
-
-    def patch(self, now: float) -> dict[str, Any]:
-        """Return nothing; see `has_changes`."""
-        return {}
 
     def resolving(self, trouble: str, pass_: Pass) -> None:
         """Say that the code is being read; `trouble` is what keeps the resolve pod, or empty."""

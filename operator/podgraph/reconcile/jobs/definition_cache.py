@@ -19,14 +19,14 @@ from podgraph.reconcile.jobs.storage_finalizer import StorageFinalizer
 __all__ = ["SURE_SECONDS", "DefinitionCache"]
 
 SURE_SECONDS = 60.0
-"""How long a definition is taken to be there without asking: kopf tells of no deletion while its watch is broken."""
+"""How long a definition counts as existing after it was seen: kopf misses deletions while its watch is broken."""
 
 Object = Mapping[str, Any]
 Name = tuple[str, str]  # namespace and name
 
 
 class DefinitionCache:
-    """Which definitions there are, and which Jobs wait for one. `wake(uid)` has a waiting Job looked at again."""
+    """The JobDefinitions, and the Jobs that wait for one. `wake(uid)` queues a waiting Job."""
 
     def __init__(
         self, client: Client, storing: StorageFinalizer, clock: Callable[[], float], wake: Callable[[str], None]
@@ -37,32 +37,32 @@ class DefinitionCache:
         self._waiting: dict[Name, set[str]] = {}
 
     def put(self, run: DefinitionRun) -> None:
-        """Take in a definition, or another generation of one."""
+        """Take in a definition, or a new generation of one."""
         key = (run.ref.namespace, run.ref.name)
         self._runs[key], self._sure[key] = run, self._clock() + SURE_SECONDS
-        self.tell(run)
+        self.wake_jobs(run)
 
     def drop(self, namespace: str, name: str, uid: str) -> None:
-        """Take in that a definition is gone; another one may have its name already."""
+        """Take in that a definition is deleted; a new one may have its name already."""
         run = self._runs.get((namespace, name))
         if run is not None and run.ref.uid == uid:
             del self._runs[namespace, name], self._sure[namespace, name]
-            self.tell(run)
+            self.wake_jobs(run)
 
-    def tell(self, run: DefinitionRun) -> None:
-        """Have the Jobs that wait for a definition looked at again."""
+    def wake_jobs(self, run: DefinitionRun) -> None:
+        """Wake the Jobs that wait for a definition."""
         for uid in self._waiting.pop((run.ref.namespace, run.ref.name), ()):
             self._wake(uid)
 
     def look_up(self, job: Run) -> None:
-        """Tell a Job that has frozen nothing yet what is known of its definition."""
+        """Give a Job without a copy of its definition what is known of the definition; the Job waits for it."""
         if job.defined is not None and job.defined.frozen is None:
             key = (job.ref.namespace, job.defined.name)
             job.defined.seen = self._runs.get(key)
             self._waiting.setdefault(key, set()).add(job.ref.uid)
 
     def forget(self, job: Run) -> None:
-        """Take in that a Job waits no more."""
+        """Take in that a Job no longer waits."""
         if job.defined is not None:
             key = (job.ref.namespace, job.defined.name)
             waiting = self._waiting.get(key, set())
@@ -71,10 +71,10 @@ class DefinitionCache:
                 self._waiting.pop(key, None)
 
     async def freeze(self, job: Run) -> str:
-        """Make, or find, the Job's own copy of its definition; return the Job's version if it was changed.
+        """Create or find the Job's own copy of its definition; return the Job's version if it has changed.
 
-        A Job whose definition is there and ready makes it at once: should another operator have made it, that one is
-        what the API server answers. Raises DefinitionError and ApiError.
+        When the definition exists and is ready, the copy is created at once. If another operator has created one, the
+        API server answers with that. Raises DefinitionError and ApiError.
         """
         defined, ref, version = job.defined, job.ref, ""
         assert defined is not None
@@ -89,14 +89,14 @@ class DefinitionCache:
             storage = storage_of(frozen.spec, job.settings.storage)
             if storage is not None:
                 version = await self._storing.ensure(ref, storage)
-            made = await self._client.create("configmaps", frozen.config_map(ref), any_content=True)
-            found = msgspec.json.decode(made)
+            created = await self._client.create("configmaps", frozen.config_map(ref), any_content=True)
+            found = msgspec.json.decode(created)
         job.freeze(DefinitionSnapshot.from_config_map(found))
         self.forget(job)
         return version
 
     async def _is_there(self, defined: Defined) -> bool:
-        """Whether a definition that is known is really there; asked for now and then, however many Jobs it has."""
+        """Whether a known definition still exists; checked now and then, however many Jobs it has."""
         assert defined.seen is not None
         ref = defined.seen.ref
         key = (ref.namespace, ref.name)
@@ -112,7 +112,7 @@ class DefinitionCache:
         return await self._client.job_version(ref.namespace, defined.name, "", "JobDefinition") is not None
 
     async def _source(self, definition: DefinitionRun) -> str | None:
-        """Return the text of a definition's code, None where it has no such text; it is read once, if ever."""
+        """Return the text of a definition's code, None when it has none. The text is read at most once."""
         code = definition.object["spec"].get("code") or {}
         if "configMapRef" not in code:
             return code.get("source")

@@ -1,7 +1,7 @@
-"""Connections of which nobody knows yet whose they are.
+"""Connections that have not yet proved which pod they belong to.
 
-Anybody in the cluster can connect, so their number has a bound, and so has that from one address. When either is
-reached, the oldest ones go: a pod says who it is at once, and whoever says nothing keeps no pod out.
+Any process in the cluster can connect, so their number is bounded, in all and for each address. At a bound the oldest
+one is closed: a pod identifies itself at once, so a silent connection cannot keep pods out.
 """
 
 from __future__ import annotations
@@ -13,13 +13,13 @@ __all__ = ["MOST", "MOST_OF_ONE", "Strangers"]
 
 MOST = 512
 MOST_OF_ONE = 64
-"""Many pods of one node may come at once from one address, where a network hides theirs."""
+"""The bound for one address. A network may hide the pods of a node behind one address."""
 
 T = TypeVar("T")
 
 
 class Strangers(Generic[T]):
-    """The connections, by their address and in the order they came.
+    """The connections by address, oldest first.
 
     >>> strangers = Strangers(most=3, of_one=2)
     >>> [list(strangers.add(n, "a")) for n in (1, 2, 3)], list(strangers.add(4, "b")), list(strangers.add(5, "b"))
@@ -35,7 +35,7 @@ class Strangers(Generic[T]):
         return len(self._sources)
 
     def add(self, item: T, source: str) -> Iterator[T]:
-        """Take in a connection; return those that are to go for it, which are forgotten."""
+        """Add a connection; return those that must be closed for it, which are removed."""
         self._sources[item] = source
         same = self._by_source.setdefault(source, {})
         same[item] = None
@@ -50,7 +50,7 @@ class Strangers(Generic[T]):
         return iter(gone)
 
     def remove(self, item: T) -> None:
-        """Forget a connection."""
+        """Remove a connection."""
         source = self._sources.pop(item, None)
         if source is None:
             return

@@ -1,4 +1,4 @@
-"""What is done to the pods of a Job that are there: they are told what to do, their logs are read, they are deleted."""
+"""Works with existing pods: assigns steps to them, reads what they report, and deletes them."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from podgraph.planning.job.run import Run
 from podgraph.planning.model.names import ASSIGNMENT
 from podgraph.planning.pods.types import Pod, doubt
 from podgraph.reconcile.jobs.link_server import LinkServer
-from podgraph.reconcile.jobs.state import AnyRun, JobState
+from podgraph.reconcile.jobs.state import AnyRun, JobState, ObjectState
 from podgraph.reconcile.log_follower import LogFollower
 from podgraph.reconcile.workqueue import KeyedQueue
 
 __all__ = ["PodIO"]
 
 _DELETES_AT_ONCE = 20
-_FEW_DELETES = 2  # so many are deleted one by one; to delete those that succeeded all together is one request
-_TAIL = 20  # a step's record is the last that its pod says
+_FEW_DELETES = 2  # up to so many are deleted one by one; deleting all that succeeded is a single request
+_TAIL = 20  # lines; a step's record is the last that its pod prints
 
 
 class PodIO:
-    """Looks after the pods of all Jobs; `changed` takes in that a pod came, changed or went."""
+    """Looks after the pods of all objects. `changed(uid, pod_name)` is called for a pod that changed."""
 
     def __init__(
         self,
@@ -39,17 +39,17 @@ class PodIO:
         self._logs, self._links = LogFollower(client), links
 
     async def close(self) -> None:
-        """Follow no log any more."""
+        """Stop following logs."""
         await self._logs.close()
 
     def forget(self, uid: str) -> None:
-        """Forget the pods of a Job."""
+        """Forget the pods of an object."""
         self._logs.leave(uid)
         self._links.forget(uid)
         self._pods.forget(uid)
 
     async def look_after(self, job: JobState, run: Run, actions: Actions) -> None:
-        """Tell waiting pods what to do, follow and read logs, and look whether pods that are missed are gone."""
+        """Assign steps to waiting pods, follow and read logs, confirm that missing pods are gone. Raises ApiError."""
         await self._assign(job, run)
         self._look_into_logs(run, actions)
         for pod in dict.fromkeys(filter(None, (actions.read_reports, *actions.read_logs))):
@@ -71,7 +71,7 @@ class PodIO:
             self._follow(run, pod)
 
     def _follow(self, run: Run, pod: str, tail: int = 0, lost: Callable[[], None] | None = None) -> None:
-        """Hear what a pod says: by its link, or else by its log."""
+        """Listen to a pod: on its link, or else on its log."""
         uid, take = run.ref.uid, partial(self._lines_came, run, pod)
         follow = partial(self._logs.follow, uid, run.ref.namespace, pod, take, tail, lost)
         self._links.hear(uid, pod, follow, partial(self._logs.leave, uid, pod))
@@ -85,7 +85,7 @@ class PodIO:
         self._queue.add(run.ref.uid)
 
     async def _assign(self, job: JobState, run: Run) -> None:
-        """Tell waiting pods what to do."""
+        """Give waiting pods their steps."""
 
         async def assign(item: Assign) -> None:
             try:
@@ -94,19 +94,19 @@ class PodIO:
             except ApiError as error:
                 if not error.permanent:
                     raise
-                job.to_confirm.add(item.pod)  # it has gone: how its step goes on is decided when that is sure
+                job.to_confirm.add(item.pod)  # it seems to be gone; the step goes on once that is confirmed
             else:
                 self._pods.put(run.ref.uid, pod)
                 if ASSIGNMENT in item.annotations:
                     self._links.tell(run.ref.uid, item.pod, item.annotations[ASSIGNMENT])
             job.to_assign.pop(item.pod, None)
 
-        for trouble in await asyncio.gather(*map(assign, list(job.to_assign.values())), return_exceptions=True):
-            if trouble is not None:
-                raise trouble
+        for failure in await asyncio.gather(*map(assign, list(job.to_assign.values())), return_exceptions=True):
+            if failure is not None:
+                raise failure
 
     async def _confirm(self, run: Run, name: str) -> None:
-        """Look at the cluster itself before a pod that is missing from our view is taken for lost."""
+        """Ask the API server for a pod that is missing from our view before it counts as lost."""
         pod = await self._find(run, name)
         if pod is None or run.uid_of(name) not in ("", pod.metadata.uid):
             run.confirm_gone(name)
@@ -115,7 +115,7 @@ class PodIO:
             self._pods.put(run.ref.uid, pod)
 
     async def _find(self, run: AnyRun, name: str) -> Pod | None:
-        """Return the pod of this name that the cluster has, if it is this Job's."""
+        """Return the cluster's pod of this name if it belongs to the run's object."""
         pod = await self._client.get_pod(run.ref.namespace, name)
         if pod is None:
             return None
@@ -124,11 +124,11 @@ class PodIO:
             return pod if known.metadata.uid == pod.metadata.uid else None
         return None if doubt(pod.metadata, run.ref.owner) else pod
 
-    async def delete(self, job: JobState, run: AnyRun) -> None:
-        """Delete the pods that are to go. Raises ApiError."""
+    async def delete(self, job: ObjectState, run: AnyRun) -> None:
+        """Delete the pods in `to_delete`. Raises ApiError."""
 
         async def delete(name: str) -> None:
-            # Without a known uid its create may have been lost on the way, and it is there all the same.
+            # The answer to its create may have been lost, so a pod of unknown uid may exist.
             pod = self._pods.of(run.ref.uid).get(name) or await self._find(run, name)
             if pod is not None:
                 await self._client.delete_pod(run.ref.namespace, name, pod.metadata.uid)
@@ -140,14 +140,14 @@ class PodIO:
             await self._delete_succeeded(job, run)
         while job.to_delete:
             some = list(job.to_delete)[:_DELETES_AT_ONCE]
-            for trouble in await asyncio.gather(*map(delete, some), return_exceptions=True):
-                if trouble is not None:
-                    raise trouble
+            for failure in await asyncio.gather(*map(delete, some), return_exceptions=True):
+                if failure is not None:
+                    raise failure
 
-    async def _delete_succeeded(self, job: JobState, run: AnyRun) -> None:
-        """Delete the pods that succeeded all at once, if all that did are to go.
+    async def _delete_succeeded(self, job: ObjectState, run: AnyRun) -> None:
+        """Delete all pods that succeeded in one request, if all of them are to be deleted.
 
-        The request selects by labels, so it is not sent where pods with them were seen that are not ours.
+        The request selects by labels, so it is not sent when pods of others carry them.
         """
         if self._pods.has_strangers(run.ref.uid):
             return

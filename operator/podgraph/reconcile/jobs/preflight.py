@@ -1,4 +1,4 @@
-"""Asks the API server whether it would take pods as people want them, before any of them is made."""
+"""Checks by a dry run whether the API server accepts pods with the templates that users wrote."""
 
 from __future__ import annotations
 
@@ -12,23 +12,23 @@ from podgraph.planning.manifests.pod_template import PodCheck
 __all__ = ["refusal_of"]
 
 _NO_FAULT = ("exceeded quota", "does not support dry run")
-"""What says nothing of the pod as such: a quota may have room when its time comes, a webhook may know no dry run."""
+"""Refusals that do not depend on the pod: a quota may have room later, and a webhook may not support dry runs."""
 
 
 async def refusal_of(client: Client, checks: Iterable[PodCheck]) -> DefinitionError | None:
-    """Return why the first of these pods that the API server refuses is refused; None when it would take all.
+    """Return the reason why the API server refuses the first of these pods; None when it accepts all.
 
-    Raises ApiError when it cannot be asked now.
+    Raises ApiError when the API server cannot answer now.
     """
-    asked = list(checks)
-    answers = await asyncio.gather(*(_ask(client, check) for check in asked))
-    for check, refusal in zip(asked, answers, strict=True):
+    pods = list(checks)
+    answers = await asyncio.gather(*(_refusal(client, check) for check in pods))
+    for check, refusal in zip(pods, answers, strict=True):
         if refusal:
             return DefinitionError("InvalidPodTemplate", f"the API server refuses {check.what}: {refusal}")
     return None
 
 
-async def _ask(client: Client, check: PodCheck) -> str:
+async def _refusal(client: Client, check: PodCheck) -> str:
     try:
         await client.try_pod(check.pod)
     except ApiError as error:

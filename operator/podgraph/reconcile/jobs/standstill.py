@@ -1,4 +1,4 @@
-"""Notices that the process stood still: stopped, frozen, or without a CPU. What it knows by then is of before."""
+"""Notices that the process stood still: stopped, frozen, or without a CPU. What it knows is then out of date."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _LONG_SECONDS = 5.0
 
 
 class Standstill:
-    """`ended_at` is when the process last went on after it had stood still; `clock` is a monotonic one."""
+    """`ended_at` is the time at which the last standstill ended; `clock` is monotonic."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self.clock = clock
@@ -21,13 +21,13 @@ class Standstill:
         self._beat = clock()
 
     async def run(self) -> None:
-        """Look each second until cancelled."""
+        """Check each second until cancelled."""
         while True:
             self.look()
             await asyncio.sleep(_BEAT_SECONDS)
 
     def look(self) -> float:
-        """Return `ended_at`; whoever is first to run after a standstill notices it."""
+        """Return `ended_at`. The first caller after a standstill notices it."""
         now = self.clock()
         if now - self._beat > _LONG_SECONDS:
             self.ended_at = now

@@ -1,7 +1,7 @@
-"""What storage asks of the cluster: a claim that is there, a finalizer, and the deletion of what a Job stored.
+"""Prepares a Job's storage (claim and finalizer), and deletes what the Job stored when the Job is deleted.
 
-The finalizer is put on a Job before its first pod, so that no crash leaves values that nobody deletes. It never keeps
-a Job for long: when the values cannot be deleted within a bound, that is said in an event, and the Job goes.
+A Job gets the finalizer before its first pod, so that after a crash its values are still deleted. The finalizer does
+not keep a Job for long: when the values cannot be deleted in time, an Event reports that, and the Job goes.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ class StorageFinalizer:
         self._turns = asyncio.Semaphore(_AT_ONCE)
 
     async def ensure(self, ref: JobRef, storage: Storage) -> str:
-        """See to a Job's claim and finalizer before its first pod; return the Job's version if it was changed.
+        """Ensure a Job's claim and finalizer before its first pod; return the Job's version if it has changed.
 
         A JobDefinition needs no finalizer: its one pod deletes what it writes.
 
@@ -69,7 +69,7 @@ class StorageFinalizer:
         return await self.client.set_finalizer(ref.namespace, ref.name, ref.uid, names.STORAGE_FINALIZER, True)
 
     def deleted(self, job: Object) -> None:
-        """Take in that a Job is being deleted; what it stored is deleted meanwhile, and then the Job is let go."""
+        """Start to delete what a Job stored, as the Job is being deleted; then remove the finalizer."""
         meta = job["metadata"]
         if names.STORAGE_FINALIZER not in (meta.get("finalizers") or ()) or meta["uid"] in self._deleting:
             return
@@ -78,7 +78,7 @@ class StorageFinalizer:
         task.add_done_callback(lambda _: self._deleting.pop(meta["uid"], None))
 
     def stop(self) -> None:
-        """End what is on its way; the next operator begins it anew."""
+        """Cancel the deletions; the next operator starts them again."""
         for task in self._deleting.values():
             task.cancel()
 
@@ -90,27 +90,27 @@ class StorageFinalizer:
                 async with self._turns:
                     trouble = await self._clean(ref, job)
                     if trouble:
-                        await self._tell(ref, trouble)
+                        await self._report(ref, trouble)
                     await self.client.set_finalizer(ref.namespace, ref.name, ref.uid, names.STORAGE_FINALIZER, False)
                 return
             except ApiError as error:
                 _LOG.warning("job %s: what it stored is not deleted yet: %s", ref.name, error)
-            except Exception:  # noqa: BLE001  one Job's trouble must not stop the others
+            except Exception:  # noqa: BLE001  one Job's failure must not stop the others
                 _LOG.exception("job %s: unexpected", ref.name)
             await asyncio.sleep(5.0)
 
     async def _clean(self, ref: JobRef, job: Object) -> str:
-        """Delete the Job's pods and then what they stored; return why that could not be done, or ""."""
+        """Delete the Job's pods and then what they stored; return why that failed, or ""."""
         try:
             storage = await self._storage_of(ref, job)
-        except DefinitionError as error:  # of a status that others have written
+        except DefinitionError as error:  # others have written the status
             return error.message
         name = names.clean_pod(ref.name, ref.uid)
         pods = await self.client.owned_pods(ref.owner)
         finished = any(c["type"] == "Finished" and c["status"] == "True" for c in _conditions(job))
         if storage is None or (not needs_cleaning(job.get("status") or {}) and (finished or not pods)):
             return ""
-        for pod in pods:  # a step that still runs would store on
+        for pod in pods:  # a running step would store more
             await self.client.delete_pod(ref.namespace, pod.metadata.name, pod.metadata.uid)
         if not await self._within(_GONE_SECONDS, lambda: self._are_gone(ref)):
             return f"its pods did not end within {_GONE_SECONDS:.0f} s"
@@ -120,12 +120,12 @@ class StorageFinalizer:
             template = job["spec"].get("podTemplate")
             cleaner = clean_pod(ref, self._image_of(job), storage, self.settings.runtime, template)
             uid = (await self.client.create_pod(cleaner)).metadata.uid
-        except DefinitionError as error:  # of a Job from before this operator's rules
+        except DefinitionError as error:  # the Job is older than this operator's rules
             return error.message
         except ApiError as error:
             if not error.permanent:
                 raise
-            return error.message  # a namespace that is being deleted takes no pod
+            return error.message  # as a namespace that is being deleted does
         trouble: list[str] = []
         if not await self._within(CLEAN_SECONDS, lambda: self._has_ended(ref, name, uid, trouble)):
             trouble.append(f"the pod {name} did not end within {CLEAN_SECONDS} s")
@@ -159,31 +159,31 @@ class StorageFinalizer:
         return False
 
     async def _storage_of(self, ref: JobRef, job: Object) -> Storage | None:
-        told = (job.get("status") or {}).get("storage")
-        if told:
-            return Storage.from_status(told)
-        asked = job["spec"].get("storage")
-        if not asked and "definitionRef" in job["spec"]:  # it may be its definition's
+        recorded = (job.get("status") or {}).get("storage")
+        if recorded:
+            return Storage.from_status(recorded)
+        spec = job["spec"].get("storage")
+        if not spec and "definitionRef" in job["spec"]:  # the definition may set it
             name = names.code_config_map(ref.name, ref.key)
             copy = await self.client.config_map(name, ref.owner)
-            asked = DefinitionSnapshot.from_config_map(copy).spec.get("storage") if copy is not None else None
+            spec = DefinitionSnapshot.from_config_map(copy).spec.get("storage") if copy is not None else None
         try:
-            return read_storage(asked) if asked else self.settings.storage
+            return read_storage(spec) if spec else self.settings.storage
         except DefinitionError:
             return None
 
     def _image_of(self, job: Object) -> str:
-        told = ((job.get("status") or {}).get("storage") or {}).get("image")
-        return str(told or (job["spec"].get("code") or {}).get("image") or self.settings.default_image)
+        recorded = ((job.get("status") or {}).get("storage") or {}).get("image")
+        return str(recorded or (job["spec"].get("code") or {}).get("image") or self.settings.default_image)
 
-    async def _tell(self, ref: JobRef, trouble: str) -> None:
+    async def _report(self, ref: JobRef, trouble: str) -> None:
         message = f"what the job stored was not deleted: {trouble}"
         _LOG.warning("job %s in %s: %s", ref.name, ref.namespace, message)
         try:
             event = Event("Warning", "StorageNotDeleted", message[:1_000])
             await self.client.create("events", event_manifest(ref, event, self._clock()))
         except ApiError as error:
-            _LOG.info("job %s: an event was not taken: %s", ref.name, error)
+            _LOG.info("job %s: an event was not accepted: %s", ref.name, error)
 
 
 def _conditions(job: Object) -> list[Any]:

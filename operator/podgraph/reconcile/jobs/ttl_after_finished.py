@@ -1,4 +1,4 @@
-"""Jobs at their end: they are deleted when their time is over, and so is any pod of theirs that comes too late."""
+"""Deletes finished Jobs after their `ttlSecondsAfterFinished`, and pods that appear after their Job has finished."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ __all__ = ["FinishedJobs"]
 
 @dataclass
 class _Finished:
-    """What is kept of a Job: little, for there may be many."""
+    """What is kept of a finished Job: little, as there may be many."""
 
     namespace: str
     name: str
@@ -27,7 +27,7 @@ class _Finished:
 
 
 class FinishedJobs:
-    """The ended Jobs by uid. Their keys go through the controller's queue; :meth:`tidy` does what is due for one."""
+    """The finished Jobs by uid. Their uids go through the controller's queue; :meth:`tidy` does what is due for one."""
 
     def __init__(self, client: Client, queue: KeyedQueue, clock: Callable[[], float]) -> None:
         self._client, self._queue, self._clock = client, queue, clock
@@ -37,30 +37,30 @@ class FinishedJobs:
         return uid in self._jobs
 
     def keep(self, uid: str, namespace: str, name: str, completed: str | None, ttl: int | None) -> None:
-        """Take in a Job that is at its end, or what has changed of one."""
+        """Take in a Job that has finished, or a change of one."""
         strays = self._jobs[uid].strays if uid in self._jobs else {}
         self._jobs[uid] = _Finished(namespace, name, completed, ttl, strays)
         if ttl is not None:
             self._queue.add(uid)
 
     def forget(self, uid: str) -> None:
-        """Take in that a Job is gone."""
+        """Take in that a Job is deleted."""
         self._jobs.pop(uid, None)
 
     def owner(self, uid: str) -> Owner | None:
-        """Return whose pods are an ended Job's, None where there is no such Job."""
+        """Return the owner of a finished Job's pods, None when there is no such Job."""
         ended = self._jobs.get(uid)
         return Owner(ended.namespace, "Job", uid) if ended is not None else None
 
     def pod_changed(self, uid: str, pod: Pod) -> None:
-        """Look at a pod of a Job: one that has not ended was made by a request from before the Job's end."""
+        """Take in a pod of a Job: one that is alive was created by a request from before the Job finished."""
         ended = self._jobs.get(uid)
         if ended is not None and is_alive(pod):
             ended.strays[pod.metadata.name] = pod.metadata.uid
             self._queue.add(uid)
 
     async def tidy(self, uid: str) -> None:
-        """Delete what came too late for a Job, and the Job itself when its time is over. Raises ApiError."""
+        """Delete a Job's late pods, and the Job itself when its time is over. Raises ApiError."""
         ended = self._jobs.get(uid)
         if ended is None:
             return

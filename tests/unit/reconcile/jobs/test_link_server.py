@@ -14,7 +14,7 @@ from podgraph.definition.errors import DefinitionError
 from podgraph.planning.manifests.keys import Keys
 from podgraph.protocol.link import GOODBYE, MAX_LINE, greeting
 from podgraph.reconcile import log_follower
-from podgraph.reconcile.jobs import link_server as module
+from podgraph.reconcile.jobs import link_peer as module
 from podgraph.reconcile.jobs.link_server import LinkServer, read_link
 from podgraph.reconcile.jobs.link_strangers import MOST_OF_ONE
 from podgraph.runtime.pod.link import Link
@@ -30,7 +30,7 @@ def said() -> Said:
 
 @pytest.fixture
 async def links(said: Said) -> AsyncIterator[LinkServer]:
-    found = known(LinkServer(lambda *what: said.append(what), most=3))
+    found = known(LinkServer(most=3), said)
     async with found.serving(ADDRESS):
         yield found
 
@@ -38,9 +38,10 @@ async def links(said: Said) -> AsyncIterator[LinkServer]:
 KEYS = Keys(b"master")
 
 
-def known(links: LinkServer) -> LinkServer:
-    """Let it know all pods but "never-made", and the keys of their Jobs."""
-    links.keys, links.knows = KEYS, lambda uid, pod: pod != "never-made"
+def known(links: LinkServer, said: Said | None = None) -> LinkServer:
+    """Let in all pods but "never-made"; `said` takes what they send."""
+    taken = [] if said is None else said
+    links.connect(KEYS, lambda uid, pod: pod != "never-made", lambda *what: taken.append(what))
     return links
 
 
@@ -190,7 +191,7 @@ async def test_there_is_room_for_so_many(links: LinkServer) -> None:
 
 async def test_the_namespace_with_most_links_gives_way(links: LinkServer) -> None:
     """Who had 2,000 pods in one namespace kept those of all others from the link."""
-    links.namespace_of = lambda uid: uid[0]
+    links._namespace_of = lambda uid: uid[0]
     logs: list[str] = []
     kept = [await linked(links, uid=f"a{n}") for n in range(3)]
     links.hear("a2", "a-1", lambda: logs.append("followed"), lambda: None)
@@ -214,7 +215,7 @@ async def test_one_that_says_without_end_holds_up_no_other(
     monkeypatch.setattr(log_follower, "_RATE", 16 * 1024)
     monkeypatch.setattr(log_follower, "_BURST", 64 * 1024)
     monkeypatch.setattr(module, "_LINE_SECONDS", 0.2)
-    links.namespace_of = lambda uid: uid[0]
+    links._namespace_of = lambda uid: uid[0]
     _, writer = await raw(links)
     writer.write(f"{words_of(links)}\n".encode() + b"x\n" * 2_000_000)
     other = await linked(links, uid="v1")
@@ -395,7 +396,7 @@ async def test_ipv6(said: Said) -> None:
             probe.bind(("::1", 0))
     except OSError:
         pytest.skip("this machine has no IPv6")
-    links = known(LinkServer(lambda *what: said.append(what)))
+    links = known(LinkServer(), said)
     async with links.serving("::1:0"):
         link = await linked(links)
         await asyncio.to_thread(link.say, "x")
