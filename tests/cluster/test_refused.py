@@ -67,7 +67,7 @@ REFUSED = [
         "DuplicateOp",
         ("'b'", "job.py line 14"),
     ),
-    Case("cycle", {"ops": [op("a", "c"), op("b", "a"), op("c", "b")]}, "Cycle", ("circle", "->")),
+    Case("cycle", {"ops": [op("a", "c"), op("b", "a"), op("c", "b")]}, "Cycle", ("cycle", "->")),
     Case("from-no-op", {"ops": [writes("load"), takes("use", "lod")]}, "UnknownOp", ("'lod'", "mean 'load'?")),
     Case("after-no-op", {"ops": [op("a", "zz")]}, "UnknownOp", ("'zz'", "does not exist")),
     Case(
@@ -124,7 +124,7 @@ REFUSED = [
     Case("name-space", {"ops": [op("a b")]}, "InvalidName", ("'a b'",)),
     Case("name-long", {"ops": [op("a" * 200)]}, "InvalidName", ("at most 128 characters",)),
     Case("name-input", {"ops": [op("a", inputs=[{"name": "x-y", "value": 1}])]}, "InvalidName", ("'x-y'",)),
-    Case("name-inside", {"ops": [op("a"), op("a.b")]}, "InvalidName", ("lies inside 'a'",)),
+    Case("name-inside", {"ops": [op("a"), op("a.b")]}, "InvalidName", ("is inside 'a'",)),
 ]
 
 FAILED = [

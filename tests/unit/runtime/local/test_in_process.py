@@ -397,7 +397,7 @@ def test_retries(made_op: Any, how: dict[str, Any]) -> None:
     ("made_op", "attempts", "message"),
     [
         (flaky(9).with_retry_policy(RetryPolicy(1)), 2, "ValueError: not yet"),
-        (flaky(9, lambda: RetryRequested(3)), 4, "the op asks to be tried again"),
+        (flaky(9, lambda: RetryRequested(3)), 4, "the op requested a retry"),
         (flaky(9, lambda: Failure("gone", allow_retries=False)).with_retry_policy(RetryPolicy(5)), 1, "gone"),
     ],
 )

@@ -127,7 +127,7 @@ def test_wrong_outputs(fn: Callable[[], Any], out: Any, message: str | None) -> 
         ({"a": [{1}]}, "a set at ['a'][0]"),
         (float("nan"), "the number nan"),
         ([Output(1)], "an Output at [0]"),
-        ("\ud800", "text with half a surrogate pair, no valid Unicode"),
+        ("\ud800", "a string with half a surrogate pair, which is not valid Unicode"),
     ],
 )
 def test_outputs_that_are_no_json(value: Any, what: str) -> None:
