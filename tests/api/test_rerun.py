@@ -183,7 +183,7 @@ async def test_nothing_failed(drive: Driver) -> None:
 async def test_what_the_parent_has_not_is_asked_for_as_in_any_selection(drive: Driver) -> None:
     await broken_chain(drive)
     said = await refused(drive, {"name": "parent", "steps": "All"}, opSelection=["c"])
-    assert "ops.c.inputs.x is missing: op 'b', which gives it, is not selected" in said
+    assert "ops.c.inputs.x is missing: op 'b', which produces it, is not selected" in said
     config = {"ops": {"c": {"inputs": {"x": 5}}, "b": {"inputs": {"x": 1}}}}
     status, ran = await rerun(drive, {"name": "parent", "steps": "All"}, "given", opSelection=["c"], runConfig=config)
     assert (ran, status["steps"]["c"]["outputs"]) == (["c"], {"result": '"6"'})
