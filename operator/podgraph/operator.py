@@ -273,7 +273,7 @@ def read_namespaces(text: str) -> list[str]:
         if not _NAMESPACE.fullmatch(name):
             raise DefinitionError(
                 "InvalidNamespace",
-                f"PODGRAPH_WATCH_NAMESPACES: {name!r} is not a valid namespace; correct the chart value watchNamespaces",
+                f"PODGRAPH_WATCH_NAMESPACES: {name!r} is not a valid name; correct the chart value watchNamespaces",
             )
     return found
 

@@ -142,7 +142,7 @@ FAILED = [
         "too-large",
         code(HEAD.replace("return 1", 'return "x" * 3998') + "@job\ndef j():\n    add(one())\n"),
         "OutputTooLarge",
-        ("output 'result' of op 'one'", "4,000 bytes", "at most 3,072 bytes", "with spec.storage larger values pass"),
+        ("output 'result' of op 'one'", "4,000 bytes", "at most 3,072 bytes", "set spec.storage to pass larger values"),
     ),
     Case(
         "too-large-script",

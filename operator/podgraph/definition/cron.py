@@ -65,7 +65,7 @@ def check_cron(text: str) -> str:
     # If one of the two day fields has a star, both must match; otherwise one of them is enough.
     both = fields[2].startswith("*") or fields[4].startswith("*")
     if both and days and min(days) > max(_LENGTHS[month - 1] for month in months):
-        raise _invalid(f"{shown} names a date that never comes: no month it names has {min(days)} days")
+        raise _invalid(f"{shown} selects a date that never occurs: none of its months has {min(days)} days")
     return " ".join(fields)
 
 
