@@ -1,4 +1,4 @@
-"""Each step in a process of its own, at most four at once, forked from one that has loaded this file.
+"""Runs each step in its own process, at most four at once, forked from a process that has loaded this file.
 
 podgraph job execute -f forkserver_job.py
 """

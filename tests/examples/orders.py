@@ -1,4 +1,4 @@
-"""A job with most of what ops can have: config, a resource, retries, branches, hooks, tags, and a nested graph.
+"""A job with most features of ops: config, a resource, retries, branches, hooks, tags, and a nested graph.
 
 podgraph job scaffold-config -f orders.py
 podgraph job execute -f orders.py -c config/orders.yaml
@@ -11,7 +11,7 @@ from podgraph import Backoff, Out, Output, RetryPolicy, failure_hook, graph, job
 
 @dataclass
 class Source:
-    """What to load."""
+    """The orders to load."""
 
     table: str
     limit: int = 100

@@ -1,4 +1,4 @@
-"""Three ops share the pod "prep" and pass on what no JSON holds; what they make of it fans out to pods of their own.
+"""Three ops share the pod "prep" and pass values that JSON cannot represent; the results fan out to other pods.
 
 podgraph job launch -f prep.py --wait
 """

@@ -1,4 +1,4 @@
-"""Ops that say what their pods need; run in a process they need nothing of it.
+"""Ops that declare the resources of their pods; a run in a process ignores them.
 
 podgraph job execute -f train.py
 podgraph job launch -f train.py --tags run=nightly -c train.yaml --wait
