@@ -30,26 +30,26 @@ def check_pod_template(where: str, template: Any) -> str:
     if template is None:
         return ""
     _mapping(where, "", template, tuple(_SECTIONS))
-    said = {key: value for key, value in template.items() if value is not None}
-    if "metadata" in said:
-        _mapping(where, "metadata", said["metadata"], _SECTIONS["metadata"])
-        said["metadata"] = {key: value for key, value in said["metadata"].items() if value is not None}
+    given = {key: value for key, value in template.items() if value is not None}
+    if "metadata" in given:
+        _mapping(where, "metadata", given["metadata"], _SECTIONS["metadata"])
+        given["metadata"] = {key: value for key, value in given["metadata"].items() if value is not None}
     try:
-        text = to_json(said)
+        text = to_json(given)
     except NotJsonError as error:
         raise _refusal(where, f"it must contain only JSON values, not {error}") from None
-    for key, texts in said.get("metadata", {}).items():
+    for key, texts in given.get("metadata", {}).items():
         _mapping(where, f"metadata.{key}", texts)
         for name, value in texts.items():
             if value is not None and not isinstance(value, str):
                 raise _refusal(where, f"metadata.{key}.{name} must be a string, not {value!r}"[:300])
-    if "spec" in said:
-        _mapping(where, "spec", said["spec"])
-        _refuse_directives(where, said["spec"], "spec")
+    if "spec" in given:
+        _mapping(where, "spec", given["spec"])
+        _refuse_directives(where, given["spec"], "spec")
     size = len(text.encode())
     if size > MAX_POD_TEMPLATE:
         raise _refusal(where, f"it is {size:,} bytes of JSON; at most {MAX_POD_TEMPLATE:,} are allowed")
-    return text if any(said.values()) else ""
+    return text if any(given.values()) else ""
 
 
 def _mapping(where: str, path: str, value: Any, known: tuple[str, ...] = ()) -> None:

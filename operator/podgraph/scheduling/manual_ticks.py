@@ -53,10 +53,10 @@ def question(tick: str) -> str:
     return f"{secrets.token_hex(4)} {tick}".strip()
 
 
-def answer_to(question: str, automation: Mapping[str, Any]) -> tuple[list[dict[str, Any]], str] | None:
+def answer_to(request_id: str, automation: Mapping[str, Any]) -> tuple[list[dict[str, Any]], str] | None:
     """Return the Jobs and the message of a dry run; None while the operator has not written the result."""
     result = (automation.get("status") or {}).get("tried") or {}
-    if result.get("id") != question:
+    if result.get("id") != request_id:
         return None
     return [json.loads(text) for text in result.get("jobs") or ()], result.get("message", "")
 

@@ -254,7 +254,7 @@ def test_the_context() -> None:
     assert (context.config, context.op_config, context.resources.db, context.retry_number) == (3, 3, 7, 0)
     assert (context.tags, context.op_tags) == ({"team": "data", "run": "1"}, {"kind": "x"})
     assert result.tags == {"team": "data", "run": "1"}
-    with pytest.raises(AttributeError, match="op 'here' asked for no resource 'other'"):
+    with pytest.raises(AttributeError, match="op 'here' does not require resource 'other'"):
         _ = context.resources.other
 
 
