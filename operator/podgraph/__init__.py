@@ -1,4 +1,4 @@
-"""podgraph: jobs made of ops, each step its own Kubernetes pod.
+"""podgraph runs jobs made of ops on Kubernetes, each step in its own pod.
 
 >>> from podgraph import job, op
 """
@@ -89,7 +89,7 @@ __all__ = [
     "success_hook",
 ]
 
-# Imported when they are asked for: what only a run has, and what only schedules and sensors are made of.
+# Imported on first access: only runs, schedules and sensors need these, so a plain job starts faster without them.
 _LATER = {
     "ExecuteInProcessResult": "runtime.local.result",
     "HookContext": "runtime.context",
@@ -112,9 +112,9 @@ _LATER = {
     "sensor": "definition.sensors",
 }
 _ASSETS = "podgraph has ops and jobs, not assets; make the function an @op and call it in a @job"
-_PARTITIONS = "podgraph has no partitions; give the day or the key as run config, as a @schedule can"
-_IO = "values pass between steps by themselves; a Job's spec.storage says where large ones go"
-_DYNAMIC = "the steps of a job are known before it runs; loop inside an op, or give several ops a list of outputs"
+_PARTITIONS = "podgraph has no partitions; pass the day or the key in run config, for example from a @schedule"
+_IO = "podgraph passes values between steps; spec.storage of the Job sets where it stores large ones"
+_DYNAMIC = "podgraph knows the steps of a job before it runs; loop inside an op, or pass a list of outputs to an op"
 _ELSEWHERE = {
     **dict.fromkeys(
         ("asset", "multi_asset", "graph_asset", "graph_multi_asset", "observable_source_asset", "asset_check",
@@ -123,7 +123,7 @@ _ELSEWHERE = {
          "load_assets_from_modules", "AutomationCondition", "AssetMaterialization"), _ASSETS),
     **dict.fromkeys(
         ("Definitions", "repository", "with_resources"),
-        "leave it out; the jobs, schedules and sensors of a file are found by themselves"),
+        "leave it out; podgraph finds the jobs, schedules and sensors of a file"),
     **dict.fromkeys(("IOManager", "io_manager", "ConfigurableIOManager", "fs_io_manager", "mem_io_manager"), _IO),
     **dict.fromkeys(("DynamicOut", "DynamicOutput", "DynamicOutputDefinition"), _DYNAMIC),
     **dict.fromkeys(
@@ -132,8 +132,8 @@ _ELSEWHERE = {
          "build_schedule_from_partitioned_job", "daily_partitioned_config", "static_partitioned_config"), _PARTITIONS),
     **dict.fromkeys(
         ("ConfigurableResource", "Config", "RunConfig"),
-        "a dataclass, a TypedDict or a pydantic model does it: annotate the op's parameter `config` with it, or give "
-        "it as config_schema to @resource"),
+        "use a dataclass, a TypedDict or a pydantic model: annotate the op's parameter `config` with it, or pass "
+            "it as config_schema to @resource"),
     "EnvVar": "read os.environ in the op or the @resource",
     "get_dagster_logger": "use context.log, or Python's logging",
     "MetadataValue": "print it, or make it an output",
@@ -142,7 +142,7 @@ _OWN_NAMES = {"OpExecutionContext": "OpContext"}  # Dagster's names
 
 
 def __getattr__(name: str) -> Any:
-    """Import one of these names."""
+    """Import a public name on first access. Raises AttributeError for an unknown name."""
     if name not in _LATER:
         hint = f", which is Dagster's: {_ELSEWHERE[name]}" if name in _ELSEWHERE else ""
         raise AttributeError(f"module 'podgraph' has no attribute {name!r}{hint}")

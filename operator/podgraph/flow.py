@@ -1,7 +1,7 @@
-"""How the end of one step lets others go on, be skipped, or be given up: the same rules in a process and a cluster.
+"""How a finished step unblocks, skips or fails the steps downstream. Local runs and the cluster share these rules.
 
-Each change costs what it touches: a step knows how many of its upstream steps are still open, so nothing is ever
-scanned to find what is ready.
+Each step has a count of its unfinished upstream steps, so the cost of a change depends only on the steps that it
+affects; nothing scans all steps for the ready ones.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ __all__ = ["FAILED", "TERMINAL", "NOT_STARTED", "Flow", "FlowStep", "is_connecte
 FAILED = frozenset(("Failed", "UpstreamFailed", "Canceled"))
 TERMINAL = frozenset(("Succeeded", "Skipped")) | FAILED
 NOT_STARTED = frozenset(("Pending", "Waiting"))
-"""Steps of which nobody knows yet whether they will run; for one in Waiting a pod is there already."""
+"""States of steps for which it is not decided whether they run; a step in Waiting already has a pod."""
 
 
 class FlowStep:
-    """What the rules read and set of a step: its state, the outputs it produced, and why it was not run."""
+    """The fields of a step that the rules read and set: its state, its outputs, and why it did not run."""
 
     state: str
     outputs: Mapping[str, Any]
@@ -32,10 +32,10 @@ S = TypeVar("S", bound=FlowStep)
 
 
 class Flow(Generic[S]):
-    """The selected steps by name (in run order), how many are in which state, and which are `ready` to start.
+    """The selected steps by name in run order, the number in each state, and the steps that are `ready` to start.
 
-    States are the NOT_STARTED ones, any others on the way, and the TERMINAL ones. Steps that are already at their end,
-    as after a restart, count as they are.
+    A state is one of NOT_STARTED, one of TERMINAL, or any state between them. Steps that are terminal from the start,
+    as after a restart, keep their state.
     """
 
     def __init__(self, graph: Graph, steps: dict[str, S]) -> None:
@@ -46,7 +46,7 @@ class Flow(Generic[S]):
         self._open: dict[str, int] = {}
         for record in steps.values():
             self.counts[record.state] = self.counts.get(record.state, 0) + 1
-        for name, record in steps.items():  # in topological order, so all upstream steps are settled before
+        for name, record in steps.items():  # in topological order: all upstream steps are settled first
             ups = [up for up in graph.upstream[name] if up in steps]
             self._open[name] = sum(steps[up].state not in TERMINAL for up in ups)
             if record.state in NOT_STARTED:
@@ -54,19 +54,19 @@ class Flow(Generic[S]):
 
     @property
     def done(self) -> bool:
-        """Whether no step can change any more."""
+        """Whether all steps are terminal."""
         return sum(self.counts.get(state, 0) for state in TERMINAL) == len(self.records)
 
     def count(self, state: str) -> int:
-        """How many steps are in `state`."""
+        """Return the number of steps in `state`."""
         return self.counts.get(state, 0)
 
     def waits(self, name: str) -> bool:
-        """Whether a step waits for others."""
+        """Return whether a step waits for others."""
         return self._open[name] > 0
 
     def transition(self, name: str, state: str) -> None:
-        """Put a step into `state`; one that ends thereby is told to what waits for it by :meth:`propagate`."""
+        """Set the state of a step. If the state is terminal, call :meth:`propagate` next."""
         record = self.records[name]
         self.counts[record.state] -= 1
         self.counts[state] = self.counts.get(state, 0) + 1
@@ -78,7 +78,7 @@ class Flow(Generic[S]):
             setattr(self.records[name], field, value)
 
     def propagate(self, name: str) -> None:
-        """Tell everything downstream of an ended step, without recursion: a chain may have thousands of steps."""
+        """Update the steps downstream of a finished step, without recursion: a chain may have thousands of steps."""
         todo = deque([name])
         while todo:
             ended = todo.popleft()
@@ -87,12 +87,14 @@ class Flow(Generic[S]):
                 if down not in self.records:
                     continue
                 self._open[down] -= 1
-                decided = failed or not self._open[down]  # so that each is looked at once, however many it waits for
+                decided = (
+                    failed or not self._open[down]
+                )  # so that each step is settled once, however many steps it waits for
                 if decided and self.records[down].state in NOT_STARTED and self._settle(down):
                     todo.append(down)
 
     def _settle(self, name: str) -> bool:
-        """Decide a pending step if it can be decided; return whether that ended it."""
+        """Decide whether a pending step runs, if possible. Returns whether the step is now terminal."""
         failed = [up for up in self.graph.upstream[name] if up in self.records and self.records[up].state in FAILED]
         if failed:
             self._update(name, message=f"not run: {', '.join(failed[:3])} failed")
@@ -109,13 +111,13 @@ class Flow(Generic[S]):
         return False
 
     def release(self, name: str) -> None:
-        """Let a step start: all it waits for has ended, and what it needs is there."""
+        """Mark a step as ready to start: all upstream steps have finished, and its inputs exist."""
         self.ready.append(name)
 
     def _missing(self, name: str) -> str:
-        """Say which input or step that a step needs was skipped, or return "".
+        """Return the input or step whose absence skips a step, "" if there is none.
 
-        A fan-in runs with the values that are there and is skipped only when none is (as in Dagster).
+        A fan-in runs with the values that exist and is skipped only if there are none (as in Dagster).
         """
         op = self.graph.ops[name]
         for up in op.after:
@@ -128,7 +130,10 @@ class Flow(Generic[S]):
         return ""
 
     def _produced(self, ref: OutputRef, ordering: bool) -> bool:
-        """Whether an output is there. One that an op does not have, which may only be waited for, comes as it ends."""
+        """Return whether an output exists.
+
+        An ordering input may name an output that the op does not declare; it exists once the op has succeeded.
+        """
         record = self.records[ref.op]
         if ordering and all(ref.output != output.name for output in self.graph.ops[ref.op].outputs):
             return record.state == "Succeeded"
@@ -136,5 +141,5 @@ class Flow(Generic[S]):
 
 
 def is_connected(item: Input, chosen: Container[str]) -> bool:
-    """Whether an input's value comes from ops that are selected."""
+    """Return whether the value of an input comes from selected ops."""
     return bool(item.sources) and all(ref.op in chosen for ref in item.sources)

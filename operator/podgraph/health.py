@@ -1,4 +1,4 @@
-"""What the operator serves over HTTP: whether it is well, and what it counts. Any pod may reach the port."""
+"""The health and metrics endpoints of the operator. Any pod may reach the port."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _MOST_CONNECTIONS, _CONNECTION_SECONDS = 500, 15.0
 
 @contextlib.asynccontextmanager
 async def serving(controller: Controller, port: int | None) -> AsyncIterator[None]:
-    """Serve /healthz, /readyz and /metrics at a port, if there is one, for as long as the block runs."""
+    """Serve /healthz, /readyz and /metrics on a port while the block runs; without a port, serve nothing."""
     if port is None:
         yield
         return
@@ -29,7 +29,7 @@ async def serving(controller: Controller, port: int | None) -> AsyncIterator[Non
     async def healthz(_: web.Request) -> web.Response:
         silence = time.monotonic() - controller.pods.last_event_at
         if silence > _WATCH_STALE_SECONDS:
-            return web.Response(status=500, text=f"nothing was heard of pods for {silence:.0f} s\n")
+            return web.Response(status=500, text=f"no pod event was received for {silence:.0f} s\n")
         return web.Response(text="ok\n")
 
     async def readyz(_: web.Request) -> web.Response:
@@ -52,9 +52,9 @@ async def serving(controller: Controller, port: int | None) -> AsyncIterator[Non
 
 
 def _bounded(make: web.Server) -> Callable[[], asyncio.BaseProtocol]:
-    """Return what makes a connection that is closed after a while, whatever it waits for; there are only so many.
+    """Return a protocol factory that limits the number of connections and the time of each connection.
 
-    Each answer takes some milliseconds.
+    A response takes only milliseconds, so the limits affect only clients that misbehave.
     """
 
     class Refused(asyncio.Protocol):

@@ -1,11 +1,15 @@
 """The operator process: `python3 -m podgraph.operator`.
 
-kopf gives the shell (login, the watches of our resources, signals, shutdown); the work is done in reconcile/. The image
-for Python ops without one of their own comes from `PODGRAPH_STEP_IMAGE`, the storage of Jobs without one from
-`PODGRAPH_STORAGE`, what http sensors may ask from `PODGRAPH_SENSORS_HTTP`, and from `PODGRAPH_LINK` where pods reach it
-directly ("HOST:PORT"; without it they are heard by their logs alone). `PODGRAPH_WATCH_NAMESPACES` lists the namespaces
-it works in, separated by commas; without it that is the whole cluster. The key of all Jobs' keys is in a Secret in the
-namespace that `PODGRAPH_NAMESPACE` names.
+kopf provides the process: login, the watches of our resources, signals, shutdown. reconcile/ does the work. The
+environment variables are:
+
+- `PODGRAPH_STEP_IMAGE`: the default image of Python ops.
+- `PODGRAPH_STORAGE`: the default storage of Jobs.
+- `PODGRAPH_SENSORS_HTTP`: the servers that http sensors may request.
+- `PODGRAPH_LINK`: the "HOST:PORT" at which pods connect to the operator; if empty, it only follows their logs.
+- `PODGRAPH_WATCH_NAMESPACES`: the namespaces to watch, separated by commas; if empty, the whole cluster.
+- `PODGRAPH_NAMESPACE`: the namespace of the operator; its Secret with the master key is there.
+- `PODGRAPH_HEALTH_PORT`: the port of /healthz, /readyz and /metrics (default 8080).
 """
 
 from __future__ import annotations
@@ -49,11 +53,11 @@ _LOG = logging.getLogger(__name__)
 DEFAULT_STEP_IMAGE = "python:3.13-slim"
 _NAMESPACE = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 _LEVELS = 30_000
-"""The API server takes objects of up to 10,000 levels, and one that kopf could not read would end the operator."""
+"""Recursion limit. The API server accepts objects of up to 10,000 levels, and kopf must be able to read them."""
 
 
 class _NoDiff(kopf.DiffBaseStorage):
-    """Keeps kopf from copying and comparing every object it sees; we read no such differences."""
+    """Prevents kopf from copying and comparing every object; the operator does not use these differences."""
 
     def build(self, *, body: Any, extra_fields: Any = None) -> Any:
         return {}
@@ -66,7 +70,7 @@ class _NoDiff(kopf.DiffBaseStorage):
 
 
 class _NoProgress(kopf.ProgressStorage):
-    """Keeps kopf from storing progress on our objects; we have no handlers that need it."""
+    """Prevents kopf from storing progress in our objects; no handler needs it."""
 
     def fetch(self, *, key: Any, body: Any) -> Any:
         return None
@@ -85,7 +89,7 @@ class _NoProgress(kopf.ProgressStorage):
 
 
 def lean_settings() -> kopf.OperatorSettings:
-    """Return kopf settings that fit event handlers only: no annotations, no posted events, no peering."""
+    """Return kopf settings for event handlers only: no annotations, no posted events, no peering."""
     settings = kopf.OperatorSettings()
     settings.posting.enabled = False
     settings.peering.standalone = True
@@ -103,7 +107,7 @@ def lean_settings() -> kopf.OperatorSettings:
 
 
 async def _keys(client: Client, namespace: str, stop: asyncio.Event) -> Keys:
-    """Return the keys of Jobs, as soon as the API server gives them, or others when told to stop before."""
+    """Return the keys of Jobs once the API server returns them; random keys if `stop` is set first."""
     while not stop.is_set():
         try:
             return await master_keys(client, namespace)
@@ -133,9 +137,9 @@ async def operate(
 ) -> None:  # fmt: skip
     """Run the operator until `stop` is set.
 
-    `port` serves /healthz, /readyz and /metrics; `policy` is for http sensors; `link` is "HOST:PORT" as pods reach it.
-    With `namespaces` it works in these alone and asks for nothing that a Role in each does not grant. `namespace` is
-    the operator's own.
+    `port` serves /healthz, /readyz and /metrics. `policy` is for http sensors. `link` is the "HOST:PORT" at which pods
+    reach the operator. With `namespaces` it watches only these, and a Role in each is enough. `namespace` is the
+    namespace of the operator.
     """
     sys.setrecursionlimit(max(sys.getrecursionlimit(), _LEVELS))
     found = info or login()
@@ -163,7 +167,7 @@ async def operate(
             for part in work:
                 await running.enter_async_context(_running(part, stop))
             await running.enter_async_context(serving(controller, port))
-            _LOG.info("podgraph runs; steps without an image use %s", image)
+            _LOG.info("podgraph is running; the default step image is %s", image)
             gc.collect()
             gc.freeze()
             gc.set_threshold(100_000, 20, 50)
@@ -192,7 +196,7 @@ def telling(*takers: Tell) -> Tell:
 async def _watch_namespaces(
     controller: Controller, watcher: Client, kinds: Sequence[tuple[str, Tell]], stop: asyncio.Event
 ) -> None:
-    """Tell of our objects in each watched namespace, once its pods are known, until `stop` is set."""
+    """Watch our objects in each namespace, once its pods are listed, until `stop` is set."""
 
     async def watch(namespace: str) -> None:
         await controller.pods.listed(namespace)
@@ -207,7 +211,7 @@ async def _watch_namespaces(
 async def _watch_cluster(
     info: kopf.ConnectionInfo | None, kinds: Sequence[tuple[str, Tell]], stop: asyncio.Event
 ) -> None:
-    """Tell of our objects in all namespaces until `stop` is set."""
+    """Watch our objects in all namespaces until `stop` is set."""
     use_in_kopf()
     registry = kopf.OperatorRegistry()
 
@@ -228,33 +232,35 @@ async def _watch_cluster(
         clusterwide=True,
         standalone=True,
         stop_flag=stop,
-        identity=cast(Any, platform.node()),  # kopf would ask for a user name, which a bare uid has not
+        identity=cast(Any, platform.node()),  # the default needs a user name, and a bare uid has none
     )
 
 
 async def _jobs_served(client: Client, stop: asyncio.Event) -> bool:
-    """Wait until the cluster knows our resources; False when told to stop before.
+    """Wait until the cluster serves our resources. Returns False if `stop` is set first.
 
-    kopf looks for them once and would stay deaf if a CRD came a moment later, as it does in `helm install`.
+    kopf discovers resources only once, and would miss a CRD that is created a moment later, as in `helm install`.
     """
-    said = ""
+    logged = ""
     while True:
         try:
             if await client.serves_jobs():
                 return True
-            trouble = f"the cluster has not all of jobs, jobdefinitions, jobschedules and jobsensors of {GROUP} yet"
+            trouble = f"the cluster does not serve all of jobs, jobdefinitions, jobschedules and jobsensors of {GROUP}"
         except ApiError as error:
             trouble = str(error)
-        if trouble != said:
+        if trouble != logged:
             _LOG.warning("waiting: %s", trouble)
-            said = trouble
+            logged = trouble
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(stop.wait(), 1.0)
             return False
 
 
 def read_namespaces(text: str) -> list[str]:
-    """Return the namespaces of `PODGRAPH_WATCH_NAMESPACES`, none for the whole cluster. Raises DefinitionError.
+    """Return the namespaces in `PODGRAPH_WATCH_NAMESPACES`; an empty list is the whole cluster.
+
+    Raises DefinitionError (`InvalidNamespace`).
 
     >>> read_namespaces("team-b, team-a,")
     ['team-a', 'team-b']
@@ -264,7 +270,7 @@ def read_namespaces(text: str) -> list[str]:
         if not _NAMESPACE.fullmatch(name):
             raise DefinitionError(
                 "InvalidNamespace",
-                f"PODGRAPH_WATCH_NAMESPACES: {name!r} is not a namespace's name; correct the chart's watchNamespaces",
+                f"PODGRAPH_WATCH_NAMESPACES: {name!r} is not a valid name; correct the chart value watchNamespaces",
             )
     return found
 

@@ -1,14 +1,14 @@
-"""Op selection: a list of clauses such as `["*add_two", "load+"]` becomes the set of ops to run.
+"""Op selection: converts a list of clauses such as `["*add_two", "load+"]` to the set of ops to run.
 
-A clause is the name of an op or a graph with operators beside it, after Dagster's `op_selection`:
+A clause is the name of an op or a graph with operators, as in Dagster's `op_selection`:
 
 - `add` is the op itself, `src.add` the op `add` in the graph `src`, and `src` all ops of that graph;
-- `*add` adds all ancestors, `add*` all descendants, each `+` one hop more: `++add` is parents and grandparents;
-- a lone `*` is all ops. The selection is the union of its clauses; one bad clause refuses the whole of it.
+- `*add` adds all ancestors, `add*` all descendants, each `+` one more hop: `++add` adds parents and grandparents;
+- `*` alone is all ops. The selection is the union of its clauses; one invalid clause makes it invalid.
 
-Operators stand in front of a whole path or of its last part (`*src.add` and `src.*add` are the same). They count
-hops from where the clause stands: the graphs along its own path are open, so their ops are nodes of their own,
-and every other graph is one node, one hop long, which is selected whole.
+Operators precede a whole path or its last part (`*src.add` and `src.*add` are the same). Hops are counted at the level
+of the clause: the graphs on its path are open, so each of their ops is a node, and every other graph is one node, one
+hop long, whose ops are all selected.
 """
 
 from __future__ import annotations
@@ -29,22 +29,25 @@ _UP, _DOWN = re.compile(r"\*?\+*"), re.compile(r"\+*\*?")
 _ALLOWED = "; allowed are name, *name, name*, a '+' for each hop on either side (++name, name+), graph.name, or just *"
 _SLIPS = [
     ("^$", "is empty"),
-    (":", "holds ':', but a name stands alone here"),
-    (r"[\s,]", "holds a space or a comma; every op is a clause of its own, its operators right beside its name"),
-    (r"^\d+\+|\+\d+$", "counts hops with a number, but here every '+' is one hop (and '*' means all)"),
+    (":", "contains ':', but a clause has only a name"),
+    (r"[\s,]", "contains a space or a comma; write one clause per op, with its operators next to its name"),
+    (r"^\d+\+|\+\d+$", "counts hops with a number, but every '+' is one hop (and '*' means all)"),
     (r"^[*+]+$", "has operators but no name"),
-    (r"\.[*+]+$", "has no name behind its last '.'; the name of a graph alone means all its ops"),
+    (r"\.[*+]+$", "has no name after its last '.'; the name of a graph alone means all its ops"),
     (r"[*+]\.|\.[*+]+[^*+.]+\.", "has operators inside its path; only the last part may have its own"),
-    (r"^[*+][^*+]*\.[*+]", "has operators in front of its path and of its last part; only one of the two is allowed"),
+    (r"^[*+][^*+]*\.[*+]", "has operators before its path and before its last part; only one of the two is allowed"),
     (r"\*\*", "repeats '*', but one '*' already means all"),
     (r"\+\*+[^*+]|\*\+(?![^*+])", "has its operators in the wrong order, and '*' already means all"),
 ]
-_OTHER = "is no name; names hold letters, digits, '_' and '-', with '.' behind a graph, and do not start with a digit"
+_OTHER = (
+    "is not a valid name; names contain letters, digits, '_' and '-', with '.' after a graph, and do not start with "
+    "a digit"
+)
 
 
 @dataclass(frozen=True)
 class Clause:
-    """One parsed clause: how many hops to go `up` and `down` from `name`; 0 is none, None is without limit.
+    """One parsed clause: the number of hops `up` and `down` from `name`; 0 is none, None is unlimited.
 
     `name` is the path without operators, or `*` for all ops.
     """
@@ -56,7 +59,7 @@ class Clause:
 
 
 def parse_clause(text: str) -> Clause:
-    """Read one clause; white space around it does not count. Raises DefinitionError (`InvalidSelection`).
+    """Parse one clause; whitespace around it is ignored. Raises DefinitionError (`InvalidSelection`).
 
     >>> parse_clause("*add_two+")
     Clause(text='*add_two+', name='add_two', up=None, down=1)
@@ -72,7 +75,7 @@ def parse_clause(text: str) -> Clause:
 
 
 def split_clauses(text: str) -> list[str]:
-    """Split a command line's text into clauses at its commas; blank text is no clauses, and so all ops.
+    """Split an argument of the command line into clauses at its commas. A blank argument has no clauses: all ops.
 
     >>> split_clauses("*add_two, load+")
     ['*add_two', 'load+']
@@ -89,8 +92,8 @@ def split_clauses(text: str) -> list[str]:
 def select(graph: Graph, clauses: Sequence[str]) -> tuple[str, ...]:
     """Return the names of the ops that `clauses` select, in run order; no clauses select all ops.
 
-    Raises DefinitionError about the first bad clause: `InvalidSelection` when it cannot be read, `UnknownOp` when
-    it names nothing.
+    Raises DefinitionError for the first invalid clause: `InvalidSelection` if it cannot be parsed, `UnknownOp` if its
+    name does not exist.
 
     >>> from podgraph.definition.graph import Op
     >>> g = Graph.of("j", [Op("one"), Op("two", after=("one",)), Op("x.three", after=("two",)), Op("x.four")])
@@ -100,16 +103,16 @@ def select(graph: Graph, clauses: Sequence[str]) -> tuple[str, ...]:
     ('one', 'two', 'x.three')
     """
     if isinstance(clauses, str):
-        raise _invalid(f"the selection {_shown(clauses)} is one text; give a list of clauses")
+        raise _invalid(f"the selection {_shown(clauses)} is a string; pass a list of clauses")
     if not clauses:
         return graph.order
     members = _members(graph)
-    everything = len(graph.ops)  # more hops than any path has
-    walks: dict[str, tuple[dict[str, int], dict[str, int]]] = {}  # by the graph a clause stands in: hops up, down
+    everything = len(graph.ops)  # more hops than any path can have
+    walks: dict[str, tuple[dict[str, int], dict[str, int]]] = {}  # by the graph of a clause: hops up, hops down
     chosen: set[str] = set()
     for number, text in enumerate(clauses, 1):
         if not isinstance(text, str) or not text.strip():
-            raise _invalid(f"selection clause {number} is {'empty' if isinstance(text, str) else 'not text'}")
+            raise _invalid(f"selection clause {number} is {'empty' if isinstance(text, str) else 'not a string'}")
         clause = parse_clause(text)
         if clause.name == "*":
             chosen.update(graph.ops)
@@ -132,9 +135,9 @@ def select(graph: Graph, clauses: Sequence[str]) -> tuple[str, ...]:
 
 
 def _reach(starts: Mapping[str, int], edges: _Lists, members: _Lists, nodes: Mapping[str, str]) -> set[str]:
-    """Return the nodes within the hops of each start; `nodes` says which node an op is part of.
+    """Return the nodes within the hops of each start; `nodes` maps each op to its node.
 
-    All starts walk at once, the one with the most hops left first, so each node is left only once.
+    All starts advance together, those with the most hops left first, so each node is expanded only once.
     """
     queue = sorted((hops, name) for name, hops in starts.items())
     done, reached, left = set[str](), set[str](), 0
@@ -150,14 +153,14 @@ def _reach(starts: Mapping[str, int], edges: _Lists, members: _Lists, nodes: Map
 
 
 def _node(op: str, parent: str) -> str:
-    """Return what `op` is part of, seen from inside `parent`: its shortest prefix that is not open."""
+    """Return the node of `op` as seen from inside `parent`: its shortest prefix that is not an open graph."""
     parts, opened = op.split("."), parent.split(".")
     same = next((at for at, pair in enumerate(zip(parts, opened)) if pair[0] != pair[1]), len(opened))
     return ".".join(parts[: same + 1])
 
 
 def _members(graph: Graph) -> dict[str, list[str]]:
-    """Return each op and graph by path, with the ops it stands for."""
+    """Return the ops of each op and graph, by path."""
     members: dict[str, list[str]] = {}
     for name in graph.ops:
         end = len(name)
@@ -179,7 +182,7 @@ def _parsed(text: str) -> Clause | None:
 
 
 def _rewritten(text: str) -> str:
-    """Return what a slip most likely means, or nothing."""
+    """Return the clause that a mistake most likely means, "" if there is none."""
     if ":" in text:  # Dagster's newer filter, where a bare '+' means all
         text = re.sub(r"^\+|\+$", "*", text)
     text = re.sub(r"\bname:\s*|[\"']", "", text)

@@ -308,7 +308,9 @@ async def test_a_definition_without_code_has_no_functions(drive: MakerDriver) ->
     kind = {"apiVersion": "podgraph.dev/v1alpha1", "kind": "JobDefinition", "metadata": {"name": "orders"}}
     drive.fake.create({**kind, "spec": {"ops": OPS}})
     drive.apply(source=LOOK)
-    assert (await drive.ready("NoCode"))["message"] == "JobDefinition 'orders' has no Python code, and so no functions"
+    assert (await drive.ready("NoCode"))[
+        "message"
+    ] == "JobDefinition 'orders' has no Python code, so it has no functions"
 
 
 async def test_a_pod_that_dies_is_made_anew_and_asked_again(drive: MakerDriver) -> None:
@@ -462,7 +464,7 @@ async def test_a_try_of_what_cannot_look(drive: MakerDriver) -> None:
     drive.apply(source={"http": {"url": "https://example.com"}}, template=SEEN)
     await drive.ready("NotAllowed")
     _, message = await tried(drive, "1")
-    assert message == "http sensors are off: the chart's value sensors.http.allow is empty"
+    assert message == "http sensors are disabled: the chart value sensors.http.allow is empty"
 
 
 async def test_many_jobs_are_not_all_shown(drive: MakerDriver) -> None:

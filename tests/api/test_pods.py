@@ -121,7 +121,7 @@ UNKNOWN = 'Pod in version "v1" cannot be handled as a Pod: strict decoding error
         ),
         (
             {"ops": [op("a", podTemplate={"metadata": {"name": "x"}})]},
-            "podTemplate of op 'a': metadata holds 'name'; only labels and annotations are allowed",
+            "podTemplate of op 'a': metadata contains 'name'; only labels and annotations are allowed",
         ),
     ],
 )

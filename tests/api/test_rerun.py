@@ -183,7 +183,7 @@ async def test_nothing_failed(drive: Driver) -> None:
 async def test_what_the_parent_has_not_is_asked_for_as_in_any_selection(drive: Driver) -> None:
     await broken_chain(drive)
     said = await refused(drive, {"name": "parent", "steps": "All"}, opSelection=["c"])
-    assert "ops.c.inputs.x is missing: op 'b', which gives it, is not selected" in said
+    assert "ops.c.inputs.x is missing: op 'b', which produces it, is not selected" in said
     config = {"ops": {"c": {"inputs": {"x": 5}}, "b": {"inputs": {"x": 1}}}}
     status, ran = await rerun(drive, {"name": "parent", "steps": "All"}, "given", opSelection=["c"], runConfig=config)
     assert (ran, status["steps"]["c"]["outputs"]) == (["c"], {"result": '"6"'})
@@ -255,7 +255,7 @@ async def test_a_value_that_is_lost_fails_its_step_by_name(drive: Driver, tmp_pa
     status = await python_rerun(drive, code={"source": MENDED}, storage=on_claim(tmp_path))
     step = status["steps"]["flaky"]
     assert (step["state"], step["reason"]) == ("Failed", "InputNotReadable")
-    assert "input 'b' of op 'flaky': there is nothing at default/parent/" in step["message"]
+    assert "input 'b' of op 'flaky': default/parent/" in step["message"]
 
 
 async def test_one_pod_takes_what_stands_in_the_status(drive: Driver) -> None:

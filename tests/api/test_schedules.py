@@ -228,7 +228,7 @@ async def test_the_clock_set_back_makes_nothing_twice(drive: MakerDriver) -> Non
     ("spec", "reason", "part"),
     [
         ({"schedule": "* * *"}, "InvalidSchedule", "'* * *' is not a valid cron expression"),
-        ({"schedule": "@daily", "timeZone": "Mars/Base"}, "UnknownTimeZone", "no time zone 'Mars/Base'"),
+        ({"schedule": "@daily", "timeZone": "Mars/Base"}, "UnknownTimeZone", "unknown time zone 'Mars/Base'"),
         ({"template": {"spec": {"runConfig": {"d": "{{ tick.day }}"}}}}, "UnknownName", "{{ tick.day }}"),
         ({"template": {"spec": {}, "metadata": {"labels": {"a": "b c"}}}}, "InvalidTemplate", "b c"),
     ],

@@ -235,7 +235,7 @@ async def test_more_objects_or_watches_than_are_allowed(drive: MakerDriver, monk
 @pytest.mark.parametrize(
     ("source", "reason", "part"),
     [
-        ({"kubernetes": {**WATCHED, "field": {"path": "a..b"}}}, "InvalidPath", "'a..b' is not a path"),
+        ({"kubernetes": {**WATCHED, "field": {"path": "a..b"}}}, "InvalidPath", "'a..b' is not a valid path"),
         ({"http": {"url": "https://example.com"}}, "NotAllowed", "sensors.http.allow is empty"),
     ],
 )

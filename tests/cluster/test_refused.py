@@ -67,7 +67,7 @@ REFUSED = [
         "DuplicateOp",
         ("'b'", "job.py line 14"),
     ),
-    Case("cycle", {"ops": [op("a", "c"), op("b", "a"), op("c", "b")]}, "Cycle", ("circle", "->")),
+    Case("cycle", {"ops": [op("a", "c"), op("b", "a"), op("c", "b")]}, "Cycle", ("cycle", "->")),
     Case("from-no-op", {"ops": [writes("load"), takes("use", "lod")]}, "UnknownOp", ("'lod'", "mean 'load'?")),
     Case("after-no-op", {"ops": [op("a", "zz")]}, "UnknownOp", ("'zz'", "does not exist")),
     Case(
@@ -124,7 +124,7 @@ REFUSED = [
     Case("name-space", {"ops": [op("a b")]}, "InvalidName", ("'a b'",)),
     Case("name-long", {"ops": [op("a" * 200)]}, "InvalidName", ("at most 128 characters",)),
     Case("name-input", {"ops": [op("a", inputs=[{"name": "x-y", "value": 1}])]}, "InvalidName", ("'x-y'",)),
-    Case("name-inside", {"ops": [op("a"), op("a.b")]}, "InvalidName", ("lies inside 'a'",)),
+    Case("name-inside", {"ops": [op("a"), op("a.b")]}, "InvalidName", ("is inside 'a'",)),
 ]
 
 FAILED = [
@@ -142,7 +142,7 @@ FAILED = [
         "too-large",
         code(HEAD.replace("return 1", 'return "x" * 3998') + "@job\ndef j():\n    add(one())\n"),
         "OutputTooLarge",
-        ("output 'result' of op 'one'", "4,000 bytes", "at most 3,072 bytes", "with spec.storage larger values pass"),
+        ("output 'result' of op 'one'", "4,000 bytes", "at most 3,072 bytes", "set spec.storage to pass larger values"),
     ),
     Case(
         "too-large-script",

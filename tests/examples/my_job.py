@@ -1,4 +1,4 @@
-"""Dagster's first example of a job, with the import line changed.
+"""The first job in the documentation of Dagster, with the import line changed.
 
 python my_job.py
 podgraph job execute -f my_job.py

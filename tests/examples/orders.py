@@ -11,7 +11,7 @@ from podgraph import Backoff, Out, Output, RetryPolicy, failure_hook, graph, job
 
 @dataclass
 class Source:
-    """What to load."""
+    """The orders to load."""
 
     table: str
     limit: int = 100

@@ -71,7 +71,7 @@ def test_no_ops() -> None:
 )
 def test_the_circle_is_listed_in_run_order(edges: dict[str, str], circle: str) -> None:
     ops = [Op(name, after=tuple(ups.split())) for name, ups in edges.items()]
-    assert refusal(*ops) == ("Cycle", f"the ops wait for each other in a circle: {circle}")
+    assert refusal(*ops) == ("Cycle", f"the ops wait for each other in a cycle: {circle}")
 
 
 def test_a_long_circle_is_shortened() -> None:
@@ -92,13 +92,14 @@ def test_unknown_ops_and_outputs() -> None:
     )
     assert refusal(one, Op("b", after=("zzz",))) == (
         "UnknownOp",
-        "op 'b' is to run after op 'zzz', which does not exist; there are: return_one, b",
+        "op 'b' runs after op 'zzz', which does not exist; there are: return_one, b",
     )
     assert refusal(one, Op("b", value("return_one", "reslt"))) == (
         "UnknownOutput",
-        "input 'x' of op 'b' comes from output 'reslt' of op 'return_one', which has none such; did you mean 'result'?",
+        "input 'x' of op 'b' comes from output 'reslt' of op 'return_one', which has no such output; "
+        "did you mean 'result'?",
     )
-    assert refusal(Op("a", outputs=()), Op("b", value("a")))[1].endswith("which has none such; there are none")
+    assert refusal(Op("a", outputs=()), Op("b", value("a")))[1].endswith("which has no such output; there are none")
 
 
 @pytest.mark.parametrize("op", [Op("a", value("x" * 100_000)), Op("a", after=("x" * 100_000,)), Op("x" * 100_000)])
@@ -146,7 +147,7 @@ def test_an_op_holds_no_ops(names: tuple[str, str]) -> None:
     inner, outer = sorted(names, key=len, reverse=True)
     assert refusal(*map(Op, names)) == (
         "InvalidName",
-        f"op {inner!r} lies inside {outer!r}, which is an op itself; only a graph can hold ops",
+        f"op {inner!r} is inside {outer!r}, which is an op; only a graph can contain ops",
     )
 
 
@@ -177,23 +178,23 @@ def test_ops_written_in_a_possible_order_keep_it() -> None:
 @pytest.mark.parametrize(
     ("item", "message"),
     [
-        (Input("x", (OutputRef("a"), OutputRef("a"))), "input 'x' of op 'b' has 2 sources, but takes no list"),
+        (Input("x", (OutputRef("a"), OutputRef("a"))), "input 'x' of op 'b' has 2 sources but does not take a list"),
         (
             Input("x", (OutputRef("a"),), literal="1"),
-            "input 'x' of op 'b' has a source and a value of its own; it can have only one",
+            "input 'x' of op 'b' has a source and a value; it can have only one",
         ),
-        (Input("x", literal=""), "the value of input 'x' of op 'b' is no valid JSON: ''"),
-        (Input("x", literal="NaN"), "the value of input 'x' of op 'b' is no valid JSON: 'NaN'"),
-        (Input("x", literal="1e999"), "the value of input 'x' of op 'b' is no valid JSON: '1e999'"),
-        (Input("x", default="{"), "the default of input 'x' of op 'b' is no valid JSON: '{'"),
+        (Input("x", literal=""), "the value of input 'x' of op 'b' is not valid JSON: ''"),
+        (Input("x", literal="NaN"), "the value of input 'x' of op 'b' is not valid JSON: 'NaN'"),
+        (Input("x", literal="1e999"), "the value of input 'x' of op 'b' is not valid JSON: '1e999'"),
+        (Input("x", default="{"), "the default of input 'x' of op 'b' is not valid JSON: '{'"),
         (Input("x", default='"\\ud800"'), None),
         (Input("x", default='"\ud800"'), None),
         (Input("x", literal="[" * 100_000), None),
         (Input("x", literal="9" * 5_000), None),
-        (Input("x", type="\ud800"), "input 'x' of op 'b' holds text that is no valid Unicode"),
+        (Input("x", type="\ud800"), "input 'x' of op 'b' contains text that is not valid Unicode"),
         (
             Input("x", (OutputRef("a", "\ud800"),), ordering=True),
-            "input 'x' of op 'b' holds text that is no valid Unicode",
+            "input 'x' of op 'b' contains text that is not valid Unicode",
         ),
     ],
 )
@@ -208,7 +209,7 @@ def test_inputs_no_code_draws(item: Input, message: str | None) -> None:
 
 def test_texts_that_are_no_unicode() -> None:
     assert refusal(Op("a", description="\ud800"))[0] == "InvalidGraph"
-    with pytest.raises(DefinitionError, match=r"the job's name '.ud800' is no valid Unicode"):
+    with pytest.raises(DefinitionError, match=r"the job's name '.ud800' is not valid Unicode"):
         Graph.of("\ud800", [Op("a")])
 
 
@@ -270,7 +271,7 @@ def test_an_order_or_a_true_circle(edges: dict[str, list[str]]) -> None:
     except DefinitionError as refused:
         order, error = (), refused
     if error:
-        circle = error.message.partition("circle: ")[2].split(" -> ")
+        circle = error.message.partition("cycle: ")[2].split(" -> ")
         assert error.reason == "Cycle"
         assert circle[0] == circle[-1]
         assert len(set(circle)) == len(circle) - 1

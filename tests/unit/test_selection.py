@@ -182,16 +182,19 @@ def test_parsed_clauses() -> None:
     assert parse_clause(" * ") == Clause("*", "*")
 
 
-PLACES = "has operators in front of its path and of its last part; only one of the two is allowed"
+PLACES = "has operators before its path and before its last part; only one of the two is allowed"
 INSIDE = "has operators inside its path; only the last part may have its own"
 NO_NAME = "has operators but no name"
 TWICE = "repeats '*', but one '*' already means all"
 ORDER = "has its operators in the wrong order, and '*' already means all"
-COUNT = "counts hops with a number, but here every '+' is one hop (and '*' means all)"
-SPACE = "holds a space or a comma; every op is a clause of its own, its operators right beside its name"
-COLON = "holds ':', but a name stands alone here"
-NO_LAST = "has no name behind its last '.'; the name of a graph alone means all its ops"
-OTHER = "is no name; names hold letters, digits, '_' and '-', with '.' behind a graph, and do not start with a digit"
+COUNT = "counts hops with a number, but every '+' is one hop (and '*' means all)"
+SPACE = "contains a space or a comma; write one clause per op, with its operators next to its name"
+COLON = "contains ':', but a clause has only a name"
+NO_LAST = "has no name after its last '.'; the name of a graph alone means all its ops"
+OTHER = (
+    "is not a valid name; names contain letters, digits, '_' and '-', with '.' after a graph, and do not start with "
+    "a digit"
+)
 
 
 @pytest.mark.parametrize(
@@ -282,8 +285,8 @@ def test_one_bad_clause_refuses_the_whole_selection(bad: object) -> None:
 
 def test_what_is_no_list_of_texts() -> None:
     assert refusal(SEED, ["add_two", " "]) == ("InvalidSelection", "selection clause 2 is empty" + ALLOWED)
-    assert refusal(SEED, ["add_two", 3]) == ("InvalidSelection", "selection clause 2 is not text" + ALLOWED)
-    text = "the selection '*add_two' is one text; give a list of clauses" + ALLOWED
+    assert refusal(SEED, ["add_two", 3]) == ("InvalidSelection", "selection clause 2 is not a string" + ALLOWED)
+    text = "the selection '*add_two' is a string; pass a list of clauses" + ALLOWED
     assert refusal(SEED, "*add_two") == ("InvalidSelection", text)
 
 

@@ -66,7 +66,7 @@ async def test_a_tick_is_tried_without_making_a_job_and_made_by_hand(
     assert yaml.safe_load((await asked(http, f"{AT}/try", {"at": "2020-02-29"}))[1]["job"])["spec"]["runConfig"] == {
         "day": "2020-02-29"
     }
-    assert (await asked(http, f"{AT}/try", {"at": "soon"}))[1]["message"].startswith("'soon' is no time")
+    assert (await asked(http, f"{AT}/try", {"at": "soon"}))[1]["message"].startswith("'soon' is not a valid time")
     assert served.fake.objects("jobs") == []
     status, made = await asked(http, f"{AT}/tick", {"at": "2020-02-29"})
     (job,) = served.fake.objects("jobs")

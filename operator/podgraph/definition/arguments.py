@@ -1,4 +1,4 @@
-"""What is said about an argument that a decorator does not have."""
+"""Errors for unknown arguments of the decorators, with a hint to the right argument."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _RIGHT: Mapping[str, Mapping[str, str]] = {
         **dict.fromkeys(("outs", "outputs", "output"), "out={{...}}"),
         **dict.fromkeys(("inputs", "input_defs"), "ins={{...}}"),
         **dict.fromkeys(("deps", "depends_on", "after", "upstream", "non_argument_deps"),
-                        "the other op's output as an argument in the job's body; to wait alone, "
+                        "the other op's output as an argument in the job's body; to only wait, "
                         "ins={{'start': In(Nothing)}}"),
         **dict.fromkeys(("image", "env", "resources", "cpu", "memory", "gpu", "node_selector", "tolerations",
                          "service_account"), _POD.replace("{", "{{").replace("}", "}}")),
@@ -54,7 +54,7 @@ _RIGHT: Mapping[str, Mapping[str, str]] = {
 
 
 def refuse_unknown(decorator: str, unknown: Mapping[str, Any], known: Iterable[str]) -> None:
-    """Raise DefinitionError (`UnknownArgument`) for the first of these arguments, if any, naming the right one."""
+    """Raise DefinitionError (`UnknownArgument`) for the first unknown argument, if any, with the right one."""
     for name, value in unknown.items():
         right = _RIGHT.get(decorator, {}).get(name)
         shown = repr(value) if isinstance(value, (int, float, str)) and len(repr(value)) <= 40 else "..."

@@ -1,7 +1,7 @@
-"""How the body of a `@job` or `@graph` becomes a graph: it is called once, and each op called in it leaves a node.
+"""Builds a graph from the body of a `@job` or `@graph`: the body runs once, and each op called in it adds a node.
 
-A graph inside a job is flattened while its body runs: its ops are named `graph.op`, and the handles given to it go
-straight on to them, so nothing has to be mapped afterwards.
+A graph inside a job is flattened while its body runs: its ops are named `graph.op`, and they receive the handles that
+were passed to the graph, so no mapping is needed afterwards.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ __all__ = ["Composition", "OutputHandle", "Parameter", "call_graph", "compose", 
 
 @dataclass(frozen=True)
 class Parameter:
-    """One input of an op as its function declares it."""
+    """One input of an op, as its function declares it."""
 
     name: str
     type: str = "Any"
@@ -37,16 +37,19 @@ class Parameter:
 
 @dataclass
 class Composition:
-    """The nodes gathered so far, with the op behind each, the outputs of each graph, and the path that is open now."""
+    """The nodes so far, the op behind each node, the outputs of each graph, and the path of the current graph."""
 
     outputs: dict[str, dict[str, OutputHandle]] = field(default_factory=dict)
     ops: dict[str, data.Op] = field(default_factory=dict)
     definitions: dict[str, Any] = field(default_factory=dict)
     prefix: str = ""
-    names: dict[str, int] = field(default_factory=dict)  # each taken name, and the last number it was given
+    names: dict[str, int] = field(default_factory=dict)  # each used name, and the last number that was appended to it
 
     def unique(self, name: str, alias: str | None) -> str:
-        """Return a free name at this level: the alias, else `name`, `name_2`, `name_3` (as Dagster numbers them)."""
+        """Return an unused name at this level: the alias, else `name`, `name_2`, `name_3` (as in Dagster).
+
+        Raises DefinitionError (`DuplicateOp`) for an alias that is in use.
+        """
         if alias is not None and alias in self.names:
             raise DefinitionError("DuplicateOp", f"two ops are named {self.prefix + alias!r}; op names must be unique")
         chosen = name if alias is None else alias
@@ -61,7 +64,7 @@ class Composition:
 
     @contextlib.contextmanager
     def inside(self, name: str) -> Iterator[None]:
-        """Open the graph `name`: ops called meanwhile are named inside it."""
+        """Enter the graph `name`: ops that are called in the block get its name as prefix."""
         before = self.prefix, self.names
         self.prefix, self.names = f"{self.prefix}{name}.", {}
         try:
@@ -74,12 +77,15 @@ _open: list[Composition] = []
 
 
 def composing() -> Composition | None:
-    """The composition whose body runs now, or None outside of any job or graph."""
+    """Return the composition whose body runs now, or None outside of jobs and graphs."""
     return _open[-1] if _open else None
 
 
 def compose(fn: Callable[..., Any], name: str, outs: Mapping[str, Any] | None = None) -> Composition:
-    """Run a job's body once and return what it called. Raises DefinitionError for a body that is no graph."""
+    """Run the body of a job once and return its composition.
+
+    Raises DefinitionError if the body does not build a valid graph.
+    """
     composition = Composition()
     _open.append(composition)
     try:
@@ -94,7 +100,7 @@ def compose(fn: Callable[..., Any], name: str, outs: Mapping[str, Any] | None = 
 
 
 def invoke(definition: OpDefinition, alias: str | None, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    """Add a node for one call of an op inside a job's body and return a handle for each of its outputs."""
+    """Add a node for one call of an op in the body of a job, and return a handle for each output."""
     composition = _open[-1]
     path = composition.prefix + composition.unique(definition.name, alias)
     given = _bind(path, definition.params, args, kwargs)
@@ -112,7 +118,7 @@ def invoke(definition: OpDefinition, alias: str | None, args: tuple[Any, ...], k
         pod=definition.pod,
     )
     composition.definitions[path] = definition
-    # An op without outputs leaves a handle too, for an In(Nothing) to wait for.
+    # An op without outputs also returns a handle, so that an In(Nothing) can wait for the op.
     return _handles({n: OutputHandle(path, n) for n in definition.outs or ("result",)})
 
 
@@ -120,14 +126,17 @@ def call_graph(
     fn: Callable[..., Any], name: str, alias: str | None, outs: Mapping[str, Any] | None, args: tuple[Any, ...],
     kwargs: dict[str, Any],
 ) -> Any:  # fmt: skip
-    """Run a nested graph's body inside the open composition and return what it returns; with `outs`, their handles."""
+    """Run the body of a nested graph in the current composition.
+
+    Returns the handles of `outs`, or without `outs` the return value of the body.
+    """
     composition = _open[-1]
     path = composition.unique(name, alias)
     try:
         bound = inspect.signature(fn).bind_partial(*args, **kwargs)
     except TypeError as error:
         raise DefinitionError(
-            "InvalidGraph", f"graph {composition.prefix + path!r} is called wrongly: {error}"
+            "InvalidGraph", f"graph {composition.prefix + path!r} is called with the wrong arguments: {error}"
         ) from None
     whole = composition.prefix + path
     with composition.inside(path):
@@ -138,17 +147,19 @@ def call_graph(
 
 
 class Outputs(tuple):  # type: ignore[type-arg]
-    """The handles of an op or graph with several outputs: unpack them in order, or take one by its name."""
+    """The handles of an op or graph with several outputs: unpack them in order, or access one by name."""
 
     names: tuple[str, ...]
 
     def __new__(cls, handles: Mapping[str, OutputHandle]) -> Outputs:
         made = super().__new__(cls, handles.values())
-        made.__dict__.update(names=tuple(handles), **handles)  # before tuple's own methods: `count` is a good name
+        made.__dict__.update(
+            names=tuple(handles), **handles
+        )  # in __dict__, so that an output named `count` hides the method of tuple
         return made
 
     def __getattr__(self, name: str) -> OutputHandle:
-        raise AttributeError(f"there is no output {name!r}; there are: {', '.join(self.names)}")
+        raise AttributeError(f"no output is named {name!r}; there are: {', '.join(self.names)}")
 
 
 def _handles(outputs: Mapping[str, OutputHandle]) -> OutputHandle | Outputs:
@@ -156,7 +167,7 @@ def _handles(outputs: Mapping[str, OutputHandle]) -> OutputHandle | Outputs:
 
 
 def _outputs(where: str, returned: Any, outs: Mapping[str, Any] | None) -> dict[str, OutputHandle]:
-    """Return by name the outputs that a graph's or job's body returned; what is no op's output is none of its own."""
+    """Return the outputs that the body of a graph or job returned, by name. Other returned values are ignored."""
     if isinstance(returned, OutputHandle):
         found = {"result" if not outs or len(outs) != 1 else next(iter(outs)): returned}
     elif isinstance(returned, Mapping):
@@ -175,7 +186,7 @@ def _outputs(where: str, returned: Any, outs: Mapping[str, Any] | None) -> dict[
 
 
 def _unconnected(signature: inspect.Signature, given: Collection[str]) -> dict[str, Any]:
-    """Return what stands for each parameter that is not `given` and has no default of its own."""
+    """Return a placeholder for each parameter that is not `given` and has no default."""
     own = {name for name, param in signature.parameters.items() if param.default is not param.empty}
     return {name: Unconnected() for name in signature.parameters if name not in given and name not in own}
 
@@ -185,14 +196,14 @@ def _bind(path: str, params: tuple[Parameter, ...], args: tuple[Any, ...], kwarg
     if len(args) > len(names):
         count = f"{len(names)} input{'' if len(names) == 1 else 's'}" if names else "no inputs"
         listed = f"; its inputs are: {', '.join(names)}" if names else "; an op that only waits has an In(Nothing)"
-        raise DefinitionError("UnknownInput", f"op {path!r} takes {count} but is given {len(args)}{listed}")
+        raise DefinitionError("UnknownInput", f"op {path!r} takes {count} but receives {len(args)}{listed}")
     given = dict(zip(names, args))
     for key, value in kwargs.items():
         if key not in names:
             listed = ", ".join(names) or "none"
             raise DefinitionError("UnknownInput", f"op {path!r} has no input {key!r}; it has: {listed}")
         if key in given:
-            raise DefinitionError("InvalidGraph", f"input {key!r} of op {path!r} is given twice")
+            raise DefinitionError("InvalidGraph", f"input {key!r} of op {path!r} is set twice")
         given[key] = value
     return given
 
@@ -206,8 +217,8 @@ def _input(path: str, param: Parameter, value: Any) -> data.Input:
         if isinstance(value, Outputs) and not param.ordering:
             raise DefinitionError(
                 "InvalidGraph",
-                f"input {param.name!r} of op {path!r} is given all outputs of op {value[0].op!r} at once; name one, "
-                f"as in .{value[0].output}, or give a list of them",
+                f"input {param.name!r} of op {path!r} receives all outputs of op {value[0].op!r} at once; select one, "
+                f"as in .{value[0].output}, or pass a list of them",
             )
         sources, fan_in = tuple(data.OutputRef(v.op, v.output) for v in value), True
     elif not isinstance(value, Unconnected):
@@ -241,5 +252,5 @@ def _literal(path: str, param: Parameter, value: Any) -> str:
 
 
 def is_nothing(kind: Any) -> bool:
-    """Whether a declared type is :class:`Nothing`, written as the class or, under future annotations, by its name."""
+    """Return whether a declared type is :class:`Nothing`: the class, or under future annotations its name."""
     return kind is Nothing or (isinstance(kind, str) and kind.strip("'\"").rpartition(".")[2] == "Nothing")

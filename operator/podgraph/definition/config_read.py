@@ -1,4 +1,4 @@
-"""The Python value that plain data becomes by a config type, or all that is wrong with it."""
+"""Converts plain data to the Python value of a config type, or reports all problems."""
 
 from __future__ import annotations
 
@@ -35,11 +35,11 @@ __all__ = ["ConfigError", "json_default", "read_config"]
 
 Problems = list[tuple[str, str]]
 
-_JSON_LIST = (list, tuple)  # Python's own run config may have either
+_JSON_LIST = (list, tuple)  # run config from Python may contain either
 
 
 class ConfigError(ValueError):
-    """Config that is not right; `problems` holds the path of each problem (`.retries.max`, or "") and a sentence.
+    """Config is not valid; `problems` holds the path (`.retries.max`, or "") and the description of each problem.
 
     >>> str(ConfigError([(".n", "expected int, got 'x' (str)")]))
     ".n: expected int, got 'x' (str)"
@@ -51,9 +51,9 @@ class ConfigError(ValueError):
 
 
 def read_config(hint: Any, value: Any) -> Any:
-    """Return the Python value of plain data: an instance of a class, a tuple, an enum's member, a dict with defaults.
+    """Return the Python value of plain data: an instance of a class, a tuple, an enum member, a dict with defaults.
 
-    None stands for the default of a Field, else for an empty mapping where one may be read but no None. Raises
+    None selects the default of a Field, or else an empty mapping where the type allows a mapping but not None. Raises
     ConfigError with all problems.
 
     >>> from podgraph.definition.config_types import Field
@@ -72,7 +72,7 @@ def read_config(hint: Any, value: Any) -> Any:
 
 
 def json_default(entry: Entry) -> Any:
-    """Return an entry's default as JSON; `UNSET` when it has none, or one that JSON cannot hold or that varies."""
+    """Return the default of an entry as JSON; `UNSET` if there is none, or if it varies or JSON cannot represent it."""
     if entry.default is None:
         return UNSET
     try:
@@ -124,7 +124,7 @@ def _read(hint: Any, value: Any, path: str, problems: Problems) -> Any:
 
 
 def _takes(hint: Any, value: Any) -> bool:
-    """Return whether JSON of the kind of `value` is what `hint` is written as; what is inside is not looked at."""
+    """Return whether `hint` accepts JSON of the type of `value`; the contents are not checked."""
     hint = bare(hint)
     if is_alias(hint) or is_union(hint):
         return any(_takes(arg, value) for arg in ([hint.__value__] if is_alias(hint) else get_args(hint)))
@@ -177,7 +177,7 @@ def _read_list(origin: Any, args: tuple[Any, ...], value: Any, path: str, proble
 
 def _read_object(hint: Any, value: Any, path: str, problems: Problems) -> Any:
     if not isinstance(hint, dict) and not is_typed_dict(hint) and isinstance(value, hint):
-        return value  # made already
+        return value  # already an instance
     if is_model(hint):
         return _read_model(hint, value, path, problems)
     entries = {entry.name: entry for entry in entries_of(hint)}
@@ -202,7 +202,7 @@ def _read_object(hint: Any, value: Any, path: str, problems: Problems) -> Any:
 
 
 def _filled(entry: Entry) -> dict[str, Any]:
-    """Return what stands for an entry that is left out: its default, or the defaults within it."""
+    """Return the value for a missing entry: its default, or the defaults of its keys."""
     hint, misfits = bare(entry.type), Problems()
     default = json_default(entry)
     if default is not UNSET:
@@ -213,7 +213,7 @@ def _filled(entry: Entry) -> dict[str, Any]:
 
 def _read_model(hint: Any, value: Any, path: str, problems: Problems) -> Any:
     try:
-        text = json.dumps(value)  # because a strict model takes a list for a tuple only from JSON
+        text = json.dumps(value)  # because a strict model accepts a list for a tuple only from JSON
     except (TypeError, ValueError):
         text = ""
     try:
@@ -224,7 +224,7 @@ def _read_model(hint: Any, value: Any, path: str, problems: Problems) -> Any:
 
 
 def _told(error: Exception, value: Any, path: str) -> Problems:
-    """Return what an error says is wrong with a value; pydantic's says it in parts."""
+    """Return the problems that an error describes; a pydantic error describes several."""
     if not hasattr(error, "error_count"):
         return [(path, str(error) or type(error).__name__)]
     errors: list[Any] = error.errors()  # type: ignore[attr-defined]
@@ -232,7 +232,7 @@ def _told(error: Exception, value: Any, path: str) -> Problems:
 
 
 def _trail(value: Any, location: tuple[Any, ...], kind: str | None) -> str:
-    """Return an error's path without the names of types that pydantic puts in it."""
+    """Return the path of an error without the type names that pydantic adds."""
     path = ""
     for part in location:
         try:

@@ -1,4 +1,4 @@
-"""The JSON Schema of a config type."""
+"""Converts a config type to its JSON Schema."""
 
 from __future__ import annotations
 
@@ -34,9 +34,9 @@ Schema = dict[str, Any]
 
 
 def schema_of(hint: Any) -> Schema:
-    """Return the JSON Schema (2020-12) of a config type; a pydantic model gives its own.
+    """Return the JSON Schema (2020-12) of a config type; a pydantic model supplies its own.
 
-    Raises DefinitionError (`InvalidConfigSchema`) for a type that JSON cannot describe.
+    Raises DefinitionError (`InvalidConfigSchema`) for a type that JSON Schema cannot describe.
 
     >>> from podgraph.definition.config_types import Field
     >>> schema_of({"n": int, "mode": Field(str, default_value="fast")})["properties"]
@@ -50,12 +50,12 @@ def schema_of(hint: Any) -> Schema:
 
 
 class _Maker:
-    """Makes one schema; a type that holds itself goes to `defs`."""
+    """Builds one schema; a type that refers to itself goes to `defs`."""
 
     def __init__(self) -> None:
         self.defs: Schema = {}
-        self.names: dict[int, str] = {}  # by the id of each type that is being made or is in `defs`
-        self.kept: list[Any] = []  # so that no id is given twice
+        self.names: dict[int, str] = {}  # by the id of each type that is in progress or in `defs`
+        self.kept: list[Any] = []  # keeps types alive, so that Python does not reuse an id
 
     def make(self, hint: Any, path: str) -> Schema:
         if isinstance(hint, Field):
@@ -139,7 +139,7 @@ class _Maker:
         elif strict and entry.default is not None:
             raise invalid(
                 f"the config schema has {at_path(path)}the default {shown(entry.default())}, "
-                f"which is no {name_of(entry.type)} that JSON can hold",
+                f"which is not valid JSON for {name_of(entry.type)}",
                 "",
             )
         return schema
@@ -157,4 +157,4 @@ def _model_schema(hint: Any, **options: Any) -> Schema:
     try:
         return dict(hint.model_json_schema(**options))
     except Exception as error:  # noqa: BLE001 - pydantic's own, which must not be imported here
-        raise invalid(f"the pydantic model {hint.__name__} gives no JSON Schema: {error}", "") from None
+        raise invalid(f"the pydantic model {hint.__name__} has no JSON Schema: {error}", "") from None

@@ -1,4 +1,4 @@
-"""What config can be: dataclasses, TypedDicts, pydantic models, `{name: type}` and the plain types they are made of."""
+"""The types of config: dataclasses, TypedDicts, pydantic models, `{name: type}` and the plain types in them."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ SETS = (set, frozenset, abc.Set, abc.MutableSet)
 LISTS = (list, tuple, abc.Sequence, abc.MutableSequence, abc.Collection, *SETS)
 DICTS = (dict, abc.Mapping, abc.MutableMapping)
 ALLOWED = (
-    "; allowed are bool, int, float, str, None, Any, list, tuple, set, dict with text keys, Optional, Union, Literal, "
-    "Enum, and dataclasses, TypedDicts, pydantic models and {name: type} of these"
+    "; allowed are bool, int, float, str, None, Any, list, tuple, set, dict with string keys, Optional, Union, "
+    "Literal, Enum, and dataclasses, TypedDicts, pydantic models and {name: type} of these"
 )
 
 
@@ -35,9 +35,10 @@ UNSET = _Unset()
 
 @dataclasses.dataclass(frozen=True)
 class Field:
-    """An entry of a config schema written as a dict: `{"mode": Field(str, default_value="fast")}` (as in Dagster).
+    """An entry of a config schema that is a dict: `{"mode": Field(str, default_value="fast")}` (as in Dagster).
 
-    It is required unless it has a default or says `is_required=False`; without either value its key is left out.
+    It is required unless it has a default or `is_required=False`. With `is_required=False` and no default, a missing
+    key stays missing. Raises DefinitionError (`InvalidConfigSchema`) for a required Field with a default.
     """
 
     type: Any
@@ -51,7 +52,7 @@ class Field:
 
 
 class Entry(NamedTuple):
-    """One key of config that has known keys; `default` makes the value it has when it is left out."""
+    """One key of config with known keys; `default` returns the value of a missing key."""
 
     name: str
     type: Any
@@ -66,7 +67,7 @@ def is_config_class(hint: Any) -> bool:
 
 
 def key_path(key: Any) -> str:
-    """Return how a path goes on to a key or an index.
+    """Return the part of a path that leads to a key or an index.
 
     >>> key_path("max") + key_path(2) + key_path("a b")
     ".max[2]['a b']"
@@ -76,18 +77,18 @@ def key_path(key: Any) -> str:
 
 
 def bare(hint: Any) -> Any:
-    """Return the type a Field or a shorthand stands for."""
+    """Return the type behind a Field or a shorthand."""
     while isinstance(hint, Field):
         hint = hint.type
     return list[hint[0]] if isinstance(hint, list) and len(hint) == 1 else plain(hint)
 
 
 def entries_of(hint: Any, path: str = "") -> list[Entry]:
-    """Return the keys of config that has known keys; `path` is where it is in a larger schema."""
+    """Return the entries of config with known keys; `path` is its place in a larger schema."""
     if isinstance(hint, dict):
         for key in hint:
             if not isinstance(key, str):
-                raise invalid(f"the config schema has {at_path(path)}the key {key!r}, which is no text")
+                raise invalid(f"the config schema has {at_path(path)}the key {key!r}, which is not a string")
         return [_dict_entry(name, item, path + key_path(name)) for name, item in hint.items()]
     try:
         hints = typing.get_type_hints(hint, include_extras=True)
@@ -114,13 +115,13 @@ def _dict_entry(name: str, item: Any, path: str) -> Entry:
 
 
 def is_fillable(hint: Any) -> bool:
-    """Return whether `{}` may stand for config that is left out, as far as that has defaults."""
+    """Return whether `{}` may replace missing config, given that all its keys have defaults."""
     hint = bare(hint)
     return isinstance(hint, dict) or is_dataclass(hint) or is_typed_dict(hint)
 
 
 def default_of(field: Any) -> Callable[[], Any] | None:
-    """Return what makes the default of a Field or of a dataclass's field, None when it has none."""
+    """Return a function that returns the default of a Field or of a dataclass field, None if there is no default."""
     if isinstance(field, Field):
         return None if field.default_value is UNSET else lambda: field.default_value
     if field.default_factory is not dataclasses.MISSING:
@@ -134,21 +135,21 @@ def is_dataclass(hint: Any) -> bool:
 
 
 def is_model(hint: Any) -> bool:
-    """Return whether `hint` is a pydantic model, which is never imported here."""
+    """Return whether `hint` is a pydantic model. This module never imports pydantic."""
     return is_class(hint) and hasattr(hint, "model_validate") and hasattr(hint, "model_json_schema")
 
 
 def name_of(hint: Any) -> str:
-    """Return a config type as a person writes it."""
+    """Return a config type in the notation of users."""
     hint = bare(hint)
     return "a mapping" if isinstance(hint, dict) else type_name(hint)
 
 
 def at_path(path: str) -> str:
-    """Return how a message goes on to the place it is about, nothing for the top."""
+    """Return the part of a message that names a place in a schema, "" for the top level."""
     return f"at {path} " if path else ""
 
 
 def invalid(message: str, allowed: str = ALLOWED) -> DefinitionError:
-    """Return the error for a type that cannot be config."""
+    """Return the error for a type that config cannot have."""
     return DefinitionError("InvalidConfigSchema", message + allowed)

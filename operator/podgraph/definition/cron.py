@@ -1,6 +1,6 @@
-"""Whether a cron expression is one, with no package's help: what runs in a step image has only the standard library.
+"""Validation of cron expressions with the standard library alone, as a step image may have no packages.
 
-What is accepted here is what `cronsim`, by which the operator goes, accepts in five fields, and `?` for `*`.
+It accepts the expressions with five fields that `cronsim` accepts, which the operator uses, and `?` for `*`.
 """
 
 from __future__ import annotations
@@ -31,11 +31,11 @@ _LENGTHS = (31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)
 
 
 class _WrongError(ValueError):
-    """A part of a field that is not one."""
+    """A part of a field is not valid."""
 
 
 def check_cron(text: str) -> str:
-    """Return a cron expression in five fields. Raises DefinitionError (`InvalidSchedule`) that says what is wrong.
+    """Return a cron expression with five fields. Raises DefinitionError (`InvalidSchedule`) if it is not valid.
 
     >>> check_cron("@daily"), check_cron(" 0 12 ?  * MON-FRI")
     ('0 0 * * *', '0 12 * * MON-FRI')
@@ -62,15 +62,15 @@ def check_cron(text: str) -> str:
                 f"it goes from {low} to {high}"
             ) from None
     days, months = found[2], found[3]
-    # With a star in one of the two day fields both must fit, else one of them is enough.
+    # If one of the two day fields has a star, both must match; otherwise one of them is enough.
     both = fields[2].startswith("*") or fields[4].startswith("*")
     if both and days and min(days) > max(_LENGTHS[month - 1] for month in months):
-        raise _invalid(f"{shown} names a date that never comes: no month it names has {min(days)} days")
+        raise _invalid(f"{shown} selects a date that never occurs: none of its months has {min(days)} days")
     return " ".join(fields)
 
 
 def _values(text: str, name: str, low: int, high: int, words: dict[str, int]) -> set[int]:
-    """Return the numbers that a field names; empty when it names days that differ from month to month."""
+    """Return the numbers that a field selects; empty if it selects days that differ from month to month."""
     if "," in text:
         parts = [_values(part, name, low, high, words) for part in text.split(",")]
         return set().union(*parts) if all(parts) else set()

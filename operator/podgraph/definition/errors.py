@@ -1,4 +1,4 @@
-"""The one error a user's definition can raise."""
+"""The error that an invalid definition raises, and hints at similar names."""
 
 from __future__ import annotations
 
@@ -6,18 +6,17 @@ from collections.abc import Iterable
 
 __all__ = ["DefinitionError", "nearest"]
 
-_CLOSE = 0.6  # of two names must be alike, for one to be meant by the other
+_CLOSE = 0.6  # minimum similarity of two names for a "did you mean" hint
 _LONGEST = 128
 _MOST_COMPARED = 100_000  # characters of all known names
 _MOST_SHOWN = 260  # characters of a name in a message
 
 
 class DefinitionError(Exception):
-    """A job, selection or run config that cannot run as written.
+    """A job, selection or run config is not valid.
 
-    `reason` is one CamelCase word (a Kubernetes condition reason), `message` one sentence for a person that says
-    what is wrong, where, and what is allowed. `stack` is the traceback through the user's code
-    where it has more to say.
+    `reason` is one CamelCase word (a Kubernetes condition reason). `message` is one sentence: what is wrong, where,
+    and what is allowed. `stack` is the traceback through the user's code, "" if it adds nothing.
 
     >>> str(DefinitionError("UnknownOp", "no op is named 'x'"))
     "no op is named 'x'"
@@ -31,9 +30,9 @@ class DefinitionError(Exception):
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
-    """Return a closing hint that names the closest known name, or the known names when they are few.
+    """Return a hint for the end of a message: the most similar known name, or else the first known names.
 
-    Users write both, so only so many characters of them are compared.
+    Users write both, so the number of characters compared is limited.
 
     >>> nearest("ad_two", ["add_two", "return_one"])
     "; did you mean 'add_two'?"
@@ -54,7 +53,7 @@ def nearest(name: str, known: Iterable[str]) -> str:
 
 
 def _closest(name: str, names: list[str]) -> str | None:
-    """Return the name that has most in common with `name`: at least as much as differs by half."""
+    """Return the name that is most similar to `name`, None if none is similar enough (`_CLOSE`)."""
     places: dict[str, int] = {}
     for at, letter in enumerate(name):
         places[letter] = places.get(letter, 0) | 1 << at
@@ -73,9 +72,9 @@ def _closest(name: str, names: list[str]) -> str | None:
 
 
 def _common(places: dict[str, int], size: int, other: str) -> int:
-    """Return the length of the longest common subsequence; `places` has a bit for each place of a letter in the first.
+    """Return the length of the longest common subsequence. `places` maps each letter to its positions.
 
-    All places are looked at with each letter, as bits of one number, so that it takes a step a letter (Hyyrö, 2004).
+    The positions are the bits of one integer, so each letter of `other` takes one step (Hyyrö, 2004).
     """
     whole = row = (1 << size) - 1
     for letter in other:

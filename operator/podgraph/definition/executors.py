@@ -1,4 +1,4 @@
-"""What runs a job's steps by default, as its definition says it: `@job(executor_def=in_process_executor)`."""
+"""The default executor of a job, set in its definition: `@job(executor_def=in_process_executor)`."""
 
 from __future__ import annotations
 
@@ -11,7 +11,11 @@ __all__ = ["ExecutorDefinition", "in_process_executor", "multiprocess_executor"]
 
 @dataclass(frozen=True)
 class ExecutorDefinition:
-    """An executor and its settings, as run config names them under `execution.config`."""
+    """An executor and its settings, with the names that run config uses in `execution.config`.
+
+    >>> multiprocess_executor.configured({"max_concurrent": 4}).name
+    'multiprocess'
+    """
 
     name: str
     settings: Mapping[str, Any] = field(default_factory=dict)
@@ -21,7 +25,7 @@ class ExecutorDefinition:
         return ExecutorDefinition(self.name, dict(settings))
 
     def run_config(self) -> dict[str, Any]:
-        """Return the run config that chooses it.
+        """Return the run config that selects this executor.
 
         >>> in_process_executor.run_config()
         {'execution': {'config': {'in_process': {}}}}
@@ -30,7 +34,7 @@ class ExecutorDefinition:
 
 
 in_process_executor = ExecutorDefinition("in_process")
-"""All steps one after the other in the process that runs the job."""
+"""Runs all steps one after the other in the process that runs the job."""
 
 multiprocess_executor = ExecutorDefinition("multiprocess")
-"""Each step in a process of its own."""
+"""Runs each step in its own process."""

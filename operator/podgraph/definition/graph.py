@@ -1,7 +1,7 @@
-"""The graph of a job as plain data: what Python definitions and YAML ops both become.
+"""The graph of a job as plain data. Python definitions and YAML ops are both converted to it.
 
-Everything behind this point (selection, planning, the page) reads only this. An op's name is its path: `add` at the
-top of the job, `src.add` for the op `add` inside the graph `src`.
+All other code (selection, planning, the page) reads only this. The name of an op is its path: `add` at the top level
+of the job, `src.add` for the op `add` in the graph `src`.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _MAX_OP_NAME, _MAX_VALUE_NAME = 128, 63
 
 @dataclass(frozen=True)
 class OutputRef:
-    """The output `output` of the op `op`, as an input names it."""
+    """A reference of an input to the output `output` of the op `op`."""
 
     op: str
     output: str = "result"
@@ -40,14 +40,14 @@ class OutputRef:
 
 @dataclass(frozen=True)
 class Input:
-    """One input of an op and where its value comes from.
+    """One input of an op, and the source of its value.
 
-    `sources` holds no reference (the value comes from `literal`, run config or a default), one, or, when `fan_in`,
-    any number whose values arrive as one list in this order. `ordering` inputs carry no value: they only wait (and
-    may name an output that the op does not have).
-    `literal` and `default` are JSON texts; `has_default` may be true with `default` None when the op itself knows a
-    default that JSON cannot hold. `schema` is the JSON Schema of its values as JSON text, "" when anything may come;
-    `job_input` names the parameter of the job's own function that gives the value.
+    `sources` holds no reference (the value comes from `literal`, run config or a default), one reference, or with
+    `fan_in` any number of references whose values arrive as one list in this order. An `ordering` input has no value:
+    it only waits, and may name an output that the op does not have.
+    `literal` and `default` are JSON texts. `has_default` with `default` None means that the function has a default
+    that JSON cannot represent. `schema` is the JSON Schema of the values as JSON text, "" if any value is allowed.
+    `job_input` is the name of the parameter of the job that supplies the value.
     """
 
     name: str
@@ -64,7 +64,7 @@ class Input:
 
 @dataclass(frozen=True)
 class Output:
-    """One output of an op. An op may leave out an output that is not `required`: what needs it is then skipped."""
+    """One output of an op. An op may omit an output that is not `required`; the steps that need it are then skipped."""
 
     name: str = "result"
     required: bool = True
@@ -72,12 +72,12 @@ class Output:
 
 @dataclass(frozen=True)
 class Op:
-    """One node of the graph: its path, inputs, outputs, and ops it only waits for (`after`).
+    """One node of the graph: its path, inputs, outputs, and the ops that it only waits for (`after`).
 
-    `config` is the JSON Schema of its config as JSON text, "" when it takes none; `resources` names the job's
-    resources that it uses; `retry` says when it is tried again; `timeout` is how many seconds one attempt may run;
-    `pod_template` is what is laid over its pods, as JSON text (see definition.pod_templates). Ops of
-    the same `pod` share one; "" is a pod of its own.
+    `config` is the JSON Schema of its config as JSON text, "" if it takes none. `resources` names the resources of the
+    job that it uses. `retry` is its retry policy. `timeout` limits one attempt, in seconds. `pod_template` is the
+    template of its pods as JSON text (see definition.pod_templates). Ops with the same `pod` share one pod; "" is an
+    own pod.
     """
 
     name: str
@@ -95,20 +95,18 @@ class Op:
 
     @cached_property
     def upstream(self) -> tuple[str, ...]:
-        """Names of the ops this one waits for, each once, in the order they are written."""
+        """Names of the ops that this op waits for, each once, in the order of the definition."""
         refs = [ref.op for i in self.inputs for ref in i.sources]
         return tuple(dict.fromkeys([*refs, *self.after]))
 
 
 @dataclass(frozen=True)
 class Graph:
-    """The ops of one job by name, in the order they were written.
+    """The ops of one job by name, in the order of the definition.
 
-    `resources` maps each of the job's resources to the JSON Schema of its config as JSON text ("" when it takes
-    none); `run_config` is the job's own default run config as JSON text; `tags` are for each of its runs.
-
-    Build it with :meth:`of`, which refuses duplicate names, names that break the rules, references to ops or outputs
-    that do not exist, and cycles.
+    `resources` maps each resource of the job to the JSON Schema of its config as JSON text ("" if it takes none).
+    `run_config` is the default run config as JSON text. `tags` apply to each run. Create a graph with :meth:`of`, which
+    refuses duplicate and invalid names, references to ops or outputs that do not exist, and cycles.
 
     >>> g = Graph.of("j", [Op("a"), Op("b", (Input("x", (OutputRef("a"),)),))])
     >>> g.order
@@ -128,7 +126,7 @@ class Graph:
         cls, name: str, ops: Iterable[Op], resources: Mapping[str, str] | None = None, run_config: str = "",
         tags: Mapping[str, str] | None = None,
     ) -> Graph:  # fmt: skip
-        """Check `ops` and return their graph. Raises DefinitionError with the first thing that is wrong."""
+        """Check `ops` and return their graph. Raises DefinitionError for the first problem."""
         named: dict[str, Op] = {}
         for op in ops:
             check_name("op", op.name, _OP_NAME, _MAX_OP_NAME)
@@ -138,7 +136,7 @@ class Graph:
             _check_texts(op)
             named[op.name] = op
         if not _is_unicode(name):
-            raise DefinitionError("InvalidGraph", f"the job's name {_shown(name)} is no valid Unicode")
+            raise DefinitionError("InvalidGraph", f"the job's name {_shown(name)} is not valid Unicode")
         if not named:
             raise DefinitionError("NoOps", f"job {_shown(name)} has no ops; it must have at least one")
         for path in named:
@@ -146,7 +144,7 @@ class Graph:
                 if parent in named:
                     raise DefinitionError(
                         "InvalidName",
-                        f"op {path!r} lies inside {parent!r}, which is an op itself; only a graph can hold ops",
+                        f"op {path!r} is inside {parent!r}, which is an op; only a graph can contain ops",
                     )
         graph = cls(name, named, dict(resources or {}), run_config, dict(tags or {}))
         graph._check_own()
@@ -156,12 +154,12 @@ class Graph:
 
     @cached_property
     def upstream(self) -> Mapping[str, tuple[str, ...]]:
-        """For each op, the ops it waits for."""
+        """The ops that each op waits for."""
         return {name: op.upstream for name, op in self.ops.items()}
 
     @cached_property
     def downstream(self) -> Mapping[str, tuple[str, ...]]:
-        """For each op, the ops that wait for it, in the order of the graph."""
+        """The ops that wait for each op, in the order of the graph."""
         down: dict[str, list[str]] = {name: [] for name in self.ops}
         for name, ups in self.upstream.items():
             for up in ups:
@@ -170,7 +168,7 @@ class Graph:
 
     @cached_property
     def order(self) -> tuple[str, ...]:
-        """Op names so that each stands behind all it waits for; of those that could stand next, the first written."""
+        """Op names in topological order. Ops that are independent keep the order of the definition."""
         waiting = {name: len(ups) for name, ups in self.upstream.items()}
         names, written = list(self.ops), {name: at for at, name in enumerate(self.ops)}
         ready = [written[name] for name, count in waiting.items() if count == 0]  # ascending, and so a heap
@@ -184,13 +182,13 @@ class Graph:
                     heapq.heappush(ready, written[down])
         if len(order) < len(self.ops):
             loop = _cycle(self.upstream, {name for name, count in waiting.items() if count})
-            if len(loop) > 21:  # a message must fit into a Kubernetes condition
+            if len(loop) > 21:  # the message must fit into a Kubernetes condition
                 loop = [*loop[:10], "...", *loop[-10:-1], f"{loop[-1]} ({len(loop) - 1} ops)"]
-            raise DefinitionError("Cycle", "the ops wait for each other in a circle: " + " -> ".join(loop))
+            raise DefinitionError("Cycle", "the ops wait for each other in a cycle: " + " -> ".join(loop))
         return tuple(order)
 
     def _check_own(self) -> None:
-        """Check what is the job's own: its resources, default run config and tags."""
+        """Check the resources, default run config and tags of the job."""
         for resource, schema in self.resources.items():
             check_name("resource", resource)
             _check_json(f"the config schema of resource {resource!r}", schema or None)
@@ -213,20 +211,20 @@ class Graph:
                         raise DefinitionError(
                             "UnknownOutput",
                             f"{where} comes from output {_shown(ref.output)} of op {ref.op!r}, "
-                            f"which has none such{hint}",
+                            f"which has no such output{hint}",
                         )
             for key in op.resources:
                 if key not in self.resources:
                     raise DefinitionError(
                         "UnknownResource",
-                        f"op {op.name!r} needs the resource {_shown(key)}, which the job has not"
+                        f"op {op.name!r} requires resource {_shown(key)}, which the job does not define"
                         f"{nearest(key, self.resources)}",
                     )
             for name in op.after:
                 if name not in self.ops:
                     hint = nearest(name, self.ops)
                     raise DefinitionError(
-                        "UnknownOp", f"op {op.name!r} is to run after op {_shown(name)}, which does not exist{hint}"
+                        "UnknownOp", f"op {op.name!r} runs after op {_shown(name)}, which does not exist{hint}"
                     )
 
     def to_json(self) -> str:
@@ -239,9 +237,9 @@ class Graph:
 
     @classmethod
     def from_json(cls, text: str) -> Graph:
-        """Read :meth:`to_json`'s text and check it as :meth:`of` does.
+        """Read the text that :meth:`to_json` wrote, and check it as :meth:`of` does.
 
-        Raises DefinitionError (`InvalidGraph`) when the text is not of that form.
+        Raises DefinitionError (`InvalidGraph`) for any other text, and whatever :meth:`of` raises.
         """
         try:
             data = json.loads(text)
@@ -255,7 +253,7 @@ class Graph:
 
 
 def check_name(kind: str, name: str, pattern: re.Pattern[str] = _VALUE_NAME, most: int = _MAX_VALUE_NAME) -> None:
-    """Refuse a name that breaks the rules for its `kind` ("op", "input", "output").
+    """Raise DefinitionError (`InvalidName`) for a name that is not valid for its `kind` ("op", "input", "output").
 
     >>> check_name("input", "2x")
     Traceback (most recent call last):
@@ -268,23 +266,23 @@ def check_name(kind: str, name: str, pattern: re.Pattern[str] = _VALUE_NAME, mos
     allowed = "letters, digits and '_'" if pattern is _VALUE_NAME else f"letters, digits, '_' and '-'{dotted}"
     raise DefinitionError(
         "InvalidName",
-        f"{kind} name {_shown(name)} must start with a letter or '_', hold only {allowed}, "
+        f"{kind} name {_shown(name)} must start with a letter or '_', contain only {allowed}, "
         f"and have at most {most} characters",
     )
 
 
 def check_node_name(kind: str, name: str) -> None:
-    """Refuse a name that an op or graph cannot have where it stands: as in a path, but without the path's dots."""
+    """Raise DefinitionError (`InvalidName`) for an invalid name of an op or graph: one part of a path, without dots."""
     check_name(kind, name, _NODE_NAME, _MAX_OP_NAME)
 
 
 def check_pod_name(op: str, name: str) -> None:
-    """Refuse a name that a pod which ops share cannot have."""
+    """Raise DefinitionError (`InvalidName`) for an invalid name of a pod that ops share."""
     if not (isinstance(name, str) and len(name) <= _MAX_VALUE_NAME and _POD_NAME.fullmatch(name)):
         shown = repr(name) if len(repr(name)) <= _MAX_OP_NAME else f"{repr(name)[:57]}..."
         raise DefinitionError(
             "InvalidName",
-            f"op {op!r} has the pod {shown}; its name must hold only letters, digits, '_' and '-', and have 1 to "
+            f"op {op!r} has the pod {shown}; its name must contain only letters, digits, '_' and '-', and have 1 to "
             f"{_MAX_VALUE_NAME} characters",
         )
 
@@ -302,19 +300,19 @@ def _check_values(op: Op) -> None:
 
 
 def _check_texts(op: Op) -> None:
-    """Refuse what could not be written down again or read as it is meant: a graph may come from a user's pod."""
+    """Refuse texts that cannot be written and read again: a graph may come from the pod of a user."""
     if not _is_unicode(op.description):
-        raise DefinitionError("InvalidGraph", f"the description of op {op.name!r} is no valid Unicode")
+        raise DefinitionError("InvalidGraph", f"the description of op {op.name!r} is not valid Unicode")
     for item in op.inputs:
         where = f"input {item.name!r} of op {op.name!r}"
         if len(item.sources) > 1 and not item.fan_in:
-            raise DefinitionError("InvalidGraph", f"{where} has {len(item.sources)} sources, but takes no list")
+            raise DefinitionError("InvalidGraph", f"{where} has {len(item.sources)} sources but does not take a list")
         if item.sources and item.literal is not None:
-            raise DefinitionError("InvalidGraph", f"{where} has a source and a value of its own; it can have only one")
+            raise DefinitionError("InvalidGraph", f"{where} has a source and a value; it can have only one")
         for kind, text in (("value", item.literal), ("default", item.default), ("schema", item.schema or None)):
             _check_json(f"the {kind} of {where}", text)
         if not all(map(_is_unicode, (item.type, item.job_input, *(ref.output for ref in item.sources)))):
-            raise DefinitionError("InvalidGraph", f"{where} holds text that is no valid Unicode")
+            raise DefinitionError("InvalidGraph", f"{where} contains text that is not valid Unicode")
     _check_json(f"the config schema of op {op.name!r}", op.config or None)
     if op.timeout is not None and not 0 < op.timeout < math.inf:
         raise DefinitionError("InvalidTimeout", f"op {op.name!r} has the timeout {op.timeout!r}; it must be above 0")
@@ -328,14 +326,14 @@ def _check_texts(op: Op) -> None:
 
 def _check_json(what: str, text: str | None) -> None:
     if text is not None and not _is_json(text):
-        raise DefinitionError("InvalidGraph", f"{what} is no valid JSON: {_shown(text)}")
+        raise DefinitionError("InvalidGraph", f"{what} is not valid JSON: {_shown(text)}")
 
 
 def _check_tags(where: str, tags: Mapping[str, str]) -> None:
     for key, value in tags.items():
         if not (isinstance(key, str) and isinstance(value, str) and _is_unicode(key + value)):
             raise DefinitionError(
-                "InvalidTags", f"{where} has the tag {key!r}: {value!r}; keys and values must be text"
+                "InvalidTags", f"{where} has the tag {key!r}: {value!r}; keys and values must be strings"
             )
 
 
@@ -356,7 +354,7 @@ def _is_unicode(text: str) -> bool:
 
 
 def _check_size(ops: list[Any]) -> None:
-    """Refuse what would take long to read: a text of any size comes from a pod that runs code of users."""
+    """Refuse a graph that takes too long to read: it comes from a pod that runs code of users."""
     parts = len(ops)
     for op in ops[:_MOST_PARTS]:
         inputs = op.get("inputs", ())
@@ -378,7 +376,7 @@ def _parents(path: str) -> list[str]:
 
 
 def _cycle(upstream: Mapping[str, tuple[str, ...]], within: set[str]) -> list[str]:
-    """Walk upstream from any op of `within` until one comes again; the walk back to it is a circle, in run order."""
+    """Return a cycle in run order: walk upstream from any op of `within` until an op repeats."""
     name, seen = min(within), []
     while name not in seen:
         seen.append(name)

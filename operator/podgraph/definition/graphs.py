@@ -22,7 +22,7 @@ __all__ = ["GraphDefinition", "graph"]
 
 
 class GraphDefinition:
-    """Ops grouped under a name by `@graph`; called inside a job, its ops become `name.op`."""
+    """Ops grouped under a name by `@graph`. Called in the body of a job, its ops are named `name.op`."""
 
     def __init__(
         self,
@@ -40,16 +40,19 @@ class GraphDefinition:
         refuse_variable_arguments("graph", self.name, fn)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        """Inside a job's body: add this graph's ops and return a handle for each of its outputs."""
+        """Add the ops of this graph to the job whose body runs, and return a handle for each output.
+
+        Raises DefinitionError (`InvalidGraph`) outside of a job.
+        """
         if composing() is None:
             raise DefinitionError(
                 "InvalidGraph",
-                f"graph {self.name!r} is called outside of a job; call it in the body of a @job",
+                f"graph {self.name!r} is called outside a job; call it in the body of a @job",
             )
         return call_graph(self.fn, self.name, self._alias, self.outs, args, kwargs)
 
     def alias(self, name: str) -> GraphDefinition:
-        """Return the same graph under another name, for use inside a job's body."""
+        """Return the same graph under another name, for a call in the body of a job."""
         check_node_name("graph", name)
         twin = copy.copy(self)
         twin._alias = name
@@ -66,16 +69,16 @@ class GraphDefinition:
         executor_def: ExecutorDefinition | None = None,
         op_retry_policy: RetryPolicy | None = None,
     ) -> JobDefinition:
-        """Return a job of this graph alone: its ops are named as here, without the graph before them (as Dagster's)."""
+        """Return a job that consists of this graph. Its ops have no graph prefix in their names (as in Dagster)."""
         return JobDefinition(
             self.fn, name or self.name, self.description if description is None else description, config, tags,
             resource_defs, hooks, executor_def, op_retry_policy, self.outs,
         )  # fmt: skip
 
     def execute_in_process(self, **options: Any) -> Any:
-        """Run the graph as a job, as :meth:`JobDefinition.execute_in_process` does.
+        """Run the graph as a job; see :meth:`JobDefinition.execute_in_process`.
 
-        `resources` go to the job that is made of it, so that its ops may require them.
+        `resources` become the resources of that job, so that the ops may require them.
         """
         resources = options.pop("resources", None)
         return self.to_job(resource_defs=resources).execute_in_process(**options)
@@ -96,10 +99,27 @@ def graph(
     name: Any = None, *, description: str | None = None, out: GraphOut | Mapping[str, GraphOut] | None = None,
     **unknown: Any,
 ) -> Any:  # fmt: skip
-    """Make a function a graph: ops under one name, for use in jobs and in other graphs.
+    """Turn a function into a graph: ops under one name, for use in jobs and in other graphs.
 
-    What its body returns are its outputs: one op's output is `result`; several are a dict by name, or a tuple in the
-    order of `out`.
+    The body returns the outputs of the graph: the output of one op becomes `result`; for several outputs it returns a
+    dict by name, or a tuple in the order of `out`. Raises DefinitionError (`InvalidName`, `InvalidGraph`,
+    `UnknownArgument`).
+
+    >>> from podgraph import job, op
+    >>> @op
+    ... def one():
+    ...     return 1
+    >>> @op
+    ... def add_two(i):
+    ...     return i + 2
+    >>> @graph
+    ... def three():
+    ...     return add_two(one())
+    >>> @job
+    ... def my_job():
+    ...     three()
+    >>> my_job.graph.order
+    ('three.one', 'three.add_two')
     """
     refuse_unknown("@graph", unknown, ("description", "out"))
     if callable(name):

@@ -1,4 +1,4 @@
-"""What stands for a value while a job's body runs: it can only be given on, as there is no value yet."""
+"""Placeholders for values while the body of a job runs. They have no value yet; pass them to ops and graphs only."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _BRANCH = "; for a branch, give the op several outputs with Out(is_required=Fals
 
 
 class _NoValue:
-    """Refuses, in a sentence, all that takes a value."""
+    """Raises DefinitionError for each operation that needs the value."""
 
     def _what(self) -> str:
         raise NotImplementedError
@@ -35,18 +35,18 @@ class _NoValue:
         self._refuse("indexed", "take the item inside the op that needs it")
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        self._refuse("called", "give it to an op instead, as in my_op(value)")
+        self._refuse("called", "pass it to an op instead, as in my_op(value)")
 
     def __len__(self) -> int:
-        self._refuse("counted with len()")
+        self._refuse("measured with len()")
 
     def __format__(self, spec: str) -> str:
-        self._refuse("put into a text", "make the text inside an op")
+        self._refuse("formatted into a string", "format it inside an op")
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("_"):
             raise AttributeError(name)
-        self._refuse(f"asked for its .{name}", f"use .{name} inside an op")
+        self._refuse(f"accessed with .{name}", f"use .{name} inside an op")
 
 
 def _refusing(words: str, more: str = "") -> Callable[..., Any]:
@@ -65,7 +65,7 @@ for _name, _sign in {
 for _name, _sign in {"lt": "<", "le": "<=", "gt": ">", "ge": ">="}.items():
     setattr(_NoValue, f"__{_name}__", _refusing(f"compared with {_sign}", _BRANCH))
 for _name in ("neg", "pos", "abs", "invert", "int", "float", "complex", "index", "round", "contains", "divmod"):
-    setattr(_NoValue, f"__{_name}__", _refusing("reckoned with"))
+    setattr(_NoValue, f"__{_name}__", _refusing("used in arithmetic"))
 for _name in ("enter", "aenter", "await", "aiter"):
     setattr(_NoValue, f"__{_name}__", _refusing("used with `with`, `await` or `async`"))
 
@@ -82,7 +82,7 @@ class _Handle(_NoValue):
 
 @dataclass(frozen=True, eq=False)
 class OutputHandle(_Handle):
-    """Stands for an op's output while a job's body runs; giving it to another op draws an edge."""
+    """Placeholder for the output of an op while the body of a job runs. Passing it to another op adds an edge."""
 
     op: str
     output: str
@@ -93,9 +93,9 @@ class OutputHandle(_Handle):
 
 @dataclass(frozen=True, eq=False)
 class Unconnected(_Handle):
-    """Given to a graph's or job's parameter that nobody connected: run config or a default supplies the value.
+    """Placeholder for an unconnected parameter of a graph or job: run config or a default supplies the value.
 
-    `job_input` is the name of the job's own parameter, "" for a graph's.
+    `job_input` is the name of the parameter of the job; "" for a parameter of a graph.
     """
 
     job_input: str = ""

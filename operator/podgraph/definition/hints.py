@@ -1,4 +1,4 @@
-"""What a type hint says: the hints of a function, the name of one, and the plain type behind one."""
+"""Type hints: those of a function, the name of a hint, and the plain type behind a hint."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ _UNIONS = (Union, getattr(types, "UnionType", Union))
 
 
 def hints_of(fn: Callable[..., Any]) -> dict[str, Any]:
-    """Return the resolved annotation of each parameter that has one, and of "return".
+    """Return the resolved annotation of each annotated parameter, and of "return".
 
-    One that cannot be resolved (a name known only to type checkers, `int | None` as text on Python 3.9) is Any.
+    Any replaces an annotation that cannot be resolved (a name known only to type checkers, `int | None` on Python 3.9).
 
     >>> def double(n: "int", other: "Unknown") -> "list[int]": ...
     >>> hints_of(double)
@@ -38,7 +38,7 @@ def hints_of(fn: Callable[..., Any]) -> dict[str, Any]:
 
 
 def type_name(hint: Any) -> str:
-    """Return a hint as a person writes it.
+    """Return a hint in the notation of users.
 
     >>> type_name(typing.Optional[int]), type_name(typing.List[str]), type_name(typing.Literal["a", 1])
     ('int | None', 'list[str]', "Literal['a', 1]")
@@ -67,7 +67,7 @@ def type_name(hint: Any) -> str:
 
 
 def is_class(hint: Any) -> bool:
-    """Return whether `hint` is a class; `list[int]` is none, whatever isinstance says on Python 3.9 and 3.10."""
+    """Return whether `hint` is a class. `list[int]` is not, although isinstance accepts it on Python 3.9 and 3.10."""
     return isinstance(hint, type) and (get_origin(hint) is None or get_origin(hint) is hint)
 
 
@@ -77,12 +77,12 @@ def is_union(hint: Any) -> bool:
 
 
 def is_literal(hint: Any) -> bool:
-    """Return whether `hint` is a Literal, also that of typing_extensions, which is another one on Python 3.9."""
+    """Return whether `hint` is a Literal of typing or typing_extensions, which differ on Python 3.9."""
     return getattr(get_origin(hint), "_name", None) == "Literal"
 
 
 def is_alias(hint: Any) -> bool:
-    """Return whether `hint` was made by a `type X = ...` statement."""
+    """Return whether `hint` comes from a `type X = ...` statement."""
     return type(hint).__name__ == "TypeAliasType"
 
 
@@ -92,7 +92,7 @@ def is_typed_dict(hint: Any) -> bool:
 
 
 def required_keys(cls: Any, hints: dict[str, Any]) -> frozenset[str]:
-    """Return a TypedDict's required keys, also where `from __future__ import annotations` hides NotRequired."""
+    """Return the required keys of a TypedDict, even if `from __future__ import annotations` hides NotRequired."""
     marks = {key: set(_marks(hint)) for key, hint in hints.items()}
     return frozenset(
         key
@@ -102,8 +102,8 @@ def required_keys(cls: Any, hints: dict[str, Any]) -> frozenset[str]:
 
 
 def plain(hint: Any) -> Any:
-    """Return the type behind Annotated, NewType, Required and the like, and behind a TypeVar with a bound."""
-    for _ in range(50):  # a NewType of itself must not hang
+    """Return the type behind Annotated, NewType, Required and similar, and behind a TypeVar with a bound."""
+    for _ in range(50):  # bounds the loop for a NewType of itself
         if _is_mark(get_origin(hint)):
             hint = get_args(hint)[0]
         elif hasattr(hint, "__supertype__"):
@@ -117,7 +117,7 @@ def plain(hint: Any) -> Any:
 
 
 def class_hints(cls: type) -> dict[str, Any]:
-    """Return the resolved annotations of a class, Any for one that cannot be resolved."""
+    """Return the resolved annotations of a class, with Any for an annotation that cannot be resolved."""
     try:
         return typing.get_type_hints(cls, include_extras=True)
     except Exception:  # noqa: BLE001
@@ -125,14 +125,14 @@ def class_hints(cls: type) -> dict[str, Any]:
 
 
 def is_empty_tuple(hint: Any) -> bool:
-    """Return whether `hint` is `tuple[()]`, which has no arguments either."""
+    """Return whether `hint` is `tuple[()]`, which also has no arguments."""
     return get_origin(hint) is tuple and get_args(hint) in ((), ((),)) and hint is not typing.Tuple  # noqa: UP006
 
 
 def _resolved(thing: Any, namespace: dict[str, Any]) -> dict[str, Any]:
     try:
         annotations = dict(getattr(thing, "__annotations__", None) or {})
-    except NameError:  # Python 3.14 reads them only now
+    except NameError:  # Python 3.14 evaluates annotations lazily
         lib = importlib.import_module("annotationlib")
         annotations = lib.get_annotations(thing, format=lib.Format.FORWARDREF)
     try:
@@ -148,7 +148,7 @@ def _resolved(thing: Any, namespace: dict[str, Any]) -> dict[str, Any]:
 
 
 def _evaluated(annotations: dict[str, Any], namespace: dict[str, Any]) -> dict[str, Any]:
-    """Resolve all or fail. The function itself is left out: Python 3.9 would add None where it is a default."""
+    """Resolve all annotations or fail. The function is not passed: Python 3.9 would add None where it is a default."""
     return typing.get_type_hints(types.SimpleNamespace(__annotations__=annotations), namespace, include_extras=True)
 
 

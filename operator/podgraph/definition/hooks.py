@@ -1,4 +1,4 @@
-"""`@success_hook` and `@failure_hook`: what is called after a step has succeeded or failed for good."""
+"""`@success_hook` and `@failure_hook`: functions that run after a step succeeded, or failed after its last retry."""
 
 from __future__ import annotations
 
@@ -14,7 +14,10 @@ __all__ = ["HookDefinition", "check_hooks", "failure_hook", "success_hook"]
 
 
 class HookDefinition:
-    """A function to call with a HookContext after a step; `on` is "Succeeded" or "Failed"."""
+    """A function that is called with a HookContext after a step; `on` is "Succeeded" or "Failed".
+
+    Raises DefinitionError (`InvalidHook`) for a function that does not take exactly one argument.
+    """
 
     def __init__(
         self, fn: Callable[..., Any], on: str, name: str | None = None, required_resource_keys: Iterable[str] = ()
@@ -28,7 +31,7 @@ class HookDefinition:
             raise DefinitionError("InvalidHook", f"hook {self.name!r} must take exactly one argument, context")
 
     def __call__(self, context: Any) -> Any:
-        """Call the function, as in a test of it."""
+        """Call the function directly, for example in a test."""
         return self.fn(context)
 
 
@@ -44,12 +47,14 @@ def success_hook(
     fn: Callable[..., Any] | None = None, *, name: str | None = None, required_resource_keys: Iterable[str] = (),
     **unknown: Any,
 ) -> Any:  # fmt: skip
-    """Make a function a hook for steps that succeed: `@job(hooks={tell})` or `my_op.with_hooks({tell})`.
+    """Turn a function into a hook for steps that succeed: `@job(hooks={notify})` or `my_op.with_hooks({notify})`.
 
-    A hook that raises leaves its step as it was; the error is a HOOK_ERRORED event.
+    The function takes one argument, a HookContext. An exception in a hook does not change the result of the step; it
+    becomes a HOOK_ERRORED event. `required_resource_keys` are the names of the resources that the hook uses.
+    Raises DefinitionError (`InvalidHook`, `InvalidResourceKeys`, `UnknownArgument`).
 
     >>> @success_hook
-    ... def tell(context):
+    ... def notify(context):
     ...     print(context.op_name, "is done")
     """
     refuse_unknown("@success_hook", unknown, ("name", "required_resource_keys"))
@@ -68,18 +73,26 @@ def failure_hook(
     fn: Callable[..., Any] | None = None, *, name: str | None = None, required_resource_keys: Iterable[str] = (),
     **unknown: Any,
 ) -> Any:  # fmt: skip
-    """Make a function a hook for steps that fail, after their last retry; its `context.op_exception` says why."""
+    """Turn a function into a hook for steps that fail, called after their last retry.
+
+    The function takes one argument, a HookContext; `context.op_exception` is the exception of the op. Otherwise it
+    works as :func:`success_hook` does.
+
+    >>> @failure_hook
+    ... def alert(context):
+    ...     print(context.op_name, "failed:", context.op_exception)
+    """
     refuse_unknown("@failure_hook", unknown, ("name", "required_resource_keys"))
     return _hook(fn, "Failed", name, required_resource_keys)
 
 
 def check_hooks(where: str, hooks: Iterable[Any]) -> tuple[HookDefinition, ...]:
-    """Return hooks in the order of their names, so that each run calls them alike. Raises DefinitionError."""
+    """Return hooks sorted by name, so that each run calls them in the same order. Raises DefinitionError."""
     found = list(hooks)
     for hook in found:
         if not isinstance(hook, HookDefinition):
             raise DefinitionError(
-                "InvalidHook", f"{where} has the hook {hook!r}, which is none; make one with @success_hook"
+                "InvalidHook", f"{where} has the hook {hook!r}, which is not a hook; create one with @success_hook"
             )
     return tuple(sorted(found, key=lambda hook: hook.name))
 

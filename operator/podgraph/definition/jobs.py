@@ -1,4 +1,4 @@
-"""`@job`: a function made into a job."""
+"""`@job`: turns a function into a job."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ __all__ = ["JobDefinition", "job"]
 
 
 class JobDefinition:
-    """A job made by `@job`: its graph as plain data, and the op behind each of the graph's names.
+    """A job that `@job` created: its graph as plain data, and the op behind each name in the graph.
 
-    `outputs` maps each graph inside it (the job itself is "") to its outputs. Raises DefinitionError while it is made
-    when its body draws no valid graph.
+    `outputs` maps each graph in the job (the job itself is "") to its outputs. Raises DefinitionError if the body of
+    the job does not build a valid graph.
     """
 
     def __init__(
@@ -64,15 +64,15 @@ class JobDefinition:
         self.__doc__, self.__name__, self.__module__ = fn.__doc__, self.name, fn.__module__
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        """A job cannot be called; the error says what to do instead."""
+        """Raise DefinitionError (`InvalidGraph`): a job cannot be called."""
         raise DefinitionError(
             "InvalidGraph",
-            f"job {self.name!r} cannot be called, also not in another job; put shared ops into a @graph",
+            f"job {self.name!r} cannot be called, not even in another job; put shared ops into a @graph",
         )
 
     @property
     def tags(self) -> Mapping[str, str]:
-        """The tags of each of its runs."""
+        """The tags of each run of the job."""
         return self.graph.tags
 
     def execute_in_process(
@@ -84,15 +84,16 @@ class JobDefinition:
         tags: Mapping[str, str] | None = None,
         raise_on_error: bool = True,
     ) -> ExecuteInProcessResult:
-        """Run the job in this process, one step after the other, and return how it went.
+        """Run the job in this process, one step after the other, and return the result.
 
-        `run_config` is laid over the job's own default; `op_selection` is a list of clauses such as `["*add_two"]`;
-        `input_values` gives the job's own parameters any Python value; `resources` replaces resources by name, with
-        definitions or with plain values. The executor that run config names is not used.
+        `run_config` is merged over the default run config of the job. `op_selection` is a list of clauses such as
+        `["*add_two"]`. `input_values` sets the parameters of the job, to any Python values. `resources` replaces
+        resources by name, with definitions or plain values. `tags` are added to the tags of the job. The executor in
+        run config is not used.
 
-        Raises DefinitionError before anything runs for what is not right: a RunConfigError with all problems of run
-        config at once. With `raise_on_error` the first op's own exception is raised when the run is over; without it,
-        look at `success`.
+        Raises DefinitionError before any op runs if an argument is not valid: for run config a RunConfigError with all
+        problems. With `raise_on_error` it raises the exception of the first failed op at the end of the run; without,
+        check `success` of the result.
 
         >>> from podgraph import job, op
         >>> @op
@@ -104,7 +105,7 @@ class JobDefinition:
         >>> my_job.execute_in_process().output_for_node("one")
         1
         """
-        # The one import that points up: this method is the way from a definition to what runs it.
+        # The only import of an upper layer: this method leads from a definition to the code that runs it.
         from podgraph.runtime.local.in_process import execute_in_process
 
         return execute_in_process(
@@ -112,7 +113,7 @@ class JobDefinition:
         )
 
     def resources_of(self, name: str, resources: Mapping[str, ResourceDefinition]) -> tuple[str, ...]:
-        """Return the names of those of `resources` that an op, its hooks, and those resources themselves need."""
+        """Return the names of the `resources` that an op, its hooks, and these resources in turn require."""
         op = self.ops[name]
         keys = list(op.required_resource_keys)
         for hook in (*self.hooks, *op.hooks):
@@ -120,7 +121,7 @@ class JobDefinition:
         return all_needed(keys, resources) if keys else ()
 
     def _complete(self, node: Any, retry: RetryPolicy | None) -> Any:
-        """Add to a node what the job knows: the resources its own need, its hooks' too, and the retry policy."""
+        """Add to a node all resources that it and its hooks require, and the retry policy of the job."""
         keys = self.resources_of(node.name, self.resource_defs)
         if not keys and (retry is None or node.retry is not None):
             return node
@@ -155,11 +156,15 @@ def job(
     op_retry_policy: RetryPolicy | None = None,
     **unknown: Any,
 ) -> Any:
-    """Make a function a job: its body calls ops and graphs, and each call becomes a step.
+    """Turn a function into a job: its body calls ops and graphs, and each call becomes a step.
 
-    `config` is its default run config; `resource_defs` gives its resources by name, definitions or plain values;
-    `hooks` are called for each of its steps; `op_retry_policy` is for ops that have none of their own. The body's
-    parameters are inputs of the job, and what it returns are the job's outputs.
+    `config` is the default run config; `tags` are strings by name; `resource_defs` are the resources by name,
+    definitions or plain values; `hooks` are called for each step; `executor_def` is the default executor;
+    `op_retry_policy` applies to ops without a retry policy. The parameters of the body are the inputs of the job, and
+    its return value holds the outputs.
+
+    Raises DefinitionError for an argument that is not valid and for a body that does not build a valid graph
+    (`InvalidGraph`, `NoOps`, `UnknownResource`, `InvalidHook`, `InvalidExecutor`, `InvalidRunConfig`, ...).
 
     >>> from podgraph import op
     >>> @op
@@ -187,16 +192,16 @@ def job(
 
 
 def _run_config(where: str, config: Mapping[str, Any] | None, executor: ExecutorDefinition | None) -> str:
-    """Return the default run config as JSON text."""
+    """Return the default run config as JSON text, "" if there is none."""
     if executor is not None and not isinstance(executor, ExecutorDefinition):
         raise DefinitionError(
             "InvalidExecutor",
-            f"{where} has the executor {executor!r}; it may be in_process_executor or multiprocess_executor",
+            f"{where} has the executor {executor!r}; it must be in_process_executor or multiprocess_executor",
         )
     whole = dict(config or {})
     if executor is not None:
         if "execution" in whole:
-            raise DefinitionError("InvalidExecutor", f"{where} names its executor in executor_def and in config")
+            raise DefinitionError("InvalidExecutor", f"{where} sets its executor in executor_def and in config")
         whole.update(executor.run_config())
     if not whole:
         return ""

@@ -1,4 +1,4 @@
-"""`@op`: a function made into an op."""
+"""`@op`: turns a function into an op."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _CONFIG_NAME = "config"
 
 
 class OpDefinition:
-    """A function made into an op by `@op`. Called inside a job's body it becomes a node; elsewhere it just runs.
+    """An op that `@op` created. A call in the body of a job adds a node; any other call runs the function.
 
     >>> @op
     ... def add_two(i: int) -> int:
@@ -93,7 +93,7 @@ class OpDefinition:
         self._hints = hints
         self.params = _parameters(self.name, signature, hints, self.ins)
         self.input_names = tuple(param.name for param in self.params if not param.ordering)
-        # A parameter that only waits may stand in the function all the same; it is then given None.
+        # An input that only waits may also be a parameter of the function; it then receives None.
         self.nothings = tuple(
             p.name for p in self.params if p.ordering and not p.has_default and any(p.name == s.name for s in signature)
         )
@@ -104,31 +104,31 @@ class OpDefinition:
         self.__name__, self.__module__ = self.name, fn.__module__
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        """Inside a job's body: add a node and return a handle for each output. Elsewhere: call the function."""
+        """In the body of a job, add a node and return a handle for each output; elsewhere, call the function."""
         if composing() is None:
             return self.fn(*args, **kwargs)
         return invoke(self, self._alias, args, kwargs)
 
     def alias(self, name: str) -> OpDefinition:
-        """Return the same op under another name, for use inside a job's body: `add.alias("add_again")(x)`."""
+        """Return the same op under another name, for a call in the body of a job: `add.alias("add_again")(x)`."""
         check_node_name("op", name)
         return self._twin(_alias=name)
 
     def with_hooks(self, hooks: Iterable[HookDefinition]) -> OpDefinition:
-        """Return the same op with hooks for the place it is called at: `add.with_hooks({tell})(x)`."""
+        """Return the same op with these hooks added, for one call: `add.with_hooks({notify})(x)`."""
         return self._twin(hooks=check_hooks(f"op {self.name!r}", {*self.hooks, *hooks}))
 
     def with_retry_policy(self, retry_policy: RetryPolicy) -> OpDefinition:
-        """Return the same op with another retry policy for the place it is called at."""
+        """Return the same op with another retry policy, for one call."""
         return self._twin(retry_policy=check_retry_policy(f"op {self.name!r}", retry_policy))
 
     def tag(self, tags: Mapping[str, str]) -> OpDefinition:
-        """Return the same op with these tags added for the place it is called at."""
+        """Return the same op with these tags added, for one call."""
         return self._twin(tags={**self.tags, **check_tags(f"op {self.name!r}", tags)})
 
     @cached_property
     def input_hints(self) -> dict[str, Any]:
-        """The type of each input that carries a value, `Any` where none is declared."""
+        """The type of each input with a value, `Any` if no type is declared."""
         return {
             name: _first(self.ins[name].type if name in self.ins else None, self._hints.get(name))
             for name in self.input_names
@@ -136,19 +136,19 @@ class OpDefinition:
 
     @cached_property
     def input_checks(self) -> dict[str, Check]:
-        """For each input whose type says something, what checks a value (see typecheck.checker)."""
+        """The check of each input whose type can be checked (see typecheck.checker)."""
         checks = {name: checker(hint) for name, hint in self.input_hints.items()}
         return {name: check for name, check in checks.items() if check is not None}
 
     @cached_property
     def output_hints(self) -> dict[str, Any]:
-        """The type of each output: what its Out says, else what the function's annotation says of it."""
+        """The type of each output: from its Out, else from the annotation of the function."""
         declared = _returned(self._hints.get("return"), tuple(self.outs))
         return {name: _first(out.type, declared.get(name)) for name, out in self.outs.items()}
 
     @cached_property
     def output_checks(self) -> dict[str, Check]:
-        """For each output whose type says something, what checks a value."""
+        """The check of each output whose type can be checked."""
         checks = {name: checker(hint) for name, hint in self.output_hints.items()}
         return {name: check for name, check in checks.items() if check is not None}
 
@@ -192,20 +192,27 @@ def op(
     pod: str | None = None,
     **unknown: Any,
 ) -> Any:
-    """Make a function an op.
+    """Turn a function into an op.
 
-    Its parameters are its inputs, its return value its output `result`. A first parameter named `context` receives an
-    OpContext; one named `config` whose annotation is a dataclass, TypedDict or pydantic model receives the op's
-    config. `out={"a": Out(), "b": Out()}` names several outputs: return a tuple in that order or yield
-    `Output(value, "a")`. `ins={"start": In(Nothing)}` adds an input that only waits. `config_schema` is the type of
-    `context.config`: a class as above, a dict of names and types, or a plain type. `tags` are texts by name.
-    `timeout` is how many seconds one attempt may run in a cluster; then its pod is ended, and its retry policy counts.
-    `pod_template` is a part of a Kubernetes Pod that is laid over the pods of this op in a cluster, its container being
-    `step`: `{"spec": {"containers": [{"name": "step", "resources": {"requests": {"memory": "2Gi"}}}]}}`.
-    Ops with the same `pod`, a short name, run in one pod, one after the other, and pass values in memory; a timeout is
-    not kept there.
+    The parameters of the function are the inputs of the op, and its return value is the output `result`. A first
+    parameter named `context` receives an OpContext. A parameter named `config` whose annotation is a dataclass,
+    TypedDict or pydantic model receives the config of the op.
 
-    Raises DefinitionError for a name that breaks the rules or a function with `*args` or `**kwargs`.
+    `out={"a": Out(), "b": Out()}` declares several outputs: return a tuple in that order or yield `Output(value, "a")`.
+    `ins={"start": In(Nothing)}` adds an input that only waits. `config_schema` is the type of `context.config`: a class
+    as above, a dict of names and types, or a plain type. `required_resource_keys` are the names of the resources that
+    the op uses. `retry_policy` sets the retries after a failure. `tags` are strings by name.
+
+    `timeout` limits one attempt in a cluster, in seconds; at the limit its pod is stopped and the retry policy applies.
+    `pod_template` is a part of a Kubernetes Pod that is merged into the pods of this op in a cluster; its container is
+    named `step`: `{"spec": {"containers": [{"name": "step", "resources": {"requests": {"memory": "2Gi"}}}]}}`.
+    Ops with the same `pod`, a short name, run in one pod, one after the other, and pass values in memory; `timeout` is
+    not enforced there.
+
+    Raises DefinitionError (`InvalidName`, `InvalidGraph`, `UnknownInput`, `InvalidConfigSchema`, `InvalidTimeout`,
+    `InvalidRetryPolicy`, `InvalidPodTemplate`, `InvalidTags`, `InvalidResourceKeys`, `UnknownArgument`).
+
+
 
     >>> @op(config_schema={"factor": int}, tags={"team": "data"})
     ... def scale(context, i: int) -> int:
@@ -225,7 +232,7 @@ def op(
 
 
 def refuse_variable_arguments(kind: str, name: str, fn: Callable[..., Any]) -> None:
-    """Refuse a function with `*args`, `**kwargs` or positional-only parameters: inputs go by their names."""
+    """Refuse a function with `*args`, `**kwargs` or positional-only parameters: inputs are passed by name."""
     for param in inspect.signature(fn).parameters.values():
         if param.kind in (
             inspect.Parameter.VAR_POSITIONAL,
@@ -239,15 +246,18 @@ def refuse_variable_arguments(kind: str, name: str, fn: Callable[..., Any]) -> N
 
 
 def check_tags(where: str, tags: Mapping[str, str] | None) -> dict[str, str]:
-    """Return tags as they are kept: all texts. A value that is no text becomes its JSON, as in Dagster."""
+    """Return tags with string values. A value that is not a string becomes its JSON text, as in Dagster.
+
+    Raises DefinitionError (`InvalidTags`).
+    """
     checked = {}
     for key, value in (tags or {}).items():
         if not isinstance(key, str):
-            raise DefinitionError("InvalidTags", f"{where} has the tag {key!r}; its key must be text")
+            raise DefinitionError("InvalidTags", f"{where} has the tag {key!r}; its key must be a string")
         try:
             checked[key] = value if isinstance(value, str) else to_json(value)
         except NotJsonError as error:
-            raise DefinitionError("InvalidTags", f"{where} has the tag {key!r}, whose value holds {error}") from None
+            raise DefinitionError("InvalidTags", f"{where} has the tag {key!r}, whose value contains {error}") from None
     return checked
 
 
@@ -273,7 +283,7 @@ def _parameters(
             raise DefinitionError(
                 "UnknownInput",
                 f"op {name!r} declares input {extra!r}, but its function has no such parameter; "
-                "only an In(Nothing) needs none",
+                "only an In(Nothing) may omit the parameter",
             )
         params.append(Parameter(extra, "Nothing", ordering=True))
     return tuple(params)
@@ -291,7 +301,7 @@ def _parameter(param: inspect.Parameter, hint: Any, item: In) -> Parameter:
         if value is inspect.Parameter.empty:
             return Parameter(param.name, shown, schema=schema)
     try:
-        # A default that the function has itself is left to it where JSON cannot hold it.
+        # The function supplies its own default if JSON cannot represent it.
         default: str | None = to_json(value)
     except NotJsonError:
         default = None
@@ -299,7 +309,7 @@ def _parameter(param: inspect.Parameter, hint: Any, item: In) -> Parameter:
 
 
 def _schema_text(kind: Any) -> str:
-    """Return the JSON Schema of an input's values, "" where JSON cannot hold them or any value will do."""
+    """Return the JSON Schema of the values of an input, "" if JSON cannot describe them or any value is allowed."""
     if kind is Any:
         return ""
     try:
@@ -318,12 +328,12 @@ def _takes_config(signature: list[inspect.Parameter], hints: Mapping[str, Any]) 
 
 
 def _first(*hints: Any) -> Any:
-    """Return the first hint that says anything, else Any."""
+    """Return the first hint that is set, else Any."""
     return next((hint for hint in hints if hint is not None and hint is not inspect.Parameter.empty), Any)
 
 
 def _returned(hint: Any, outs: tuple[str, ...]) -> dict[str, Any]:
-    """Return what a function's return annotation says of each output; an op that yields may say anything."""
+    """Return the type of each output from the return annotation of a function; a generator declares no types."""
     if hint is None:
         return {}
     origin, args = get_origin(hint), get_args(hint)

@@ -1,6 +1,6 @@
-"""Pod templates as people write them: a part of a Kubernetes Pod, as plain JSON values.
+"""Pod templates as users write them: a part of a Kubernetes Pod, as plain JSON values.
 
-How they are laid over the pods of a job, and what of a pod they may not touch, is for planning.manifests.pod_template.
+planning.manifests.pod_template merges them into the pods of a job and protects the fields that belong to podgraph.
 """
 
 from __future__ import annotations
@@ -14,15 +14,15 @@ from podgraph.definition.values import NotJsonError, to_json
 __all__ = ["MAX_POD_TEMPLATE", "check_pod_template"]
 
 MAX_POD_TEMPLATE = 65_536
-"""Most bytes of JSON that one template may have."""
+"""Maximum size of one template, in bytes of JSON."""
 
 _SECTIONS = {"metadata": ("labels", "annotations"), "spec": ()}
 
 
 def check_pod_template(where: str, template: Any) -> str:
-    """Return a pod template as compact JSON text, "" when it says nothing.
+    """Return a pod template as compact JSON text, "" if it is empty.
 
-    `where` says in errors whose it is. Raises DefinitionError (`InvalidPodTemplate`).
+    `where` names the owner of the template in errors. Raises DefinitionError (`InvalidPodTemplate`).
 
     >>> check_pod_template("op 'a'", {"spec": {"nodeSelector": {"disk": "ssd"}}})
     '{"spec":{"nodeSelector":{"disk":"ssd"}}}'
@@ -30,26 +30,26 @@ def check_pod_template(where: str, template: Any) -> str:
     if template is None:
         return ""
     _mapping(where, "", template, tuple(_SECTIONS))
-    said = {key: value for key, value in template.items() if value is not None}
-    if "metadata" in said:
-        _mapping(where, "metadata", said["metadata"], _SECTIONS["metadata"])
-        said["metadata"] = {key: value for key, value in said["metadata"].items() if value is not None}
+    given = {key: value for key, value in template.items() if value is not None}
+    if "metadata" in given:
+        _mapping(where, "metadata", given["metadata"], _SECTIONS["metadata"])
+        given["metadata"] = {key: value for key, value in given["metadata"].items() if value is not None}
     try:
-        text = to_json(said)
+        text = to_json(given)
     except NotJsonError as error:
-        raise _refusal(where, f"it may hold only JSON values, not {error}") from None
-    for key, texts in said.get("metadata", {}).items():
+        raise _refusal(where, f"it must contain only JSON values, not {error}") from None
+    for key, texts in given.get("metadata", {}).items():
         _mapping(where, f"metadata.{key}", texts)
         for name, value in texts.items():
             if value is not None and not isinstance(value, str):
-                raise _refusal(where, f"metadata.{key}.{name} must be text, not {value!r}"[:300])
-    if "spec" in said:
-        _mapping(where, "spec", said["spec"])
-        _refuse_directives(where, said["spec"], "spec")
+                raise _refusal(where, f"metadata.{key}.{name} must be a string, not {value!r}"[:300])
+    if "spec" in given:
+        _mapping(where, "spec", given["spec"])
+        _refuse_directives(where, given["spec"], "spec")
     size = len(text.encode())
     if size > MAX_POD_TEMPLATE:
         raise _refusal(where, f"it is {size:,} bytes of JSON; at most {MAX_POD_TEMPLATE:,} are allowed")
-    return text if any(said.values()) else ""
+    return text if any(given.values()) else ""
 
 
 def _mapping(where: str, path: str, value: Any, known: tuple[str, ...] = ()) -> None:
@@ -59,16 +59,17 @@ def _mapping(where: str, path: str, value: Any, known: tuple[str, ...] = ()) -> 
         if key not in known:
             allowed = " and ".join(known)
             hint = nearest(key, known).partition("; there")[0] if isinstance(key, str) else ""
-            raise _refusal(where, f"{path or 'it'} holds {str(key)[:60]!r}; only {allowed} are allowed{hint}")
+            raise _refusal(where, f"{path or 'it'} contains {str(key)[:60]!r}; only {allowed} are allowed{hint}")
 
 
 def _refuse_directives(where: str, value: Any, path: str) -> None:
-    """Refuse `$patch` and the like: the merge knows one way to remove something, null."""
+    """Refuse `$patch` and other directives: null is the only way to remove a field."""
     if isinstance(value, dict):
         for key, item in value.items():
             if key.startswith("$"):
                 raise _refusal(
-                    where, f"{path} holds {key[:60]!r}; patch directives are not known, null removes a field"
+                    where,
+                    f"{path} contains {key[:60]!r}; patch directives are not supported, use null to remove a field",
                 )
             _refuse_directives(where, item, f"{path}.{key}")
     elif isinstance(value, list):

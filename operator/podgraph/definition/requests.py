@@ -1,4 +1,4 @@
-"""What functions of schedules and sensors answer with: runs that are to be made, or why there are none."""
+"""Return values of the functions of schedules and sensors: runs to create, or the reason for none."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ MAX_RUN_KEY = 1_024
 
 @dataclass(frozen=True)
 class RunRequest:
-    """One run to be made. Of a sensor's requests with the same `run_key` only the first ever makes a run.
+    """A request to create one run. A sensor creates only one run for each `run_key`, ever.
 
-    `run_config` is laid over that of the sensor's or schedule's own; `tags` likewise; `op_selection` takes its place.
-    Raises DefinitionError (`InvalidRunRequest`) for what no run can be made of.
+    `run_config` and `tags` are merged over those of the sensor or schedule; `op_selection` replaces theirs.
+    Raises DefinitionError (`InvalidRunRequest`, `InvalidTags`) for values that cannot be used.
 
     >>> RunRequest("2026-11-26", run_config={"ops": {"load": {"config": {"day": "2026-11-26"}}}}).run_key
     '2026-11-26'
@@ -36,7 +36,7 @@ class RunRequest:
     def __post_init__(self) -> None:
         if self.run_key is not None and (not isinstance(self.run_key, str) or len(self.run_key) > MAX_RUN_KEY):
             raise _invalid(
-                f"the run_key {str(self.run_key)[:80]!r} must be a text of at most {MAX_RUN_KEY:,} characters"
+                f"the run_key {str(self.run_key)[:80]!r} must be a string of at most {MAX_RUN_KEY:,} characters"
             )
         where = f"the RunRequest {self.run_key!r}" if self.run_key else "a RunRequest"
         if self.run_config is not None and not isinstance(self.run_config, Mapping):
@@ -52,14 +52,22 @@ class RunRequest:
 
 @dataclass(frozen=True)
 class SkipReason:
-    """Why a function asks for no run; the tick's history tells it."""
+    """The reason why a function requests no run; it is shown in the history of ticks.
+
+    >>> SkipReason("no new files").skip_message
+    'no new files'
+    """
 
     skip_message: str = ""
 
 
 @dataclass(frozen=True)
 class SensorResult:
-    """All that a sensor answers with: requests, or a reason to skip, and a new cursor (None: it stays)."""
+    """The result of a sensor: run requests, or a reason to skip, and a new cursor (None keeps the cursor).
+
+    >>> SensorResult([RunRequest("a")], cursor="7").cursor
+    '7'
+    """
 
     run_requests: Sequence[RunRequest] | None = None
     skip_reason: SkipReason | str | None = None
@@ -68,7 +76,7 @@ class SensorResult:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """What one call of a function came to; `cursor` is None when it stays as it is."""
+    """The result of one call of a function; `cursor` is None if it does not change."""
 
     requests: tuple[RunRequest, ...] = ()
     skip: str = ""
@@ -76,7 +84,10 @@ class Evaluation:
 
 
 def call_with_context(where: str, fn: Callable[..., Any]) -> Callable[[Any], Any]:
-    """Return a function of a context alone that calls `fn`, which may take one or nothing. Raises DefinitionError."""
+    """Return a function of one argument, the context, that calls `fn`, which takes a context or nothing.
+
+    Raises DefinitionError (`InvalidFunction`) for an async function and for one with more arguments.
+    """
     if inspect.iscoroutinefunction(fn):
         raise DefinitionError("InvalidFunction", f"{where} is an async function; it must be an ordinary one")
     parameters = list(inspect.signature(fn).parameters.values())
@@ -89,10 +100,10 @@ def call_with_context(where: str, fn: Callable[..., Any]) -> Callable[[Any], Any
 
 
 def read_answer(where: str, answer: Any) -> Evaluation:
-    """Return what a function of a schedule or sensor answered with, in whichever of the many forms.
+    """Return the result of the function of a schedule or sensor in one form.
 
-    It may return or yield RunRequests, or return a list of them, a SkipReason, a SensorResult, run config (a dict that
-    makes one run), or nothing. Raises DefinitionError (`InvalidAnswer`), and whatever a generator raises.
+    The function may return or yield RunRequests, or return a list of them, a SkipReason, a SensorResult, run config
+    (a dict, for one run), or nothing. Raises DefinitionError (`InvalidAnswer`), and any exception of a generator.
     """
     if answer is None:
         return Evaluation()
@@ -128,7 +139,7 @@ def _all_of(where: str, answers: Iterable[Any]) -> Evaluation:
         elif item is not None:
             raise _wrong(where, f"{item!r:.80} among its requests")
     if whole is not None and (requests or skip):
-        raise _wrong(where, "a SensorResult and more")
+        raise _wrong(where, "a SensorResult together with other results")
     if requests and skip is not None:
         raise _wrong(where, "run requests and a SkipReason")
     return whole or Evaluation(tuple(requests), skip.skip_message if skip is not None else "")
@@ -137,7 +148,7 @@ def _all_of(where: str, answers: Iterable[Any]) -> Evaluation:
 def _wrong(where: str, what: str) -> DefinitionError:
     return DefinitionError(
         "InvalidAnswer",
-        f"{where} answers with {what}; it may answer with RunRequests, one SkipReason, one SensorResult, or nothing",
+        f"{where} returned {what}; it may return RunRequests, one SkipReason, one SensorResult, or nothing",
     )
 
 

@@ -1,4 +1,4 @@
-"""`@resource`: an object that ops share, made once per process and always put away."""
+"""`@resource`: an object that ops share. It is created once per process and always cleaned up."""
 
 from __future__ import annotations
 
@@ -17,10 +17,11 @@ __all__ = ["ResourceDefinition", "all_needed", "check_keys", "resource", "with_d
 
 
 class ResourceDefinition:
-    """How to make a resource: a function that returns it, or yields it once and puts it away behind the `yield`.
+    """How to create a resource: a function that returns it, or yields it once and cleans up after the `yield`.
 
-    The function may take one argument, an InitResourceContext with `resource_config`, `resources` (those named by
-    `required_resource_keys`), `log` and `run_id`.
+    The function takes nothing or an InitResourceContext with `resource_config`, `resources` (the resources named in
+    `required_resource_keys`), `log` and `run_id`. Raises DefinitionError (`InvalidGraph`, `InvalidResourceKeys`,
+    `InvalidConfigSchema`).
     """
 
     def __init__(
@@ -37,7 +38,7 @@ class ResourceDefinition:
         self.takes_context = _takes_one("resource", fn)
 
     def configured(self, config: Any) -> ResourceDefinition:
-        """Return the same resource with its config set here, so that run config cannot.
+        """Return the same resource with this config; run config cannot change it.
 
         Raises DefinitionError (`InvalidConfig`) for config that its schema does not allow.
         """
@@ -45,14 +46,14 @@ class ResourceDefinition:
             try:
                 read_config(self.config_schema, config)
             except ConfigError as error:
-                raise DefinitionError("InvalidConfig", f"a resource is configured wrongly: {error}") from None
+                raise DefinitionError("InvalidConfig", f"the config of a resource is not valid: {error}") from None
         twin = copy.copy(self)
         twin.fixed, twin.is_fixed, twin.schema = config, True, None
         return twin
 
     @classmethod
     def hardcoded_resource(cls, value: Any, description: str = "") -> ResourceDefinition:
-        """Return a resource that is just `value`."""
+        """Return a resource whose object is `value`."""
         return cls(lambda: value, description=description)
 
 
@@ -71,7 +72,13 @@ def resource(
     config_schema: Any = None, *, description: str | None = None, required_resource_keys: Iterable[str] = (),
     **unknown: Any,
 ) -> Any:  # fmt: skip
-    """Make a function a resource.
+    """Turn a function into a resource.
+
+    The function returns the object, or yields it once and cleans up after the `yield`. `config_schema` is the type of
+    `context.resource_config` (see :func:`op`); `required_resource_keys` are the names of the resources that it uses.
+    Raises DefinitionError (`InvalidGraph`, `InvalidConfigSchema`, `InvalidResourceKeys`, `UnknownArgument`).
+
+
 
     >>> @resource(config_schema={"url": str})
     ... def db(context):
@@ -92,7 +99,7 @@ def resource(
 
 
 def check_keys(where: str, keys: Iterable[str]) -> tuple[str, ...]:
-    """Return resource keys in order. Raises DefinitionError for a text, which would be read letter by letter."""
+    """Return resource keys, sorted. Raises DefinitionError for a string, which would be read letter by letter."""
     if isinstance(keys, str):
         raise DefinitionError(
             "InvalidResourceKeys", f"{where} has required_resource_keys={keys!r}; it must be a set, as in {{{keys!r}}}"
@@ -101,7 +108,7 @@ def check_keys(where: str, keys: Iterable[str]) -> tuple[str, ...]:
 
 
 def all_needed(keys: Iterable[str], resources: Mapping[str, ResourceDefinition]) -> tuple[str, ...]:
-    """Return `keys` and all that those of `resources` need themselves, sorted; an unknown key stays as it is."""
+    """Return `keys` and the keys that those resources require in turn, sorted. Unknown keys are kept."""
     found = list(keys)
     for key in found:  # grows while it is read
         if key in resources:
@@ -110,7 +117,7 @@ def all_needed(keys: Iterable[str], resources: Mapping[str, ResourceDefinition])
 
 
 def with_dependencies(resources: Mapping[str, Any]) -> dict[str, ResourceDefinition]:
-    """Return resource definitions by name, plain values among them as resources, each behind those it needs.
+    """Return resource definitions by name, each after the resources that it requires. Plain values become resources.
 
     Raises DefinitionError (`UnknownResource`, `Cycle`, `InvalidName`).
     """
@@ -131,11 +138,11 @@ def _place(
         return
     if key in path:
         circle = " -> ".join([*path[path.index(key) :], key])
-        raise DefinitionError("Cycle", f"the resources need each other in a circle: {circle}")
+        raise DefinitionError("Cycle", f"the resources require each other in a cycle: {circle}")
     for need in made[key].required_resource_keys:
         if need not in made:
             raise DefinitionError(
-                "UnknownResource", f"resource {key!r} needs the resource {need!r}, which the job has not"
+                "UnknownResource", f"resource {key!r} requires resource {need!r}, which the job does not define"
                 f"{nearest(need, made)}"
             )  # fmt: skip
         _place(need, made, ordered, (*path, key))
@@ -143,7 +150,7 @@ def _place(
 
 
 def _takes_one(kind: str, fn: Callable[..., Any]) -> bool:
-    """Whether a function takes one argument rather than none. Raises DefinitionError for any other number."""
+    """Return whether a function takes one argument, not none. Raises DefinitionError for any other number."""
     params = [p for p in inspect.signature(fn).parameters.values() if p.default is p.empty]
     if len(params) > 1:
         name = getattr(fn, "__name__", "?")

@@ -1,4 +1,4 @@
-"""When a failed op is tried again: its policy, and what an op raises to say so itself."""
+"""Retries of failed ops: the policy of an op, and the exceptions that an op raises to request or prevent a retry."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ __all__ = ["Backoff", "Failure", "Jitter", "RetryPolicy", "RetryRequested", "che
 
 
 class Backoff(enum.Enum):
-    """How the delay grows: `LINEAR` is 1, 2, 3, ... times the delay, `EXPONENTIAL` 1, 3, 7, ... times."""
+    """How the delay grows: `LINEAR` is 1, 2, 3, ... times the delay, `EXPONENTIAL` is 1, 3, 7, ... times."""
 
     LINEAR = "LINEAR"
     EXPONENTIAL = "EXPONENTIAL"
 
 
 class Jitter(enum.Enum):
-    """How chance changes the delay d: `FULL` takes a part of it, `PLUS_MINUS` adds or takes up to the base delay."""
+    """Random variation of a delay: `FULL` is 0 to the delay, `PLUS_MINUS` adds or subtracts up to the base delay."""
 
     FULL = "FULL"
     PLUS_MINUS = "PLUS_MINUS"
@@ -29,10 +29,11 @@ class Jitter(enum.Enum):
 
 @dataclass(frozen=True)
 class RetryPolicy:
-    """How often, and after how many seconds, a failed op is tried again (Dagster's fields and formulas).
+    """How often a failed op is retried, and after how many seconds (Dagster's fields and formulas).
 
-    Raises DefinitionError (`InvalidRetryPolicy`) for numbers that make no sense, and for a backoff or a jitter
-    without a delay, which they would have nothing to work on.
+    `max_retries` is the maximum number of retries after the first attempt; `delay` is in seconds (default: no delay).
+    Raises DefinitionError (`InvalidRetryPolicy`) for numbers out of range, and for a backoff or a jitter without a
+    delay.
 
     >>> RetryPolicy(max_retries=3, delay=2, backoff=Backoff.EXPONENTIAL).seconds_before(3)
     14.0
@@ -45,7 +46,7 @@ class RetryPolicy:
 
     def __post_init__(self) -> None:
         if not _is_number(self.max_retries, int) or self.max_retries < 0:
-            raise _invalid(f"max_retries is {self.max_retries!r}; it must be a whole number of at least 0")
+            raise _invalid(f"max_retries is {self.max_retries!r}; it must be an integer of at least 0")
         if self.delay is not None and not (_is_number(self.delay, int, float) and 0 <= self.delay < math.inf):
             raise _invalid(f"delay is {self.delay!r}; it must be a number of seconds of at least 0")
         if not isinstance(self.backoff, (Backoff, type(None))):
@@ -54,10 +55,10 @@ class RetryPolicy:
             raise _invalid(f"jitter is {self.jitter!r}; it must be Jitter.FULL or Jitter.PLUS_MINUS")
         for name in ("backoff", "jitter"):
             if getattr(self, name) is not None and self.delay is None:
-                raise _invalid(f"{name} is set without a delay, so there is nothing for it to change")
+                raise _invalid(f"{name} is set without a delay; set delay too")
 
     def seconds_before(self, retry: int, chance: Callable[[], float] | None = None) -> float:
-        """Return how long to wait before the `retry`-th retry, counted from 1; `chance` gives numbers in [0, 1)."""
+        """Return the seconds before the `retry`-th retry, counted from 1. `chance` returns numbers in [0, 1)."""
         draw = chance or _random
         base = float(self.delay or 0)
         seconds = base
@@ -93,19 +94,22 @@ class RetryPolicy:
 
 
 class RetryRequested(Exception):
-    """Raise this in an op to have it tried again, at most `max_retries` times, each `seconds_to_wait` later.
+    """Raise this in an op to request a retry, at most `max_retries` times, each after `seconds_to_wait` seconds.
 
-    It counts instead of the op's own policy. `raise RetryRequested() from error` keeps the reason.
+    It overrides the retry policy of the op. `raise RetryRequested() from error` keeps the cause.
+
+    >>> RetryRequested(max_retries=3, seconds_to_wait=10).seconds_to_wait
+    10.0
     """
 
     def __init__(self, max_retries: int = 1, seconds_to_wait: float | None = None) -> None:
-        super().__init__("the op asks to be tried again")
+        super().__init__("the op requested a retry")
         self.max_retries = max_retries
         self.seconds_to_wait = float(seconds_to_wait or 0)
 
 
 class Failure(Exception):
-    """Raise this in an op to fail it with a message of its own; `allow_retries=False` also ends its retries.
+    """Raise this in an op to fail it with a message; `allow_retries=False` prevents further retries.
 
     >>> str(Failure("the table is empty", allow_retries=False))
     'the table is empty'
@@ -121,11 +125,11 @@ class Failure(Exception):
 
 
 def check_retry_policy(where: str, policy: Any) -> RetryPolicy | None:
-    """Return a retry policy or None. Raises DefinitionError for anything else."""
+    """Return a retry policy or None. Raises DefinitionError (`InvalidRetryPolicy`) for anything else."""
     if policy is not None and not isinstance(policy, RetryPolicy):
         raise DefinitionError(
             "InvalidRetryPolicy",
-            f"{where} has the retry policy {policy!r}, which is none; make one with RetryPolicy(max_retries=3)",
+            f"{where} has the retry policy {policy!r}, which is not a RetryPolicy; use RetryPolicy(max_retries=3)",
         )
     return policy
 

@@ -1,4 +1,4 @@
-"""`@schedule`: a function that says what is run at the times of a cron expression."""
+"""`@schedule`: a function that returns the runs to create at the times of a cron expression."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ __all__ = [
 
 
 class DefaultScheduleStatus(enum.Enum):
-    """Whether a schedule makes Jobs as soon as it is in a cluster, or once it is resumed there."""
+    """Whether a schedule starts as soon as it is applied to a cluster (RUNNING), or once it is resumed (STOPPED)."""
 
     RUNNING = "RUNNING"
     STOPPED = "STOPPED"
 
 
 class ScheduleEvaluationContext:
-    """Given to a schedule's function: the tick that it is called for."""
+    """The argument of the function of a schedule: the time of the tick."""
 
     def __init__(self, scheduled_execution_time: datetime, schedule_name: str = "schedule") -> None:
         self.scheduled_execution_time, self.schedule_name = scheduled_execution_time, schedule_name
@@ -46,7 +46,7 @@ class ScheduleEvaluationContext:
 
 
 def build_schedule_context(scheduled_execution_time: datetime | None = None) -> ScheduleEvaluationContext:
-    """Return a context to call a schedule with in a test of it; its time is now when absent.
+    """Return a context to call a schedule in a test; the default time is now.
 
     >>> build_schedule_context(datetime(2026, 11, 26)).scheduled_execution_time.isoformat()
     '2026-11-26T00:00:00'
@@ -55,10 +55,15 @@ def build_schedule_context(scheduled_execution_time: datetime | None = None) -> 
 
 
 class ScheduleDefinition:
-    """A job and when it is run: `ScheduleDefinition(job=my_job, cron_schedule="0 2 * * *")`; or made by `@schedule`.
+    """A job and the times of its runs: `ScheduleDefinition(job=my_job, cron_schedule="0 2 * * *")`, or `@schedule`.
 
-    `cron_schedule` is one expression or a list of them, on the clocks of `execution_timezone` (UTC when absent).
-    `run_config` and `tags` are those of each run; `fn`, where there is one, is asked for the runs of a tick.
+    `cron_schedule` is one cron expression with five fields, or a list of them, in the time zone `execution_timezone`
+    (an IANA name; UTC by default). `run_config` and `tags` apply to each run. If there is an `fn`, each tick calls it
+    for the runs to create. Raises DefinitionError (`InvalidSchedule`, `InvalidJob`, `InvalidFunction`, `InvalidTags`,
+    `InvalidRunRequest`).
+
+    >>> ScheduleDefinition(job_name="load", cron_schedule="0 2 * * *").name
+    'load_schedule'
     """
 
     def __init__(
@@ -96,13 +101,16 @@ class ScheduleDefinition:
         self._call = call_with_context(where, fn) if fn is not None else None
 
     def __call__(self, *context: Any) -> Any:
-        """Call the function, as in a test of it."""
+        """Call the function directly, for example in a test. Raises DefinitionError if there is no function."""
         if self.fn is None:
             raise DefinitionError("InvalidFunction", f"schedule {self.name!r} has no function to call")
         return self.fn(*context)
 
     def evaluate_tick(self, context: ScheduleEvaluationContext) -> Evaluation:
-        """Return what a tick makes. Raises DefinitionError for an answer that is none, and what the function raises."""
+        """Return the run requests of a tick.
+
+        Raises DefinitionError (`InvalidAnswer`) for an invalid return value, and any exception of the function.
+        """
         if self._call is None:
             return Evaluation((RunRequest(),))
         return read_answer(f"schedule {self.name!r}", self._call(context))
@@ -120,9 +128,11 @@ def schedule(
     default_status: DefaultScheduleStatus = DefaultScheduleStatus.STOPPED,
     **unknown: Any,
 ) -> Callable[[Callable[..., Any]], ScheduleDefinition]:
-    """Make a function a schedule: at each of its times it is asked what to run.
+    """Turn a function into a schedule; each tick calls it for the runs to create.
 
-    It takes `context` or nothing, and returns run config, or returns or yields RunRequests, or a SkipReason.
+    The function takes `context` (a ScheduleEvaluationContext) or nothing. It returns run config, or returns or yields
+    RunRequests, or returns a SkipReason. The arguments are those of :class:`ScheduleDefinition`. Raises
+    DefinitionError (`InvalidSchedule`, `InvalidJob`, `InvalidFunction`, `InvalidTags`, `UnknownArgument`).
 
     >>> @schedule("0 2 * * *", job_name="load")
     ... def nightly(context):
@@ -146,10 +156,10 @@ def schedule(
 
 
 def target_of(kind: str, name: str | None, job: Any, job_name: str | None) -> str:
-    """Return the name of the job that a schedule or sensor runs, "" for the only one there is."""
+    """Return the name of the job of a schedule or sensor, "" for the only job in the code."""
     where = f"{kind} {name!r}" if name else f"a {kind}"
     if job is not None and not isinstance(job, JobDefinition):
-        raise DefinitionError("InvalidJob", f"{where} has the job {job!r:.80}; it must be one made with @job")
+        raise DefinitionError("InvalidJob", f"{where} has the job {job!r:.80}; it must be a job created with @job")
     if job is not None and job_name and job.name != job_name:
         raise DefinitionError("InvalidJob", f"{where} names the job {job_name!r}, but its job is {job.name!r}")
     return job.name if job is not None else job_name or ""

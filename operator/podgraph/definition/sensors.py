@@ -1,4 +1,4 @@
-"""`@sensor`: a function that is asked now and then whether there is something to run."""
+"""`@sensor`: a function that is called at intervals and returns the runs to create."""
 
 from __future__ import annotations
 
@@ -22,22 +22,23 @@ __all__ = [
 ]  # fmt: skip
 
 MAX_CURSOR = 16_384
-"""Most bytes of a sensor's cursor."""
+"""Maximum size of the cursor of a sensor, in bytes."""
 _DEFAULT_INTERVAL = 30
 
 
 class DefaultSensorStatus(enum.Enum):
-    """Whether a sensor looks as soon as it is in a cluster, or once it is resumed there."""
+    """Whether a sensor starts as soon as it is applied to a cluster (RUNNING), or once it is resumed (STOPPED)."""
 
     RUNNING = "RUNNING"
     STOPPED = "STOPPED"
 
 
 class SensorEvaluationContext:
-    """Given to a sensor's function. `cursor` is what it left with :meth:`update_cursor` the last time, None at first.
+    """The argument of the function of a sensor.
 
-    `last_run_key` is that of the last run it asked for; `last_tick_completion_time`, in seconds since the epoch, when
-    it was asked last.
+    `cursor` is the string that the last tick set with :meth:`update_cursor`, None at first. `last_run_key` is the run
+    key of the last run that the sensor requested. `last_tick_completion_time` is the end of the last tick, in seconds
+    since the epoch.
     """
 
     def __init__(
@@ -51,14 +52,17 @@ class SensorEvaluationContext:
         self.last_tick_completion_time = last_tick_completion_time
 
     def update_cursor(self, cursor: str | None) -> None:
-        """Keep a text for the next time, if all that is asked for this time is made. Raises DefinitionError."""
+        """Set the cursor for the next tick. It is stored once all Jobs of this tick are created.
+
+        Raises DefinitionError (`InvalidCursor`) for a cursor that is not a string or is larger than 16,384 bytes.
+        """
         if cursor is not None and not isinstance(cursor, str):
-            raise DefinitionError("InvalidCursor", f"the cursor of sensor {self.sensor_name!r} must be a text")
+            raise DefinitionError("InvalidCursor", f"the cursor of sensor {self.sensor_name!r} must be a string")
         if cursor is not None and len(cursor.encode()) > MAX_CURSOR:
             raise DefinitionError(
                 "InvalidCursor",
                 f"the cursor of sensor {self.sensor_name!r} is {len(cursor.encode()):,} bytes; at most {MAX_CURSOR:,} "
-                "are kept",
+                "are allowed",
             )
         self.cursor = cursor
 
@@ -71,7 +75,7 @@ class SensorEvaluationContext:
 
 
 def build_sensor_context(cursor: str | None = None, last_run_key: str | None = None) -> SensorEvaluationContext:
-    """Return a context to call a sensor with in a test of it.
+    """Return a context to call a sensor in a test.
 
     >>> build_sensor_context(cursor="7").cursor
     '7'
@@ -80,7 +84,11 @@ def build_sensor_context(cursor: str | None = None, last_run_key: str | None = N
 
 
 class SensorDefinition:
-    """A function that is asked at intervals what to run of a job. Made by `@sensor`."""
+    """A function that is called at intervals and returns the runs of a job to create. `@sensor` creates it.
+
+    `minimum_interval_seconds` is from 1 to 86,400 seconds (30 by default). Raises DefinitionError (`InvalidSensor`,
+    `InvalidJob`, `InvalidFunction`, `InvalidTags`).
+    """
 
     def __init__(
         self,
@@ -110,17 +118,20 @@ class SensorDefinition:
         self._call = call_with_context(where, fn)
 
     def __call__(self, *context: Any) -> Any:
-        """Call the function, as in a test of it."""
+        """Call the function directly, for example in a test."""
         return self.fn(*context)
 
     def evaluate_tick(self, context: SensorEvaluationContext) -> Evaluation:
-        """Return what there is to run now. Raises DefinitionError for an answer that is none, and what it raises."""
+        """Return the run requests of a tick.
+
+        Raises DefinitionError (`InvalidAnswer`) for an invalid return value, and any exception of the function.
+        """
         before = context.cursor
         found = read_answer(f"sensor {self.name!r}", self._call(context))
         if found.cursor is not None:
             if context.cursor != before:
                 raise DefinitionError(
-                    "InvalidAnswer", f"sensor {self.name!r} gives a cursor in its SensorResult and by update_cursor"
+                    "InvalidAnswer", f"sensor {self.name!r} sets a cursor in its SensorResult and with update_cursor"
                 )
             context.update_cursor(found.cursor)
         return Evaluation(found.requests, found.skip, context.cursor)
@@ -152,9 +163,11 @@ def sensor(
     default_status: DefaultSensorStatus = DefaultSensorStatus.STOPPED,
     **unknown: Any,
 ) -> Any:
-    """Make a function a sensor: it is asked at least `minimum_interval_seconds` (30) apart what there is to run.
+    """Turn a function into a sensor; it is called at most once every `minimum_interval_seconds` (30 by default).
 
-    It takes `context` or nothing, and returns or yields RunRequests, or returns a SkipReason or a SensorResult.
+    The function takes `context` (a SensorEvaluationContext) or nothing. It returns or yields RunRequests, or returns a
+    SkipReason or a SensorResult. The arguments are those of :class:`SensorDefinition`. Raises DefinitionError
+    (`InvalidSensor`, `InvalidJob`, `InvalidFunction`, `InvalidTags`, `UnknownArgument`).
 
     >>> from podgraph.definition.requests import RunRequest
     >>> @sensor(job_name="load")

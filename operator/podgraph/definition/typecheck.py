@@ -1,4 +1,4 @@
-"""What a type hint asks of a value: :func:`checker` reads the hint once, then a value costs next to nothing."""
+"""Checks values against type hints. :func:`checker` reads a hint once, so that each check of a value is cheap."""
 
 from __future__ import annotations
 
@@ -24,28 +24,28 @@ from podgraph.definition.hints import (
 
 __all__ = ["checker", "got", "shown"]
 
-_Bad = Optional[tuple[str, str]]  # where in the value, and what is there instead
+_Bad = Optional[tuple[str, str]]  # the place in the value, and what is there instead
 _Test = Callable[[Any], _Bad]
-_Part = tuple[Optional[_Test], Any, tuple[Any, ...], str]  # test, part of a value, its place, what it is
+_Part = tuple[Optional[_Test], Any, tuple[Any, ...], str]  # test, part of a value, its place, its description
 
 _MOST_ITEMS = 100
 _MOST_SHOWN = 60
-_TOWER: dict[type, tuple[type, ...]] = {float: (float, int), complex: (complex, float, int)}  # as PEP 484 says
+_TOWER: dict[type, tuple[type, ...]] = {float: (float, int), complex: (complex, float, int)}  # see PEP 484
 _DICTS = (dict, collections.defaultdict, collections.OrderedDict, abc.Mapping, abc.MutableMapping)
 _SETS = (set, frozenset, abc.Set, abc.MutableSet)
 _ROWS = (list, tuple, collections.deque, abc.Sequence, abc.MutableSequence, abc.Collection, *_SETS)
-# Looking into any other container could be slow, use it up or fail.
+# Iterating over any other container could be slow, consume it or fail.
 _LOOKED_INTO = (list, tuple, dict, set, frozenset, collections.deque, str, bytes, range)
 _repr = reprlib.Repr()
 _repr.maxstring = _repr.maxother = _repr.maxlong = 2 * _MOST_SHOWN
 
 
 def checker(hint: Any) -> Callable[[Any], str | None] | None:
-    """Return a function that answers None for a value that fits `hint`, else a phrase that says what is wrong.
+    """Return a function that checks a value against `hint`: it returns None if the value fits, otherwise the problem.
 
-    None instead of a function means that every value fits: Any, and whatever cannot be checked. Of each container only
-    the first 100 items are looked at, and of a type that holds itself only the outermost level, so that a check never
-    costs more than a bound. As in PEP 484 an int is fine for a float, and a bool for an int.
+    Returns None instead of a function if every value fits: for Any, and for hints that cannot be checked. A check is
+    bounded: it examines the first 100 items of each container, and only the outermost level of a recursive type. As in
+    PEP 484, an int fits a float and a bool fits an int.
 
     >>> check = checker(list[int])
     >>> check([1, 2])
@@ -80,7 +80,7 @@ def checker(hint: Any) -> Callable[[Any], str | None] | None:
 
 
 def shown(value: Any) -> str:
-    """Return a value's repr, cut at 60 characters; it is made of the first few items only, and never fails.
+    """Return the repr of a value, cut at 60 characters. It covers only the first few items, and never fails.
 
     >>> shown("x"), shown([0] * 1_000_000)
     ("'x'", '[0, 0, 0, 0, 0, 0, ...]')
@@ -99,7 +99,7 @@ def got(value: Any) -> str:
 
 
 def _kinds(hint: Any) -> tuple[type, ...] | None:
-    """Return the classes whose instances are all that fits; None when isinstance alone cannot tell."""
+    """Return the classes whose instances fit; None if isinstance cannot decide it."""
     hint = plain(hint)
     if is_union(hint):
         each = [_kinds(arg) for arg in get_args(hint)]
@@ -116,13 +116,13 @@ def _kinds(hint: Any) -> tuple[type, ...] | None:
 
 def _other(value: Any, kinds: tuple[type, ...]) -> str:
     kind = type(value)
-    if any(kind.__name__ == other.__name__ for other in kinds):  # a class of the same name from elsewhere
+    if any(kind.__name__ == other.__name__ for other in kinds):  # a class with the same name in another module
         return f"{shown(value)} ({kind.__module__}.{kind.__qualname__})"
     return got(value)
 
 
 def _test(hint: Any, within: tuple[Any, ...]) -> _Test | None:
-    """Return a test of `hint`, or None when all values pass; `within` are the types it is a part of."""
+    """Return a test of `hint`, or None if all values pass; `within` are the types that contain it."""
     hint = plain(hint)
     kinds, origin, args = _kinds(hint), get_origin(hint), get_args(hint)
     if kinds is not None:

@@ -1,4 +1,4 @@
-"""What an op says about its inputs and outputs, and JSON as it must be to cross from one pod to the next."""
+"""Declarations of an op's inputs and outputs, and the JSON that passes values between pods."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from podgraph.definition.errors import DefinitionError
 __all__ = ["NO_DEFAULT", "GraphOut", "In", "NotJsonError", "Nothing", "Out", "Output", "check_json", "to_json"]
 
 
-_MAX_DEPTH = 200  # far from where any reader's recursion ends, however deep its own stack is
+_MAX_DEPTH = 200  # far below the recursion limit of any reader
 _MAX_BITS = 14_000  # Python reads integers of at most 4,300 digits
 
 
@@ -20,15 +20,18 @@ NO_DEFAULT: Any = type("NoDefault", (), {"__repr__": lambda self: "<no default>"
 
 
 class Nothing:
-    """The type of an input that carries no value: the op only waits. Written `ins={"start": In(Nothing)}`."""
+    """The type of an input without a value: the op only waits for it. Write `ins={"start": In(Nothing)}`."""
 
 
 @dataclass(frozen=True)
 class In:
-    """An input of an op, where its function's parameter does not say enough.
+    """Declares an input of an op, in addition to the parameter of its function.
 
-    `type` is the type a value must have, or :class:`Nothing`; None leaves it to the parameter's annotation.
-    `default_value` is what the input has when nothing else gives it a value.
+    `type` is the type of the value, or :class:`Nothing`; None uses the annotation of the parameter.
+    `default_value` is the value of the input if nothing else sets one.
+
+    >>> In(int, default_value=3)
+    In(type=<class 'int'>, description='', default_value=3)
     """
 
     type: Any = None
@@ -38,12 +41,14 @@ class In:
 
 @dataclass(frozen=True)
 class Out:
-    """An output of an op: `@op(out={"rows": Out(), "rejected": Out(is_required=False)})`.
+    """Declares an output of an op: `@op(out={"rows": Out(), "rejected": Out(is_required=False)})`.
 
-    An op may leave out an output with `is_required=False`; the ops that need it are then skipped, which is how a job
-    branches (as in Dagster). `type` is the type its value must have; None leaves it to the function's annotation.
-    In a cluster a value passes as JSON where JSON holds it unchanged, else as a pickle; `serializer` "json" refuses
-    what would be a pickle, "pickle" makes one of every value.
+    An op may omit an output with `is_required=False`. The ops that need the output are then skipped: this is how a
+    job branches (as in Dagster). `type` is the type of the value; None uses the annotation of the function.
+    In a cluster a value passes as JSON if JSON represents it exactly, otherwise as a pickle. `serializer="json"`
+    refuses a value that needs a pickle; `serializer="pickle"` pickles every value.
+
+    Raises DefinitionError (`InvalidOutput`) for any other serializer.
     """
 
     type: Any = None
@@ -60,7 +65,7 @@ class Out:
 
 @dataclass(frozen=True)
 class GraphOut:
-    """An output of a graph: `@graph(out={"rows": GraphOut(), "count": GraphOut()})`."""
+    """Declares an output of a graph: `@graph(out={"rows": GraphOut(), "count": GraphOut()})`."""
 
     description: str = ""
 
@@ -70,7 +75,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Output(Generic[T]):
-    """A value with the name of the output it is for, as an op yields or returns it.
+    """A value and the name of its output. An op yields or returns it.
 
     >>> Output(3, "rows")
     Output(value=3, output_name='rows')
@@ -81,14 +86,14 @@ class Output(Generic[T]):
 
 
 class NotJsonError(ValueError):
-    """A value that JSON cannot hold without changing it; the message names what it is and where it lies."""
+    """JSON cannot represent a value exactly. The message names the value and its place."""
 
 
 def to_json(value: Any) -> str:
-    """Return `value` as compact JSON text that reads back equal, of the same types.
+    """Return `value` as compact JSON text. Reading it back gives an equal value of the same types.
 
-    Raises NotJsonError for what JSON has no form for (a set, an object, NaN) and for what it would quietly change
-    (a tuple into a list, a number as a key into text).
+    Raises NotJsonError for a value that JSON cannot represent (a set, an object, NaN) and for a value that JSON
+    would change (a tuple becomes a list, a number as a key becomes a string).
 
     >>> to_json({"a": [1, None, "ü"]})
     '{"a":[1,null,"ü"]}'
@@ -102,11 +107,11 @@ def to_json(value: Any) -> str:
 
 
 def check_json(value: Any) -> None:
-    """Raise NotJsonError as :func:`to_json` does, without making a text."""
+    """Raise NotJsonError as :func:`to_json` does, without producing the text."""
     try:
         _check(value, ())
     except RecursionError:
-        raise NotJsonError("a value nested too deep or holding itself") from None
+        raise NotJsonError("a value that is nested too deeply or contains itself") from None
 
 
 def _check(value: Any, path: tuple[Any, ...]) -> None:
@@ -122,14 +127,14 @@ def _check(value: Any, path: tuple[Any, ...]) -> None:
         if not math.isfinite(value):
             raise NotJsonError(f"the number {value}{_at(path)}")
     elif kind in (list, dict) and len(path) >= _MAX_DEPTH:
-        raise NotJsonError(f"a value nested deeper than {_MAX_DEPTH} levels or holding itself{_at(path)}")
+        raise NotJsonError(f"a value that is nested deeper than {_MAX_DEPTH} levels or contains itself{_at(path)}")
     elif kind is list:
         for index, item in enumerate(value):
             _check(item, (*path, index))
     elif kind is dict:
         for key, item in value.items():
             if type(key) is not str:
-                raise NotJsonError(f"a dict with the key {key!r}, which is no text{_at(path)}")
+                raise NotJsonError(f"a dict with the key {key!r}, which is not a string{_at(path)}")
             _check_text(key, (*path, key))
             _check(item, (*path, key))
     else:
@@ -142,7 +147,7 @@ def _check_text(text: str, path: tuple[Any, ...]) -> None:
     try:
         text.encode()
     except UnicodeEncodeError:
-        raise NotJsonError(f"text with half a surrogate pair, no valid Unicode{_at(path)}") from None
+        raise NotJsonError(f"a string with half a surrogate pair, which is not valid Unicode{_at(path)}") from None
 
 
 def _at(path: tuple[Any, ...]) -> str:

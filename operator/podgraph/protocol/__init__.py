@@ -1,1 +1,1 @@
-"""What the operator and its pods send each other. Standard library only; planning and runtime stand on it."""
+"""The messages between the operator and its pods. Standard library only; planning and runtime build on it."""

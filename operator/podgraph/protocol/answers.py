@@ -1,8 +1,7 @@
-"""What a pod that evaluates schedules and sensors answers: marked lines on standard output, as many as it takes.
+"""The answers of an evaluator pod: one or more marked lines on standard output for each.
 
-A request comes in the pod's assignment under an id; its answer repeats the id, and each line is signed
-(see protocol.signing). A line is short enough to be written at once, so that nothing which is printed meanwhile comes
-between.
+The assignment of the pod holds the requests by id. An answer repeats the id, and each line is signed (see
+protocol.signing). A line is short enough for one atomic write, so that other output cannot split it.
 """
 
 from __future__ import annotations
@@ -20,21 +19,22 @@ from podgraph.protocol.step import LINE_MARK, shorten
 __all__ = ["MAX_ANSWER", "Answer", "Answers"]
 
 MAX_ANSWER = 1_048_576
-"""Most bytes of JSON that the run requests of one evaluation may have."""
+"""Maximum size of the run requests of one evaluation, in bytes of JSON."""
 
 _MARK = f"{LINE_MARK}answer "
-_LINE = 3_000  # a pipe takes 4,096 bytes in one piece
+_LINE = 3_000  # a pipe writes up to 4,096 bytes atomically
 _MOST_PARTS = 10_000
 _MAX_MESSAGE = 1_500
 
 
 @dataclass(frozen=True)
 class Answer:
-    """What one evaluation came to.
+    """The result of one evaluation.
 
-    `requests` are run requests as plain data (`run_key`, `run_config`, `op_selection`, `tags`), `skip` says why there
-    are none, `cursor` is the sensor's from now on. Of an object store `keys` holds versions by key: of all, or when
-    `base` names an answer, of what is new since that one. `reason` and `message` say why there is no answer.
+    `requests` are run requests as plain data (`run_key`, `run_config`, `op_selection`, `tags`). `skip` is the reason
+    for none. `cursor` is the new cursor of the sensor. For an object store `keys` holds versions by key: of all
+    objects, or if `base` is the id of an earlier answer, of the objects that changed since. `reason` and `message`
+    describe the error if the evaluation failed.
     """
 
     id: str
@@ -47,7 +47,7 @@ class Answer:
     message: str = ""
 
     def to_lines(self, signer: Signer) -> list[str]:
-        """Return the lines, without their ends."""
+        """Return the lines, without line ends."""
         data = {key: value for key, value in vars(self).items() if value not in ("", [], {}, None)}
         if self.message:
             data["message"] = shorten(self.message, _MAX_MESSAGE)
@@ -57,14 +57,14 @@ class Answer:
 
 
 class Answers:
-    """Puts the answers of one pod together from the lines of its log, which may come more than once."""
+    """Assembles the answers of one pod from the lines of its log. A line may arrive more than once."""
 
     def __init__(self, signer: Signer) -> None:
         self._signer = signer
         self._parts: dict[str, dict[int, str]] = {}
 
     def take(self, lines: Iterable[str]) -> Iterator[Answer]:
-        """Yield the answers that are whole with these lines; what is cut or made up is passed over.
+        """Yield the answers that these lines complete; incomplete and forged lines are ignored.
 
         >>> list(Answers(Signer("n")).take(Answer("a", skip="no").to_lines(Signer("n"))))[0].skip
         'no'

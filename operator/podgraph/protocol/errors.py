@@ -1,4 +1,4 @@
-"""Why a step failed, and what the op asked for about retries."""
+"""The error of a failed step, and the retries that the op requested."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ __all__ = ["ErrorInfo", "seconds_to_retry"]
 
 @dataclass(frozen=True)
 class ErrorInfo:
-    """Why a step failed: one CamelCase word, one sentence, and the traceback through the user's own code.
+    """The error of a failed step: one CamelCase word, one sentence, and the traceback through the user's code.
 
-    `metadata` is what a `Failure` said beside its message; `allow_retries` and `requested` (most retries, seconds to
-    wait) are what the op said about trying again.
+    `metadata` is that of a `Failure`. `allow_retries` and `requested` (maximum retries, seconds to wait) are the
+    retry settings of the exception that the op raised.
     """
 
     reason: str
@@ -29,10 +29,10 @@ class ErrorInfo:
 
 
 def seconds_to_retry(op: Op, error: ErrorInfo, attempt: int, chance: Callable[[], float] | None = None) -> float | None:
-    """Return after how many seconds the `attempt`-th attempt (from 1) of an op is followed by another; None for never.
+    """Return the seconds until the next attempt after the `attempt`-th (from 1) has failed; None for no retry.
 
-    What the op raised counts before its policy: `RetryRequested` brings numbers of its own, and
-    `Failure(allow_retries=False)` ends it.
+    The exception of the op overrides its retry policy: `RetryRequested` has its own numbers, and
+    `Failure(allow_retries=False)` prevents a retry.
     """
     if not error.allow_retries:
         return None

@@ -1,4 +1,4 @@
-"""The words of a pod's direct link to the operator."""
+"""The messages on a pod's direct connection to the operator."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from podgraph.protocol.signing import mac
 __all__ = ["GOODBYE", "MAX_LINE", "greeting"]
 
 GOODBYE = "::podgraph-end"
-"""What a pod says last; a link that ends without it broke."""
+"""The last line of a pod; a link that ends without it is broken."""
 MAX_LINE = 64 * 1024
-"""Most bytes of a line that the operator takes."""
+"""Maximum length of a line that the operator accepts, in bytes."""
 
 
 def greeting(key: bytes, fingerprint: str, uid: str, pod: str) -> str:
-    """Return what a pod says first.
+    """Return the first line of a pod.
 
-    It holds for a server with this certificate alone: who has been connected to in place of the operator cannot use it.
+    It is valid only for the server with this certificate, so a server that impersonates the operator cannot reuse it.
     """
     return f"{uid} {pod} {mac(key, 'link', fingerprint, uid, pod)}"

@@ -1,8 +1,8 @@
-"""What a pod that runs several steps says of each, as it happens: one marked line on standard output a change.
+"""The step reports of a pod that runs several steps: one marked line on standard output for each change of a step.
 
-The pod has no access to the API server; the operator reads its log. A line is signed, so that nothing an op
-prints can pass for one (see protocol.signing). It holds all that is known of the step, so that the last line about it
-is enough and a log may be read as often as one likes. How each step ended also stands, packed, in the record.
+The pod has no access to the API server; the operator reads its log. A line is signed, so that an op cannot forge one
+by printing it (see protocol.signing). A line holds the complete state of the step: the last line is enough, and a log
+may be read any number of times. The record also holds the final state of each step, packed.
 """
 
 from __future__ import annotations
@@ -31,18 +31,18 @@ __all__ = [
 ]
 
 INTERRUPTED = "Interrupted"
-"""The reason of the record of a pod that was told to end before its steps were done."""
+"""The reason in the record of a pod that was stopped before its steps finished."""
 STEPS_FAILED = "StepsFailed"
-"""The reason of the record of a pod that came to its end with steps that failed."""
+"""The reason in the record of a pod that finished with failed steps."""
 
 MARK = f"{LINE_MARK}step "
-"""What every line of a report holds."""
+"""The mark in every report line."""
 
 RANKS = {"Pending": 0, "Starting": 0, "Running": 1, "Stopping": 1, "UpForRetry": 2}
-"""How far states are within one attempt; a report of less than is known tells nothing new."""
+"""The order of states within one attempt; a report of an earlier state than the known one is ignored."""
 LAST_RANK = 3
 
-_MAX_MESSAGE = 1_500  # with the outputs well below the 16 KiB at which a container's runtime splits a line
+_MAX_MESSAGE = 1_500  # with the outputs well below 16 KiB, where a container runtime splits a line
 _MAX_PACKED = 3_000
 _MAX_STATES = 100_000
 _LETTERS = {"Succeeded": "S", "Skipped": "K", "Failed": "F", "UpstreamFailed": "U"}
@@ -51,11 +51,11 @@ _STATES = frozenset(("Running", "UpForRetry", *_LETTERS))
 
 @dataclass(frozen=True)
 class StepReport:
-    """A step's state after a change. Times are RFC 3339 in UTC with microseconds, "" when there is none.
+    """The state of a step after a change. Times are RFC 3339 in UTC with microseconds, "" if absent.
 
-    `outputs` holds JSON texts by output; one that is too large, or that JSON cannot hold, is not told, unless another
-    pod needs it: then `stored` holds a reference (see runtime.pod.values). `reason` and `message` say why the step
-    failed, is tried again (at `retry_time`), or was not run.
+    `outputs` holds JSON texts by output. It omits an output that is too large or that JSON cannot represent; if another
+    pod needs that output, `stored` holds a reference (see runtime.pod.values). `reason` and `message` say why the step
+    failed, will be retried (at `retry_time`), or did not run.
     """
 
     step: str
@@ -70,7 +70,7 @@ class StepReport:
     message: str = ""
 
     def to_line(self, signer: Signer) -> str:
-        """Return the line, without its end."""
+        """Return the line, without line end."""
         data = {key: value for key, value in vars(self).items() if value}
         if self.message:
             data["message"] = shorten(self.message, _MAX_MESSAGE)
@@ -78,7 +78,7 @@ class StepReport:
 
 
 def reports_in(lines: Iterable[str], signer: Signer) -> Iterator[StepReport]:
-    """Yield the reports among a log's lines; a line that is cut or made up is passed over.
+    """Yield the reports among the lines of a log; incomplete and forged lines are ignored.
 
     >>> list(reports_in(["hello", StepReport("add", "Running").to_line(Signer("n"))], Signer("n")))[0].state
     'Running'
@@ -90,7 +90,7 @@ def reports_in(lines: Iterable[str], signer: Signer) -> Iterator[StepReport]:
 
 
 def fitting(texts: dict[str, str], room: int = MAX_OUTPUTS) -> dict[str, str]:
-    """Return those of a step's outputs that fit into a report (into `room` bytes of it), in their order."""
+    """Return the outputs of a step that fit into `room` bytes of a report, in their order."""
     kept = {}
     for name, text in texts.items():
         size = len(text.encode())
@@ -101,7 +101,7 @@ def fitting(texts: dict[str, str], room: int = MAX_OUTPUTS) -> dict[str, str]:
 
 
 def pack_states(states: Iterable[str]) -> str:
-    """Return the states of all steps, in run order, in few bytes; "" when even those would be too many.
+    """Return the states of all steps, in run order, as a short text; "" if the text is still too long.
 
     >>> unpack_states(pack_states(["Succeeded", "Failed", "Running"]))
     ['Succeeded', 'Failed', '']
@@ -112,7 +112,7 @@ def pack_states(states: Iterable[str]) -> str:
 
 
 def unpack_states(packed: str) -> list[str]:
-    """Read :func:`pack_states`; a step that was not at its end has the state "". What is not whole tells nothing."""
+    """Read the text of :func:`pack_states`; an unfinished step has the state "". An invalid text gives []."""
     names = {letter: state for state, letter in _LETTERS.items()}
     try:
         inflate = zlib.decompressobj()

@@ -1,8 +1,8 @@
-"""What a pod says is signed with the key of its Job, so that nobody who reads pods, Jobs and logs can say it instead.
+"""Signatures of the lines of a pod, with the key of its Job. Reading pods, Jobs and logs is not enough to forge a line.
 
-The key comes as an environment variable out of the Job's Secret. It is taken out of the environment before the user's
-code is loaded, so that no copy of the environment shows it and no child process inherits it. Where there is no key, as
-in a local run, signing goes on with an empty one and protects nothing.
+The key is in the Secret of the Job and reaches the pod as an environment variable. The runtime removes it from the
+environment before it loads the user's code, so that no copy of the environment shows it and no child process inherits
+it. Without a key, as in a local run, lines are signed with an empty key, which protects nothing.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ __all__ = [
 
 KEY_VARIABLE = "PODGRAPH_KEY"
 SIGNATURE_ROOM = 60
-"""Most bytes of a signed line besides its text, where the text has less than 10,000 characters."""
+"""Maximum overhead of a signed line in bytes, for a text of less than 10,000 characters."""
 
 _MAC_LENGTH = 32  # hex characters: 128 bits
 _MAX_SIZE_DIGITS = 8
@@ -35,17 +35,17 @@ _taken: list[bytes] = []
 
 
 def take_key() -> None:
-    """Take the key out of the environment."""
+    """Remove the key from the environment and keep it."""
     _taken[:] = [os.environ.pop(KEY_VARIABLE, "").encode()]
 
 
 def pod_key() -> bytes:
-    """Return the key that :func:`take_key` found, or an empty one."""
+    """Return the key that :func:`take_key` found, or an empty key."""
     return _taken[0] if _taken else b""
 
 
 def mac(key: bytes, purpose: str, *parts: str) -> str:
-    """Return the keyed digest (HMAC-SHA256, 128 bits in hex) of these parts; it holds for this purpose alone.
+    """Return the keyed digest (HMAC-SHA256, 128 bits in hex) of these parts; it is valid for this purpose only.
 
     >>> mac(b"k", "a", "bc") == mac(b"k", "a", "b", "c"), len(mac(b"k", "a"))
     (False, 32)
@@ -55,12 +55,12 @@ def mac(key: bytes, purpose: str, *parts: str) -> str:
 
 
 def value_mac(key: bytes, form: str, sha256: str, size: int) -> str:
-    """Return what authenticates a value of `size` bytes with this SHA-256, in hex, in the format `form`."""
+    """Return the digest that authenticates a value of `size` bytes with this SHA-256 (in hex), in the format `form`."""
     return mac(key, "value", form, sha256, str(size))
 
 
 def equal(one: str, other: str) -> bool:
-    """Compare two digests in a time that tells nothing about them."""
+    """Return whether two digests are equal, in constant time."""
     return hmac.compare_digest(one.encode(errors="replace"), other.encode(errors="replace"))
 
 
@@ -71,17 +71,17 @@ def data_mac(key: bytes, form: str, data: bytes) -> str:
 
 @dataclass(frozen=True)
 class Signer:
-    """Signs the lines of one pod, and reads them: `nonce` tells the attempt, so a line of another one does not count.
+    """Signs and reads the lines of one pod. `nonce` identifies the attempt; lines of other attempts are not valid.
 
-    The signature stands behind the text, with the text's length: what was printed before may have left the line open,
-    and whatever marks that or the text holds, a line can be read in one way only.
+    The signature follows the text and includes its length. Earlier output may have left the line open: with the length
+    there is only one way to read a line, whatever marks that output or the text contains.
     """
 
     nonce: str
     key: bytes = field(default=b"", repr=False)
 
     def line(self, mark: str, text: str) -> str:
-        """Return the line for a text, without its end.
+        """Return the line for a text, without line end.
 
         >>> Signer("n").line("::x ", "text")
         '::x text::4:...'
@@ -89,7 +89,7 @@ class Signer:
         return f"{mark}{text}::{len(text)}:{self._mac(mark, text)}"
 
     def read(self, mark: str, line: str) -> str | None:
-        """Return the text of such a line; None for any other.
+        """Return the text of a signed line; None for any other line.
 
         >>> Signer("n").read("::x ", "open line" + Signer("n").line("::x ", "text"))
         'text'

@@ -1,10 +1,11 @@
-"""What the operator and a step say to each other.
+"""The messages between the operator and a step.
 
-The operator writes the step's **assignment** (which op, with which inputs) as an annotation on its pod; the pod reads
-it as a file. The step answers with one **record**, as a signed line (see protocol.signing), in its container's
-termination message, which Kubernetes keeps in the pod's status (at most 4,096 bytes). The kubelet tells of that a
-second or two later, so the line also goes to standard output, where it is at once for whoever follows the log. It is
-signed in both places: of a container that fails the kubelet takes the end of its log for its termination message.
+The operator writes the **assignment** of a step (its op and inputs) to an annotation of the pod; the pod reads it as a
+file. The step returns one **record**, as a signed line (see protocol.signing), in the termination message of its
+container, which Kubernetes stores in the status of the pod (at most 4,096 bytes). The kubelet updates the status a
+second or two later, so the step also writes the line to standard output, where a reader of the log sees it at once. The
+line is signed in both places, because the kubelet uses the end of the log as the termination message of a failed
+container.
 """
 
 from __future__ import annotations
@@ -45,29 +46,29 @@ RUNTIME_FILE = f"{MOUNT}/runtime.pyz"
 TERMINATION_FILE = "/dev/termination-log"
 
 MAX_OUTPUTS = 3_072
-"""Most bytes of JSON that all outputs of one step may have together: with the rest of the record they must fit into
-a termination message."""
+"""Maximum total size of the outputs of one step, in bytes of JSON. They must fit into a termination message together
+with the rest of the record."""
 
 NOT_ASSIGNED = "NotAssigned"
-"""The reason in the record of a pod that was started ahead and has waited for nothing."""
+"""The reason in the record of a prestarted pod that received no assignment."""
 
 LINE_MARK = "::podgraph-"
-"""What all lines hold that a pod of ours writes for the operator."""
+"""The common prefix of the marks of all lines for the operator."""
 RECORD_MARK = f"{LINE_MARK}record "
-"""What the line holds by which a step's pod also tells its record on standard output."""
+"""The mark of the line with the record on standard output."""
 
 _MAX_RECORD = 4_096 - SIGNATURE_ROOM
 _MAX_MESSAGE, _MAX_REASON = 1_500, 100
-_MAX_NAMED_OUTPUTS = MAX_OUTPUTS + 640  # what is left for it beside a record's other fields
+_MAX_NAMED_OUTPUTS = MAX_OUTPUTS + 640  # the room beside the other fields of a record
 _TIME = "%Y-%m-%dT%H:%M:%S.%fZ"
 
 
 class ProtocolError(ValueError):
-    """A text that is no assignment or record."""
+    """A text is not a valid assignment or record."""
 
 
 class StepError(Exception):
-    """Why a step failed: one CamelCase word and one sentence."""
+    """A step failed. `reason` is one CamelCase word, `message` one sentence."""
 
     def __init__(self, reason: str, message: str) -> None:
         super().__init__(message)
@@ -76,22 +77,25 @@ class StepError(Exception):
 
 @dataclass(frozen=True)
 class Assignment:
-    """What one pod is to do: run `op` with `inputs`, or, when `op` is empty, tell the graph of the code.
+    """The work of one pod: run `op` with `inputs`, or with an empty `op` report the graph of the code.
 
-    `nonce` tells the attempt, and comes back in all that the pod says; it is not secret. The code is the file
-    `file` below the code folder, or the importable `module`; `job` names the @job in it, empty for the only one.
-    `config` and `resources` (config by name) are as run config holds them; `configured` names the inputs whose values
-    run config gave. `attempt` counts from 1; `lost` of those before it ended for reasons that were not the op's.
-    `storage` is the URL where large values lie and `prefix` the key below which this pod's go; `stored` holds the
-    inputs that come as references (see runtime.pod.values). With `keep_log` what the step prints goes there too; with
-    `clean` the pod is to delete all that is below `prefix`, and nothing else; with `show` to print the kept logs of
-    these attempts, by op, and nothing else. `ahead` is set for a pod that is started before its inputs exist: it loads
-    the code, and waits for at most so many seconds for the whole assignment to take this one's place. Without an `op`
-    it tells the graph before, and whatever step of the run comes then is its own.
-    `link` is where the operator hears the pod directly (see runtime.pod.link).
-    A pod that answers for schedules and sensors has instead `evaluate`: `requests` by id, which change while it runs
-    (see runtime.pod.evaluator). A pod that runs all steps has instead a `group`: `selection`, `runConfig` and
-    `execution` (see runtime.pod.all_steps); one that some steps share has `shared` (see runtime.pod.pod_group).
+    `nonce` identifies the attempt and is part of every line of the pod; it is not secret. The code is the file `file`
+    in the code folder, or the importable `module`; `job` is the name of its @job, "" for the only one. `config` and
+    `resources` (config by name) are from run config; `configured` names the inputs that run config sets. `attempt`
+    counts from 1; `lost` earlier attempts failed for reasons outside the op.
+
+    `storage` is the URL of the storage of large values, and `prefix` the key prefix of this pod. `stored` holds the
+    inputs that are references (see runtime.pod.values). With `keep_log` the pod also stores its output there. With
+    `clean` the pod only deletes everything below `prefix`. With `show` it only prints the stored logs of these
+    attempts, by op.
+
+    `ahead` (seconds): the pod is prestarted. It loads the code and waits this long for its final assignment. With an
+    empty `op` it first reports the graph, and may then be assigned any step of the run. `link` is the address of the
+    operator for a direct connection (see runtime.pod.link).
+
+    An evaluator pod has `evaluate` instead: `requests` by id, which change while it runs (see runtime.pod.evaluator).
+    A pod that runs all steps has a `group`: `selection`, `runConfig` and `execution` (see runtime.pod.all_steps). The
+    pod of a pod group has `shared` (see runtime.pod.pod_group).
     """
 
     op: str
@@ -130,20 +134,20 @@ class Assignment:
 
     @classmethod
     def from_text(cls, text: str) -> Assignment:
-        """Read :meth:`to_text`. Raises ProtocolError."""
+        """Read the text of :meth:`to_text`. Raises ProtocolError."""
         return cls(**_fields(cls, text))
 
 
 @dataclass(frozen=True)
 class Record:
-    """How one pod's work ended, in its own words.
+    """The result of one pod, as the pod reports it.
 
-    `outcome` is "Succeeded" or "Failed"; times are RFC 3339 in UTC with microseconds; `outputs` maps each output to
-    its value, or `stored` to a reference where it is no small JSON value (see runtime.pod.values). A pod that resolves
-    a graph answers with `graph`, the packed graph, or with `graph_digest` when the graph is too long for a termination
-    message and stands in the pod's log (see runtime.pod.resolve). `retry` is what the op itself said about another
-    attempt: `{"allow": false}`, or `{"max": retries, "seconds": to wait}`. A pod that ran all steps tells in `summary`
-    how each ended (see protocol.reports).
+    `outcome` is "Succeeded" or "Failed"; times are RFC 3339 in UTC with microseconds. `outputs` maps each output to its
+    value; `stored` maps it to a reference if it is not a small JSON value (see runtime.pod.values). A resolve pod
+    returns `graph`, the packed graph, or `graph_digest` if the graph is too long for a termination message and is in
+    the log of the pod (see runtime.pod.resolve). `retry` is the retry setting of the exception of the op:
+    `{"allow": false}`, or `{"max": retries, "seconds": to wait}`. `summary` holds the final states of the steps of a
+    pod that ran all steps (see protocol.reports).
     """
 
     nonce: str
@@ -160,7 +164,7 @@ class Record:
     summary: str = ""
 
     def to_text(self) -> str:
-        """Return the record as compact JSON of at most 4,036 bytes; a long message loses its middle."""
+        """Return the record as compact JSON of at most 4,036 bytes; the middle of a long message is cut."""
         data = {key: value for key, value in vars(self).items() if value or key in ("nonce", "outcome")}
         data["reason"], data["message"] = shorten(self.reason, _MAX_REASON), ""
         room = _MAX_RECORD - len(json.dumps(data, ensure_ascii=False, separators=(",", ":")).encode())
@@ -168,7 +172,7 @@ class Record:
         return json.dumps(data, ensure_ascii=False, separators=(",", ":"))
 
     def to_line(self, key: bytes = b"") -> str:
-        """Return the line, without its end, that tells the record, signed with a key; it has at most 4,096 bytes."""
+        """Return the record as a line of at most 4,096 bytes, signed with a key, without line end."""
         return Signer(self.nonce, key).line(RECORD_MARK, self.to_text())
 
     @classmethod
@@ -178,17 +182,17 @@ class Record:
         if record.outcome not in ("Succeeded", "Failed"):
             raise ProtocolError(f"the outcome is {record.outcome[:80]!r}; it must be 'Succeeded' or 'Failed'")
         if not re.fullmatch(r"[A-Za-z0-9_]*", record.reason) or len(record.reason) > _MAX_REASON:
-            raise ProtocolError(f"the reason {record.reason[:80]!r} is no word")
+            raise ProtocolError(f"the reason {record.reason[:80]!r} is not a valid word")
         for time in (record.start_time, record.completion_time):
             if time and not _is_time(time):
-                raise ProtocolError(f"{time[:80]!r} is no time")
+                raise ProtocolError(f"{time[:80]!r} is not a valid time")
         if not _is_retry(record.retry):
-            raise ProtocolError(f"{str(record.retry)[:80]} says nothing about another attempt")
+            raise ProtocolError(f"{str(record.retry)[:80]} is not a valid retry setting")
         return record
 
 
 def record_text_in(lines: Iterable[str], signer: Signer) -> str | None:
-    """Return the text of the record that a log's lines hold; None when none is whole and signed for this attempt.
+    """Return the text of the record in the lines of a log; None if no line is complete and signed for this attempt.
 
     >>> record_text_in(["hello", "open line" + Record("n", "Succeeded").to_line()], Signer("n"))
     '{"nonce":"n","outcome":"Succeeded","reason":"","message":""}'
@@ -205,16 +209,15 @@ def record_text_in(lines: Iterable[str], signer: Signer) -> str | None:
     return None
 
 
-STORE_HINT = "; with spec.storage larger values pass"
+STORE_HINT = "; set spec.storage to pass larger values"
 
 
 def check_outputs(op: str, texts: Mapping[str, str], hint: str = "", forms: Mapping[str, str] | None = None) -> None:
-    """Refuse outputs (texts by name) that are together larger than a record can carry.
+    """Refuse outputs (texts by name) that together exceed the room in a record.
 
-    `hint` says what would help; `forms` says of an output what its text is where it is not the value's JSON.
-
-    Raises StepError (`OutputTooLarge`) that names the largest output, its size and the limit, or says that there are
-    too many when it is their names that do not fit.
+    `hint` is added to the message; `forms` describes the text of an output that is not the JSON of its value.
+    Raises StepError (`OutputTooLarge`). The message names the largest output, its size and the limit, or the number of
+    outputs if their names do not fit.
     """
     sizes = {name: len(text.encode()) for name, text in texts.items()}
     total = sum(sizes.values())
@@ -237,14 +240,14 @@ def check_outputs(op: str, texts: Mapping[str, str], hint: str = "", forms: Mapp
 
 
 def stored_below(prefix: str, op: str, attempt: int) -> str:
-    """Return the key below which a step in a pod that others share stores its outputs; `prefix` is the pod's."""
+    """Return the key prefix of the outputs of a step in a pod group; `prefix` is the prefix of the pod."""
     return f"{prefix}/ops/{op}/{attempt}"
 
 
 def shorten(text: str, most: int) -> str:
-    """Return `text` with its middle left out so that it has at most `most` bytes as UTF-8 inside JSON.
+    """Return `text` with its middle cut so that it has at most `most` bytes as UTF-8 inside JSON.
 
-    Half surrogate pairs, which UTF-8 cannot hold, become '?'.
+    Half surrogate pairs, which UTF-8 cannot encode, become '?'.
 
     >>> shorten("abcdefghij", 9)
     'a ... hij'
@@ -263,15 +266,15 @@ def shorten(text: str, most: int) -> str:
 
 
 def to_json_text(text: str) -> str:
-    """Return the inside of `text` as a JSON string."""
+    """Return `text` as a JSON string without the quotes."""
     return to_json(text)[1:-1]
 
 
-def _is_retry(said: dict[str, Any]) -> bool:
-    if not said or said == {"allow": False}:
+def _is_retry(setting: dict[str, Any]) -> bool:
+    if not setting or setting == {"allow": False}:
         return True
-    most, seconds = said.get("max"), said.get("seconds")
-    return said.keys() == {"max", "seconds"} and isinstance(most, int) and isinstance(seconds, (int, float))
+    most, seconds = setting.get("max"), setting.get("seconds")
+    return setting.keys() == {"max", "seconds"} and isinstance(most, int) and isinstance(seconds, (int, float))
 
 
 def _is_time(text: str) -> bool:
@@ -282,19 +285,19 @@ def _is_time(text: str) -> bool:
 
 
 def _fields(cls: type[Any], text: str) -> dict[str, Any]:
-    """Read a JSON object and hold each key against the dataclass's fields and the types of their values."""
+    """Read a JSON object and check its keys and the types of its values against the fields of the dataclass."""
     try:
         data = json.loads(text)
-        to_json(data)  # Python's reader also takes NaN and half surrogate pairs
+        to_json(data)  # json.loads also accepts NaN and half surrogate pairs
     except (ValueError, RecursionError):
-        raise ProtocolError(f"no JSON: {text[:80]!r}") from None
+        raise ProtocolError(f"not valid JSON: {text[:80]!r}") from None
     if not isinstance(data, dict):
-        raise ProtocolError(f"no JSON object: {text[:80]!r}")
+        raise ProtocolError(f"not a JSON object: {text[:80]!r}")
     kinds = {"bool": bool, "int": int, "str": str, "dict[str, Any]": dict, "list[str]": list, "Any": object}
     known = {name: kinds[item.type] for name, item in cls.__dataclass_fields__.items()}
     for key, value in data.items():
         if key not in known or not isinstance(value, known[key]) or (isinstance(value, bool) and known[key] is int):
-            raise ProtocolError(f"{key[:80]!r} is unknown or of the wrong type")
+            raise ProtocolError(f"{key[:80]!r} is unknown or has the wrong type")
     try:
         cls(**data)
     except TypeError as error:

@@ -1,4 +1,4 @@
-"""Times as the Kubernetes API writes them."""
+"""Times in the format of the Kubernetes API."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ __all__ = ["utc"]
 
 
 def utc(seconds: float) -> str:
-    """Return seconds since the epoch as RFC 3339 in UTC with microseconds (Kubernetes' MicroTime).
+    """Return seconds since the epoch as RFC 3339 in UTC with microseconds (a MicroTime in Kubernetes).
 
     >>> utc(0.25)
     '1970-01-01T00:00:00.250000Z'

@@ -1,1 +1,1 @@
-"""Run config: what it may say, whether it is right, and where each input gets its value."""
+"""Run config: its schema, its validation, and the source of each input value."""

@@ -1,4 +1,4 @@
-"""Bind run config: check it, and decide where each input of each selected op gets its value, before anything runs."""
+"""Binds run config: checks it and decides the source of each input of each selected op before anything runs."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _CHOICES = (".execution.config", ".execution.config.multiprocess.start_method")
 
 
 class RunConfigError(DefinitionError):
-    """Run config that is not right; `problems` holds all that is wrong with it, each with its path."""
+    """Run config is not valid; `problems` holds all problems, each with its path."""
 
     def __init__(self, found: Iterable[Problem]) -> None:
         self.problems = tuple(found)
@@ -44,10 +44,10 @@ class RunConfigError(DefinitionError):
 
     @cached_property
     def example(self) -> dict[str, Any]:
-        """Run config that has an example of what is missing (of the first such things), and nothing else."""
+        """Run config with an example of each missing value (of the first ones), and nothing else."""
         whole: dict[str, Any] = {}
         for problem in self.problems[:_MOST_TOLD]:
-            if problem.missing and "[" not in problem.path:  # an item of a list has no example of its own
+            if problem.missing and "[" not in problem.path:  # an item of a list has no example
                 *parents, last = problem.path.split(".")
                 level = whole
                 for name in parents:
@@ -58,12 +58,12 @@ class RunConfigError(DefinitionError):
 
 @dataclass(frozen=True)
 class Bound:
-    """What run config, literals and defaults give to a run.
+    """The values that run config, literals and defaults set for a run.
 
-    `inputs` holds by op and input the JSON text of each value that no selected op will give; `from_config` names, by
-    op, those of them that run config gave. `configs` holds the config of each selected op that takes one (None when
-    nothing is set), `resources` that of each resource that is used, `execution` that section as it stands; `pods`
-    says what the pods of selected ops have, where ops have pods.
+    `inputs` holds, by op and input, the JSON text of each value that no selected op produces. `from_config` names, by
+    op, the inputs among them that run config sets. `configs` holds the config of each selected op that takes one (None
+    if it is not set), `resources` the config of each resource in use, `execution` the section of this name, and `pods`
+    the pod settings of selected ops.
     """
 
     inputs: Values = field(default_factory=dict)
@@ -78,15 +78,15 @@ def bind(
     graph: Graph, selected: Iterable[str], run_config: Mapping[str, Any] | None = None, given: Collection[str] = (),
     sections: Collection[str] = SECTIONS, taken: Collection[str] = (),
 ) -> Bound:  # fmt: skip
-    """Check run config for the `selected` ops and return what it gives to each of them.
+    """Check run config for the `selected` ops and return the values that it sets.
 
-    The job's own default run config is merged below it, as far as it is about one of the `sections`. An input whose
-    source op is selected is left out: its value comes at run time. So is one that falls back on a default only its
-    function knows, and one from a job input in `given`. An input connected to ops that are not selected takes run
-    config, else its default (as in Dagster). `taken` names ops that are not run either, but whose outputs are there.
+    The default run config of the job is merged below it, limited to the `sections`. The result omits an input whose
+    source op is selected (its value comes at run time), an input whose default only its function knows, and an input
+    from a job input in `given`. An input connected to ops that are not selected uses run config, else its default (as
+    in Dagster). `taken` names ops that do not run but whose outputs exist.
 
-    Raises RunConfigError with all problems at once, and DefinitionError (`PartialFanIn`) when only some of a fan-in's
-    ops are selected (Dagster would run on what is there and give another result without a word).
+    Raises RunConfigError with all problems, and DefinitionError (`PartialFanIn`) if only some of the ops of a fan-in
+    are selected (Dagster would run with the values that exist and silently return another result).
     """
     if is_deeper(run_config, _DEEPEST):
         raise RunConfigError([Problem("", f"it is nested deeper than {_DEEPEST} levels")])
@@ -123,10 +123,10 @@ def bind(
 
 
 def merge(below: Any, above: Any, path: str = "") -> Any:
-    """Lay one run config over another: mappings are merged, all else of `above` goes before `below`.
+    """Merge one run config over another: mappings are merged, any other value of `above` replaces that of `below`.
 
-    An executor or a start method named above takes the place of another one below it with all its settings. `path` is
-    where the two stand in run config.
+    An executor or a start method in `above` replaces another one in `below` together with its settings. `path` is the
+    place of both in run config.
 
     >>> merge({"ops": {"a": {"config": 1}}}, {"ops": {"b": {"config": 2}}})
     {'ops': {'a': {'config': 1}, 'b': {'config': 2}}}
@@ -156,7 +156,7 @@ def _check_fan_ins(graph: Graph, chosen: Collection[str], giving: Collection[str
 
 
 def _nested(config: Any, found: list[Problem]) -> Any:
-    """Return run config with paths of ops written with dots as the mappings they stand for, and no empty sections."""
+    """Return run config with dotted op paths expanded to nested mappings, and without empty sections."""
     if not isinstance(config, Mapping):
         return config
     tidy = {key: value for key, value in config.items() if value is not None or key not in SECTIONS}
@@ -198,7 +198,7 @@ def _nested_ops(level: Mapping[str, Any], where: str, found: list[Problem]) -> d
 
 
 def _refused(graph: Graph, chosen: Collection[str], giving: Collection[str], config: Any) -> Iterable[Problem]:
-    """Find inputs that exist but that run config may not set, to say why rather than that they are unknown."""
+    """Yield a problem for each input that exists but that run config must not set, with the reason."""
     if not isinstance(config, Mapping):
         return
     for path, inputs in _set_inputs(config.get("ops"), "", "ops"):
@@ -221,7 +221,7 @@ def _set_inputs(level: Any, prefix: str, where: str) -> Iterable[tuple[tuple[str
 
 def _why_not(item: Input, giving: Collection[str]) -> str:
     if item.ordering:
-        return "only waits and takes no value; remove it"
+        return "only waits and does not take a value; remove it"
     if item.job_input:
         return f"gets its value from the job's input {item.job_input!r}; set inputs.{item.job_input} instead"
     if item.literal is not None:
@@ -263,7 +263,7 @@ def _cut(text: str) -> str:
 
 
 def _bare(inputs: Any) -> Any:
-    """Return input values without the `{value: ...}` that may stand around each (Dagster's other form)."""
+    """Return input values without the optional `{value: ...}` around each (Dagster's other form)."""
     if not isinstance(inputs, Mapping):
         return inputs
     return {

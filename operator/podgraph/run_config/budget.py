@@ -1,4 +1,4 @@
-"""How much work one check of run config may be, whoever wrote the schema and the value."""
+"""Limits the work of one check of run config, whoever wrote the schema and the value."""
 
 from __future__ import annotations
 
@@ -10,21 +10,21 @@ from podgraph.run_config.patterns import InvalidPattern, Search, compiled
 __all__ = ["Budget", "TooMuch", "is_deeper"]
 
 MOST_STEPS = 100_000
-"""About a second's work."""
+"""Maximum number of steps; about one second."""
 PROBLEM_STEPS = 10
-"""What it takes to write of one problem."""
+"""Cost of the description of one problem, in steps."""
 MOST_HINTS = 20
-"""Names of which the nearest one is looked for: a message shows few problems."""
+"""Maximum number of searches for a similar name: a message shows few problems."""
 _EXAMPLE_STEPS = 2_000
 _COMPILE_STEPS = 20
 
 
 class TooMuch(Exception):
-    """The work is more than the budget allows."""
+    """The work exceeds the budget."""
 
 
 class Budget:
-    """The whole schema, in which references are looked up, and how many steps are left of the check against it."""
+    """The whole schema, for the lookup of references, and the number of steps left for the check."""
 
     def __init__(self, schema: Any, steps: int = MOST_STEPS) -> None:
         self.schema = schema
@@ -34,25 +34,25 @@ class Budget:
         self._frozen: dict[int, tuple[Any, frozenset[Any]]] = {}
 
     def spend(self, steps: int = 1) -> None:
-        """Take steps. Raises TooMuch when there are none left."""
+        """Use up steps. Raises TooMuch if none are left."""
         self.left -= steps
         if self.left < 0:
             raise TooMuch
 
     def part(self) -> Budget:
-        """Return a budget of its own for an example, which is paid for here. Raises TooMuch."""
+        """Return a separate budget for an example, and charge this budget for it. Raises TooMuch."""
         self.spend(_EXAMPLE_STEPS // 20)
         made = Budget(self.schema, _EXAMPLE_STEPS)
         made._searches, made._frozen = self._searches, self._frozen
         return made
 
     def wants_hint(self) -> bool:
-        """Whether one more hint is worth its time."""
+        """Return whether the budget allows another hint."""
         self.hints -= 1
         return self.hints >= 0
 
     def search(self, pattern: str, text: str) -> bool | None:
-        """Return whether a pattern is found in a text, None when nobody can say that here. Raises InvalidPattern."""
+        """Return whether a text matches a pattern, None if this engine cannot decide it. Raises InvalidPattern."""
         found = self._searches.get(pattern)
         if found is None:
             self.spend(_COMPILE_STEPS + len(pattern) // 8)
@@ -67,14 +67,14 @@ class Budget:
         return found(text)
 
     def one_of(self, values: list[Any], value: Any) -> bool:
-        """Whether JSON calls one of the values equal to `value`."""
+        """Return whether one of the values equals `value` in JSON."""
         known = self._frozen.get(id(values))
-        if known is None:  # the list is kept with it, so that its id stays its own
+        if known is None:  # keeps the list alive, so that Python does not reuse its id
             known = self._frozen[id(values)] = values, frozenset(map(self.frozen, values))
         return self.frozen(value) in known[1]
 
     def frozen(self, value: Any) -> Any:
-        """Return what is equal, and equally hashed, for values that JSON calls equal."""
+        """Return a hashable value that is equal for values that are equal in JSON."""
         self.spend()
         if isinstance(value, Mapping):
             return frozenset((key, self.frozen(item)) for key, item in value.items())
@@ -86,7 +86,7 @@ class Budget:
 
 
 def is_deeper(value: Any, levels: int) -> bool:
-    """Whether mappings and lists are nested in more levels than these; it takes a step for each of them.
+    """Return whether mappings and lists are nested deeper than this number of levels.
 
     >>> is_deeper({"a": [1]}, 2), is_deeper({"a": [{}]}, 2)
     (False, True)

@@ -1,4 +1,4 @@
-"""The `execution` section of run config: which executor runs a job's steps, and how.
+"""The `execution` section of run config: the executor of a job and its settings.
 
 It has the form of Dagster's default executor: `execution: {config: {in_process: {}}}` or `{multiprocess: {...}}`.
 """
@@ -17,9 +17,9 @@ EXECUTORS = ("in_process", "multiprocess")
 
 @dataclass(frozen=True)
 class TagLimit:
-    """At most `limit` steps at once whose tag `key` has `value`; with `value` None, the tag at all.
+    """At most `limit` steps run at once whose tag `key` has the value `value`; None is any value.
 
-    `per_value` counts each value of the tag by itself.
+    With `per_value` the limit applies to each value of the tag separately.
     """
 
     key: str
@@ -30,7 +30,7 @@ class TagLimit:
 
 @dataclass(frozen=True)
 class Execution:
-    """The executor and its settings. `max_concurrent` is a number of steps at once, at least 1."""
+    """The executor and its settings. `max_concurrent` is the maximum number of concurrent steps, at least 1."""
 
     executor: str = "in_process"
     start_method: str = ""
@@ -40,7 +40,7 @@ class Execution:
 
 
 def read_execution(config: Mapping[str, Any] | None, default: str) -> Execution:
-    """Read the section as it was checked against :data:`EXECUTION_SCHEMA`; `default` is used when it is empty.
+    """Read the section after its check against :data:`EXECUTION_SCHEMA`. An empty section selects `default`.
 
     >>> read_execution({"config": {"multiprocess": {"max_concurrent": 4}}}, "in_process").max_concurrent
     4
@@ -61,7 +61,7 @@ def read_execution(config: Mapping[str, Any] | None, default: str) -> Execution:
 
 
 def _start_method() -> str:
-    """A fork server where the platform can pass it a socket, as Unix can."""
+    """Return "forkserver" on platforms with fork, "spawn" elsewhere."""
     return "forkserver" if hasattr(os, "fork") else "spawn"
 
 
@@ -80,14 +80,12 @@ def _object(description: str = "", **properties: Any) -> dict[str, Any]:
 
 
 def _or_null(schema: dict[str, Any]) -> dict[str, Any]:
-    """What may also be written with nothing behind its name, which YAML reads as null."""
+    """Return the schema with null allowed: YAML reads a name without a value as null."""
     return {**schema, "type": [schema["type"], "null"]}
 
 
 _RETRIES = {
-    **_or_null(
-        _object("whether retry policies are followed", enabled=_or_null(_object()), disabled=_or_null(_object()))
-    ),
+    **_or_null(_object("whether retry policies apply", enabled=_or_null(_object()), disabled=_or_null(_object()))),
     "maxProperties": 1,
 }
 
@@ -108,9 +106,9 @@ _TAG_LIMIT = {
 _START_METHOD = {
     **_or_null(
         _object(
-            "how a step's process is made",
-            forkserver=_or_null(_object("forked from a process that has loaded the code")),
-            spawn=_or_null(_object("a new interpreter for each step")),
+            "how the process of a step is started",
+            forkserver=_or_null(_object("fork it from a process that has loaded the code")),
+            spawn=_or_null(_object("start a new interpreter for each step")),
         )
     ),
     "minProperties": 1,
@@ -118,8 +116,10 @@ _START_METHOD = {
 }
 
 _MULTIPROCESS = _object(
-    "each step in a process of its own",
-    max_concurrent=_or_null({"type": "integer", "minimum": 0, "description": "steps at once; 0: one per CPU"}),
+    "runs each step in its own process",
+    max_concurrent=_or_null(
+        {"type": "integer", "minimum": 0, "description": "maximum number of concurrent steps; 0: one per CPU"}
+    ),
     start_method=_START_METHOD,
     tag_concurrency_limits=_or_null(
         {"type": "array", "description": "limits for steps that have a tag", "items": _TAG_LIMIT}
@@ -128,12 +128,12 @@ _MULTIPROCESS = _object(
 )
 
 EXECUTION_SCHEMA: dict[str, Any] = _object(
-    "how the steps are run",
+    "how the steps run",
     config={
         **_or_null(
             _object(
                 "one executor and its settings",
-                in_process=_or_null(_object("all steps one after the other in one process", retries=_RETRIES)),
+                in_process=_or_null(_object("runs all steps one after the other in one process", retries=_RETRIES)),
                 multiprocess=_or_null(_MULTIPROCESS),
             )
         ),

@@ -1,8 +1,8 @@
-"""The engine that checks `pattern` of a config schema.
+"""The regular expression engine for `pattern` in a config schema.
 
-Both the pattern and the text come from users, and the standard library's engine may try all ways to match: it takes
-for ever where it is made to. That is harmless in a user's own process, so it is the default. A process that works for
-many users sets another engine (see planning.model.patterns).
+Both the pattern and the text come from users, and the engine of the standard library backtracks: some patterns take
+exponential time. That is harmless in a user's own process, so it is the default. A process that serves many users sets
+another engine (see planning.model.patterns).
 """
 
 from __future__ import annotations
@@ -13,17 +13,17 @@ from typing import Callable, Optional
 __all__ = ["Engine", "InvalidPattern", "Search", "backtracking", "compiled", "use"]
 
 Search = Callable[[str], Optional[bool]]
-"""Whether the pattern is found in a text; None when that is not to be said here, but in the step's own pod."""
+"""Returns whether a text matches the pattern; None if only the pod of the step can decide it."""
 Engine = Callable[[str], Search]
-"""Returns the search of a pattern. Raises InvalidPattern."""
+"""Returns the search function of a pattern. Raises InvalidPattern."""
 
 
 class InvalidPattern(ValueError):
-    """A text that is not a regular expression in any dialect; its own text says why."""
+    """A text is not a valid regular expression in any dialect. The message says why."""
 
 
 def backtracking(pattern: str) -> Search:
-    """Return the search of the standard library; what it cannot read is of another dialect and says nothing."""
+    """Return the search of the standard library. A pattern of another dialect returns None for each text."""
     try:
         found = re.compile(pattern).search
     except (re.error, RecursionError, OverflowError):
@@ -41,5 +41,5 @@ def use(engine: Engine) -> None:
 
 
 def compiled(pattern: str) -> Search:
-    """Return the search of a pattern by the engine that is set. Raises InvalidPattern."""
+    """Return the search function of a pattern by the current engine. Raises InvalidPattern."""
     return _engine(pattern)

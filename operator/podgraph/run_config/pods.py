@@ -1,6 +1,6 @@
-"""What run config may say of the pod of one op: the resources of its container, as Kubernetes has them.
+"""The pod settings of one op in run config: the resources of its container, as in Kubernetes.
 
-It counts where the op has a pod of its own; where it runs in a process it is checked and has no effect.
+They apply if the op has its own pod. If the op runs in a process, they are checked and have no effect.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _AMOUNTS = {
 }
 POD_SCHEMA: dict[str, Any] = {
     "type": "object",
-    "description": "what the op's pod has in a cluster",
+    "description": "settings of the op's pod in a cluster",
     "properties": {
         "resources": {
             "type": "object",

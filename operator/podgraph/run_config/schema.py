@@ -1,8 +1,8 @@
-"""The JSON Schema of a job's run config: what checks it, completes it in an editor, and scaffolds an example of it.
+"""The JSON Schema of the run config of a job, for validation, completion in an editor, and example run config.
 
-Run config has Dagster's form: `ops` maps each op to its `config` and `inputs` (each graph to `ops` of its own),
-`inputs` gives the values of the job's own parameters, `resources` maps each resource to its `config`, and
-`execution.config` chooses the executor. It also knows `pod` of each op (see run_config.pods).
+Run config has Dagster's form: `ops` maps each op to its `config` and `inputs` (each graph to its `ops`), `inputs` sets
+the parameters of the job, `resources` maps each resource to its `config`, and `execution.config` selects the executor.
+In addition each op has a `pod` (see run_config.pods).
 """
 
 from __future__ import annotations
@@ -26,18 +26,19 @@ SECTIONS = ("ops", "inputs", "resources", "execution")
 Schema = dict[str, Any]
 
 _DEEPEST = 100  # levels of a schema
-_NOTHING: tuple[Any, ...] = ({}, None)  # config that is left out is read as one of these
+_NOTHING: tuple[Any, ...] = ({}, None)  # missing config is read as one of these
 
 
 def run_config_schema(
     graph: Graph, selected: Iterable[str] | None = None, given: Collection[str] = (),
     sections: Collection[str] = SECTIONS, bare: bool = False, taken: Collection[str] = (),
 ) -> Schema:  # fmt: skip
-    """Return the JSON Schema (2020-12) of run config for the `selected` ops (all when None).
+    """Return the JSON Schema (2020-12) of run config for the `selected` ops (all ops if None).
 
-    What is set for other ops is not looked at. `given` names job inputs whose values come from elsewhere, so that run
-    config must not give any; `taken` names ops that are not run but whose outputs are there. With `bare` an input's
-    value can only stand for itself, not also as `{value: ...}` (Dagster's other form).
+    The schema allows any settings for other ops. `given` names job inputs whose values come from elsewhere; run config
+    must not set them. `taken` names ops that do not run but whose outputs exist. With `bare` an input value must be
+    the value itself, not also `{value: ...}` (Dagster's other form). Raises DefinitionError (`InvalidGraph`) for a
+    schema that is nested too deeply.
 
     >>> from podgraph.definition.graph import Op
     >>> run_config_schema(Graph.of("j", [Op("one")]))["properties"]["ops"]["properties"]
@@ -47,7 +48,7 @@ def run_config_schema(
 
 
 def op_path(name: str) -> str:
-    """Return where run config speaks of an op.
+    """Return the path of an op in run config.
 
     >>> op_path("src.add")
     'ops.src.ops.add'
@@ -56,7 +57,7 @@ def op_path(name: str) -> str:
 
 
 def takes_config(item: Input, chosen: Collection[str]) -> bool:
-    """Whether run config may set an input at its op: nothing else gives its value."""
+    """Return whether run config may set an input of an op: nothing else supplies its value."""
     return not (item.ordering or item.job_input or item.literal is not None or is_connected(item, chosen))
 
 
@@ -66,7 +67,7 @@ def needed_resources(graph: Graph, chosen: Iterable[str]) -> list[str]:
 
 
 class _Maker:
-    """Makes the schema of one graph and selection; definitions that schemas bring along are gathered in `defs`."""
+    """Builds the schema of one graph and selection; `defs` collects the `$defs` of the inner schemas."""
 
     def __init__(
         self, graph: Graph, selected: Iterable[str] | None, given: Collection[str], bare: bool, taken: Collection[str]
@@ -107,7 +108,9 @@ class _Maker:
                     levels[parent]["properties"][name] = _object({"ops": levels[inner]})
                 parent = inner
             levels[parent]["properties"][last] = self.op(op) if path in self.chosen else {}
-        for level in reversed(levels.values()):  # the innermost first, so that what they require is known
+        for level in reversed(
+            levels.values()
+        ):  # innermost levels first: an outer level requires what its inner levels require
             for entry in level["properties"].values():
                 if "ops" in entry.get("properties", {}):
                     _require(entry)
@@ -130,7 +133,7 @@ class _Maker:
         return entry
 
     def with_config(self, entry: Schema, text: str, place: str) -> Schema:
-        """Add to what is said about an op or a resource its config, which may be left out if {} or null will do."""
+        """Add the config to the entry of an op or a resource; it is optional if {} or null is valid."""
         _require(entry)
         if text:
             schema = entry["properties"]["config"] = self.hoisted(text, place)
@@ -146,7 +149,7 @@ class _Maker:
         if plain and not self.bare:
             schema = {"anyOf": [plain, {**_object({"value": plain}), "required": ["value"]}]}
         if item.sources:
-            schema["description"] = f"op {item.sources[0].op!r}, which gives it, is not selected"
+            schema["description"] = f"op {item.sources[0].op!r}, which produces it, is not selected"
         if item.default is not None:
             schema["default"] = json.loads(item.default)
         return schema
@@ -178,7 +181,7 @@ class _Maker:
         return section
 
     def hoisted(self, text: str, place: str) -> Schema:
-        """Read a schema and move its own definitions to the whole schema's, where its references can find them."""
+        """Read a schema and move its `$defs` to those of the whole schema, so that its references resolve."""
         try:
             schema: Schema = json.loads(text) if text else {}
         except RecursionError:
@@ -210,7 +213,7 @@ def _object(properties: Schema) -> Schema:
 
 
 def _require(schema: Schema) -> None:
-    """Require each of a schema's mappings that must say something."""
+    """Mark each property of a schema as required if it has required keys."""
     required = [name for name, inner in schema["properties"].items() if inner.get("required")]
     if required:
         schema["required"] = required

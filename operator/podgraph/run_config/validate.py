@@ -1,4 +1,4 @@
-"""Hold plain data against a JSON Schema, and make an example of what one asks for."""
+"""Validates plain data against a JSON Schema, and generates an example of a valid value."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from podgraph.run_config.patterns import InvalidPattern
 
 __all__ = ["Problem", "example", "problems"]
 
-_DEEPEST = 300  # levels; a schema's choices count too
-_MOST_WORDS = 16  # kinds of values that a message names
-_MOST_EXAMPLES = 50  # of what is missing
+_DEEPEST = 300  # levels; the branches of a schema count too
+_MOST_WORDS = 16  # types that a message lists
+_MOST_EXAMPLES = 50  # examples of missing values
 _LONGEST = 300  # characters of a path or a description in a message
-_MOST = 1000  # items or characters that an example has at most
+_MOST = 1000  # maximum items or characters of an example
 _KINDS = {dict: "object", list: "array", tuple: "array", str: "string", bool: "boolean", type(None): "null"}
-_ENDLESS = object()  # what an example is that never ends
+_ENDLESS = object()  # the example of a schema that has no finite value
 
 
 def _is_multiple(value: Any, step: Any) -> bool:
@@ -52,14 +52,14 @@ _FORMATS = {
     "uuid": "00000000-0000-4000-8000-000000000000", "uri": "https://example.com/", "email": "me@example.com",
     "ipv4": "127.0.0.1", "ipv6": "::1", "quantity": "500m",
 }  # fmt: skip
-_MEANT = {"quantity": "be a Kubernetes quantity such as 500m, 2 or 1.5Gi"}  # what a pattern says in words
+_MEANT = {"quantity": "be a Kubernetes quantity such as 500m, 2 or 1.5Gi"}  # the meaning of a pattern in words
 
 
 @dataclass(frozen=True)
 class Problem:
-    """One thing that is wrong with run config: where (`ops.add.config.n`), and a sentence that names the place.
+    """One problem of run config: its path (`ops.add.config.n`), and a sentence that includes the path.
 
-    When something is `missing`, `example` is what could stand there; what is `extra` has no place there at all.
+    For a `missing` value `example` is a possible value; an `extra` value is not allowed at its place.
     """
 
     path: str
@@ -70,10 +70,9 @@ class Problem:
 
 
 def problems(schema: Any, value: Any, path: str, root: Any = None) -> list[Problem]:
-    """Return all that is wrong with `value`, each with its path below `path`; `$ref` is looked up in `root`.
+    """Return all problems of `value`, each with its path below `path`; `$ref` is resolved in `root`.
 
-    `root` may also be a Budget, which several checks then share. Whatever the schema and the value are, it takes a
-    bounded number of steps.
+    `root` may also be a Budget that several checks share. The number of steps is bounded for any schema and value.
 
     >>> schema = {"type": "object", "properties": {"n": {"type": "integer"}}, "additionalProperties": False}
     >>> [problem.message for problem in problems(schema, {"n": "x", "m": 1}, "ops.add.config")]
@@ -83,14 +82,16 @@ def problems(schema: Any, value: Any, path: str, root: Any = None) -> list[Probl
     try:
         _check(schema, value, path, _budget(schema, root), found, 0)
     except RecursionError:
-        found.append(_problem(path, "is nested too deep or holds itself"))
+        found.append(_problem(path, "is nested too deeply or contains itself"))
     except TooMuch:
-        found.append(_problem(path, f"is too much to check: its schema and it ask for more than {MOST_STEPS:,} steps"))
+        found.append(
+            _problem(path, f"takes too long to check: the value and its schema need more than {MOST_STEPS:,} steps")
+        )
     return list({(problem.path, problem.message): problem for problem in found}.values())
 
 
 def example(schema: Any, root: Any = None, everything: bool = False) -> Any:
-    """Return a value that the schema allows: what it requires, with `everything` also what may be left out.
+    """Return a value that the schema allows, with all required keys; `everything` adds the optional keys.
 
     >>> number = {"type": "integer", "minimum": 1}
     >>> example({"type": "object", "properties": {"n": number, "to": {"type": "string"}}, "required": ["n"]})
@@ -159,9 +160,9 @@ def _wrong(schema: Mapping[str, Any], value: Any, kind: str, root: Budget) -> It
         except InvalidPattern as error:
             yield f"has the pattern {shown(pattern)} in its schema, which is not a valid regular expression: {error}"
     if kind == "array" and schema.get("uniqueItems") is True and len(set(map(root.frozen, value))) < len(value):
-        yield "must not hold the same item twice"
+        yield "must not contain the same item twice"
     if kind == "object":
-        yield from (f"has the key {shown(key)}, which is no text" for key in value if not isinstance(key, str))
+        yield from (f"has the key {shown(key)}, which is not a string" for key in value if not isinstance(key, str))
 
 
 def _check_object(
@@ -186,7 +187,7 @@ def _check_object(
 
 
 def _miss(schema: Any, path: str, root: Budget, found: list[Problem], within: tuple[Any, ...] = ()) -> None:
-    """Say that something is missing: in a mapping, each thing that it must hold."""
+    """Add a problem for a missing value; for a mapping, one for each of its required keys."""
     root.spend(PROBLEM_STEPS + len(path) // 256)
     inner, ref = _resolved(schema, root), schema.get("$ref") if isinstance(schema, Mapping) else None
     if inner.get("type") == "object" and _required(inner) and (ref is None or ref not in within):
@@ -212,7 +213,7 @@ def _check_branches(
         results.append((_resolved(branch, root), wrong))
     right = sum(not wrong for _, wrong in results)
     if right > 1:
-        found.append(_problem(path, f"must be only one of {_words(schema, root)}, but is {right} of them"))
+        found.append(_problem(path, f"must match only one of {_words(schema, root)}, but matches {right} of them"))
     if right:
         return
     kind = _kind(value)
@@ -227,7 +228,7 @@ def _check_branches(
 
 
 def _has_tags(branch: Any, value: Any, root: Budget) -> bool:
-    """Return whether a mapping has the constants that a branch asks for, as `kind: cat` tells a cat from a dog."""
+    """Return whether a mapping has the constants that a branch requires, such as `kind: cat`."""
     if not isinstance(value, Mapping):
         return False
     rules = _of(branch, "properties", (Mapping,)) or {}
@@ -252,7 +253,7 @@ def _word_list(schema: Any, root: Budget) -> list[str]:
 
 
 def _kinds_of(schema: Any, root: Budget, of_branch: Callable[[Any, Any], list[str]] | None = None) -> list[str]:
-    """Return the JSON types a schema allows at its top, none for all."""
+    """Return the JSON types that a schema allows at its top level; an empty list is all types."""
     root.spend()
     schema = _resolved(schema, root)
     if kinds := _of(schema, "type", (str, list)):
@@ -270,7 +271,7 @@ def _choices(schema: Any) -> list[Any]:
 
 
 def _example(schema: Any, root: Budget, everything: bool, within: tuple[Any, ...]) -> Any:
-    """Make an example; `within` are the references it is part of, since one to itself has to be left out."""
+    """Return an example; `within` are the references that contain it, as a recursive reference must be omitted."""
     root.spend()
     if not isinstance(schema, Mapping):
         return _ENDLESS if schema is False else "..."
@@ -352,7 +353,7 @@ def _array_example(schema: Any, root: Budget, everything: bool, within: tuple[An
 
 
 def _numbers(schema: Mapping[str, Any], kind: str) -> Iterable[Any]:
-    """Return numbers of which one is likely to keep to a schema's bounds, the plainest first."""
+    """Return numbers that are likely to be within the bounds of a schema, the simplest first."""
     words = ("minimum", "exclusiveMinimum", "maximum", "exclusiveMaximum")
     bounds = [limit for word in words if (limit := _of(schema, word, (int, float))) is not None]
     step = _of(schema, "multipleOf", (int, float)) or 1
@@ -368,7 +369,7 @@ def _first_right(schema: Any, root: Budget, values: Iterable[Any], other: Any) -
 
 
 def _resolved(schema: Any, root: Budget) -> Mapping[str, Any]:
-    """Return a schema with what it refers to in place of its reference."""
+    """Return a schema with its reference replaced by the target."""
     for _ in range(50):
         if not isinstance(schema, Mapping) or not isinstance(ref := schema.get("$ref"), str):
             break
@@ -385,7 +386,7 @@ def _target(ref: str, root: Budget) -> Mapping[str, Any]:
 
 
 def _of(schema: Any, word: str, kinds: tuple[Any, ...]) -> Any:
-    """Return what a schema says under a word, None when it says nothing or what makes no sense there."""
+    """Return the value of a keyword of a schema, None if it is absent or has another type."""
     rule = schema.get(word) if isinstance(schema, Mapping) else None
     return rule if isinstance(rule, kinds) and not isinstance(rule, bool) else None
 
@@ -395,7 +396,7 @@ def _required(schema: Any) -> list[str]:
 
 
 def _kind(value: Any) -> str:
-    """Return the JSON type of a value, "" when it has none."""
+    """Return the JSON type of a value, "" if it has none."""
     if isinstance(value, (int, float)) and not isinstance(value, bool):
         if isinstance(value, float) and not math.isfinite(value):
             return ""

@@ -1,8 +1,8 @@
-"""The process of a step's or resolve pod: `python3 runtime.pyz`.
+"""The process of a pod: `python3 runtime.pyz`.
 
-It reads the assignment file, does what it says, and leaves a record in the termination message; that of a step, and a
-graph, also goes to standard output and the direct link. Exit status: 0 when the record says Succeeded, 1 when it says
-Failed, 143 without a record when SIGTERM ended the step.
+It reads the assignment file, does the work, and writes a record to the termination message. The record of a step and a
+graph also go to standard output and the direct link. Exit status: 0 if the record is Succeeded, 1 if it is Failed, 143
+without a record if SIGTERM stopped the step.
 """
 
 from __future__ import annotations
@@ -27,25 +27,26 @@ from podgraph.runtime.pod.storage import open_storage, probe
 
 
 def main(assignment: Assignment) -> int:
-    """Do the assigned work, write the record, return the exit status."""
+    """Do the assigned work, write the record, and return the exit status."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     link = Link(assignment.link, pod_key())
     out = PodOutput(link)
     record = work(assignment, out, link)
     _flush()
-    # Written last and at once: a record that can be read means that everything before it is done.
+    # Written last, in one write: a readable record means that all earlier work is done.
     line = record.to_line(pod_key())
     Path(protocol.TERMINATION_FILE).write_text(line, encoding="utf-8")
-    if assignment.op or record.nonce != assignment.nonce:  # it told the graph first, and became a step's pod
+    if assignment.op or record.nonce != assignment.nonce:  # it reported the graph first, and then ran a step
         out(line)
     link.close()
     return 0 if record.outcome == "Succeeded" else 1
 
 
 def work(assignment: Assignment, out: PodOutput, link: Link, job: JobDefinition | None = None) -> Record:
-    """Import the code (`job` when that is done) and run the op, some steps or all, or tell the graph if none is named.
+    """Import the code (unless `job` is set) and run the op, a pod group or all steps, or report the graph.
 
-    The pod that tells the graph also tries the storage: it is made as the steps' pods are, and comes before them.
+    A pod that reports the graph also tests the storage: it has the same template as the pods of the steps, and precedes
+    them.
     """
     try:
         if assignment.clean:
@@ -74,7 +75,7 @@ def work(assignment: Assignment, out: PodOutput, link: Link, job: JobDefinition 
 
 
 def _work_ahead(assignment: Assignment, out: PodOutput, link: Link) -> Record:
-    """Do all that needs no inputs, telling the graph if that is asked for, and the rest when they are there."""
+    """Do the work that needs no inputs (report the graph if requested), then wait for the assignment and do it."""
     from podgraph.runtime.pod.prestart import whole_assignment
 
     record = None
@@ -95,7 +96,7 @@ def _work_ahead(assignment: Assignment, out: PodOutput, link: Link) -> Record:
         return work(whole, out, link, job)
     if record is not None:
         return record
-    text = f"nothing was assigned to it within {assignment.ahead} seconds"
+    text = f"the pod received no assignment within {assignment.ahead} seconds"
     return Record(assignment.nonce, "Failed", reason=protocol.NOT_ASSIGNED, message=text)
 
 
@@ -137,32 +138,32 @@ def _work(job: JobDefinition, assignment: Assignment, out: PodOutput) -> Record:
 
 
 def run() -> None:
-    """Do :func:`main`, then leave at once: the record is written, so threads of the user's code count no more.
+    """Run :func:`main`, then exit immediately: the record is written, so threads of the user's code no longer matter.
 
-    Standard error goes where standard output goes: a pod's log has both, and a container runtime that reads them from
-    two pipes does not keep their order.
+    Standard error is redirected to standard output: the log of a pod has both, and a container runtime that reads two
+    pipes does not keep their order.
     """
     os.dup2(1, 2)
-    take_key()  # before anything else runs, and before there is a child
+    take_key()  # before any other code runs and before the first fork
     assignment = Assignment.from_text(Path(protocol.ASSIGNMENT_FILE).read_text(encoding="utf-8"))
     code = None
     if assignment.keep_log:
         from podgraph.runtime.pod.logs import keep_log
 
-        # That of a pod that only tells the graph is nobody's.
+        # The log of a pod that only reports the graph belongs to no step.
         code = keep_log(assignment.storage, assignment.prefix if assignment.op or not assignment.ahead else "")
     if code is None:
         try:
             code = main(assignment)
         except PodTerminated:
-            sys.stderr.write("podgraph: the pod was told to end while its step ran\n")
+            sys.stderr.write("podgraph: the pod was stopped while its step was running\n")
             code = EXIT_CODE
     _flush()
     os._exit(code)
 
 
 def _flush() -> None:
-    """Flush both streams, whatever the user's code did to them."""
+    """Flush both streams, even if the user's code has replaced or closed them."""
     for stream in (sys.stdout, sys.stderr):
         with contextlib.suppress(AttributeError, OSError, ValueError):
             stream.flush()

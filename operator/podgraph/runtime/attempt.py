@@ -1,4 +1,4 @@
-"""One attempt of one step: call the op, decide about a retry, call the hooks. In any process, by any executor."""
+"""One attempt of one step: call the op, decide whether to retry, call the hooks. All executors use it."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ __all__ = ["Attempt", "RunInfo", "run_attempt"]
 
 @dataclass(frozen=True)
 class RunInfo:
-    """What all steps of a run have in common. `retries` is false when retry policies are not followed."""
+    """The values that all steps of a run share. `retries` is false if retries are disabled."""
 
     run_id: str
     tags: Mapping[str, str] = field(default_factory=dict)
@@ -28,9 +28,9 @@ class RunInfo:
 
 @dataclass
 class Attempt:
-    """How an attempt ended: with outputs, or with an error and perhaps the seconds until the next attempt.
+    """The result of an attempt: outputs, or an error and for a retry the seconds until the next attempt.
 
-    `start` and `end` enclose the op alone, in seconds since the epoch.
+    `start` and `end` are the times around the op alone, in seconds since the epoch.
     """
 
     outputs: dict[str, Any] = field(default_factory=dict)
@@ -45,11 +45,11 @@ def run_attempt(
     job: JobDefinition, name: str, inputs: Mapping[str, Any], config: Any, resources: Mapping[str, Any], run: RunInfo,
     number: int, emit: Emit, finish: Callable[[dict[str, Any]], None] | None = None, lost: int = 0,
 ) -> Attempt:  # fmt: skip
-    """Run the `number`-th attempt (from 1) of the op `name` and return how it ended; only KeyboardInterrupt gets out.
+    """Run the `number`-th attempt (from 1) of the op `name` and return its result. Raises only KeyboardInterrupt.
 
-    `config` is as its schema's type makes it. `finish` is called with the outputs of an op that succeeded, before its
-    hooks are: what it raises is the op's own failure (a value that cannot be passed on). `lost` of the attempts before
-    this one ended for reasons that were not the op's; they do not count against its retry policy.
+    `config` is a value of the config type of the op. `finish` is called with the outputs of a successful op, before the
+    hooks; an exception in it fails the op (a value that cannot be passed on). `lost` earlier attempts failed for
+    reasons outside the op; they do not count against the retry policy.
     """
     op = job.ops[name]
     made: list[OpContext] = []
@@ -91,7 +91,7 @@ def _call_hooks(
             hook.fn(HookContext(context, own, attempt.outputs, attempt.exception))
         except KeyboardInterrupt:
             raise
-        except BaseException as error:  # a hook of the user's may raise anything; the step has ended all the same
+        except BaseException as error:  # the user's hook may raise anything; the result of the step stays
             logging.getLogger(f"podgraph.hook.{hook.name}").exception("failed for op %r", name)
             emit("HOOK_ERRORED", {"name": hook.name, "error": error_text(error)})
         else:

@@ -1,4 +1,4 @@
-"""Call one op with its inputs and take what it produces: the part that every way of running a step shares."""
+"""Calls one op with its inputs and collects its outputs. All executors use it."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ Emit = Callable[[str, "dict[str, Any]"], None]
 def call_op(
     op: OpDefinition, path: str, inputs: Mapping[str, Any], context: Callable[[], OpContext], config: Any, emit: Emit
 ) -> dict[str, Any]:
-    """Call the op `path` with `inputs` and return its outputs by name, both checked against the declared types.
+    """Call the op `path` with `inputs` and return its outputs by name; both are checked against their types.
 
-    `context` is called for an op that takes one, `emit` for each input and output. Raises StepError (`MissingInput`,
-    `TypeCheckFailed`, `WrongOutputs`) and whatever the function raises.
+    `context` returns the context for an op that takes one; `emit` is called for each input and output. Raises StepError
+    (`MissingInput`, `TypeCheckFailed`, `WrongOutputs`) and any exception of the function.
     """
     given = _inputs(op, path, inputs, emit)
     if op.takes_config:
@@ -47,7 +47,7 @@ def _inputs(op: OpDefinition, path: str, inputs: Mapping[str, Any], emit: Emit) 
         if name in inputs:
             value = inputs[name]
         elif not param.has_default:
-            raise StepError("MissingInput", f"input {name!r} of op {path!r} was given no value")
+            raise StepError("MissingInput", f"input {name!r} of op {path!r} has no value")
         elif name in op.ins and op.ins[name].default_value is not NO_DEFAULT:
             value = op.ins[name].default_value
         else:
@@ -79,7 +79,7 @@ def _returned(op: OpDefinition, path: str, result: Any) -> list[Output[Any]]:
 
 
 def _async(op: OpDefinition, path: str, result: Any) -> list[Output[Any]]:
-    """Run an `async def` op in an event loop of its own."""
+    """Run an `async def` op in a new event loop."""
 
     async def values() -> list[Any]:
         return [item async for item in result]
@@ -90,7 +90,7 @@ def _async(op: OpDefinition, path: str, result: Any) -> list[Output[Any]]:
 
 
 def _run(coroutine: Coroutine[Any, Any, Any]) -> Any:
-    """Run a coroutine to its end, in a thread of its own where this one has a running loop, as in a notebook."""
+    """Run a coroutine to completion; in a new thread if this one has a running loop, as in a notebook."""
     import asyncio  # needed by few ops, and slow to import
 
     try:

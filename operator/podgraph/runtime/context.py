@@ -1,4 +1,4 @@
-"""What ops, hooks and resources may know about the run they are in."""
+"""The contexts that ops, hooks and resources receive."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ __all__ = ["HookContext", "InitResourceContext", "OpContext", "Resources", "buil
 
 
 class Resources:
-    """The resources that one op, hook or resource asked for, as attributes: `context.resources.db`."""
+    """The resources that an op, hook or resource requires, as attributes: `context.resources.db`."""
 
     def __init__(self, values: Mapping[str, Any], owner: str, keys: tuple[str, ...] | None = None) -> None:
         self.__dict__.update(values if keys is None else {key: values[key] for key in keys})
@@ -19,18 +19,18 @@ class Resources:
     def __getattr__(self, name: str) -> Any:
         own = ", ".join(key for key in self.__dict__ if key != "_owner") or "none"
         raise AttributeError(
-            f"{self.__dict__.get('_owner')} asked for no resource {name!r} (it has: {own}); "
-            "name it in required_resource_keys"
+            f"{self.__dict__.get('_owner')} does not require resource {name!r} (it has: {own}); "
+            "add it to required_resource_keys"
         )
 
 
 class OpContext:
-    """Given to an op whose first parameter is named `context`.
+    """The first argument of an op whose first parameter is named `context`.
 
-    `op_name` is the op's path in the job; `run_id` is the same for all steps of one run (the Job resource's uid in a
-    cluster); `config` is the op's config (`op_config` is Dagster's name of it), `resources` holds those that the op
-    requires, `retry_number` counts the retries so far (0 in the first attempt), `tags` are the run's, `op_tags` the
-    op's own.
+    `op_name` is the path of the op in the job. `run_id` identifies the run (in a cluster the uid of the Job). `config`
+    is the config of the op (Dagster's name is `op_config`). `resources` holds the resources that the op requires.
+    `retry_number` is the number of retries so far, 0 in the first attempt. `tags` are the tags of the run, `op_tags`
+    those of the op.
     """
 
     __slots__ = ("config", "job_name", "op_name", "op_tags", "resources", "retry_number", "run_id", "tags")
@@ -61,7 +61,9 @@ def build_op_context(
     config: Any = None, resources: Mapping[str, Any] | None = None, op_name: str = "op", run_id: str = "test",
     retry_number: int = 0, tags: Mapping[str, str] | None = None, *, op_config: Any = None,
 ) -> OpContext:  # fmt: skip
-    """Return a context to call an op with in a test of it: `my_op(build_op_context(config={"n": 3}), 1)`.
+    """Return a context to call an op in a test: `my_op(build_op_context(config={"n": 3}), 1)`.
+
+    `resources` are plain values by name. `op_config` is the same as `config` (Dagster's name).
 
     >>> build_op_context(resources={"db": [1]}).resources.db
     [1]
@@ -71,9 +73,9 @@ def build_op_context(
 
 
 class HookContext:
-    """Given to a hook: the step it is called for, what the step produced, and the error it failed with.
+    """The argument of a hook: the step, its outputs, and its error.
 
-    `op_output_values` holds the outputs of a step that succeeded, by name; `op_exception` what a failed one raised.
+    `op_output_values` holds the outputs of a successful step by name. `op_exception` is the exception of a failed step.
     """
 
     def __init__(
@@ -92,12 +94,12 @@ class HookContext:
 
     @property
     def log(self) -> logging.Logger:
-        """The logger `podgraph.op.<op_name>`, as the op itself has it."""
+        """The logger `podgraph.op.<op_name>`, the same as in the op."""
         return logging.getLogger(f"podgraph.op.{self.op_name}")
 
 
 class InitResourceContext:
-    """Given to a resource's function: its config and the resources it requires itself."""
+    """The argument of the function of a resource: its config and the resources that it requires."""
 
     def __init__(self, name: str, config: Any, resources: Resources, run_id: str) -> None:
         self.resource_name, self.resource_config = name, config

@@ -1,4 +1,4 @@
-"""What is kept of an error that ended a step: as text, for it may have been raised in another process."""
+"""Describes the error of a failed step as text, as it may come from another process."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ __all__ = ["error_info", "portable", "error_text", "retry_request"]
 
 
 def error_info(error: BaseException) -> ErrorInfo:
-    """Describe what an op raised."""
+    """Return the description of an exception that an op raised."""
     kind = type(error).__name__
     if isinstance(error, StepError):
         return ErrorInfo(error.reason, error.message, kind)
@@ -33,7 +33,7 @@ def error_info(error: BaseException) -> ErrorInfo:
 
 
 def error_text(error: BaseException) -> str:
-    """Return an exception's type and what it says; one whose own `__str__` fails says nothing.
+    """Return the type and message of an exception; only the type if its `__str__` fails.
 
     >>> error_text(ValueError("no row"))
     'ValueError: no row'
@@ -46,18 +46,18 @@ def error_text(error: BaseException) -> str:
 
 
 def portable(error: ErrorInfo) -> ErrorInfo:
-    """Return the same with metadata that any process can read: what is no JSON value becomes its repr."""
+    """Return the error with metadata that any process can read: the repr replaces a value that is not JSON."""
     return replace(error, metadata={str(key): _portable(value) for key, value in error.metadata.items()})
 
 
 def retry_request(error: ErrorInfo) -> dict[str, Any]:
-    """Return as plain data what an op said about trying again; empty when it left that to its policy."""
+    """Return the retry setting of the exception as plain data; empty if the retry policy of the op applies."""
     if not error.allow_retries:
         return {"allow": False}
     if error.requested is None:
         return {}
     most, seconds = error.requested
-    return {"max": min(most, 1_000_000), "seconds": min(max(0.0, seconds), 1e8)}  # so that JSON holds them
+    return {"max": min(most, 1_000_000), "seconds": min(max(0.0, seconds), 1e8)}  # bounded for JSON
 
 
 def _portable(value: Any) -> Any:

@@ -1,4 +1,4 @@
-"""Import a user's code and find the job in it, with errors that point into that code."""
+"""Imports the user's code and finds its job. Errors name the line in that code."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ _NEEDED = (
     "threading", "traceback", "typing", "urllib.parse", "uuid", "zoneinfo",
 )  # fmt: skip
 _MOST_CAUSES, _MOST_SAID, _MOST_FRAMES, _MOST_STACK = 20, 900, 50, 64 * 1024
-_LIBRARY = str(Path(json.__file__).parents[1]) + os.sep  # the standard library, with site-packages often inside it
+_LIBRARY = str(Path(json.__file__).parents[1]) + os.sep  # the standard library, which often contains site-packages
 
 
 @dataclass(frozen=True)
 class CodeRef:
-    """Where a job is: the Python file `file`, or the importable `module`; `job` names one of several."""
+    """The location of a job: the Python file `file`, or the importable `module`; `job` selects one of several."""
 
     file: str = ""
     module: str = ""
@@ -47,7 +47,7 @@ class CodeRef:
         return find_job(self.module_of(), self.job)
 
     def module_of(self) -> ModuleType:
-        """Import the code, with its folder on the path as when Python starts it. Raises DefinitionError."""
+        """Import the code, with its folder on `sys.path` as for a script. Raises DefinitionError."""
         folder = str(package_root(Path(self.file).resolve())) if self.file else os.getcwd()
         _keep_own(folder)
         if folder not in sys.path:
@@ -56,9 +56,9 @@ class CodeRef:
 
 
 def import_file(path: str) -> ModuleType:
-    """Import the Python file at `path` as a module named after it, one in a package as that package's.
+    """Import the Python file at `path` as a module named after it, in its package if it has one.
 
-    Raises DefinitionError (`CodeError`) with the user's line when it does not compile or import.
+    Raises DefinitionError (`CodeError`) with the user's line if it does not compile or import.
     """
     name = _module_name(path)
     try:
@@ -69,7 +69,7 @@ def import_file(path: str) -> ModuleType:
                 return known
         spec = importlib.util.spec_from_file_location(name, path)
         if spec is None or spec.loader is None:
-            raise DefinitionError("CodeError", f"{path!r} is no Python file; its name must end in .py")
+            raise DefinitionError("CodeError", f"{path!r} is not a Python file; its name must end in .py")
         module = importlib.util.module_from_spec(spec)
         sys.modules[name] = module  # as `import` does, so that pickle and dataclasses find it
         spec.loader.exec_module(module)
@@ -77,7 +77,7 @@ def import_file(path: str) -> ModuleType:
         _forget(name)
         if str(error.filename) != path:
             raise code_error(error, path) from error
-        raise DefinitionError("CodeError", f"there is no file {path!r}") from None
+        raise DefinitionError("CodeError", f"file {path!r} does not exist") from None
     except DefinitionError as error:
         _forget(name)
         raise _located(error) from error
@@ -98,12 +98,12 @@ def import_module(name: str) -> ModuleType:
 
 
 def find_jobs(module: ModuleType) -> list[JobDefinition]:
-    """Return the module's jobs, each once, in the order they are defined."""
+    """Return the jobs of a module, each once, in the order of their definition."""
     return list({id(v): v for v in vars(module).values() if isinstance(v, JobDefinition)}.values())
 
 
 def find_job(module: ModuleType, name: str = "") -> JobDefinition:
-    """Return the module's only job, or the one called `name`.
+    """Return the only job of a module, or the job named `name`.
 
     Raises DefinitionError (`NoJob`, `SeveralJobs`, `UnknownJob`).
     """
@@ -119,19 +119,19 @@ def find_job(module: ModuleType, name: str = "") -> JobDefinition:
     if not named:
         text = "the code has no @job; it must have one function with that decorator"
         if any(type(value).__module__.startswith("dagster.") for value in list(vars(module).values())):
-            text += "; what it has is made with dagster: import op and job from podgraph instead"
+            text += "; its definitions come from dagster: import op and job from podgraph instead"
         raise DefinitionError("NoJob", text)
     if len(named) > 1:
         listed = ", ".join(sorted(named))
-        text = f"the code has {len(named)} jobs ({listed}); say which one to run with --job NAME (-j)"
+        text = f"the code has {len(named)} jobs ({listed}); select one with --job NAME (-j)"
         raise DefinitionError("SeveralJobs", text)
     return next(iter(named.values()))
 
 
 def where(error: BaseException) -> str:
-    """Return ` (job.py line 5 in divide)`, the innermost line of the user's code an error passed, or "".
+    """Return ` (job.py line 5 in divide)`, the innermost line of the user's code in the traceback of an error, or "".
 
-    Where all of it lies in installed packages, the user's is the code that was called first.
+    If the whole traceback is in installed packages, the outermost line counts as the user's.
 
     >>> where(ValueError("x"))
     ''
@@ -148,7 +148,7 @@ def where(error: BaseException) -> str:
 
 
 def own_frames(tb: TracebackType | None) -> TracebackType | None:
-    """Drop the frames of podgraph and of the import machinery at the start of a traceback."""
+    """Return a traceback without the frames of podgraph and of the import machinery at its start."""
     while tb is not None:
         name = tb.tb_frame.f_code.co_filename
         if not name.startswith(_OWN) and not name.startswith(_BEFORE):
@@ -158,7 +158,7 @@ def own_frames(tb: TracebackType | None) -> TracebackType | None:
 
 
 def _keep_own(folder: str) -> None:
-    """Import what podgraph itself may need later and a file beside the code would hide, as random.py does."""
+    """Import the modules that podgraph needs later, if a file next to the code, such as random.py, would hide them."""
     with contextlib.suppress(OSError):
         beside = {name.partition(".")[0] for name in os.listdir(folder)}
         for name in _NEEDED:
@@ -167,7 +167,7 @@ def _keep_own(folder: str) -> None:
 
 
 def package_root(path: Path) -> Path:
-    """Return the folder from which a file is imported: that of its outermost package, else its own."""
+    """Return the folder from which a file is imported: the parent of its outermost package, else its own folder."""
     folder = path.parent
     while (folder / "__init__.py").is_file() and folder.name.isidentifier() and folder.parent != folder:
         folder = folder.parent
@@ -175,12 +175,12 @@ def package_root(path: Path) -> Path:
 
 
 def code_error(error: BaseException, path: str = "") -> DefinitionError:
-    """Return what is said of code that cannot be imported; the traceback through the user's code is its `stack`."""
+    """Return the error for code that cannot be imported, with the traceback through the user's code as its `stack`."""
     verb = "does not compile" if isinstance(error, SyntaxError) else "cannot be imported"
     chain = _chain(error)
     text = f"the code {verb}: {_said(error)}{where(error)}"
     if len(chain) > 1:
-        text += f"; it began with {_said(chain[-1])}{where(chain[-1])}"
+        text += f"; the first error was {_said(chain[-1])}{where(chain[-1])}"
     missing = next((e.name for e in reversed(chain) if isinstance(e, ModuleNotFoundError) and e.name), "")
     if missing and repr(missing) not in text:
         text += f"; the missing module is {missing!r}"
@@ -188,10 +188,10 @@ def code_error(error: BaseException, path: str = "") -> DefinitionError:
 
 
 def _module_name(path: str) -> str:
-    """Return the name under which a file is imported.
+    """Return the module name of a file.
 
-    It is no name of Python's own modules, nor podgraph's, which would be gone then; and it has no dot but those of its
-    packages, so that pickle finds what is in it.
+    The name does not hide a module of Python or podgraph itself. Its only dots are those of its packages, so that
+    pickle finds its classes.
     """
     file = Path(path)
     stem = file.stem.replace(".", "_")
@@ -203,12 +203,12 @@ def _module_name(path: str) -> str:
 
 
 def _forget(name: str) -> None:
-    """Let go of a module that was not imported to its end, as `import` does."""
+    """Remove a module whose import failed, as `import` does."""
     sys.modules.pop(name, None)
 
 
 def _chain(error: BaseException) -> list[BaseException]:
-    """Return an error and what it came from, the first last."""
+    """Return an error and its causes; the original error is last."""
     found = [error]
     while len(found) < _MOST_CAUSES:
         last = found[-1]
@@ -220,7 +220,7 @@ def _chain(error: BaseException) -> list[BaseException]:
 
 
 def _said(error: BaseException) -> str:
-    """Return an error's type and what it says, in one line and not at too great a length."""
+    """Return the type and message of an error in one line of bounded length."""
     try:
         text = error.msg if isinstance(error, SyntaxError) else str(error)
     except Exception:  # noqa: BLE001 - the user's own code
@@ -232,7 +232,7 @@ def _said(error: BaseException) -> str:
 
 
 def _stack(error: BaseException) -> str:
-    """Return the traceback of an error and of what it came from, through the user's code alone."""
+    """Return the traceback of an error and of its causes, limited to the user's code."""
     parts = []
     chain = _chain(error)
     for at, one in enumerate(reversed(chain)):
@@ -245,7 +245,7 @@ def _stack(error: BaseException) -> str:
             joint = "The above exception was the direct cause of the following exception:"
             parts.append(joint if after.__cause__ is one else "During handling of it, another exception occurred:")
     if not any(part.startswith("Traceback") for part in parts):
-        return ""  # the sentence has the place
+        return ""  # the message has the place
     text = "\n".join(parts)
     return text if len(text) <= _MOST_STACK else f"{text[: _MOST_STACK // 4]}\n...\n{text[-_MOST_STACK // 2 :]}"
 
@@ -257,24 +257,24 @@ def _hint(error: BaseException, missing: str, path: str) -> str:
         return ""
     if error.name == "podgraph" and (found := re.search("cannot import name '([^']{1,100})'", str(error))):
         package = sys.modules["podgraph"]
-        try:  # `from podgraph import x` leaves out what this says
+        try:  # `from podgraph import x` omits this message
             getattr(package, found[1])
         except AttributeError as unknown:
-            _, is_known, told = str(unknown).partition(", which is Dagster's: ")
-            return f"; that is Dagster's: {told}" if is_known else nearest(found[1], package.__all__)
+            _, is_known, instead = str(unknown).partition(", which is Dagster's: ")
+            return f"; it is a name of Dagster: {instead}" if is_known else nearest(found[1], package.__all__)
     if path and error.name in _TAKEN and (Path(path).parent / f"{error.name}.py").is_file():
-        return f"; {error.name}.py beside the code has the name of a module of Python's own: rename it"
+        return f"; {error.name}.py next to the code has the name of a standard library module: rename it"
     return ""
 
 
 def _is_library(filename: str) -> bool:
-    """Whether a frame's code is podgraph's, Python's or an installed package's."""
+    """Return whether a file belongs to podgraph, Python or an installed package."""
     installed = "site-packages" in filename or "dist-packages" in filename
     return installed or filename.startswith(("<", _OWN, _LIBRARY))
 
 
 def _located(error: DefinitionError) -> DefinitionError:
-    """Add the user's line; a reason of the user's own making that is no word becomes CodeError."""
+    """Add the user's line to an error. CodeError replaces a reason that is not a valid word."""
     frames = [f for f in traceback.extract_tb(error.__traceback__) if not f.filename.startswith((_OWN, *_BEFORE))]
     place = f" ({Path(frames[-1].filename).name} line {frames[-1].lineno})" if frames else ""
     reason = error.reason if re.fullmatch(r"[A-Za-z0-9_]{1,100}", str(error.reason)) else "CodeError"

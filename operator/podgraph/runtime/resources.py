@@ -1,4 +1,4 @@
-"""Make the resources a process needs, once, and put them away again, whatever happened meanwhile."""
+"""Creates the resources of a process once, and always cleans them up."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ def open_resources(
     definitions: Mapping[str, ResourceDefinition], needed: Iterable[str], configs: Mapping[str, Any], run_id: str,
     emit: Emit,
 ) -> Iterator[dict[str, Any]]:  # fmt: skip
-    """Yield the `needed` resources by name; they are put away in reverse order when the block ends.
+    """Yield the `needed` resources by name; clean them up in reverse order at the end of the block.
 
-    `definitions` stand each behind those it needs itself; `configs` are as run config holds them. Raises StepError
-    (`ResourceFailed`) when one cannot be made; those made before it are put away. An error while putting one away is
-    logged and emitted, and the others are put away all the same.
+    Each of the `definitions` follows those that it requires; `configs` are from run config. Raises StepError
+    (`ResourceFailed`) if a resource cannot be created, after the cleanup of the earlier ones. An error in a cleanup is
+    logged and emitted; the other resources are still cleaned up.
     """
     wanted, values = set(needed), dict[str, Any]()
     made: list[tuple[str, Any]] = []
@@ -44,11 +44,11 @@ def open_resources(
             except BaseException as error:  # the user's code may raise anything, SystemExit too
                 text = error.message if isinstance(error, StepError) else f"{error_text(error)}{where(error)}"
                 emit("RESOURCE_INIT_FAILURE", {"name": name, "error": text})
-                raise StepError("ResourceFailed", f"resource {name!r} cannot be made: {text}") from error
+                raise StepError("ResourceFailed", f"resource {name!r} cannot be created: {text}") from error
             emit("RESOURCE_INIT_SUCCESS", {"name": name})
         yield values
     finally:
-        with contextlib.ExitStack() as stack:  # it goes on with the others also after a Ctrl-C
+        with contextlib.ExitStack() as stack:  # continues with the others after a Ctrl-C
             for name, generator in made:
                 stack.callback(_put_away, name, generator, emit)
 
@@ -83,7 +83,7 @@ def _put_away(name: str, generator: Any, emit: Emit) -> None:
         return
     except KeyboardInterrupt:
         raise
-    except BaseException as raised:  # noqa: BLE001  the user's code may raise anything; the others are put away too
+    except BaseException as raised:  # noqa: BLE001  the user's code may raise anything; continue with the others
         error = raised
-    logging.getLogger(f"podgraph.resource.{name}").error("could not be put away", exc_info=error)
+    logging.getLogger(f"podgraph.resource.{name}").error("could not be cleaned up", exc_info=error)
     emit("RESOURCE_TEARDOWN_FAILURE", {"name": name, "error": error_text(error)})

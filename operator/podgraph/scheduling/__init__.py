@@ -1,1 +1,1 @@
-"""When Jobs are made, and which: schedules and sensors as pure logic, without I/O and without a clock."""
+"""Decides which Jobs schedules and sensors create, and when. Pure logic, without I/O and without a clock."""

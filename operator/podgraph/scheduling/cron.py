@@ -1,4 +1,4 @@
-"""The times that a schedule names: cron expressions in a time zone, or an interval; in seconds since the epoch."""
+"""The ticks of a schedule: cron expressions in a time zone, or an interval. Times are seconds since the epoch."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ from podgraph.definition.errors import DefinitionError, nearest
 __all__ = ["Cron", "Interval", "Timing", "due_ticks", "read_cron", "read_zone"]
 
 _FIRST_SPAN = 60.0
-_SHOWN = 100  # characters of a user's text in a message
+_SHOWN = 100  # characters of user input in a message
 
 
 class Timing(Protocol):
-    """What names the times of ticks."""
+    """Computes the times of ticks."""
 
     @property
     def text(self) -> str:
-        """The timing as a person reads it; another text is another timing."""
+        """The timing for display; different timings have different texts."""
 
     def next_after(self, time: float) -> float | None:
-        """Return the first tick after `time`, None when there is none."""
+        """Return the first tick after `time`, None if there is none."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class Interval:
 
     @property
     def text(self) -> str:
-        """The timing as a person reads it."""
+        """The timing for display."""
         return f"every {self.seconds} s"
 
     def next_after(self, time: float) -> float:
@@ -52,14 +52,14 @@ class Interval:
 
 @dataclass(frozen=True)
 class Cron:
-    """A tick at each time that one of the expressions names on the clocks of `zone`."""
+    """A tick at each time that one of the expressions selects in the time zone `zone`."""
 
     expressions: tuple[str, ...]
     zone: ZoneInfo
 
     @property
     def text(self) -> str:
-        """The timing as a person reads it."""
+        """The timing for display."""
         zone = "" if self.zone.key == "UTC" else f" {self.zone.key}"
         return "; ".join(self.expressions) + zone
 
@@ -75,22 +75,22 @@ class Cron:
 
 @functools.lru_cache(maxsize=4_096)
 def _next_after_minute(text: str, zone: ZoneInfo, minute: float) -> float | None:
-    """Return the first tick after the begin of a minute, which is that after any time in it: ticks are whole minutes.
+    """Return the first tick after the start of a minute; all times in it have the same: ticks are full minutes.
 
-    At a full minute many schedules ask, and each of them more than once.
+    The cache helps because many schedules call this at each full minute, and each of them more than once.
     """
-    # cronsim takes an ambiguous time the same however its UTC is written, and knows the real UTC to be simple.
+    # The result is the same for any zone named UTC, and cronsim has a fast path for `datetime.UTC`.
     return _next(_plain(text), UTC if zone.key == "UTC" else zone, 60 * minute)
 
 
 def _plain(text: str) -> str:
-    """Return an expression as cronsim reads it."""
+    """Return an expression in the syntax of cronsim."""
     return ALIASES.get(text, text).replace("?", "*")
 
 
 def _next(expression: str, zone: tzinfo, time: float) -> float | None:
     for tick in CronSim(expression, datetime.fromtimestamp(time, zone)):
-        # Of an hour that comes twice cronsim names the first pass, which may be over.
+        # For an hour that occurs twice cronsim returns the first occurrence, which may be over.
         if (seconds := tick.timestamp()) > time:
             return seconds
     return None
@@ -113,7 +113,7 @@ def _check(text: str) -> None:
         shown = text[:_SHOWN]
         raise DefinitionError("InvalidSchedule", f"{shown!r} is not a valid cron expression: {error}") from None
     if never:
-        raise DefinitionError("InvalidSchedule", f"{text[:_SHOWN]!r} names a time that never comes")
+        raise DefinitionError("InvalidSchedule", f"{text[:_SHOWN]!r} selects a time that never occurs")
 
 
 def read_zone(name: str) -> ZoneInfo:
@@ -122,13 +122,13 @@ def read_zone(name: str) -> ZoneInfo:
         return ZoneInfo(name)
     except (ZoneInfoNotFoundError, ValueError, OSError):
         hint = nearest(name[:_SHOWN], available_timezones())
-        raise DefinitionError("UnknownTimeZone", f"there is no time zone {name[:_SHOWN]!r}{hint}") from None
+        raise DefinitionError("UnknownTimeZone", f"unknown time zone {name[:_SHOWN]!r}{hint}") from None
 
 
 def due_ticks(timing: Timing, after: float, now: float, most: int) -> tuple[list[float], bool]:
-    """Return the latest ticks after `after` and up to `now`, at most `most`, and whether there were more before.
+    """Return the latest ticks after `after` and up to `now`, at most `most`, and whether there are earlier ones.
 
-    It looks back from `now` over ever longer spans, so that a long absence costs no more than a short one.
+    It searches back from `now` in growing spans, so that a long gap costs no more than a short one.
 
     >>> due_ticks(Interval(10), 0, 1_000_000, 2)
     ([999990.0, 1000000.0], True)

@@ -1,4 +1,4 @@
-"""What a sensor has dealt with: its cursor, kept in the status."""
+"""The cursor of a sensor: what it has processed. The status of the sensor stores it."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ _KEPT = 200
 
 @dataclass
 class Cursor:
-    """What a sensor has dealt with: all up to `time`, and what `keys` name, those with a time behind an `@`.
+    """What a sensor has processed: everything up to `time`, and the `keys`, some with a time after an `@`.
 
-    Of an http source it is `value`, the digest of its last value, and `count`, how many Jobs it has made. Of an object
-    store and of run keys the rest of the keys is in `blocks` (see scheduling.dedup_store). What a `@sensor` function
-    has left is `text`, and `run_key` the last that it asked for; `count` is then how many times it did. `begun` says
-    that what was so already when the sensor began to look is taken in.
+    For an http source `value` is the digest of the last value, and `count` the number of Jobs. For an object store and
+    for run keys, `blocks` holds the rest of the keys (see scheduling.dedup_store). For a `@sensor` function, `text` is
+    its cursor, `run_key` the last run key that it requested, and `count` the number of its requests. `begun` means that
+    the state before the first tick is recorded.
     """
 
     time: str = ""
@@ -37,7 +37,7 @@ class Cursor:
 
     @classmethod
     def from_status(cls, data: Object) -> Cursor:
-        """Read what :meth:`to_status` wrote."""
+        """Read the data of :meth:`to_status`."""
         return cls(
             data.get("time") or "",
             list(data.get("keys") or ()),
@@ -50,7 +50,7 @@ class Cursor:
         )
 
     def to_status(self) -> dict[str, Any]:
-        """Return the cursor as the status has it; what is empty is null."""
+        """Return the cursor for the status; empty fields are null."""
         return {
             "time": self.time or None,
             "keys": self.keys or None,
@@ -63,13 +63,13 @@ class Cursor:
         }
 
     def fresh(self, seen: Iterable[Observation]) -> list[Observation]:
-        """Return what is not dealt with, the oldest first."""
+        """Return the observations that are not processed, the oldest first."""
         known, since = {key.partition("@")[0] for key in self.keys}, seconds_of(self.time) if self.time else 0.0
         found = [s for s in seen if key_digest(s.key) not in known and not (s.time and seconds_of(s.time) <= since)]
         return sorted(found, key=lambda s: (seconds_of(s.time) if s.time else 0.0, s.name))
 
     def begin(self, seen: Iterable[Observation], is_http: bool) -> None:
-        """Take in what is so already when the sensor begins to look: it makes no Job."""
+        """Record the state before the first tick; it creates no Job."""
         self.begun = True
         if is_http:
             self.value = _state(list(seen))
@@ -79,26 +79,27 @@ class Cursor:
                 self.take(item)
 
     def turn(self, seen: list[Observation], equals: str | None) -> Observation | None:
-        """Return what an http source has come to, if that makes a Job; :meth:`turned` says that it is dealt with.
+        """Return the new value of an http source if it creates a Job; then call :meth:`turned`.
 
-        A value that comes again makes another Job, so its key counts the Jobs too.
+        A value that recurs creates another Job, so its key includes the number of Jobs.
         """
         if _state(seen) == self.value or not seen or (equals is not None and seen[0].value != equals):
             return None
         return Observation(f"{self.count}/{seen[0].key}", seen[0].name, seen[0].value)
 
     def turned(self, seen: list[Observation], made: bool) -> None:
-        """Take in the value that an http source has come to, and whether that was a Job."""
+        """Record the new value of an http source, and whether it created a Job."""
         self.value = _state(seen)
         self.count += made
 
     def take(self, seen: Observation) -> None:
-        """Take in that a Job was made, or is not to be made, for this."""
+        """Record an observation as processed: its Job was created, or it gets none."""
         self.keys.append(f"{key_digest(seen.key)}@{seen.time}" if seen.time else key_digest(seen.key))
 
     def prune(self, live: Iterable[Observation]) -> None:
-        """Keep few keys: of those with a time the latest, all else being up to `time`; of the others those of `live`
-        and the latest.
+        """Drop old keys.
+
+        It keeps the latest keys with a time (`time` covers the rest), and of the others those in `live` and the latest.
         """
         timed = sorted((k for k in self.keys if "@" in k), key=lambda k: seconds_of(k.partition("@")[2]))
         if len(timed) > _KEPT:
@@ -117,5 +118,5 @@ def _state(seen: list[Observation]) -> str:
 
 
 def key_digest(key: str) -> str:
-    """Return a key as the cursor and a Job's name have it."""
+    """Return the digest of a key, for the cursor and for the name of a Job."""
     return hashlib.sha256(key.encode()).hexdigest()[:16]

@@ -1,7 +1,7 @@
-"""What a sensor has made Jobs for, for good: digests of run keys and of objects.
+"""The permanent record of the run keys and objects for which a sensor has created Jobs, as digests.
 
-The latest stand in the status. When those are many they go into a block, an immutable ConfigMap of the sensor's, whose
-name follows from what it holds: made twice it is made once.
+The status holds the latest digests. When there are many, they move to a block: an immutable ConfigMap of the sensor
+whose name is a digest of its content, so that creating it twice is safe.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ MOST_IN_BLOCK = 60_000
 MOST_BLOCKS = 8
 _FIELD = "keys"
 _DIGEST = re.compile(r"[0-9a-f]{16}")
-_SIZE = 8  # bytes of a digest, which is twice as many hexadecimal digits
+_SIZE = 8  # bytes of a digest; it has twice as many hexadecimal digits
 
 
 class DedupStore:
-    """The digests that one sensor knows; `latest` are not in a block yet. `blocks` are their digests by name."""
+    """The digests of one sensor: `latest` are not in a block yet, `blocks` holds digests by name of the block."""
 
     def __init__(self, latest: Iterable[str], blocks: Mapping[str, list[str]]) -> None:
         """Raise DefinitionError (`MemoryLost`) when the latest are no digests: a status can be written by others."""
@@ -46,13 +46,13 @@ class DedupStore:
         return digest in self._known
 
     def add(self, digest: str) -> None:
-        """Take in a digest."""
+        """Add a digest."""
         if digest not in self._known:
             self._known.add(digest)
             self.latest.append(digest)
 
     def next_block(self, sensor: Object) -> dict[str, Any] | None:
-        """Return the ConfigMap that is to be made, None while the status can hold the latest; then see `put`."""
+        """Return the ConfigMap to create, None while the status has room. Call :meth:`put` after its creation."""
         if len(self.latest) <= MOST_IN_STATUS:
             return None
         last = next(reversed(self.blocks.values()), [])
@@ -75,7 +75,7 @@ class DedupStore:
         }
 
     def put(self, block: Object) -> list[str]:
-        """Take in that a block was made; return the names of those that are to be deleted once the status tells it."""
+        """Record that a block was created. Returns the names of the blocks to delete once the status is written."""
         digests = read_block(block)
         held = set(digests)
         before = list(self.blocks)
@@ -90,10 +90,12 @@ class DedupStore:
 
 
 def read_block(block: Object) -> list[str]:
-    """Return the digests in a block, the oldest first. Raises DefinitionError."""
+    """Return the digests in a block, the oldest first. Raises DefinitionError (`MemoryLost`)."""
     try:
         text = base64.b64decode(block["binaryData"][_FIELD], validate=True).hex()
     except (KeyError, TypeError, ValueError):
         name = block["metadata"]["name"]
-        raise DefinitionError("MemoryLost", f"the ConfigMap {name!r} is not what the sensor has put there") from None
+        raise DefinitionError(
+            "MemoryLost", f"the ConfigMap {name!r} does not hold the data that the sensor wrote"
+        ) from None
     return [text[at : at + 2 * _SIZE] for at in range(0, len(text), 2 * _SIZE)]

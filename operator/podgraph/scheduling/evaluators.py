@@ -1,7 +1,7 @@
-"""The pods that evaluate: how each is made, and what it is asked.
+"""Evaluator pods: their manifests and their requests.
 
-One has the code of a JobDefinition and answers for all schedules and sensors of it; one lists the object store of a
-JobSensor. As with steps nothing of it runs in the operator, and the credentials stay in the namespace.
+One evaluator pod runs the code of a JobDefinition and serves all its schedules and sensors; another lists the object
+store of a JobSensor. As with steps, no user code runs in the operator, and credentials stay in the namespace.
 """
 
 from __future__ import annotations
@@ -27,13 +27,13 @@ __all__ = ["EVALUATOR_LABEL", "MAX_REQUESTS", "EvaluatorSpec", "PodOf", "definit
 
 EVALUATOR_LABEL = f"{names.GROUP}/evaluator"
 MAX_REQUESTS = 200_000
-"""Most bytes of requests in a pod's annotation; Kubernetes takes 262,144 for all annotations together."""
+"""Maximum size of the requests in the annotation of a pod, in bytes. Kubernetes allows 262,144 for all annotations."""
 _GRACE_SECONDS = 5
 
 
 @dataclass(frozen=True)
 class EvaluatorSpec:
-    """What a pod that evaluates is made of; two that are equal are one. `template` is JSON text."""
+    """The specification of an evaluator pod; equal specifications share a pod. `template` is JSON text."""
 
     ref: JobRef
     code: CodeSpec
@@ -44,25 +44,25 @@ class EvaluatorSpec:
 
     @property
     def key(self) -> str:
-        """What tells it from all others."""
+        """A digest that identifies this specification."""
         return hashlib.sha256(repr(self).encode()).hexdigest()[:32]
 
     def pod_name(self, attempt: int) -> str:
-        """Return the name of one attempt at the pod."""
+        """Return the name of the pod of one attempt."""
         return names.evaluator_pod(self.ref.name, f"{self.key}/{attempt}")
 
     def nonce(self, name: str) -> str:
-        """Return what tells the pod of this name in its answers."""
+        """Return the nonce that identifies the pod of this name in its answers."""
         return names.evaluator_nonce(self.key, name)
 
     def annotations(self, name: str, requests: Mapping[str, Any]) -> dict[str, str]:
-        """Return what asks the pod of this name for answers, in place of what asked it before."""
+        """Return the annotations that replace the current requests of the pod of this name."""
         return {names.ASSIGNMENT: self._assignment(name, requests).to_text()}
 
     def pod(self, name: str, requests: Mapping[str, Any], key: str = "") -> Manifest:
-        """Return the pod, which signs with the key in the Secret `key`.
+        """Return the pod; it signs with the key in the Secret `key`.
 
-        Raises DefinitionError for a template that touches what is not its own.
+        Raises DefinitionError for a template that changes a protected field.
         """
         assignment = self._assignment(name, requests)
         pod = manifests.python_pod(self.ref, name, self.code, assignment, self.runtime, self.code_map, key)
@@ -94,7 +94,7 @@ class EvaluatorSpec:
 
 @dataclass(frozen=True)
 class PodOf:
-    """The pod of a JobDefinition as it is now, or why there is none; without a reason that is not known yet."""
+    """The evaluator pod of a JobDefinition, or the reason why there is none. Both are empty while it is not known."""
 
     spec: EvaluatorSpec | None = None
     reason: str = ""
@@ -102,14 +102,14 @@ class PodOf:
 
 
 def definition_pod(definition: Object, default_image: str, runtime: str) -> PodOf:
-    """Return the pod that evaluates the functions of a JobDefinition as the cluster has it."""
+    """Return the evaluator pod for the current state of a JobDefinition."""
     meta, spec = definition["metadata"], definition["spec"]
     code, name = spec.get("code"), meta["name"]
     if code is None:
-        return PodOf(None, "NoCode", f"JobDefinition {name!r} has no Python code, and so no functions")
+        return PodOf(None, "NoCode", f"JobDefinition {name!r} has no Python code, so it has no functions")
     ready = ready_of(definition)
     if ready.status == "Unknown":
-        return PodOf(None, "AwaitingDefinition", f"the code of JobDefinition {name!r} is being read")
+        return PodOf(None, "AwaitingDefinition", f"the operator is still reading the code of JobDefinition {name!r}")
     if ready.status != "True":
         return PodOf(None, "DefinitionNotReady", f"JobDefinition {name!r} cannot be run: {ready.message}")
     ref = JobRef(name, meta["namespace"], meta["uid"], "JobDefinition", int(meta["generation"]))
@@ -129,7 +129,7 @@ def definition_pod(definition: Object, default_image: str, runtime: str) -> PodO
 
 
 def requests_that_fit(requests: Mapping[str, Object]) -> dict[str, Object]:
-    """Return those of the requests, the oldest first, that a pod can be told at a time."""
+    """Return the requests that fit into the annotation of a pod, the oldest first."""
     found: dict[str, Object] = {}
     room = MAX_REQUESTS
     for name, request in requests.items():

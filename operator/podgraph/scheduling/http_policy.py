@@ -1,7 +1,7 @@
-"""Which web servers sensors may ask: those that an allow-list names, at addresses that are nobody's own.
+"""The web servers that sensors may request: those on an allow-list, at public addresses.
 
-A sensor is written by whoever may write in a namespace, but its requests come from the operator: without this it would
-be a way into networks that its writer cannot reach.
+Anyone with write access to a namespace can create a sensor, but the operator sends its requests. Without this policy a
+sensor would give its author access to networks that the author cannot reach.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 @dataclass(frozen=True)
 class _Origin:
-    """A scheme, a host (`*.` before it: any below it) and a port."""
+    """A scheme, a host (the prefix `*.` matches any subdomain) and a port."""
 
     scheme: str
     host: str
@@ -42,23 +42,25 @@ class _Origin:
 
 @dataclass(frozen=True)
 class HttpPolicy:
-    """`allow` names the origins, `networks` the addresses that may be asked though they are not public."""
+    """`allow` lists the allowed origins, `networks` the allowed addresses that are not public."""
 
     allow: tuple[_Origin, ...] = ()
     networks: tuple[Network, ...] = ()
 
     def check_url(self, url: str) -> None:
-        """Refuse a URL that the allow-list does not name. Raises DefinitionError (`InvalidUrl`, `NotAllowed`)."""
+        """Refuse a URL that is not on the allow-list. Raises DefinitionError (`InvalidUrl`, `NotAllowed`)."""
         origin = _origin(url)
         if any(allowed.covers(origin) for allowed in self.allow):
             return
         if not self.allow:
-            raise DefinitionError("NotAllowed", "http sensors are off: the chart's value sensors.http.allow is empty")
+            raise DefinitionError(
+                "NotAllowed", "http sensors are disabled: the chart value sensors.http.allow is empty"
+            )
         shown = f"{origin.scheme}://{origin.host}:{origin.port}"
-        raise DefinitionError("NotAllowed", f"{shown} is not in the chart's value sensors.http.allow")
+        raise DefinitionError("NotAllowed", f"{shown} is not in the chart value sensors.http.allow")
 
     def allows_address(self, text: str) -> bool:
-        """Whether an address may be asked: it is public, or in one of the networks.
+        """Return whether requests to an address are allowed: it is public, or in one of the networks.
 
         >>> HttpPolicy().allows_address("169.254.169.254"), HttpPolicy().allows_address("93.184.215.14")
         (False, True)
@@ -73,12 +75,15 @@ class HttpPolicy:
 
 
 def same_origin(one: str, other: str) -> bool:
-    """Whether two URLs are of one server, so that what is secret may go to both."""
+    """Return whether two URLs have the same origin, so that secrets may be sent to both."""
     return _origin(one) == _origin(other)
 
 
 def read_policy(text: str) -> HttpPolicy:
-    """Read the operator's setting: JSON with `allow` and `allowNetworks`, or nothing. Raises DefinitionError."""
+    """Read the setting of the operator: JSON with `allow` and `allowNetworks`, or "".
+
+    Raises DefinitionError (`InvalidSettings`, `InvalidUrl`).
+    """
     try:
         given: dict[str, Any] = json.loads(text) if text else {}
         networks = tuple(ipaddress.ip_network(net) for net in given.get("allowNetworks") or ())
@@ -92,18 +97,22 @@ def _origin(url: str) -> _Origin:
         parts: SplitResult = urlsplit(url)
         port = parts.port
     except ValueError as error:
-        raise DefinitionError("InvalidUrl", f"{url!r} is no URL: {error}") from None
+        raise DefinitionError("InvalidUrl", f"{url!r} is not a valid URL: {error}") from None
     if parts.scheme not in _PORTS or not parts.hostname:
-        raise DefinitionError("InvalidUrl", f"{url!r} is no URL; it must begin with http:// or https:// and a host")
+        raise DefinitionError(
+            "InvalidUrl", f"{url!r} is not a valid URL; it must start with http:// or https:// and a host"
+        )
     if parts.username is not None or parts.password is not None:
-        raise DefinitionError("InvalidUrl", "a URL must hold no user name and no password; use headers")
+        raise DefinitionError("InvalidUrl", "a URL must not contain a user name or password; use headers")
     if any(c <= " " or c == "\\" or c == "\x7f" for c in url):
-        raise DefinitionError("InvalidUrl", f"{url!r} is no URL: it holds a space, a backslash or a control character")
+        raise DefinitionError(
+            "InvalidUrl", f"{url!r} is not a valid URL: it contains a space, a backslash or a control character"
+        )
     return _Origin(parts.scheme, parts.hostname.rstrip(".").lower(), port or _PORTS[parts.scheme])
 
 
 def _real(address: Address) -> Address:
-    """Return the IPv4 address that an IPv6 address stands for, where it stands for one."""
+    """Return the IPv4 address that an IPv6 address embeds, or the address itself."""
     if isinstance(address, ipaddress.IPv4Address):
         return address
     if address in _NAT64 or address in _LOCAL_NAT64:

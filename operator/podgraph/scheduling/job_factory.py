@@ -1,4 +1,4 @@
-"""The Job that a tick makes. Its name follows from the tick, so that a tick makes at most one."""
+"""Builds the Job of a tick. Its name is derived from the tick, so that a tick creates at most one Job."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ __all__ = [
 SCHEDULE_LABEL, SENSOR_LABEL = f"{GROUP}/schedule", f"{GROUP}/sensor"
 TICK_ANNOTATION, RUN_KEY_ANNOTATION = f"{GROUP}/tick-time", f"{GROUP}/run-key"
 TRY_ANNOTATION = f"{GROUP}/try"
-"""On a schedule or sensor: somebody wants to know what it would make; of a schedule the tick stands behind a space."""
+"""Requests a dry run of a schedule or sensor; for a schedule the tick follows after a space."""
 _LABELS = {"JobSchedule": SCHEDULE_LABEL, "JobSensor": SENSOR_LABEL}
 _MAX_NAME = 63
 
 
 @dataclass(frozen=True)
 class Request:
-    """What a function asks of one Job, laid over the template."""
+    """The fields of one Job that a function requests; they override the template."""
 
     run_key: str = ""
     run_config: Object = field(default_factory=dict)
@@ -40,14 +40,14 @@ class Request:
 
     @classmethod
     def of(cls, data: Object) -> Request:
-        """Read a run request as an evaluation answers it. Raises DefinitionError for what is made up."""
+        """Read a run request of an evaluation. Raises DefinitionError (`InvalidAnswer`) if it is not valid."""
         kinds: dict[str, type] = {"run_key": str, "run_config": dict, "op_selection": list, "tags": dict}
         if any(key not in kinds or not isinstance(value, kinds[key]) for key, value in data.items()):
-            raise DefinitionError("InvalidAnswer", "its pod answered with what is no run request")
+            raise DefinitionError("InvalidAnswer", "its pod returned an invalid run request")
         return cls(**{**data, "op_selection": tuple(map(str, data.get("op_selection", ())))})
 
     def lay_over(self, spec: dict[str, Any]) -> None:
-        """Put what is asked into a Job's spec."""
+        """Apply the request to the spec of a Job."""
         if self.run_config:
             spec["runConfig"] = merge(spec.get("runConfig") or {}, self.run_config)
         if self.op_selection:
@@ -66,7 +66,7 @@ def second(time: float) -> str:
 
 
 def tick_names(tick: float, zone: ZoneInfo) -> dict[str, str]:
-    """Return what stands for a tick in a template; dates are those of the time zone.
+    """Return the template variables of a tick; dates are in the time zone.
 
     >>> tick_names(1_767_222_000, ZoneInfo("Europe/Berlin"))["tick.previousDate"]
     '2025-12-31'
@@ -80,7 +80,7 @@ def tick_names(tick: float, zone: ZoneInfo) -> dict[str, str]:
 
 
 def launched_name(owner: str, what: str) -> str:
-    """Return the name of the Job that `owner` makes for `what`.
+    """Return the name of the Job that `owner` creates for `what`.
 
     >>> launched_name("nightly", "1767225600")
     'nightly-1767225600'
@@ -95,9 +95,10 @@ def launched_name(owner: str, what: str) -> str:
 def made_job(
     owner: Object, name: str, names: Mapping[str, str], annotations: Mapping[str, str], request: Request | None = None
 ) -> dict[str, Any]:
-    """Return the Job of this name from the template of a JobSchedule or JobSensor, with `names` put into it.
+    """Return the Job of this name from the template of a JobSchedule or JobSensor, with the variables `names` replaced.
 
-    What a function asks for is laid over it as it is. Raises DefinitionError.
+    The fields of `request` override the template; variables in them are not replaced. Raises DefinitionError
+    (`InvalidTemplate`, `InvalidName`, `UnknownName`, `TooDeep`).
     """
     meta, template = owner["metadata"], _template(owner["spec"])
     given = template.get("metadata") or {}
@@ -106,10 +107,12 @@ def made_job(
     noted = render(given.get("annotations") or {}, names, f"{where}.metadata.annotations")
     for key in (*labels, *noted):
         if key.split("/")[0] == GROUP:
-            raise DefinitionError("InvalidTemplate", f"{where}.metadata has {key!r}; {GROUP}/ is for podgraph itself")
+            raise DefinitionError(
+                "InvalidTemplate", f"{where}.metadata has {key!r}; the prefix {GROUP}/ is reserved for podgraph"
+            )
     spec = dict(template["spec"])
     if "rerunOf" in spec:
-        raise DefinitionError("InvalidTemplate", f"{where}.spec.rerunOf is for a single Job, not for a template")
+        raise DefinitionError("InvalidTemplate", f"{where}.spec.rerunOf is allowed in a Job, not in a template")
     for part in ("runConfig", "opSelection"):
         if part in spec:
             spec[part] = render(spec[part], names, f"{where}.spec.{part}")
@@ -130,7 +133,7 @@ def made_job(
 
 
 def _template(spec: Object) -> Object:
-    """Return the template of a Job; that of one with a function is a Job of its definition when it has none."""
+    """Return the template of the Jobs; by default a function creates Jobs of its JobDefinition."""
     python = spec.get("python") or (spec.get("source") or {}).get("python")
     default = {"spec": {"definitionRef": dict(python["definitionRef"])}} if python else {}
     found: Object = spec.get("jobTemplate") or default

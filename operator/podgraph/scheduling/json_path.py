@@ -31,7 +31,7 @@ def read_path(text: str) -> Path:
         if found is None or (found[1] is not None and (at > 0) != text[at].startswith(".")):
             raise DefinitionError(
                 "InvalidPath",
-                f"{text[:_SHOWN]!r} is not a path at {text[at : at + _SHOWN]!r}; "
+                f"{text[:_SHOWN]!r} is not a valid path at {text[at : at + _SHOWN]!r}; "
                 "for example: status.phase, items[0].name, data['a.b']",
             )
         name, number, single, double = found.groups()
@@ -41,7 +41,7 @@ def read_path(text: str) -> Path:
 
 
 def text_at(value: Any, path: Path) -> str | None:
-    """Return what stands at a path, as text or else as JSON; None when there is nothing, or null.
+    """Return the value at a path: a string unchanged, any other value as JSON; None if it is absent or null.
 
     >>> text_at({"a": [{"b": True}]}, ("a", 0, "b"))
     'true'

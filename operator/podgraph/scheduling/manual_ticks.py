@@ -1,4 +1,4 @@
-"""The Job that a schedule makes when a person asks for it, beside those of its own ticks: pure."""
+"""Jobs that a user requests from a schedule, in addition to its own ticks. Pure logic."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from podgraph.scheduling.job_factory import TICK_ANNOTATION, launched_name, made
 __all__ = ["answer_to", "asks_code", "job_by_hand", "named_by_hand", "no_answer", "question", "tick_of"]
 
 
-def asks_code(maker: Mapping[str, Any]) -> bool:
-    """Whether the operator has to ask a pod what a schedule or sensor makes: of a function, or what lies in a store."""
-    spec = maker["spec"]
+def asks_code(automation: Mapping[str, Any]) -> bool:
+    """Return whether a schedule or sensor needs an evaluator pod: it has a function, or an object store."""
+    spec = automation["spec"]
     return "python" in spec or not {"python", "objectStore"}.isdisjoint(spec.get("source") or ())
 
 
 def job_by_hand(schedule: Mapping[str, Any], at: str, upcoming: bool, now: float) -> dict[str, Any]:
-    """Return the Job that a schedule makes for a time: for `at`, at its next tick with `upcoming`, else for `now`.
+    """Return the Job of a schedule for a time: for `at`, else with `upcoming` for its next tick, else for `now`.
 
     Raises DefinitionError.
     """
@@ -34,7 +34,7 @@ def job_by_hand(schedule: Mapping[str, Any], at: str, upcoming: bool, now: float
 
 
 def named_by_hand(schedule: Mapping[str, Any], jobs: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Return the Jobs of a tick under other names, so that the tick itself is not taken for done."""
+    """Return the Jobs of a tick under other names, so that the tick itself is still due."""
     name = schedule["metadata"]["name"]
     return [
         {**job, "metadata": {**job["metadata"], "name": launched_name(name, f"manual-{_unique(name, job)}")}}
@@ -43,22 +43,22 @@ def named_by_hand(schedule: Mapping[str, Any], jobs: Iterable[dict[str, Any]]) -
 
 
 def tick_of(schedule: Mapping[str, Any], at: str, upcoming: bool, now: float) -> float:
-    """Return the time for which that is, in seconds since the epoch. Raises DefinitionError (`InvalidTime`)."""
-    told = (schedule.get("status") or {}).get("nextTickTime")
-    return _time(at) if at else seconds_of(told) if upcoming and told else float(int(now))
+    """Return the time of a manual tick in seconds since the epoch. Raises DefinitionError (`InvalidTime`)."""
+    following = (schedule.get("status") or {}).get("nextTickTime")
+    return _time(at) if at else seconds_of(following) if upcoming and following else float(int(now))
 
 
 def question(tick: str) -> str:
-    """Return what the operator is asked by TRY_ANNOTATION: what comes of this tick, or of now when it is empty."""
+    """Return the value of TRY_ANNOTATION that requests a dry run of this tick, or with "" of now."""
     return f"{secrets.token_hex(4)} {tick}".strip()
 
 
-def answer_to(asked: str, maker: Mapping[str, Any]) -> tuple[list[dict[str, Any]], str] | None:
-    """Return the Jobs that it would make, and what the operator says of them; None while it has not answered."""
-    told = (maker.get("status") or {}).get("tried") or {}
-    if told.get("id") != asked:
+def answer_to(request_id: str, automation: Mapping[str, Any]) -> tuple[list[dict[str, Any]], str] | None:
+    """Return the Jobs and the message of a dry run; None while the operator has not written the result."""
+    result = (automation.get("status") or {}).get("tried") or {}
+    if result.get("id") != request_id:
         return None
-    return [json.loads(text) for text in told.get("jobs") or ()], told.get("message", "")
+    return [json.loads(text) for text in result.get("jobs") or ()], result.get("message", "")
 
 
 def no_answer(name: str, seconds: float) -> DefinitionError:
@@ -74,5 +74,7 @@ def _time(text: str) -> float:
     try:
         found = datetime.fromisoformat(text)
     except ValueError:
-        raise DefinitionError("InvalidTime", f"{text!r} is no time; for example: 2026-11-24T02:00:00Z") from None
+        raise DefinitionError(
+            "InvalidTime", f"{text!r} is not a valid time; for example: 2026-11-24T02:00:00Z"
+        ) from None
     return (found if found.tzinfo else found.replace(tzinfo=UTC)).timestamp()

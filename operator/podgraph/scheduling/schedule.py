@@ -1,4 +1,4 @@
-"""A JobSchedule's spec, and which of its ticks are due: pure, (spec, last tick, now) -> what to make and to skip."""
+"""The spec of a JobSchedule, and its due ticks. Pure logic: (spec, last tick, now) -> ticks to run and to skip."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _LATE_SECONDS = 60.0
 
 @dataclass(frozen=True)
 class ScheduleSpec:
-    """What a JobSchedule says of its ticks; `deadline` is in seconds."""
+    """The settings of a JobSchedule; `deadline` is in seconds."""
 
     timing: Timing
     zone: ZoneInfo
@@ -36,7 +36,7 @@ class ScheduleSpec:
 
 @dataclass(frozen=True)
 class TickRecord:
-    """What became of a tick. `outcome` is Created, Skipped or Failed."""
+    """The result of a tick. `outcome` is Created, Skipped or Failed."""
 
     time: float
     outcome: str
@@ -45,7 +45,7 @@ class TickRecord:
     message: str = ""
 
     def to_status(self) -> dict[str, Any]:
-        """Return the record as the status has it."""
+        """Return the record for the status, without empty fields."""
         record = {
             "time": second(self.time),
             "outcome": self.outcome,
@@ -58,7 +58,7 @@ class TickRecord:
 
 @dataclass
 class Due:
-    """The ticks that make a Job now, oldest first, those that do not, and when the next one is."""
+    """The ticks that create a Job now, oldest first, the skipped ticks, and the time of the next tick."""
 
     run: list[float] = field(default_factory=list)
     skipped: list[TickRecord] = field(default_factory=list)
@@ -66,7 +66,7 @@ class Due:
 
 
 def read_schedule(schedule: Object) -> ScheduleSpec:
-    """Read a JobSchedule that the API server has checked against its schema. Raises DefinitionError."""
+    """Read a JobSchedule that the API server has validated against its schema. Raises DefinitionError."""
     spec = schedule["spec"]
     cron = None
     if "everySeconds" not in spec:
@@ -91,9 +91,9 @@ def _zone(cron: Cron | None) -> ZoneInfo:
 
 
 def due(spec: ScheduleSpec, after: float, now: float) -> Due:
-    """Return what is due `now` when all ticks up to `after` are dealt with.
+    """Return the due ticks at `now`, given that all ticks up to `after` are processed.
 
-    When the clock was set back, `after` may lie ahead of `now`: then nothing is due, and no tick comes twice.
+    If the clock was set back, `after` may be later than `now`: then no tick is due, and no tick runs twice.
     """
     ticks, more = due_ticks(spec.timing, after, now, _MAX_COUNTED)
     late = _LATE_SECONDS if spec.catch_up == "None" else float("inf")
@@ -113,13 +113,13 @@ def due(spec: ScheduleSpec, after: float, now: float) -> Due:
 
 
 def still_running(tick: float, other: str) -> TickRecord:
-    """Return that a tick is skipped, as the Job `other` of an earlier one is not finished (`Forbid`)."""
+    """Return the record of a skipped tick: the Job `other` of an earlier tick is not finished (`Forbid`)."""
     message = f"Job {other!r} is not finished (concurrencyPolicy: Forbid)"
     return TickRecord(tick, "Skipped", reason="StillRunning", message=message)
 
 
 def job_of_tick(schedule: Object, zone: ZoneInfo, tick: float, request: Request | None = None) -> dict[str, Any]:
-    """Return the Job that a tick makes, or one of those that a function asks for at it. Raises DefinitionError."""
+    """Return the Job of a tick, or with `request` the Job that a function requests at it. Raises DefinitionError."""
     what = str(int(tick))
     if request is not None and request.run_key:
         what = f"{what}-{key_digest(request.run_key)[:8]}"

@@ -1,4 +1,4 @@
-"""A JobSensor's spec, and the Jobs that it makes for what it sees."""
+"""The spec of a JobSensor, and the Jobs that it creates for its observations."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ __all__ = ["SensorSpec", "job_of_request", "job_of_seen", "read_sensor"]
 
 @dataclass(frozen=True)
 class SensorSpec:
-    """What a JobSensor looks at; `interval` is the least number of seconds between two looks."""
+    """The settings of a JobSensor; `interval` is the minimum number of seconds between two ticks."""
 
     source: Source
     interval: int = 0
@@ -27,7 +27,7 @@ class SensorSpec:
 
 
 def read_sensor(sensor: Object) -> SensorSpec:
-    """Read a JobSensor that the API server has checked against its schema. Raises DefinitionError."""
+    """Read a JobSensor that the API server has validated against its schema. Raises DefinitionError."""
     spec = sensor["spec"]
     source = read_source(spec["source"])
     return SensorSpec(
@@ -40,11 +40,11 @@ def read_sensor(sensor: Object) -> SensorSpec:
 
 
 def job_of_seen(sensor: Object, seen: Observation, now: float) -> dict[str, Any]:
-    """Return the Job that a sensor makes for what it saw; its name follows from the key. Raises DefinitionError."""
+    """Return the Job of a sensor for an observation; its name is derived from the key. Raises DefinitionError."""
     meta = sensor["metadata"]
     name = launched_name(meta["name"], key_digest(f"{meta['uid']}/{seen.key}"))
     if len(seen.value.encode()) > 65_536:
-        raise DefinitionError("TooLarge", "the value is larger than 65,536 bytes, the most that goes into a Job")
+        raise DefinitionError("TooLarge", "the value is larger than 65,536 bytes, the maximum in a Job")
     names = {
         "source.name": seen.name,
         "source.value": seen.value,
@@ -55,9 +55,9 @@ def job_of_seen(sensor: Object, seen: Observation, now: float) -> dict[str, Any]
 
 
 def job_of_request(sensor: Object, request: Request, unique: str, now: float) -> dict[str, Any]:
-    """Return the Job that a run request of a `@sensor` function asks for.
+    """Return the Job of a run request of a `@sensor` function.
 
-    Its name follows from the run key, or, where there is none, from `unique` and all that the request holds. Raises
+    Its name is derived from the run key, or without a run key from `unique` and the content of the request. Raises
     DefinitionError.
     """
     meta = sensor["metadata"]

@@ -1,4 +1,4 @@
-"""What a JobSensor looks at (`spec.source`), and what it sees there."""
+"""The sources of a JobSensor (`spec.source`), and its observations."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ __all__ = [
 ]  # fmt: skip
 
 MOST_OBJECTS = 1_000
-_MOST_VALUE = 4_096  # characters that are kept of what an object says
+_MOST_VALUE = 4_096  # characters of an observed value that are kept
 _ASKED_SECONDS = 30
 _EVALUATION_SECONDS = 60
 _HEADER = re.compile(r"[A-Za-z0-9-]+")
@@ -38,7 +38,7 @@ _MOST_URL = 2_048
 
 @dataclass(frozen=True)
 class Observation:
-    """One thing that a sensor saw. `key` tells it from all others; `time`, where it is known, when it came about."""
+    """One observation of a sensor. `key` identifies it; `time` is the time of the change, "" if unknown."""
 
     key: str
     name: str
@@ -56,11 +56,11 @@ class JobSource:
 
     @property
     def text(self) -> str:
-        """The source as a person reads it."""
+        """The source for display."""
         return f"Job {self.name or _labels(self.labels)} {self.outcome}"
 
     def counts(self, name: str, labels: Mapping[str, str], succeeded: bool) -> bool:
-        """Whether the end of a Job is what this looks for."""
+        """Return whether a finished Job matches this source."""
         if self.outcome != "Finished" and (self.outcome == "Succeeded") is not succeeded:
             return False
         return name == self.name if self.name else self.labels.items() <= labels.items()
@@ -81,20 +81,20 @@ class KubernetesSource:
 
     @property
     def text(self) -> str:
-        """The source as a person reads it."""
+        """The source for display."""
         what = f"{self.resource} {self.name or _labels(self.labels)} "
         if self.condition is not None:
             return what + "=".join(self.condition)
         return what + self.path_text + (f"={self.equals}" if self.equals is not None else "")
 
     def see(self, found: Object) -> Observation | None:
-        """Return what this looks for in an object, None when it is not there."""
+        """Return the observation in an object, None if the object does not match."""
         meta = found["metadata"]
         if self.condition is not None:
             kind, status = self.condition
-            said = found.get("status")
-            conditions = said.get("conditions") if isinstance(said, Mapping) else None
-            for item in conditions if isinstance(conditions, list) else ():  # an object of any kind has any shape
+            reported = found.get("status")
+            conditions = reported.get("conditions") if isinstance(reported, Mapping) else None
+            for item in conditions if isinstance(conditions, list) else ():  # the status may have any shape
                 if isinstance(item, Mapping) and item.get("type") == kind and item.get("status") == status:
                     time = _valid_time(item.get("lastTransitionTime"))
                     return Observation(f"{meta['uid']}/{kind}/{status}/{time}", meta["name"], status, time)
@@ -107,7 +107,7 @@ class KubernetesSource:
 
 @dataclass(frozen=True)
 class HttpSource:
-    """A web server's answer; `headers` are (name, Secret, key). `path` is empty for the whole answer."""
+    """The response of a web server; `headers` are (name, Secret, key). An empty `path` is the whole response."""
 
     url: str
     headers: tuple[tuple[str, str, str], ...] = ()
@@ -117,14 +117,14 @@ class HttpSource:
 
     @property
     def text(self) -> str:
-        """The source as a person reads it, without what may be secret in a query."""
+        """The source for display, without the query, which may contain secrets."""
         what = self.url.split("?")[0] + (f" {self.path_text}" if self.path else "")
         return what + (f"={self.equals}" if self.equals is not None else "")
 
 
 @dataclass(frozen=True)
 class StoreSource:
-    """Objects below an fsspec URL, listed by a pod with this image ("" for the operator's default)."""
+    """Objects below an fsspec URL, listed by a pod with this image ("" is the default of the operator)."""
 
     storage: Storage
     pattern: str = ""
@@ -132,17 +132,17 @@ class StoreSource:
 
     @property
     def text(self) -> str:
-        """The source as a person reads it."""
+        """The source for display."""
         return self.storage.url + (f" {self.pattern}" if self.pattern else "")
 
     def see(self, key: str, version: str) -> Observation:
-        """Return one version of an object as what was seen."""
+        """Return the observation of one version of an object."""
         return Observation(f"{key}@{version}", key, f"{self.storage.url}/{key}")
 
 
 @dataclass(frozen=True)
 class FunctionRef:
-    """A function of a JobDefinition's code, "" for the only one of its kind; it may take so many seconds."""
+    """A function in the code of a JobDefinition, "" for the only one of its kind; `seconds` is its timeout."""
 
     definition: str
     function: str = ""
@@ -157,7 +157,7 @@ class PythonSource:
 
     @property
     def text(self) -> str:
-        """The source as a person reads it."""
+        """The source for display."""
         return f"sensor {self.ref.function}".strip() + f" of JobDefinition {self.ref.definition}"
 
 
@@ -165,12 +165,12 @@ Source = JobSource | KubernetesSource | HttpSource | StoreSource | PythonSource
 
 
 def _short(value: str) -> str:
-    """Return what stands for a value, however long that is: one is kept of each object."""
+    """Return a bounded key for a value: the value, or its digest if it is long."""
     return value if len(value) <= _MOST_VALUE else hashlib.sha256(value.encode(errors="replace")).hexdigest()
 
 
 def default_interval(source: Source) -> int:
-    """Return how often a source is asked when the sensor does not say; 0 for those that tell by themselves."""
+    """Return the default interval of a source in seconds; 0 for sources that are watched."""
     return 0 if isinstance(source, JobSource | KubernetesSource) else _ASKED_SECONDS
 
 
@@ -205,14 +205,14 @@ def read_source(source: Object) -> Source:
 
 
 def read_function(python: Object, where: str) -> FunctionRef:
-    """Read where a function is. Raises DefinitionError (`InvalidName`)."""
+    """Read a reference to a function. Raises DefinitionError (`InvalidName`)."""
     seconds = python.get("timeoutSeconds", _EVALUATION_SECONDS)
     definition = check_field(f"{where}.definitionRef", python["definitionRef"])
     return FunctionRef(definition, python.get("function", ""), seconds)
 
 
 def _which(where: str, item: Object) -> tuple[str, Mapping[str, str]]:
-    """Return the name or the labels of what is looked at; without either it would be all there is."""
+    """Return the name or the labels of the observed objects; without either it would be all objects."""
     name = check_field(where, item) if "name" in item else ""
     labels = check_labels(f"{where}.selector.matchLabels", (item.get("selector") or {}).get("matchLabels") or {})
     if bool(name) == bool(labels):
@@ -236,7 +236,7 @@ def _url(url: str) -> str:
         raise DefinitionError(
             "InvalidUrl",
             f"spec.source.http.url is {url[:100]!r}; it must be an http:// or https:// URL of at most {_MOST_URL:,} "
-            "characters without white space",
+            "characters without whitespace",
         )
     return url
 

@@ -1,4 +1,4 @@
-"""`{{ name }}` in a Job's template: a few names that stand for texts, and no language beside."""
+"""`{{ name }}` in the template of a Job: a few variables with string values, and no other syntax."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from podgraph.definition.errors import DefinitionError, nearest
 __all__ = ["render"]
 
 _DEEPEST = 100
-_LONGEST = 100  # characters of an unknown name in a message
+_LONGEST = 100  # characters of a variable in a message
 
 
 def render(value: Any, names: Mapping[str, str], where: str, levels: int = 0) -> Any:
-    """Return a JSON value with each `{{ name }}` in its texts replaced; `where` is its place, for a message.
+    """Return a JSON value with each `{{ name }}` in its strings replaced; `where` is its place, for messages.
 
-    Raises DefinitionError: `UnknownName` for a name that is not in `names`, `TooDeep` for a value of too many levels.
+    Raises DefinitionError: `UnknownName` for a name that is not in `names`, `TooDeep` for a value with too many levels.
 
     >>> render({"day": ["{{ tick.date }}", 1]}, {"tick.date": "2026-11-24"}, "runConfig")
     {'day': ['2026-11-24', 1]}
@@ -34,7 +34,7 @@ def render(value: Any, names: Mapping[str, str], where: str, levels: int = 0) ->
 
 
 def _pieces(text: str, names: Mapping[str, str], where: str) -> Iterator[str]:
-    """Yield the pieces of a text with its names replaced; each character is looked at once."""
+    """Yield the pieces of a string with its names replaced, in linear time."""
     at = 0
     while (begin := text.find("{{", at)) >= 0 and (end := text.find("}}", begin + 2)) >= 0:
         yield text[at:begin]

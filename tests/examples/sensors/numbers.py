@@ -1,6 +1,6 @@
-"""A job with a sensor that runs it once for each of three numbers, and schedules for each minute and each night.
+"""A job, a sensor that runs it once for each of three numbers, and schedules for each minute and each night.
 
-`podgraph definition apply -f numbers.py` brings all into a cluster; the schedules wait there to be resumed.
+`podgraph definition apply -f numbers.py` applies them to a cluster; the schedules start once they are resumed.
 """
 
 from podgraph import DefaultSensorStatus, RunRequest, ScheduleDefinition, SkipReason, job, op, schedule, sensor

@@ -26,7 +26,7 @@ except KeyError as e:
 """
 SAID = (
     "the code cannot be imported: RuntimeError: outer problem, see the cause (noisy.py line 8); "
-    "it began with KeyError: 'inner' (noisy.py line 3 in load)"
+    "the first error was KeyError: 'inner' (noisy.py line 3 in load)"
 )
 
 

@@ -58,7 +58,7 @@ def test_code_whose_packages_only_the_image_has_is_not_checked_here(tmp_path: Pa
             ARITHMETIC,
             ["add_two"],
             {},
-            "i is missing: op 'return_one', which gives it, is not selected",
+            "i is missing: op 'return_one', which produces it, is not selected",
         ),
         (ARITHMETIC, [], {"execution": {"config": {"threads": {}}}}, "threads"),
         (SHARED, [], {}, "return_one -> add_two -> multi_three"),

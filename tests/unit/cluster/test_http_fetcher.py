@@ -106,7 +106,7 @@ async def test_a_redirect_is_checked_like_the_first(site: Site) -> None:
     try:
         to_other = site.url(f"to/?where={other.url('x')}")
         reason, message = await refused(policy(site.url()), to_other)
-        assert (reason, "is not in the chart's value sensors.http.allow" in message) == ("NotAllowed", True)
+        assert (reason, "is not in the chart value sensors.http.allow" in message) == ("NotAllowed", True)
         metadata = site.url("to/?where=http://169.254.169.254/latest")
         assert (await refused(policy(site.url(), "http://169.254.169.254"), metadata))[0] == "NotAllowed"
         assert (await refused(policy(site.url()), site.url("to/?where=file:///etc/passwd")))[0] == "InvalidUrl"

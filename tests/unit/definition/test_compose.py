@@ -152,7 +152,7 @@ def test_several_outputs() -> None:
         add(both.index, both.count)
         add(both[0], both[1])
         assert not hasattr(both, "other")
-        with pytest.raises(AttributeError, match="there is no output 'other'; there are: count, index"):
+        with pytest.raises(AttributeError, match="no output is named 'other'; there are: count, index"):
             _ = both.other
 
     drawn = made(body)
@@ -189,7 +189,9 @@ def test_waiting() -> None:
 def test_an_op_without_outputs_gives_no_value() -> None:
     reason, message = refusal(lambda: add(write(1)))
     assert reason == "UnknownOutput"
-    assert message.startswith("input 'a' of op 'add' comes from output 'result' of op 'write', which has none such")
+    assert message.startswith(
+        "input 'a' of op 'add' comes from output 'result' of op 'write', which has no such output"
+    )
 
 
 # --- graphs -------------------------------------------------------------------------------------------------------
@@ -251,11 +253,16 @@ def test_parameters_nobody_connects() -> None:
 
 def test_a_graph_called_wrongly() -> None:
     g = graph(name="g")(lambda x: one())
-    assert refusal(lambda: g(1, 2)) == ("InvalidGraph", "graph 'g' is called wrongly: too many positional arguments")
-    assert refusal(lambda: g(y=2))[1].startswith("graph 'g' is called wrongly: got an unexpected keyword argument 'y'")
+    assert refusal(lambda: g(1, 2)) == (
+        "InvalidGraph",
+        "graph 'g' is called with the wrong arguments: too many positional arguments",
+    )
+    assert refusal(lambda: g(y=2))[1].startswith(
+        "graph 'g' is called with the wrong arguments: got an unexpected keyword argument 'y'"
+    )
     assert "multiple values for argument 'x'" in refusal(lambda: g(1, x=2))[1]
     outer = graph(name="outer")(lambda: g(1, 2))
-    assert refusal(lambda: outer())[1].startswith("graph 'outer.g' is called wrongly")
+    assert refusal(lambda: outer())[1].startswith("graph 'outer.g' is called with the wrong arguments")
 
 
 def test_an_op_beside_a_graph_of_its_name() -> None:
@@ -279,8 +286,8 @@ def test_paths_are_bounded() -> None:
     [
         (lambda: add(1, c=2), "UnknownInput", "op 'add' has no input 'c'; it has: a, b"),
         (lambda: one(x=2), "UnknownInput", "op 'one' has no input 'x'; it has: none"),
-        (lambda: add(1, 2, 3), "UnknownInput", "op 'add' takes 2 inputs but is given 3; its inputs are: a, b"),
-        (lambda: add(1, a=2), "InvalidGraph", "input 'a' of op 'add' is given twice"),
+        (lambda: add(1, 2, 3), "UnknownInput", "op 'add' takes 2 inputs but receives 3; its inputs are: a, b"),
+        (lambda: add(1, a=2), "InvalidGraph", "input 'a' of op 'add' is set twice"),
         (
             lambda: add({1}),
             "InvalidGraph",
@@ -300,8 +307,8 @@ def test_paths_are_bounded() -> None:
         (
             lambda: add(split(1)),
             "InvalidGraph",
-            "input 'a' of op 'add' is given all outputs of op 'split' at once; name one, as in .count, "
-            "or give a list of them",
+            "input 'a' of op 'add' receives all outputs of op 'split' at once; select one, as in .count, "
+            "or pass a list of them",
         ),
         (
             lambda: list(one()),

@@ -240,8 +240,8 @@ def test_pydantic_is_never_imported() -> None:
         (Unwritable, "the config schema has Unwritable, whose values are not all plain JSON values"),
         (Literal[b"x"], "the config schema has Literal[b'x'], whose values"),
         (Empty, "the config schema has the type Empty, which"),
-        ({1: int}, "the config schema has the key 1, which is no text"),
-        ({"a": {1: int}}, "the config schema has at .a the key 1, which is no text"),
+        ({1: int}, "the config schema has the key 1, which is not a string"),
+        ({"a": {1: int}}, "the config schema has at .a the key 1, which is not a string"),
         (3, "the config schema has the type 3, which"),
         ("int", "the config schema has the type int, which"),
         ([int, str], "the config schema has the type [int, str], which"),
@@ -259,7 +259,7 @@ def test_a_pydantic_model_without_a_schema() -> None:
         own: Node
         other: subprocess.Popen  # type: ignore[type-arg]
 
-    assert refusal(Bad).startswith("the pydantic model Bad gives no JSON Schema: ")
+    assert refusal(Bad).startswith("the pydantic model Bad has no JSON Schema: ")
 
 
 @pytest.mark.skipif(sys.version_info < (3, 12), reason="the type statement is new in Python 3.12")
@@ -274,5 +274,5 @@ def test_type_statements() -> None:
 
 def test_a_default_of_the_wrong_type() -> None:
     assert refusal({"n": Field(int, default_value="x")}) == (
-        "the config schema has at .n the default 'x', which is no int that JSON can hold"
+        "the config schema has at .n the default 'x', which is not valid JSON for int"
     )

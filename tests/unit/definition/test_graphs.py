@@ -140,7 +140,7 @@ def test_a_graphs_own_parameter_may_have_a_default() -> None:
 def test_called_wrongly() -> None:
     with pytest.raises(DefinitionError) as caught:
         job(name="j")(lambda: bounds(1, 2))
-    assert caught.value.message == "graph 'bounds' is called wrongly: too many positional arguments"
+    assert caught.value.message == "graph 'bounds' is called with the wrong arguments: too many positional arguments"
 
 
 def test_an_alias_leaves_the_graph_as_it_is() -> None:

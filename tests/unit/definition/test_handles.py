@@ -36,13 +36,13 @@ TAKEN: list[tuple[Callable[[Any], Any], str]] = [
     (lambda y: [*y], "unpacked or looped over"),
     (lambda y: y[0], "indexed"),
     (lambda y: y(), "called"),
-    (lambda y: y.upper(), "asked for its .upper"),
-    (lambda y: len(y), "counted"),
-    (lambda y: f"s3://{y}", "put into a text"),
-    (int, "reckoned with"),
-    (lambda y: -y, "reckoned with"),
-    (lambda y: math.floor(y), "reckoned with"),
-    (lambda y: 3 in y, "reckoned with"),
+    (lambda y: y.upper(), "accessed with .upper"),
+    (lambda y: len(y), "measured with len()"),
+    (lambda y: f"s3://{y}", "formatted into a string"),
+    (int, "used in arithmetic"),
+    (lambda y: -y, "used in arithmetic"),
+    (lambda y: math.floor(y), "used in arithmetic"),
+    (lambda y: 3 in y, "used in arithmetic"),
 ]
 
 
@@ -84,8 +84,8 @@ def test_too_many_inputs(calls: Callable[[], Any]) -> None:
     with pytest.raises(DefinitionError) as caught:
         job(name="j")(calls)
     assert caught.value.message in (
-        "op 'use' takes 1 input but is given 2; its inputs are: x",
-        "op 'one' takes no inputs but is given 1; an op that only waits has an In(Nothing)",
+        "op 'use' takes 1 input but receives 2; its inputs are: x",
+        "op 'one' takes no inputs but receives 1; an op that only waits has an In(Nothing)",
     )
 
 

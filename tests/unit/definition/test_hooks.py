@@ -51,7 +51,7 @@ def test_hooks_stand_in_the_order_of_their_names() -> None:
 
 
 def test_what_is_no_hook() -> None:
-    told = f"has the hook {tell!r}, which is none; make one with @success_hook"
+    told = f"has the hook {tell!r}, which is not a hook; create one with @success_hook"
     assert refusal(lambda: one.with_hooks({tell})) == ("InvalidHook", f"op 'one' {told}")  # type: ignore[arg-type]
     assert refusal(lambda: job(name="j", hooks={tell})(lambda: one())) == (  # type: ignore[call-overload]
         "InvalidHook",
@@ -71,7 +71,7 @@ def test_the_resources_of_hooks_are_the_steps() -> None:
     assert {name: node.resources for name, node in made.graph.ops.items()} == {"one": ("web",), "two": ("db", "web")}
     assert refusal(lambda: job(name="j", hooks={hook})(body)) == (
         "UnknownResource",
-        "op 'one' needs the resource 'db', which the job has not; there are none",
+        "op 'one' requires resource 'db', which the job does not define; there are none",
     )
 
 

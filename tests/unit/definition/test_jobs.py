@@ -71,11 +71,11 @@ def test_the_executor_is_part_of_the_default_run_config(executor: Any, section: 
 def test_executors_that_are_refused() -> None:
     assert refusal(lambda: job(executor_def="multiprocess")(body)) == (  # type: ignore[call-overload]
         "InvalidExecutor",
-        "job 'body' has the executor 'multiprocess'; it may be in_process_executor or multiprocess_executor",
+        "job 'body' has the executor 'multiprocess'; it must be in_process_executor or multiprocess_executor",
     )
     assert refusal(lambda: job(executor_def=in_process_executor, config={"execution": {}})(body)) == (
         "InvalidExecutor",
-        "job 'body' names its executor in executor_def and in config",
+        "job 'body' sets its executor in executor_def and in config",
     )
 
 
@@ -86,11 +86,11 @@ def test_config_and_tags_that_are_refused() -> None:
     )
     assert refusal(lambda: job(tags={"x": {1}})(body)) == (  # type: ignore[dict-item]
         "InvalidTags",
-        "job 'body' has the tag 'x', whose value holds a set",
+        "job 'body' has the tag 'x', whose value contains a set",
     )
     assert refusal(lambda: job(tags={1: "x"})(body)) == (  # type: ignore[dict-item]
         "InvalidTags",
-        "job 'body' has the tag 1; its key must be text",
+        "job 'body' has the tag 1; its key must be a string",
     )
 
 

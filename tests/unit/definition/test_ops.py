@@ -161,12 +161,12 @@ def test_invalid_names(name: str) -> None:
         reason, message = refusal(make)
         assert reason == "InvalidName"
         assert message.startswith(f"{kind} name {name[:20]!r}"[:-1])
-        assert message.endswith("hold only letters, digits, '_' and '-', and have at most 128 characters")
+        assert message.endswith("contain only letters, digits, '_' and '-', and have at most 128 characters")
     for out in ({name: Out()}, {"a-b": Out()}):
         reason, message = refusal(lambda out=out: op(out=out)(one))  # type: ignore[misc]
         assert reason == "InvalidName"
         assert message.startswith("output name ")
-        assert message.endswith("hold only letters, digits and '_', and have at most 63 characters")
+        assert message.endswith("contain only letters, digits and '_', and have at most 63 characters")
 
 
 def test_an_empty_alias() -> None:
@@ -197,7 +197,8 @@ def test_variable_arguments() -> None:
 def test_a_declared_input_without_a_parameter() -> None:
     assert refusal(lambda: op(ins={"x": In(int)})(one)) == (
         "UnknownInput",
-        "op 'one' declares input 'x', but its function has no such parameter; only an In(Nothing) needs none",
+        "op 'one' declares input 'x', but its function has no such parameter; "
+        "only an In(Nothing) may omit the parameter",
     )
 
 
@@ -205,10 +206,10 @@ def test_graphs_and_jobs_are_not_called_like_functions() -> None:
     made, step = graph(name="g")(lambda: None), op(one)
     assert refusal(made) == (
         "InvalidGraph",
-        "graph 'g' is called outside of a job; call it in the body of a @job",
+        "graph 'g' is called outside a job; call it in the body of a @job",
     )
     inner = job(name="inner")(lambda: step())
-    told = ("InvalidGraph", "job 'inner' cannot be called, also not in another job; put shared ops into a @graph")
+    told = ("InvalidGraph", "job 'inner' cannot be called, not even in another job; put shared ops into a @graph")
     assert refusal(inner) == told
     assert refusal(lambda: job(name="outer")(lambda: inner())) == told
 
@@ -234,7 +235,7 @@ def test_tags_are_texts() -> None:
     assert made.tags["team"] == "data"
     assert refusal(lambda: made.tag({"x": {1}})) == (  # type: ignore[dict-item]
         "InvalidTags",
-        "op 'f' has the tag 'x', whose value holds a set",
+        "op 'f' has the tag 'x', whose value contains a set",
     )
 
 

@@ -31,19 +31,19 @@ def test_nulls_stay_below_the_sections() -> None:
     [
         ([], "x: it must be a mapping, not list"),
         ({"spec": []}, "x: spec must be a mapping, not list"),
-        ({"containers": []}, "x: it holds 'containers'; only metadata and spec are allowed"),
-        ({"specs": {}}, "x: it holds 'specs'; only metadata and spec are allowed; did you mean 'spec'?"),
-        ({1: {}}, "x: it holds '1'; only metadata and spec are allowed"),
-        ({"metadata": {"name": "n"}}, "x: metadata holds 'name'; only labels and annotations are allowed"),
-        ({"metadata": {"namespace": "n"}}, "x: metadata holds 'namespace'; only labels and annotations are allowed"),
-        ({"metadata": {"ownerReferences": []}}, "x: metadata holds 'ownerReferences'; only labels and annotations"),
+        ({"containers": []}, "x: it contains 'containers'; only metadata and spec are allowed"),
+        ({"specs": {}}, "x: it contains 'specs'; only metadata and spec are allowed; did you mean 'spec'?"),
+        ({1: {}}, "x: it contains '1'; only metadata and spec are allowed"),
+        ({"metadata": {"name": "n"}}, "x: metadata contains 'name'; only labels and annotations are allowed"),
+        ({"metadata": {"namespace": "n"}}, "x: metadata contains 'namespace'; only labels and annotations are allowed"),
+        ({"metadata": {"ownerReferences": []}}, "x: metadata contains 'ownerReferences'; only labels and annotations"),
         ({"metadata": {"labels": ["a"]}}, "x: metadata.labels must be a mapping, not list"),
-        ({"metadata": {"labels": {"a": 1}}}, "x: metadata.labels.a must be text, not 1"),
-        ({"spec": {"a": {1, 2}}}, "x: it may hold only JSON values, not a set at ['spec']['a']"),
-        ({"spec": {"a": (1,)}}, "x: it may hold only JSON values, not a tuple"),
+        ({"metadata": {"labels": {"a": 1}}}, "x: metadata.labels.a must be a string, not 1"),
+        ({"spec": {"a": {1, 2}}}, "x: it must contain only JSON values, not a set at ['spec']['a']"),
+        ({"spec": {"a": (1,)}}, "x: it must contain only JSON values, not a tuple"),
         (
             {"spec": {"volumes": [{"$patch": "delete", "name": "a"}]}},
-            "x: spec.volumes[0] holds '$patch'; patch directives are not known, null removes a field",
+            "x: spec.volumes[0] contains '$patch'; patch directives are not supported, use null to remove a field",
         ),
         ({"spec": {"a": "x" * MAX_POD_TEMPLATE}}, "x: it is 65,553 bytes of JSON; at most 65,536 are allowed"),
     ],
@@ -74,7 +74,7 @@ def test_an_op_carries_its_template_into_the_graph_and_back() -> None:
 
 
 def test_an_ops_template_is_checked_when_the_op_is_made() -> None:
-    with pytest.raises(DefinitionError, match="pod_template of op 'a': metadata holds 'name'"):
+    with pytest.raises(DefinitionError, match="pod_template of op 'a': metadata contains 'name'"):
         op("a", pod_template={"metadata": {"name": "n"}})(lambda: None)
 
 

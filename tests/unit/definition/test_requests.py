@@ -44,11 +44,11 @@ def test_answers(answer: Any, expected: Evaluation) -> None:
 @pytest.mark.parametrize(
     ("answer", "part"),
     [
-        (5, "answers with 5; it may answer with RunRequests"),
-        ("text", "answers with 'text'"),
-        ([ONE, 5], "answers with 5 among its requests"),
+        (5, "returned 5; it may return RunRequests"),
+        ("text", "returned 'text'"),
+        ([ONE, 5], "returned 5 among its requests"),
         ([ONE, SkipReason("no")], "run requests and a SkipReason"),
-        ([SensorResult([ONE]), TWO], "a SensorResult and more"),
+        ([SensorResult([ONE]), TWO], "a SensorResult together with other results"),
         (SensorResult([ONE], skip_reason="no"), "a SensorResult with run requests and a reason to skip"),
     ],
 )
@@ -62,13 +62,13 @@ def test_what_is_no_answer(answer: Any, part: str) -> None:
 @pytest.mark.parametrize(
     ("fields", "part"),
     [
-        ({"run_key": 7}, "the run_key '7' must be a text"),
+        ({"run_key": 7}, "the run_key '7' must be a string"),
         ({"run_key": "k" * 1_025}, "at most 1,024 characters"),
         ({"run_config": [1]}, "a RunRequest has the run_config [1]; it must be a dict"),
         ({"run_key": "a", "run_config": {"x": {1, 2}}}, "the run_config of the RunRequest 'a' must be JSON values"),
         ({"op_selection": "*a"}, "has the op_selection '*a'; it must be a list of clauses"),
         ({"op_selection": [1]}, "has the op_selection [1]"),
-        ({"tags": {1: "x"}}, "has the tag 1; its key must be text"),
+        ({"tags": {1: "x"}}, "has the tag 1; its key must be a string"),
     ],
 )
 def test_requests_of_which_no_run_can_be_made(fields: Any, part: str) -> None:

@@ -67,7 +67,7 @@ def test_configured_with_wrong_config() -> None:
     made = resource(config_schema=Address)(lambda context: context.resource_config)
     reason, message = refusal(lambda: made.configured({"port": "x"}))
     assert reason == "InvalidConfig"
-    assert message.startswith("a resource is configured wrongly: ")
+    assert message.startswith("the config of a resource is not valid: ")
     assert ".host" in message
     assert ".port" in message
 
@@ -85,11 +85,11 @@ def test_each_stands_behind_those_it_needs() -> None:
 def test_needs_that_cannot_be_met() -> None:
     assert refusal(lambda: with_dependencies({"db": needing("url"), "urls": 1})) == (
         "UnknownResource",
-        "resource 'db' needs the resource 'url', which the job has not; did you mean 'urls'?",
+        "resource 'db' requires resource 'url', which the job does not define; did you mean 'urls'?",
     )
     assert refusal(lambda: with_dependencies({"a": needing("b"), "b": needing("c"), "c": needing("b")})) == (
         "Cycle",
-        "the resources need each other in a circle: b -> c -> b",
+        "the resources require each other in a cycle: b -> c -> b",
     )
     assert refusal(lambda: with_dependencies({"2x": 1}))[0] == "InvalidName"
 
@@ -107,7 +107,7 @@ def test_an_ops_node_names_all_it_needs() -> None:
     assert set(made.graph.resources) == {"a", "b", "c"}
     assert refusal(lambda: job(name="j", resource_defs={"aa": 1})(lambda: uses())) == (
         "UnknownResource",
-        "op 'uses' needs the resource 'a', which the job has not; did you mean 'aa'?",
+        "op 'uses' requires resource 'a', which the job does not define; did you mean 'aa'?",
     )
 
 

@@ -60,17 +60,17 @@ def test_thousands_of_retries_do_not_overflow() -> None:
 @pytest.mark.parametrize(
     ("fields", "message"),
     [
-        ({"max_retries": -1}, "max_retries is -1; it must be a whole number of at least 0"),
-        ({"max_retries": True}, "max_retries is True; it must be a whole number of at least 0"),
-        ({"max_retries": 1.5}, "max_retries is 1.5; it must be a whole number of at least 0"),
+        ({"max_retries": -1}, "max_retries is -1; it must be an integer of at least 0"),
+        ({"max_retries": True}, "max_retries is True; it must be an integer of at least 0"),
+        ({"max_retries": 1.5}, "max_retries is 1.5; it must be an integer of at least 0"),
         ({"delay": -1}, "delay is -1; it must be a number of seconds of at least 0"),
         ({"delay": "1"}, "delay is '1'; it must be a number of seconds of at least 0"),
         ({"delay": math.nan}, "delay is nan; it must be a number of seconds of at least 0"),
         ({"delay": math.inf}, "delay is inf; it must be a number of seconds of at least 0"),
         ({"delay": 1, "backoff": "LINEAR"}, "backoff is 'LINEAR'; it must be Backoff.LINEAR or Backoff.EXPONENTIAL"),
         ({"delay": 1, "jitter": 3}, "jitter is 3; it must be Jitter.FULL or Jitter.PLUS_MINUS"),
-        ({"backoff": LINEAR}, "backoff is set without a delay, so there is nothing for it to change"),
-        ({"jitter": Jitter.FULL}, "jitter is set without a delay, so there is nothing for it to change"),
+        ({"backoff": LINEAR}, "backoff is set without a delay; set delay too"),
+        ({"jitter": Jitter.FULL}, "jitter is set without a delay; set delay too"),
     ],
 )
 def test_numbers_that_make_no_sense(fields: dict[str, Any], message: str) -> None:
@@ -89,7 +89,7 @@ def test_as_plain_data_and_back(policy: RetryPolicy) -> None:
 
 def test_what_an_op_raises() -> None:
     asked, failed = RetryRequested(2, 3), Failure("the table is empty", {"table": "x"}, allow_retries=False)
-    assert (asked.max_retries, asked.seconds_to_wait, str(asked)) == (2, 3.0, "the op asks to be tried again")
+    assert (asked.max_retries, asked.seconds_to_wait, str(asked)) == (2, 3.0, "the op requested a retry")
     assert (RetryRequested().max_retries, RetryRequested().seconds_to_wait) == (1, 0.0)
     assert (failed.description, failed.metadata, failed.allow_retries) == ("the table is empty", {"table": "x"}, False)
     assert (Failure().description, Failure().metadata, Failure().allow_retries) == ("", {}, True)
@@ -115,7 +115,7 @@ def test_the_nearest_policy_counts() -> None:
 
 def test_what_is_no_policy() -> None:
     made = op(name="f")(lambda: 1)
-    told = "has the retry policy 3, which is none; make one with RetryPolicy(max_retries=3)"
+    told = "has the retry policy 3, which is not a RetryPolicy; use RetryPolicy(max_retries=3)"
     for where, make in (
         ("op 'f'", lambda: op(name="f", retry_policy=3)(lambda: 1)),  # type: ignore[call-overload]
         ("op 'f'", lambda: made.with_retry_policy(3)),  # type: ignore[arg-type]

@@ -65,7 +65,7 @@ def test_one_without_a_function_makes_one_run() -> None:
     [
         ({"cron_schedule": ""}, "must have a cron expression"),
         ({"cron_schedule": []}, "must have a cron expression"),
-        ({"cron_schedule": "@daily", "job": one}, "must be one made with @job"),
+        ({"cron_schedule": "@daily", "job": one}, "must be a job created with @job"),
         ({"cron_schedule": "@daily", "job": load, "job_name": "x"}, "names the job 'x', but its job is 'load'"),
         ({"cron_schedule": "@daily", "run_config": {"x": {1}}}, "must be JSON values"),
     ],

@@ -49,11 +49,11 @@ def test_what_is_refused() -> None:
         context.update_cursor("a")
         return SensorResult(cursor="b")
 
-    with pytest.raises(DefinitionError, match="gives a cursor in its SensorResult and by update_cursor"):
+    with pytest.raises(DefinitionError, match="sets a cursor in its SensorResult and with update_cursor"):
         both.evaluate_tick(build_sensor_context())
-    with pytest.raises(DefinitionError, match="must be a text"):
+    with pytest.raises(DefinitionError, match="must be a string"):
         build_sensor_context().update_cursor(5)  # type: ignore[arg-type]
-    with pytest.raises(DefinitionError, match="is 16,385 bytes; at most 16,384 are kept"):
+    with pytest.raises(DefinitionError, match="is 16,385 bytes; at most 16,384 are allowed"):
         build_sensor_context().update_cursor("x" * 16_385)
     with pytest.raises(DefinitionError, match="minimum_interval_seconds 0; it must be from 1 to 86,400"):
         sensor(job_name="load", minimum_interval_seconds=0)(lambda: None)

@@ -85,10 +85,10 @@ def test_one_bad_part_anywhere_refuses_all(value: Any, bad: Any, data: st.DataOb
         (math.nan, "the number nan"),
         ([math.inf], "the number inf at [0]"),
         ({"x": -math.inf}, "the number -inf at ['x']"),
-        ({1: 2}, "a dict with the key 1, which is no text"),
-        ([{None: 2}], "a dict with the key None, which is no text at [0]"),
-        ({"a": {True: 2}}, "a dict with the key True, which is no text at ['a']"),
-        ({Text("a"): 1}, "a dict with the key 'a', which is no text"),
+        ({1: 2}, "a dict with the key 1, which is not a string"),
+        ([{None: 2}], "a dict with the key None, which is not a string at [0]"),
+        ({"a": {True: 2}}, "a dict with the key True, which is not a string at ['a']"),
+        ({Text("a"): 1}, "a dict with the key 'a', which is not a string"),
         (Color.RED, "a Color"),
         ([Text("a")], "a Text at [0]"),
         (collections.OrderedDict(), "an OrderedDict"),
@@ -98,9 +98,9 @@ def test_one_bad_part_anywhere_refuses_all(value: Any, bad: Any, data: st.DataOb
         (b"x", "a bytes"),
         (1j, "a complex"),
         (int, "a type"),
-        ("\ud800", "text with half a surrogate pair, no valid Unicode"),
-        (["ok", "\udfff"], "text with half a surrogate pair, no valid Unicode at [1]"),
-        ({"\ud800": 1}, "text with half a surrogate pair, no valid Unicode at ['\\ud800']"),
+        ("\ud800", "a string with half a surrogate pair, which is not valid Unicode"),
+        (["ok", "\udfff"], "a string with half a surrogate pair, which is not valid Unicode at [1]"),
+        ({"\ud800": 1}, "a string with half a surrogate pair, which is not valid Unicode at ['\\ud800']"),
         ([10**5000], "an integer of 16,610 bits (at most 14,000) at [0]"),
         ([-(10**5000)], "an integer of 16,610 bits (at most 14,000) at [0]"),
     ],
@@ -126,11 +126,11 @@ def test_deep_values(make: Any, limit: int) -> None:
             value = make(value)
         assert same(json.loads(to_json(value)), value)
         message = refused(make(value))
-        assert message.startswith("a value nested deeper than 200 levels or holding itself at [")
+        assert message.startswith("a value that is nested deeper than 200 levels or contains itself at [")
         assert len(message) < 200
         for _ in range(50_000):
             value = make(value)
-        assert refused(value).startswith("a value nested deeper")
+        assert refused(value).startswith("a value that is nested deeper")
         while isinstance(value, (list, dict)):  # taken apart by hand: freeing it at once would recurse as well
             value = value.pop() if isinstance(value, list) else value.popitem()[1]
     finally:
@@ -143,7 +143,7 @@ def test_values_that_hold_themselves() -> None:
     twice: dict[str, Any] = {}
     twice.update(a=twice, b=twice)
     for value in (loop, twice, [loop]):
-        assert "holding itself" in refused(value)
+        assert "contains itself" in refused(value)
     shared = [1]
     assert to_json([shared, shared]) == "[[1],[1]]"
 

@@ -154,7 +154,7 @@ def test_nested_graphs() -> None:
 def test_ops_that_are_not_selected_are_not_looked_at() -> None:
     ops = (Op("a", (Input("x"),)), Op("b", (Input("x", (A,)),), config=text(int)), Op("g.c", (Input("y"),)))
     whole = schema(*ops, selected=["b"])
-    item = {"description": "op 'a', which gives it, is not selected"}
+    item = {"description": "op 'a', which produces it, is not selected"}
     b = mapping({"inputs": mapping({"x": item}, "x"), "config": INT}, "inputs", "config")
     assert whole["properties"]["ops"] == mapping({"a": {}, "b": b, "g": mapping({"ops": mapping({"c": {}})})}, "b")
     assert refusals(whole, {"ops": {"a": 3, "b": {"inputs": {"x": 1}, "config": 1}, "g": {"ops": {"c": [1]}}}}) == []

@@ -129,7 +129,7 @@ def texts(schema: Any, value: Any, path: str = "x") -> list[str]:
             {"uniqueItems": True},
             [[1, True, "1"]],
             [[1, 1.0], [{"a": 1}, {"a": 1}]],
-            "x must not hold the same item twice",
+            "x must not contain the same item twice",
         ),
         ({"minProperties": 1}, [{"a": 1}], [{}], "x must have at least 1 key, not 0"),
         ({"maxProperties": 1}, [{"a": 1}], [{"a": 1, "b": 2}], "x must have at most 1 key, not 2"),
@@ -146,8 +146,13 @@ def texts(schema: Any, value: Any, path: str = "x") -> list[str]:
             "x.a1 must be integer",
         ),
         ({"allOf": [INT, {"minimum": 3}]}, [3], [2], "x must be at least 3, not 2"),
-        ({"oneOf": [INT, {"minimum": 3}]}, [2, "x"], [3], "x must be only one of integer or another value, but is 2"),
-        ({"type": "object"}, [{"a": 1}], [{1: 1}], "x has the key 1, which is no text"),
+        (
+            {"oneOf": [INT, {"minimum": 3}]},
+            [2, "x"],
+            [3],
+            "x must match only one of integer or another value, but matches 2",
+        ),
+        ({"type": "object"}, [{"a": 1}], [{1: 1}], "x has the key 1, which is not a string"),
         (False, [], [1, None], "x must be left out"),
         (True, [1, None], [], ""),
         ({"$ref": "#/$defs/n", "$defs": {"n": INT}, "minimum": 2}, [2], [1], "x must be at least 2, not 1"),
@@ -263,7 +268,7 @@ def test_nothing_is_too_deep() -> None:
     loop: dict[str, Any] = {"name": "x"}
     loop["next"] = loop
     for value in (nested(5_000), loop):
-        assert texts(schema_of(Node), value)[-1] == "x is nested too deep or holds itself"
+        assert texts(schema_of(Node), value)[-1] == "x is nested too deeply or contains itself"
     assert texts({}, loop) == []
     for schema in (
         {"$ref": "#/$defs/A", "$defs": {"A": {"$ref": "#/$defs/A"}}},

@@ -50,7 +50,7 @@ def test_defaults() -> None:
     assert call(lambda a={2}: a, ins=declared) == {"result": {1}}
     assert call(lambda a={2}: a) == {"result": {2}}
     assert call(lambda a={2}: a, {"a": 3}) == {"result": 3}
-    assert refusal(lambda a: a) == ("MissingInput", "input 'a' of op 'g.f' was given no value")
+    assert refusal(lambda a: a) == ("MissingInput", "input 'a' of op 'g.f' has no value")
 
 
 def test_an_input_that_only_waits_is_given_none() -> None:

@@ -15,8 +15,8 @@ def test_an_op_sees_the_resources_it_requires_alone() -> None:
     assert own.db == 1
     with pytest.raises(AttributeError) as caught:
         _ = own.web
-    assert str(caught.value) == "op 'f' asked for no resource 'web' (it has: db); name it in required_resource_keys"
-    with pytest.raises(AttributeError, match=r"op 'f' asked for no resource 'x' \(it has: none\)"):
+    assert str(caught.value) == "op 'f' does not require resource 'web' (it has: db); add it to required_resource_keys"
+    with pytest.raises(AttributeError, match=r"op 'f' does not require resource 'x' \(it has: none\)"):
         _ = Resources({}, "op 'f'").x
 
 

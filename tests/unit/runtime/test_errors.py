@@ -41,7 +41,7 @@ PLACE = f"(test_errors.py line {raised.__code__.co_firstlineno + 2} in raised)"
         (Mute(), f"Mute {PLACE}"),
         (Failure("the table is empty"), f"the table is empty {PLACE}"),
         (Failure(), f"the op raised Failure {PLACE}"),
-        (RetryRequested(), f"the op asks to be tried again {PLACE}"),
+        (RetryRequested(), f"the op requested a retry {PLACE}"),
     ],
 )
 def test_what_an_op_raised(error: BaseException, message: str) -> None:

@@ -153,8 +153,8 @@ def test_a_definition_error_of_the_users_own(tmp_path: Path) -> None:
 
 def test_missing_files_and_modules(tmp_path: Path) -> None:
     for path, message in (
-        (str(tmp_path / "none.py"), f"there is no file {str(tmp_path / 'none.py')!r}"),
-        (str(tmp_path / "a.txt"), f"{str(tmp_path / 'a.txt')!r} is no Python file; its name must end in .py"),
+        (str(tmp_path / "none.py"), f"file {str(tmp_path / 'none.py')!r} does not exist"),
+        (str(tmp_path / "a.txt"), f"{str(tmp_path / 'a.txt')!r} is not a Python file; its name must end in .py"),
     ):
         with pytest.raises(DefinitionError) as caught:
             import_file(path)
@@ -186,7 +186,7 @@ def test_find_job() -> None:
         ({}, "", "NoJob", "the code has no @job; it must have one function with that decorator"),
         ({"one": one}, "x", "UnknownJob", "the code has no @job named 'x'; there are none"),
         ({"a": first}, "frist", "UnknownJob", "the code has no @job named 'frist'; did you mean 'first'?"),
-        ({"b": second, "a": first}, "", "SeveralJobs", "the code has 2 jobs (first, second); say which one to run"),
+        ({"b": second, "a": first}, "", "SeveralJobs", "the code has 2 jobs (first, second); select one with --job"),
         ({"a": first, "b": twin}, "", "SeveralJobs", "the code has several jobs named 'first'; names must be unique"),
         ({"b": twin, "a": first, "c": second}, "first", "SeveralJobs", "the code has several jobs named 'first'"),
     ):
@@ -236,7 +236,7 @@ def test_a_failing_import_shows_the_users_traceback_and_where_it_began(tmp_path:
     error = failure(written(tmp_path, source))
     assert error.message == (
         "the code cannot be imported: RuntimeError: outer problem, see the cause (user_job.py line 6); "
-        "it began with ModuleNotFoundError: No module named 'no_such_library' (user_deep.py line 2 in load)"
+        "the first error was ModuleNotFoundError: No module named 'no_such_library' (user_deep.py line 2 in load)"
     )
     assert "direct cause" in error.stack
     assert 'user_deep.py", line 2, in load' in error.stack
@@ -250,7 +250,7 @@ def test_a_failing_import_shows_the_users_traceback_and_where_it_began(tmp_path:
     [
         (
             "try:\n    import no_a\nexcept ImportError:\n    import no_b\n",
-            "it began with ModuleNotFoundError: No module",
+            "the first error was ModuleNotFoundError: No module",
         ),
         ("class E(Exception):\n    def __str__(self):\n        raise ValueError\nraise E\n", "E: "),
         ("raise ValueError('a' * 10_000_000 + 'the end')", "the end (user_job.py line 1)"),
@@ -258,11 +258,11 @@ def test_a_failing_import_shows_the_users_traceback_and_where_it_began(tmp_path:
         ("import dagster_no_such\n", "import op, job and the others from podgraph instead"),
         (
             "from podgraph import asset\n",
-            "that is Dagster's: podgraph has ops and jobs, not assets",
+            "it is a name of Dagster: podgraph has ops and jobs, not assets",
         ),
         (
             "import podgraph\npodgraph.Definitions\n",
-            "leave it out; the jobs, schedules and sensors of a file",
+            "leave it out; podgraph finds the jobs, schedules and sensors",
         ),
         ("from podgraph import jobb\n", "did you mean 'job'?"),
         ("e = ValueError('x')\ne.__cause__ = e\nraise e\n", "ValueError: x (user_job.py line 3)"),
@@ -328,4 +328,4 @@ def test_a_file_beside_the_code_hides_nothing_of_ours(tmp_path: Path) -> None:
     assert (done.returncode, "ValueError: own" in done.stderr) == (1, True), done.stderr
     assert "Python's own" not in done.stderr
     hint = failure(written(tmp_path, "from random import mine\n")).message
-    assert hint.endswith("random.py beside the code has the name of a module of Python's own: rename it")
+    assert hint.endswith("random.py next to the code has the name of a standard library module: rename it")

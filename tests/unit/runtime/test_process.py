@@ -370,7 +370,7 @@ def test_a_signal_ends_an_op_and_what_it_has_opened_is_put_away(pod: Pod, keep_l
         end = ended(pod, process)
     assert (end.code, end.text) == (128 + signal.SIGTERM, ""), "no record: why it ended is in the pod's status"
     assert end.out.split("\n")[:2] == ["put away", "resource closed"]
-    assert "told to end while its step ran" in end.out
+    assert "stopped while its step was running" in end.out
     assert RECORD_MARK not in end.out
 
 
@@ -591,7 +591,7 @@ def test_a_log_that_cannot_be_kept_fails_no_step(pod: Pod) -> None:
     (pod.folder / "file").write_text("")
     ended = pod.run("speak", job="kept", storage=f"file://{pod.folder}/file", prefix="x", keep_log=True)
     assert (ended.code, ended.record.outcome) == (0, "Succeeded")
-    assert "podgraph: the step's log is not kept: storage file://" in ended.out
+    assert "podgraph: the step's log is not stored: storage file://" in ended.out
 
 
 def test_a_signal_reaches_the_step_and_its_log_is_kept(pod: Pod) -> None:

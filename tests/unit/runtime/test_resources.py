@@ -93,7 +93,7 @@ def test_a_resource_sees_those_it_requires_alone() -> None:
         with pytest.raises(AttributeError) as caught:
             _ = own.x
     assert str(caught.value) == (
-        "resource 'db' asked for no resource 'x' (it has: url); name it in required_resource_keys"
+        "resource 'db' does not require resource 'x' (it has: url); add it to required_resource_keys"
     )
 
 
@@ -126,7 +126,7 @@ def test_an_error_while_one_is_put_away_leaves_no_other(error: BaseException, ca
     assert seen[3:] == ["-c", "-b", "-a"]
     assert told[3:] == [("RESOURCE_TEARDOWN_FAILURE", {"name": "b", "error": f"{type(error).__name__}: stuck"})]
     (record,) = [r for r in caplog.records if r.levelname == "ERROR"]
-    assert (record.name, record.message) == ("podgraph.resource.b", "could not be put away")
+    assert (record.name, record.message) == ("podgraph.resource.b", "could not be cleaned up")
     assert record.exc_info
     assert record.exc_info[1] is error
 
@@ -179,7 +179,7 @@ def test_one_that_cannot_be_made(fn: Callable[[], Any], said: str) -> None:
     given = {"a": noting(seen, "a"), "b": resource(fn), "c": noting(seen, "c")}
     with pytest.raises(StepError) as caught, opened(given, told=told):
         raise AssertionError("not reached")
-    assert (caught.value.reason, caught.value.message) == ("ResourceFailed", f"resource 'b' cannot be made: {said}")
+    assert (caught.value.reason, caught.value.message) == ("ResourceFailed", f"resource 'b' cannot be created: {said}")
     assert seen == ["+a", "-a"]
     assert told == [
         ("RESOURCE_INIT_SUCCESS", {"name": "a"}),

@@ -75,10 +75,10 @@ def test_several_expressions_make_one_tick_where_they_meet() -> None:
         (("0 0 * * MOO",), "UTC", "InvalidSchedule", "its day-of-week is wrong"),
         (("@dayly",), "UTC", "InvalidSchedule", "did you mean '@daily'?"),
         (("@reboot",), "UTC", "InvalidSchedule", "'@reboot' is not a valid cron expression"),
-        (("0 0 */31 2 MON#5",), "UTC", "InvalidSchedule", "names a time that never comes"),
+        (("0 0 */31 2 MON#5",), "UTC", "InvalidSchedule", "selects a time that never occurs"),
         (("@daily", "x"), "UTC", "InvalidSchedule", "'x' is not a valid cron expression"),
         (("@daily",), "Europe/Belin", "UnknownTimeZone", "did you mean 'Europe/Berlin'?"),
-        (("@daily",), "../etc", "UnknownTimeZone", "there is no time zone '../etc'"),
+        (("@daily",), "../etc", "UnknownTimeZone", "unknown time zone '../etc'"),
     ],
 )
 def test_what_is_no_schedule(expressions: tuple[str, ...], zone: str, reason: str, part: str) -> None:

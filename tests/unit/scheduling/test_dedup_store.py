@@ -69,7 +69,7 @@ def test_a_block_belongs_to_its_sensor_and_its_name_follows_from_what_it_holds()
 
 
 def test_what_is_no_block() -> None:
-    with pytest.raises(DefinitionError, match="the ConfigMap 'b' is not what the sensor has put there"):
+    with pytest.raises(DefinitionError, match="the ConfigMap 'b' does not hold the data that the sensor wrote"):
         read_block({"metadata": {"name": "b"}, "data": {}})
 
 

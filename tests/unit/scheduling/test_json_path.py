@@ -36,5 +36,5 @@ def test_what_stands_there(path: str, text: str | None) -> None:
 
 @pytest.mark.parametrize("path", ["a..b", ".a", "a.", "a[", "a[x]", "a[-1]", "a b", "a]", "a['b", "[0]x", "$.a[*]"])
 def test_what_is_no_path(path: Any) -> None:
-    with pytest.raises(DefinitionError, match="is not a path"):
+    with pytest.raises(DefinitionError, match="is not a valid path"):
         read_path(path)

@@ -31,7 +31,10 @@ def test_the_next_tick_or_a_given_one() -> None:
 
 @pytest.mark.parametrize(
     ("spec", "at", "part"),
-    [({}, "tomorrow", "'tomorrow' is no time; for example: 2026"), ({"timeZone": "X/Y"}, "", "no time zone 'X/Y'")],
+    [
+        ({}, "tomorrow", "'tomorrow' is not a valid time; for example: 2026"),
+        ({"timeZone": "X/Y"}, "", "unknown time zone 'X/Y'"),
+    ],
 )
 def test_what_is_refused(spec: dict[str, Any], at: str, part: str) -> None:
     with pytest.raises(DefinitionError) as refused:

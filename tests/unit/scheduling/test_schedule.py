@@ -87,8 +87,11 @@ def test_the_job_of_a_tick() -> None:
     ("template", "part"),
     [
         ({"spec": {"runConfig": {"x": "{{ now }}"}}}, "spec.jobTemplate.spec.runConfig.x has {{ now }}"),
-        ({"spec": {}, "metadata": {"labels": {"podgraph.dev/x": ""}}}, "has 'podgraph.dev/x'; podgraph.dev/ is for"),
-        ({"spec": {"rerunOf": {"name": "x"}}}, "spec.jobTemplate.spec.rerunOf is for a single Job"),
+        (
+            {"spec": {}, "metadata": {"labels": {"podgraph.dev/x": ""}}},
+            "has 'podgraph.dev/x'; the prefix podgraph.dev/ is reserved",
+        ),
+        ({"spec": {"rerunOf": {"name": "x"}}}, "spec.jobTemplate.spec.rerunOf is allowed in a Job, not in a template"),
     ],
 )
 def test_a_template_that_is_refused(template: dict[str, Any], part: str) -> None:

@@ -65,5 +65,5 @@ def test_the_name_follows_from_the_run_key_or_else_from_all_that_is_asked_for() 
 
 @pytest.mark.parametrize("data", [{"run_key": 1}, {"run_config": []}, {"tags": "x"}, {"job": "x"}])
 def test_what_is_no_request(data: dict[str, Any]) -> None:
-    with pytest.raises(DefinitionError, match="its pod answered with what is no run request"):
+    with pytest.raises(DefinitionError, match="its pod returned an invalid run request"):
         Request.of(data)

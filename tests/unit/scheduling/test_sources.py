@@ -61,7 +61,7 @@ def test_a_field() -> None:
     assert kubernetes(field={"path": "data.version", "equals": "2"}).see(found) is not None
     assert kubernetes(field={"path": "data.version", "equals": "3"}).see(found) is None
     assert kubernetes(field={"path": "data.other"}).see(found) is None
-    with pytest.raises(DefinitionError, match="is not a path"):
+    with pytest.raises(DefinitionError, match="is not a valid path"):
         kubernetes(field={"path": "a..b"})
 
 

@@ -132,7 +132,7 @@ class SharingSteps(GroupedSteps):
 
 
 def _check_order(graph: Graph, selected: Sequence[str], sharing: Sharing) -> None:
-    """Refuse pods that wait for each other in a circle, as seen from outside of them."""
+    """Refuse pods that wait for each other in a cycle, as seen from outside of them."""
     chosen = set(selected)
     unit_of = {step: f"@{pod}" for pod, steps in sharing.items() for step in steps}
     downs: dict[str, set[str]] = {}

@@ -1,1 +1,1 @@
-"""Runs on one machine: in this process, or with a process for each step."""
+"""Runs a job on one machine: in this process, or with a process for each step."""

@@ -1,6 +1,6 @@
-"""What the processes of a run say to each other, and how values cross between them.
+"""Messages and values between the processes of a run.
 
-A message is a pickled object behind its length, on a socket between a run and one process it made itself.
+A message is a pickled object after its length, on a socket between a run and a process that it started itself.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _CHUNK = 1 << 20
 
 
 class Stored(NamedTuple):
-    """A pickled value: its bytes, or for a large one the file it is in. `size` is in bytes."""
+    """A pickled value: its bytes, or the path of a file with a large value. `size` is in bytes."""
 
     size: int
     data: bytes = b""
@@ -31,7 +31,10 @@ class Stored(NamedTuple):
 
 
 def store(value: Any, folder: str, what: str) -> Stored:
-    """Pickle a value; a large one goes to a file in `folder`. Raises StepError (`OutputNotPicklable`) naming `what`."""
+    """Pickle a value; a large value goes to a file in `folder`.
+
+    Raises StepError (`OutputNotPicklable`) with `what` in the message.
+    """
     try:
         data = pickle.dumps(value, protocol=pickle.HIGHEST_PROTOCOL)
     except Exception as error:  # noqa: BLE001  pickling runs the value's own code
@@ -47,7 +50,7 @@ def store(value: Any, folder: str, what: str) -> Stored:
 
 
 def load(stored: Stored, what: str) -> Any:
-    """Return a stored value. Raises StepError (`InputNotReadable`) naming `what`."""
+    """Return a stored value. Raises StepError (`InputNotReadable`) with `what` in the message."""
     try:
         if not stored.path:
             return pickle.loads(stored.data)
@@ -64,7 +67,7 @@ def send(to: socket.socket, message: Any) -> None:
 
 
 def receive(source: socket.socket) -> Any:
-    """Wait for one message and return it. Raises EOFError when the other side is gone."""
+    """Wait for one message and return it. Raises EOFError if the connection is closed."""
     (size,) = _HEAD.unpack(_exactly(source, _HEAD.size))
     return pickle.loads(_exactly(source, size))
 
@@ -80,7 +83,7 @@ def _exactly(source: socket.socket, size: int) -> bytes:
 
 
 class Inbox:
-    """Messages from a socket that is read as they come, without waiting."""
+    """Reads messages from a socket without blocking."""
 
     def __init__(self, source: socket.socket) -> None:
         source.setblocking(False)
@@ -89,7 +92,7 @@ class Inbox:
         self.ended = False
 
     def messages(self) -> Iterator[Any]:
-        """Yield the messages that are there whole; `ended` then says whether the other side is gone."""
+        """Yield the complete messages so far; `ended` then says whether the connection is closed."""
         while not self.ended:
             try:
                 part = self._source.recv(_CHUNK)

@@ -1,6 +1,6 @@
-"""A process that has loaded the user's code once and forks a process for each step: `python -m ...forkserver FD`.
+"""A process that loads the user's code once and forks a process for each step: `python -m ...forkserver FD`.
 
-It ends, and all it forked with it, when the other side of its connection is gone.
+It exits, and kills all processes that it forked, when its connection is closed.
 """
 
 from __future__ import annotations
@@ -24,27 +24,27 @@ _TOKEN = b"f"
 
 
 def ask_for_fork(server: socket.socket, connection: int, output: int) -> None:
-    """Ask for a process that serves the socket `connection` and prints to `output` (both file descriptors).
+    """Request a process that serves the socket `connection` and prints to `output` (both file descriptors).
 
-    The server answers with a message ("forked", pid), and when the process has ended ("ended", pid, wait status).
+    The server sends the message ("forked", pid), and when the process has exited ("ended", pid, wait status).
     """
     socket.send_fds(server, [_TOKEN], [connection, output])
 
 
 def kill_group(pid: int) -> None:
-    """End what a step's process, which has ended, leaves behind: the processes it made itself."""
+    """Kill the processes that the process of a step has started and left behind."""
     with contextlib.suppress(OSError):
         os.killpg(pid, signal.SIGKILL)
 
 
 def main() -> None:
-    """Load the code, then fork until the run is over."""
+    """Load the code, then fork processes until the run is over."""
     run = socket.socket(fileno=int(sys.argv[1]))
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the run itself says when it is over
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the run decides when it is over
     code: CodeRef = receive(run)
     show_logs()
     job = code.load()
-    for stream in (sys.stdout, sys.stderr):  # what the code printed meanwhile would else be printed by each child
+    for stream in (sys.stdout, sys.stderr):  # otherwise each child would print the buffered output again
         with contextlib.suppress(AttributeError, OSError, ValueError):
             stream.flush()
     wake, waker = os.pipe()
@@ -64,17 +64,17 @@ def main() -> None:
             if run in ready and not _fork(job, run, children):
                 break
     except ConnectionError:
-        pass  # the run is over, and nobody asks any more how its processes ended
+        pass  # the run is over and no longer needs the exit statuses
     finally:
         for pid in children:
             kill_group(pid)
-        for pid in children:  # so that none is left to a first process that may not care for it
+        for pid in children:  # the init process of a container may not reap them
             with contextlib.suppress(OSError):
                 os.waitpid(pid, 0)
 
 
 def _fork(job: JobDefinition, run: socket.socket, children: set[int]) -> bool:
-    """Fork once if asked to; return False when the run is gone."""
+    """Fork once if the run requests it. Returns False if the run is gone."""
     token, fds, _, _ = socket.recv_fds(run, 1, 2)
     if not token:
         return False
@@ -82,7 +82,7 @@ def _fork(job: JobDefinition, run: socket.socket, children: set[int]) -> bool:
     pid = os.fork()
     if pid == 0:
         _become_worker(job, run, connection, output)
-    with contextlib.suppress(OSError):  # done by the child too: whichever comes first
+    with contextlib.suppress(OSError):  # the child does it too, whichever is first
         os.setpgid(pid, pid)
     os.close(connection)
     os.close(output)
@@ -92,11 +92,11 @@ def _fork(job: JobDefinition, run: socket.socket, children: set[int]) -> bool:
 
 
 def _become_worker(job: JobDefinition, run: socket.socket, connection: int, output: int) -> None:
-    """Turn the forked process into a step's: never returns."""
+    """Turn the forked process into the worker of a step. Never returns."""
     try:
         signal.set_wakeup_fd(-1)
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-        os.setpgid(0, 0)  # so that a Ctrl-C in the terminal reaches the run alone
+        os.setpgid(0, 0)  # so that a Ctrl-C in the terminal reaches only the run
         run.close()
         nothing = os.open(os.devnull, os.O_RDONLY)
         for source, target in ((nothing, 0), (output, 1), (output, 2)):
@@ -104,7 +104,7 @@ def _become_worker(job: JobDefinition, run: socket.socket, connection: int, outp
         os.close(nothing)
         os.close(output)
         os.set_inheritable(connection, False)
-        with contextlib.suppress(AttributeError):  # the code has put another stream in its place
+        with contextlib.suppress(AttributeError):  # the code has replaced the stream
             sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]
         serve(job, socket.socket(fileno=connection))
     finally:

@@ -1,4 +1,4 @@
-"""Run a job in this process, one step after the other."""
+"""Runs a job in this process, one step after the other."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from podgraph.runtime.resources import open_resources
 
 __all__ = ["execute_in_process", "run_in_process", "show_logs"]
 
-_LONGEST_SLEEP = 3_600.0  # the system refuses much longer ones
+_LONGEST_SLEEP = 3_600.0  # the system refuses much longer sleeps
 
 
 def execute_in_process(
     job: JobDefinition, run_config: Mapping[str, Any], op_selection: Sequence[str], input_values: Mapping[str, Any],
     resources: Mapping[str, Any], tags: Mapping[str, str], raise_on_error: bool,
 ) -> ExecuteInProcessResult:  # fmt: skip
-    """Do what :meth:`JobDefinition.execute_in_process` says."""
+    """Run a job; see :meth:`JobDefinition.execute_in_process`."""
     prepared = plan_run(job, run_config, op_selection, input_values, resources, tags)
     show_logs()
     steps = LocalSteps(prepared.graph, prepared.selected)
@@ -37,7 +37,7 @@ def execute_in_process(
 
 
 def run_in_process(prepared: RunPlan, steps: LocalSteps, run: RunInfo) -> BaseException | None:
-    """Run all steps; return the first exception that failed one, or the resource that could not be made."""
+    """Run all steps. Returns the first exception that failed a step or prevented the creation of a resource."""
     steps.emit("RUN_START", "", {})
     first: list[BaseException] = []
 
@@ -59,7 +59,7 @@ def run_in_process(prepared: RunPlan, steps: LocalSteps, run: RunInfo) -> BaseEx
 
 
 def show_logs() -> None:
-    """Show what ops log, from INFO on, where the program has set up no logging of its own."""
+    """Show the log of ops from level INFO, unless the program has configured logging."""
     logger = logging.getLogger("podgraph")
     if logger.hasHandlers():
         return

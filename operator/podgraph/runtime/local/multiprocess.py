@@ -1,4 +1,4 @@
-"""Run a job with each step in a process of its own, several at once."""
+"""Runs a job with each step in its own process, several at once."""
 
 from __future__ import annotations
 
@@ -24,18 +24,18 @@ from podgraph.runtime.local.tasks import Done, Task
 
 __all__ = ["run_multiprocess"]
 
-_LOOK_SECONDS = 0.2  # how often ended processes are looked for that say nothing by themselves
+_LOOK_SECONDS = 0.2  # interval of the check for processes that exited without a message
 _GRACE_SECONDS = 5.0
-_START_SECONDS = 0.5  # no time for a server to fork, unless it still loads the code
+_START_SECONDS = 0.5  # a server forks faster than this, unless it still loads the code
 
 Print = Callable[[str, str], None]
 
 
 def run_multiprocess(prepared: RunPlan, steps: LocalSteps, run: RunInfo, code: CodeRef, show: Print) -> bool:
-    """Run all steps and return whether none failed; `show` is called with each line that a step prints, and its name.
+    """Run all steps and return whether none failed. `show` is called with the name of a step and each line it prints.
 
-    Steps' outputs are left as `Stored` values; large ones are gone when the run is over. Raises KeyboardInterrupt
-    after a Ctrl-C, with no process left behind.
+    The outputs of steps stay `Stored` values; the files of large outputs are deleted at the end of the run. Raises
+    KeyboardInterrupt after a Ctrl-C, and leaves no process behind.
     """
     steps.emit("RUN_START", "", {})
     with tempfile.TemporaryDirectory(prefix="podgraph-") as folder:
@@ -58,7 +58,7 @@ def run_multiprocess(prepared: RunPlan, steps: LocalSteps, run: RunInfo, code: C
 
 
 class _Run:
-    """The steps that run now, each in its worker."""
+    """The running steps, each in its worker."""
 
     def __init__(
         self, prepared: RunPlan, steps: LocalSteps, run: RunInfo, folder: str, makes: ForkServer | Spawner, show: Print
@@ -71,7 +71,7 @@ class _Run:
         self._waiting = selectors.DefaultSelector()
 
     def to_the_end(self) -> None:
-        """Start what is ready and take in what happens until no step can change any more."""
+        """Start ready steps and process messages until all steps are terminal."""
         while True:
             wait = self._steps.seconds_to_retry()
             self._start_ready()
@@ -81,13 +81,13 @@ class _Run:
             self._take_in()
 
     def cancel(self) -> None:
-        """End all workers: ask them first, so that they can put their resources away, then kill them.
+        """Stop all workers: first with SIGTERM, so that they can clean up their resources, then with SIGKILL.
 
-        A process that is only being made is asked when it is there, or given up when that takes long.
+        A process that does not exist yet receives the signal once it does, or is abandoned after a while.
         """
         late = time.monotonic() + _START_SECONDS
         for number in (signal.SIGTERM, signal.SIGKILL):
-            asked: set[str] = set()
+            signaled: set[str] = set()
             deadline = time.monotonic() + _GRACE_SECONDS
             while self._workers and time.monotonic() < deadline:
                 self._makes.check()
@@ -96,13 +96,13 @@ class _Run:
                     self._hear(worker)
                     if gone or (not worker.pid and time.monotonic() > late):
                         self._let_go(worker)
-                    elif worker.pid and worker.step not in asked:
-                        asked.add(worker.step)
+                    elif worker.pid and worker.step not in signaled:
+                        signaled.add(worker.step)
                         worker.signal(number)
                 self._waiting.select(_LOOK_SECONDS / 10)
 
     def close(self) -> None:
-        """Let go of all; a process that still runs then ends itself."""
+        """Close all connections; a process that is still running then exits."""
         for worker in self._workers.values():
             worker.close()
         self._waiting.close()
@@ -133,7 +133,7 @@ class _Run:
         worker = self._makes.start(name)
         self._watch_server()
         self._workers[name] = worker
-        with contextlib.suppress(OSError):  # one that is gone already shows by its status
+        with contextlib.suppress(OSError):  # the status reports a process that is already gone
             send(worker.connection, task)
         worker.inbox = Inbox(worker.connection)
         self._waiting.register(worker.connection, selectors.EVENT_READ)
@@ -143,7 +143,7 @@ class _Run:
         self._makes.check()
         self._watch_server()
         for worker in list(self._workers.values()):
-            gone = worker.status is not None  # asked first: what it said before is then there to be read
+            gone = worker.status is not None  # checked first, so that all its messages can be read afterwards
             self._hear(worker)
             done = self._ended.pop(worker.step, None)
             if done is not None or gone:
@@ -154,7 +154,7 @@ class _Run:
                 self._end_overdue(worker)
 
     def _hear(self, worker: Worker) -> None:
-        """Take in what a worker says and prints; what it has closed would always seem to have news."""
+        """Process the messages and the output of a worker. A closed end is unregistered: it is always readable."""
         for message in worker.messages():
             if isinstance(message, Done):
                 self._ended[worker.step] = message
@@ -168,7 +168,7 @@ class _Run:
             self._ignore(worker.output)
 
     def _watch_server(self) -> None:
-        """Wait also for what the fork server says, as long as it is there."""
+        """Also wait for messages of the fork server, while it exists."""
         if not isinstance(self._makes, ForkServer):
             return
         server = self._makes.connection
@@ -182,7 +182,7 @@ class _Run:
             self._waiting.unregister(thing)
 
     def _end_overdue(self, worker: Worker) -> None:
-        """Ask a process that has had its op's time to end, so that it puts its resources away, and then kill it."""
+        """Stop a process that exceeds the timeout of its op: with SIGTERM, so that it can clean up, then SIGKILL."""
         timeout = self._prepared.graph.ops[worker.step].timeout
         if timeout is None or time.monotonic() < worker.begun + timeout:
             return
@@ -198,11 +198,11 @@ class _Run:
 
     def _died(self, worker: Worker) -> Done:
         assert worker.status is not None
-        text = f"its process {how_it_ended(worker.status)} before the op was done"
+        text = f"its process {how_it_ended(worker.status)} before the op finished"
         return self._failed(worker, ErrorInfo("WorkerDied", text))
 
     def _failed(self, worker: Worker, error: ErrorInfo) -> Done:
-        """Return the end of an attempt that its process could not tell itself."""
+        """Return the result of an attempt whose process could not report it."""
         attempt = self._steps.records[worker.step].attempt
         op = self._prepared.graph.ops[worker.step]
         return Done(error=error, retry_after=seconds_to_retry(op, error, attempt) if self._run.retries else None)

@@ -1,4 +1,4 @@
-"""Make the processes that steps run in, and know how they end."""
+"""Starts the processes of steps and tracks how they exit."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ _MOST_READS = 16
 
 
 class Worker:
-    """The process of one step: the run's end of its connection, what it prints, and its pid once it is known.
+    """The process of one step: the run's end of its connection, its output, and its pid once it is known.
 
-    `status` is its exit code, or the negative number of the signal that ended it; None while it runs. `begun` is when
-    it was asked for, on the monotonic clock; one that is `overdue` has had its op's time and is to end.
+    `status` is its exit code, or the negative number of the signal that killed it; None while it runs. `begun` is the
+    time of the request, on the monotonic clock. An `overdue` process has exceeded the timeout of its op.
     """
 
     def __init__(self, step: str, connection: socket.socket, output: int) -> None:
@@ -40,21 +40,21 @@ class Worker:
         self.text = bytearray()
         self.begun = time.monotonic()
         self.overdue = False
-        self.is_mute = False  # it has closed what it prints to
+        self.is_mute = False  # it has closed its output
 
     def messages(self) -> Iterator[Any]:
-        """Yield the messages it has sent since the last call."""
+        """Yield the messages since the last call."""
         return iter(()) if self.inbox is None else self.inbox.messages()
 
     def lines(self, last: bool = False) -> Iterator[str]:
-        """Yield the whole lines it has printed since the last call, and with `last` also an open one.
+        """Yield the complete lines of output since the last call, and with `last` also an incomplete one.
 
-        Not more is read at a time than a pipe can hold, so that one that prints without end keeps nobody waiting.
+        Each call reads no more than a pipe can hold, so that a process with endless output does not block the run.
         """
         for _ in range(_MOST_READS):
             try:
                 part = os.read(self.output, _READ)
-            except OSError:  # nothing there now
+            except OSError:  # no output now
                 break
             if not part:
                 self.is_mute = True
@@ -66,13 +66,13 @@ class Worker:
             yield line.decode(errors="replace")
 
     def signal(self, number: int) -> None:
-        """Send a signal to the process and to those it made itself."""
+        """Send a signal to the process and to the processes that it started."""
         if self.pid and self.status is None:
             with contextlib.suppress(OSError):
                 os.killpg(self.pid, number)
 
     def close(self) -> None:
-        """Let go of the connection and the pipe; a process that still runs then ends itself."""
+        """Close the connection and the pipe; a process that is still running then exits."""
         self.connection.close()
         os.close(self.output)
 
@@ -102,7 +102,7 @@ class Spawner:
         return worker
 
     def check(self) -> None:
-        """Learn which processes have ended."""
+        """Update the status of processes that have exited."""
         for worker, process in self._made:
             worker.status = process.poll()
             if worker.status is not None:
@@ -110,7 +110,7 @@ class Spawner:
         self._made = [(worker, process) for worker, process in self._made if worker.status is None]
 
     def close(self) -> None:
-        """Wait for the last processes to be gone; their connections are closed by now."""
+        """Wait for the last processes to exit; their connections are already closed."""
         deadline = time.monotonic() + _GRACE_SECONDS
         for _, process in self._made:
             with contextlib.suppress(subprocess.TimeoutExpired):
@@ -120,11 +120,11 @@ class Spawner:
 
 
 class ForkServer:
-    """Forks a process for each step from one that has loaded the user's code once."""
+    """Forks a process for each step from a process that has loaded the user's code once."""
 
     def __init__(self, code: CodeRef) -> None:
         self._code = code
-        self._asked: list[Worker] = []  # not yet told their pid, in the order they were asked for
+        self._requested: list[Worker] = []  # without a pid yet, in the order of the requests
         self._running: dict[int, Worker] = {}
         self._open()
 
@@ -140,40 +140,40 @@ class ForkServer:
         self.is_gone = self._has_forked = False
 
     def start(self, step: str) -> Worker:
-        """Ask for the process of a step; its pid is known after a later :meth:`check`."""
-        if self.is_gone and self._has_forked:  # something killed it; it has loaded the code, so another can
+        """Request the process of a step; its pid is known after a later :meth:`check`."""
+        if self.is_gone and self._has_forked:  # something killed the server; it had loaded the code, so a new one can
             self.connection.close()
             self._open()
         ours, theirs = socket.socketpair()
         output, printed = os.pipe()
         worker = Worker(step, ours, output)
-        with theirs, contextlib.suppress(OSError):  # a server that is gone shows as the worker's end
+        with theirs, contextlib.suppress(OSError):  # if the server is gone, the worker gets a status
             ask_for_fork(self.connection, theirs.fileno(), printed)
         os.close(printed)
-        self._asked.append(worker)
+        self._requested.append(worker)
         return worker
 
     def check(self) -> None:
-        """Learn which processes were forked, and which have ended."""
+        """Process the messages of the server: which processes it forked, and which have exited."""
         self._inbox = self._inbox or Inbox(self.connection)
         for kind, pid, *status in self._inbox.messages():
             if kind == "forked":
                 self._has_forked = True
-                self._running[pid] = self._asked.pop(0)
+                self._running[pid] = self._requested.pop(0)
                 self._running[pid].pid = pid
             elif pid in self._running:
                 self._running.pop(pid).status = os.waitstatus_to_exitcode(status[0])
         if self._inbox.ended:
             self.is_gone = True
             code = self._process.wait()
-            for worker in [*self._asked, *self._running.values()]:
+            for worker in [*self._requested, *self._running.values()]:
                 worker.status = worker.status if worker.status is not None else code
-            self._asked, self._running = [], {}
+            self._requested, self._running = [], {}
 
     def close(self) -> None:
-        """End the server, and with it all that it forked."""
+        """Stop the server and all processes that it forked."""
         self.connection.close()
-        if not self._has_forked:  # it still loads the code
+        if not self._has_forked:  # it is still loading the code
             self._process.kill()
         try:
             self._process.wait(_GRACE_SECONDS)
@@ -183,7 +183,7 @@ class ForkServer:
 
 
 def how_it_ended(status: int) -> str:
-    """Say how a process ended that told no result.
+    """Describe how a process exited that reported no result.
 
     >>> how_it_ended(3)
     'ended with exit code 3'
@@ -199,7 +199,7 @@ def how_it_ended(status: int) -> str:
 
 
 def _environment() -> dict[str, str]:
-    """Return this process's environment, in which the same podgraph is found, also in a zip archive."""
+    """Return the environment of this process, extended so that the same podgraph is found, also in a zip archive."""
     home = str(Path(__file__).parents[3])
     paths = [home, *filter(None, [os.environ.get("PYTHONPATH")])]
     return {**os.environ, "PYTHONPATH": os.pathsep.join(paths)}

@@ -1,4 +1,4 @@
-"""What `execute_in_process` returns."""
+"""The result of `execute_in_process`."""
 
 from __future__ import annotations
 
@@ -15,10 +15,21 @@ __all__ = ["ExecuteInProcessResult"]
 
 
 class ExecuteInProcessResult:
-    """How a run went: its events, and what each of its ops produced.
+    """The result of a run: its events, and the state and outputs of each op.
 
-    Nodes are named by their path (`add`, `src.add`); a name the job does not have is a DefinitionError
-    (`UnknownOp`), whatever is asked about it.
+    A node is identified by its path (`add`, `src.add`). All methods with a `node` raise DefinitionError (`UnknownOp`)
+    for a name that the job does not have.
+
+    >>> from podgraph import job, op
+    >>> @op
+    ... def one() -> int:
+    ...     return 1
+    >>> @job
+    ... def my_job():
+    ...     one()
+    >>> result = my_job.execute_in_process()
+    >>> result.success, result.output_for_node("one")
+    (True, 1)
     """
 
     def __init__(
@@ -38,13 +49,13 @@ class ExecuteInProcessResult:
 
     @property
     def success(self) -> bool:
-        """Whether every step succeeded or was skipped; none runs where a resource cannot be made."""
+        """Whether every step succeeded or was skipped. If a resource cannot be created, no step runs."""
         return all(step.state in ("Succeeded", "Skipped") for step in self._steps.values())
 
     def output_for_node(self, node: str, output_name: str = "result") -> Any:
-        """Return the value an op, or a graph in the job, produced.
+        """Return the value of an output of an op, or of a graph in the job.
 
-        Raises DefinitionError: `UnknownOp` also for an op that was not selected, `UnknownOutput`, and `NoOutput` when
+        Raises DefinitionError: `UnknownOp` (also for an op that was not selected), `UnknownOutput`, and `NoOutput` if
         the op did not produce it.
         """
         outputs = self.job_def.outputs.get(node) if node else None
@@ -64,34 +75,34 @@ class ExecuteInProcessResult:
         return step.outputs[output_name]
 
     def output_value(self, output_name: str = "result") -> Any:
-        """Return one of the outputs that the job's own body returned. Raises DefinitionError as `output_for_node`."""
+        """Return the value of an output of the job. Raises DefinitionError as :meth:`output_for_node` does."""
         return self._mapped(f"job {self.job_def.name!r}", self.job_def.outputs[""], output_name)
 
     def is_node_success(self, node: str) -> bool:
-        """Whether an op succeeded, or all selected ops of a graph did."""
+        """Return whether an op, or all selected ops of a graph, succeeded."""
         states = self._states(node)
         return bool(states) and all(state == "Succeeded" for state in states)
 
     def is_node_failed(self, node: str) -> bool:
-        """Whether an op, or any of a graph, failed itself."""
+        """Return whether an op, or any op of a graph, failed itself."""
         return "Failed" in self._states(node)
 
     def is_node_skipped(self, node: str) -> bool:
-        """Whether an op, or all of a graph, were skipped because an optional output was not produced."""
+        """Return whether an op, or all ops of a graph, were skipped because an optional output was not produced."""
         states = self._states(node)
         return bool(states) and all(state == "Skipped" for state in states)
 
     def is_node_untouched(self, node: str) -> bool:
-        """Whether nothing of a node ran: it was not selected, or what it needs failed."""
+        """Return whether no op of a node ran: it was not selected, or an upstream op failed."""
         return all(state in ("Pending", "UpstreamFailed") for state in self._states(node))
 
     def failure_data_for_node(self, node: str) -> ErrorInfo | None:
-        """Return why an op failed, None when it did not."""
+        """Return the error of a failed op, None if it did not fail."""
         self._check(node)
         return self._steps[node].error if node in self._steps else None
 
     def retry_attempts_for_node(self, node: str) -> int:
-        """Return how often an op was tried again."""
+        """Return the number of retries of an op."""
         return sum(event.type == "STEP_RESTARTED" for event in self.events_for_node(node))
 
     def get_failed_step_keys(self) -> set[str]:
@@ -100,7 +111,7 @@ class ExecuteInProcessResult:
 
     @property
     def all_node_events(self) -> list[Event]:
-        """The events about single ops."""
+        """The events of ops, without those of the run."""
         return self.filter_events(lambda event: bool(event.step_key))
 
     def filter_events(self, event_filter: Callable[[Event], bool]) -> list[Event]:
@@ -108,7 +119,7 @@ class ExecuteInProcessResult:
         return [event for event in self.all_events if event_filter(event)]
 
     def events_for_node(self, node: str) -> list[Event]:
-        """Return the events about an op, or about all ops of a graph."""
+        """Return the events of an op, or of all ops of a graph."""
         paths = self._paths(node)
         return self.filter_events(lambda event: event.step_key in paths)
 
@@ -125,11 +136,11 @@ class ExecuteInProcessResult:
         return self._of_type("STEP_SKIPPED")
 
     def get_run_success_event(self) -> Event:
-        """Return the RUN_SUCCESS event. Raises DefinitionError (`NoEvent`) when the run failed."""
+        """Return the RUN_SUCCESS event. Raises DefinitionError (`NoEvent`) if the run failed."""
         return self._only("RUN_SUCCESS", "failed")
 
     def get_run_failure_event(self) -> Event:
-        """Return the RUN_FAILURE event. Raises DefinitionError (`NoEvent`) when the run succeeded."""
+        """Return the RUN_FAILURE event. Raises DefinitionError (`NoEvent`) if the run succeeded."""
         return self._only("RUN_FAILURE", "succeeded")
 
     def _of_type(self, kind: str) -> list[Event]:

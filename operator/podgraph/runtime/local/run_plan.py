@@ -1,4 +1,4 @@
-"""All that is decided about a run before its first step: what runs, with which config. Every mistake is found here."""
+"""Plans a run before its first step: which ops run, with which config. All errors of the arguments are found here."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ __all__ = ["RunPlan", "gather", "plan_run"]
 
 @dataclass
 class RunPlan:
-    """A run that is ready to start: the selected ops in run order, and what run config gives them.
+    """A run that is ready to start: the selected ops in run order, with their config and inputs.
 
-    `configs` and `inputs` hold values as the ops' own types make them; `inputs` those that no selected op gives.
+    `configs` and `inputs` hold values of the types of the ops; `inputs` only those that no selected op produces.
     """
 
     job: JobDefinition
@@ -52,9 +52,9 @@ def plan_run(
     default_executor: str = "in_process",
     taken: Collection[str] = (),
 ) -> RunPlan:
-    """Check everything and return the run. Raises DefinitionError; RunConfigError with all problems of run config.
+    """Check all arguments and return the plan of the run. `taken` names ops that do not run but whose outputs exist.
 
-    `taken` names ops that are not run, but whose outputs are there.
+    Raises DefinitionError; for run config a RunConfigError with all problems.
     """
     graph, resource_defs = _with_resources(job, resources or {})
     selected = select(graph, op_selection)
@@ -81,9 +81,9 @@ def plan_run(
 
 
 def gather(graph: Graph, name: str, own: Mapping[str, Any], steps: Mapping[str, FlowStep]) -> dict[str, Any]:
-    """Return the inputs of an op: its `own` values and those that the outputs of other `steps` give.
+    """Return the inputs of an op: its `own` values and the outputs of other `steps`.
 
-    A fan-in is the list of those values that were produced.
+    A fan-in is the list of the produced values.
     """
     inputs = dict(own)
     for item in graph.ops[name].inputs:
@@ -95,7 +95,7 @@ def gather(graph: Graph, name: str, own: Mapping[str, Any], steps: Mapping[str, 
 
 
 def _with_resources(job: JobDefinition, given: Mapping[str, Any]) -> tuple[Graph, dict[str, ResourceDefinition]]:
-    """Return the job's graph and resources with those `given` in place of its own."""
+    """Return the graph and the resources of the job, with the resources in `given` replaced."""
     if not given:
         return job.graph, job.resource_defs
     for key in given:
@@ -105,7 +105,7 @@ def _with_resources(job: JobDefinition, given: Mapping[str, Any]) -> tuple[Graph
             )
     resources = with_dependencies({**job.resource_defs, **given})
     schemas = {key: "" if r.schema is None else json.dumps(r.schema) for key, r in resources.items()}
-    ops = {  # what stands in place of a resource need not need the same others
+    ops = {  # a replacement may require other resources
         name: dataclasses.replace(op, resources=job.resources_of(name, resources)) if op.resources else op
         for name, op in job.graph.ops.items()
     }
@@ -137,12 +137,12 @@ def _is_given(item: Input, given: Mapping[str, Any]) -> bool:
 
 
 def _read(hint: Any, value: Any, path: str, problems: list[Problem], any_type: bool = False) -> Any:
-    """Return a value as its type makes it; what is wrong with it goes to `problems`."""
+    """Return a value converted to its type; add its problems to `problems`."""
     try:
         return read_config(hint, value)
     except ConfigError as error:
         problems += [Problem(path + inner, f"{path}{inner}: {text}") for inner, text in error.problems]
     except DefinitionError:
-        if not any_type:  # an input may be of a type that no config can make; its own check then speaks
+        if not any_type:  # config cannot represent the type of this input: the type check of the op reports it
             raise
     return value

@@ -1,4 +1,4 @@
-"""The steps of a run in local processes."""
+"""The steps of a run on one machine."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ __all__ = ["LocalStep", "LocalSteps"]
 
 
 class LocalStep(FlowStep):
-    """A step: its state, its outputs by name (Python values, or how to get them), and its times in seconds."""
+    """A step: its state, its outputs by name (Python values or references), and its times (seconds since the epoch)."""
 
     __slots__ = ("attempt", "end", "error", "exception", "message", "outputs", "start", "state")
 
@@ -31,10 +31,10 @@ class LocalStep(FlowStep):
 
 
 class LocalSteps(Flow[LocalStep]):
-    """The steps of one run, its events so far, and those steps that wait for their next attempt.
+    """The steps of one run, its events so far, and the steps that wait for a retry.
 
-    `watch` is called with each event as it happens. `taken` holds the outputs of ops that are not run, but count as
-    done; `records` the steps, in run order, where some have begun before.
+    `watch` is called with each event. `taken` holds the outputs of ops that do not run but count as succeeded.
+    `records` are the steps in run order if some have already started.
     """
 
     def __init__(
@@ -44,7 +44,7 @@ class LocalSteps(Flow[LocalStep]):
     ) -> None:  # fmt: skip
         self.events: list[Event] = []
         self._watch = watch
-        self._retries: list[tuple[float, str]] = []  # a heap of when which step is tried again
+        self._retries: list[tuple[float, str]] = []  # a heap of (time of the retry, step)
         steps = {name: LocalStep() for name in selected} if records is None else records
         if taken:
             steps = {name: steps.get(name) or LocalStep() for name in graph.order if name in steps or name in taken}
@@ -60,7 +60,7 @@ class LocalSteps(Flow[LocalStep]):
             self._watch(event)
 
     def start(self, name: str) -> LocalStep:
-        """Say that an attempt of a step begins."""
+        """Start an attempt of a step."""
         step = self.records[name]
         step.attempt += 1
         step.start = step.start or time.time()
@@ -69,39 +69,39 @@ class LocalSteps(Flow[LocalStep]):
         return step
 
     def succeed(self, name: str, outputs: dict[str, Any]) -> None:
-        """End a step with its outputs."""
+        """Finish a step with its outputs."""
         self.records[name].outputs = outputs
         self._end(name, "Succeeded", "STEP_SUCCESS", {})
 
     def fail(self, name: str, error: ErrorInfo, exception: BaseException | None = None) -> None:
-        """End a step with its last error."""
+        """Fail a step with its last error."""
         step = self.records[name]
         step.error, step.exception, step.message = error, exception, error.message
         self._end(name, "Failed", "STEP_FAILURE", {"reason": error.reason, "error": error.message})
 
     def retry(self, name: str, error: ErrorInfo, seconds: float) -> None:
-        """Let a step be ready again in some seconds."""
+        """Schedule the retry of a step in `seconds`."""
         self.transition(name, "UpForRetry")
         seconds = round(seconds, 3)
         self.emit("STEP_UP_FOR_RETRY", name, {"error": error.message, "seconds": seconds})
         heapq.heappush(self._retries, (time.monotonic() + seconds, name))
 
     def seconds_to_retry(self) -> float | None:
-        """Make steps ready whose time has come; return the seconds until the next one's, None when none waits."""
+        """Make steps ready whose retry is due. Returns the seconds until the next retry, None if there is none."""
         now = time.monotonic()
         while self._retries and self._retries[0][0] <= now:
             self.ready.append(heapq.heappop(self._retries)[1])
         return self._retries[0][0] - now if self._retries else None
 
     def cancel(self) -> None:
-        """Say that the run was canceled: what runs or waits for a retry will not go on."""
+        """Cancel the run: the steps that run or wait for a retry become Canceled."""
         for name, step in self.records.items():
             if step.state in ("Running", "UpForRetry"):
                 self.transition(name, "Canceled")
         self.emit("RUN_CANCELED", "", {})
 
     def transition(self, name: str, state: str) -> None:
-        """Put a step into `state`; one that is not to run is told as an event."""
+        """Set the state of a step; Skipped also emits an event."""
         super().transition(name, state)
         if state == "Skipped":
             self.emit("STEP_SKIPPED", name, {"reason": self.records[name].message.replace("not run: ", "", 1)})

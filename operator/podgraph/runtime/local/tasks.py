@@ -1,4 +1,4 @@
-"""What a multiprocess run and the process of a step give each other; apart, so that both name its classes alike."""
+"""The messages between a multiprocess run and a worker. A separate module, so that both pickle the same classes."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ __all__ = ["Done", "Task"]
 
 @dataclass(frozen=True)
 class Task:
-    """One attempt of one step, as the run gives it to a process.
+    """One attempt of one step, for a worker.
 
-    `inputs` holds values that no selected op gives, `stored` those that ops gave (a list for a fan-in); `config` and
-    `resources` are as run config holds them; large outputs go to files in `folder`.
+    `inputs` holds values that no selected op produces, `stored` the outputs of ops (a list for a fan-in). `config` and
+    `resources` are from run config. Large outputs go to files in `folder`.
     """
 
     op: str
@@ -32,7 +32,7 @@ class Task:
 
 @dataclass(frozen=True)
 class Done:
-    """How the attempt ended, as the process tells the run."""
+    """The result of the attempt, from the worker."""
 
     outputs: dict[str, Stored] = field(default_factory=dict)
     error: ErrorInfo | None = None

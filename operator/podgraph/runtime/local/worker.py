@@ -27,12 +27,12 @@ __all__ = ["serve"]
 
 
 def serve(job: JobDefinition, connection: socket.socket) -> None:
-    """Do the task that comes over the connection, tell of it, and leave the process at once.
+    """Run the task from the connection, send its result, and exit immediately.
 
-    Threads and exit handlers of the user's code count no more then: the step has ended.
+    The exit does not wait for threads and exit handlers of the user's code: the step has finished.
     """
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that resources are put away
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that resources are cleaned up
     status = 1
     try:
         task: Task = receive(connection)
@@ -43,7 +43,7 @@ def serve(job: JobDefinition, connection: socket.socket) -> None:
         status = 0
     except (KeyboardInterrupt, EOFError, ConnectionError):
         pass  # the run is over
-    except BaseException:  # noqa: BLE001  all that is left is to say what went wrong
+    except BaseException:  # noqa: BLE001  report the error before the exit
         traceback.print_exc()
     finally:
         _flush()
@@ -80,7 +80,7 @@ def _work(job: JobDefinition, task: Task, connection: socket.socket) -> Done:
 
 
 def _end_with_the_run(connection: socket.socket) -> None:
-    """Wait until the run is gone, however it went, and end this process and those it made itself."""
+    """Wait until the run is gone, then kill this process and the processes that it started."""
     with contextlib.suppress(OSError):
         connection.recv(1)
     os.killpg(0, signal.SIGKILL)
@@ -95,7 +95,7 @@ def _flush() -> None:
 
 
 def main() -> None:
-    """Be the process of one step that was started as a program."""
+    """Run the worker of one step in a new interpreter."""
     connection = socket.socket(fileno=int(sys.argv[1]))
     connection.set_inheritable(False)
     code: CodeRef = receive(connection)

@@ -1,4 +1,4 @@
-"""Run all steps of a job in one pod, in one process or each in its own, and report each of them as it goes."""
+"""Runs all steps of a job in one pod, in one process or each in its own, and reports each change of a step."""
 
 from __future__ import annotations
 
@@ -27,18 +27,17 @@ from podgraph.runtime.pod.sigterm import ended_by_sigterm
 
 __all__ = ["Say", "ReportingSteps", "json_texts", "run_group"]
 
-_PICKLE_EXTRA = 1_024  # how much longer a pickled value may be than its JSON before it is not even looked at
+_PICKLE_EXTRA = 1_024  # a pickle that exceeds the limit by more is not converted to JSON
 
 Say = Callable[[str], None]
 
 
 def run_group(job: JobDefinition, code: CodeRef, assignment: Assignment, say: Say) -> Record:
-    """Run the steps of `assignment.group`; each change of one is a line that `say` takes.
+    """Run the steps of `assignment.group`; `say` is called with a line for each change of a step.
 
-    The group has the job's `selection` and `runConfig`, and the `execution` section to run by; `taken` holds, by op and
-    output, the values of ops that are not run as they were in another run. The record says that
-    the pod came to its end, and how its steps did; all else of a step stands in its lines. Raises DefinitionError
-    before any step when something is not right.
+    The group has the `selection` and `runConfig` of the job, and the `execution` section; `taken` holds, by op and
+    output, the values of ops that do not run, from another run. The record holds the final states of the steps; their
+    lines hold everything else. Raises DefinitionError before any step runs if the assignment is not valid.
     """
     group = assignment.group
     config = {**(group.get("runConfig") or {}), "execution": group["execution"]}
@@ -60,7 +59,7 @@ def run_group(job: JobDefinition, code: CodeRef, assignment: Assignment, say: Sa
         if failed := steps.count("Failed"):
             reason, message = STEPS_FAILED, f"{failed} of {len(steps.records)} steps failed"
     except KeyboardInterrupt:
-        reason, message = INTERRUPTED, "the pod was told to end before its steps were done"
+        reason, message = INTERRUPTED, "the pod was stopped before its steps finished"
     states = pack_states(step.state for step in steps.records.values())
     outcome = "Failed" if reason else "Succeeded"
     times = utc(started), utc(time.time())
@@ -68,7 +67,7 @@ def run_group(job: JobDefinition, code: CodeRef, assignment: Assignment, say: Sa
 
 
 class ReportingSteps(LocalSteps):
-    """The steps of a pod, each of whose changes is told."""
+    """The steps of a pod. Each change of a step is reported."""
 
     def __init__(
         self, graph: Graph, selected: Sequence[str], nonce: str, say: Say,
@@ -80,18 +79,18 @@ class ReportingSteps(LocalSteps):
         super().__init__(graph, selected, records=records, taken=taken)
 
     def emit(self, kind: str, step: str, data: dict[str, Any]) -> None:
-        """Keep of all events only what no step's state says."""
+        """Keep only the event that no step state includes."""
         if kind == "RESOURCE_INIT_FAILURE" and not step:
-            self._resource_failure = f"resource {data['name']!r} cannot be made: {data['error']}"
+            self._resource_failure = f"resource {data['name']!r} cannot be created: {data['error']}"
 
     def transition(self, name: str, state: str) -> None:
-        """Put a step into `state`, and tell it; of what was canceled the operator knows more than this pod."""
+        """Set the state of a step and report it. Canceled is not reported: the operator knows more about it."""
         super().transition(name, state)
         if state == "Canceled":
             return
         step = self.records[name]
         outputs, stored = self.told_outputs(name) if state == "Succeeded" else ({}, {})
-        told = state in ("Failed", "UpForRetry")
+        failed = state in ("Failed", "UpForRetry")
         report = StepReport(
             name,
             state,
@@ -101,17 +100,17 @@ class ReportingSteps(LocalSteps):
             retry_time=self._retry_time if state == "UpForRetry" else "",
             outputs=outputs,
             stored=stored,
-            reason=step.error.reason if told and step.error is not None else "",
-            message=step.message if told or state in ("Skipped", "UpstreamFailed") else "",
+            reason=step.error.reason if failed and step.error is not None else "",
+            message=step.message if failed or state in ("Skipped", "UpstreamFailed") else "",
         )
         self._say(report.to_line(self._signer))
 
     def told_outputs(self, name: str) -> tuple[dict[str, str], dict[str, Any]]:
-        """Return what is told of a step's outputs: JSON texts, and references."""
+        """Return the outputs of a step for its report: JSON texts, and references."""
         return fitting(json_texts(self.records[name].outputs)), {}
 
     def retry(self, name: str, error: ErrorInfo, seconds: float) -> None:
-        """Let a step be ready again in some seconds."""
+        """Schedule the retry of a step in `seconds`, and log the traceback."""
         step = self.records[name]
         step.error, step.message = error, error.message
         self._retry_time = utc(time.time() + min(seconds, 1e9))
@@ -119,20 +118,20 @@ class ReportingSteps(LocalSteps):
         super().retry(name, error, seconds)
 
     def fail(self, name: str, error: ErrorInfo, exception: BaseException | None = None) -> None:
-        """End a step with its last error, whose traceback goes into the log."""
+        """Fail a step, and log the traceback."""
         _show_stack(error)
         super().fail(name, error, exception)
 
     def give_up(self) -> None:
-        """Fail the steps that could not even begin, as when a resource cannot be made."""
-        why = ErrorInfo("ResourceFailed", self._resource_failure or "it was not begun")
+        """Fail the steps that did not start, for example because a resource cannot be created."""
+        why = ErrorInfo("ResourceFailed", self._resource_failure or "the step did not start")
         for name, step in self.records.items():
             if step.state == "Pending":
                 self.fail(name, why)
 
 
 def json_texts(outputs: dict[str, Any]) -> dict[str, str]:
-    """Return the outputs that JSON can hold, as JSON texts; large ones are not even looked at."""
+    """Return the outputs that JSON can represent, as JSON texts; large outputs are skipped without conversion."""
     texts = {}
     for name, value in outputs.items():
         try:
@@ -149,7 +148,7 @@ def json_texts(outputs: dict[str, Any]) -> dict[str, str]:
 
 
 def _may_fit(value: Any) -> bool:
-    """Whether a value's JSON may be short enough to be told, found out without making all of it."""
+    """Return whether the JSON of a value may fit into a report, without producing all of it."""
     room, todo = MAX_OUTPUTS, [value]
     while todo and room >= 0:
         item = todo.pop()
@@ -160,7 +159,7 @@ def _may_fit(value: Any) -> bool:
 
 
 def _show_stack(error: ErrorInfo) -> None:
-    with contextlib.suppress(AttributeError, OSError, ValueError):  # the user's code may have closed it
+    with contextlib.suppress(AttributeError, OSError, ValueError):  # the user's code may have closed the stream
         sys.stderr.write(error.stack or f"{error.reason}: {error.message}\n")
 
 

@@ -1,4 +1,4 @@
-"""One evaluation of a schedule's or sensor's function, in a process of its own."""
+"""One evaluation of the function of a schedule or sensor, in its own process."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ _KINDS: dict[str, Any] = {"schedule": ScheduleDefinition, "sensor": SensorDefini
 
 
 def evaluate(module: ModuleType, name: str, request: Mapping[str, Any]) -> Answer:
-    """Call the function that a request names, and return the answer under this id, whatever it raises.
+    """Call the function of a request and return the answer with this id; an exception becomes an answer too.
 
-    A request has its `kind` (schedule or sensor), the function's `name`, and what its context tells: `time` and `zone`,
-    or `cursor`, `lastRunKey` and `lastTime`.
+    A request has a `kind` (schedule or sensor), the `name` of the function, and the values of its context: `time` and
+    `zone`, or `cursor`, `lastRunKey` and `lastTime`.
     """
     try:
         definition = find_function(module, str(request["kind"]), str(request["name"]))
@@ -35,7 +35,7 @@ def evaluate(module: ModuleType, name: str, request: Mapping[str, Any]) -> Answe
         answer = Answer(name, requests, str(found.skip)[:_MAX_SKIP], found.cursor)
         size = len(to_json(answer.requests).encode())
         if size > MAX_ANSWER:
-            message = f"its run requests are {size:,} bytes of JSON; at most {MAX_ANSWER:,} are taken at a time"
+            message = f"its run requests are {size:,} bytes of JSON; at most {MAX_ANSWER:,} are allowed"
             return Answer(name, reason="TooLarge", message=message)
     except DefinitionError as error:
         return Answer(name, reason=error.reason, message=error.message)
@@ -55,7 +55,9 @@ def find_function(module: ModuleType, kind: str, name: str) -> Any:
     if name or not found:
         raise DefinitionError("UnknownFunction", f"the code has no @{kind} named {name!r}{nearest(name, found)}")
     if len(found) > 1:
-        raise DefinitionError("UnknownFunction", f"the code has {len(found)} of @{kind} ({', '.join(found)}); name one")
+        raise DefinitionError(
+            "UnknownFunction", f"the code has {len(found)} @{kind} functions ({', '.join(found)}); select one by name"
+        )
     return next(iter(found.values()))
 
 
@@ -71,7 +73,7 @@ def _call(definition: Any, request: Mapping[str, Any]) -> Evaluation:
 
 
 def _in_zone(time: datetime, zone: str) -> datetime:
-    """Return the time on the clocks of a zone; an image without time zone data has its offset alone."""
+    """Return the time in a time zone; unchanged if the image has no time zone data."""
     from zoneinfo import ZoneInfo
 
     try:

@@ -1,7 +1,7 @@
-"""The process of a pod that answers for schedules and sensors, for as long as there are any.
+"""The process of an evaluator pod, which evaluates schedules and sensors.
 
-It has loaded the user's code once, and forks a process for each evaluation: what hangs or crashes there keeps no other
-from its answer. Requests come as the assignment of a pod that was started ahead does, in a file that is replaced.
+It loads the user's code once and forks a process for each evaluation, so that a hang or crash does not affect other
+evaluations. Requests arrive in the assignment file, which the kubelet replaces.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ DEFAULT_SECONDS = 60
 
 
 class _Child:
-    """One evaluation on its way: its process, and the end of the pipe by which its answer comes."""
+    """A running evaluation: its process, and the end of the pipe for its answer."""
 
     def __init__(self, request: Mapping[str, Any], pid: int, source: int) -> None:
         self.request, self.pid, self.source = request, pid, source
@@ -47,7 +47,7 @@ class _Child:
 
 
 class Evaluator:
-    """Evaluates what is asked for; `tell` is called with the lines of each answer."""
+    """Runs evaluations; `tell` is called with the lines of each answer."""
 
     def __init__(self, assignment: Assignment, module: ModuleType | None, tell: Callable[[list[str]], None]) -> None:
         self._assignment, self._module, self._tell = assignment, module, tell
@@ -58,7 +58,7 @@ class Evaluator:
         self._listed: tuple[str, dict[str, str]] = ("", {})
 
     def ask(self, requests: Mapping[str, Mapping[str, Any]]) -> None:
-        """Take in what is asked for now; what is so no more is forgotten, or ended."""
+        """Set the current requests: start the new ones, and stop or forget those that are gone."""
         for name in [name for name in self._children if name not in requests]:
             self._end(name)
         self._answered &= set(requests)
@@ -67,7 +67,7 @@ class Evaluator:
                 self._start(name, request)
 
     def look(self, seconds: float) -> None:
-        """Wait for answers, for at most so many seconds, and tell those that came."""
+        """Wait for answers for at most `seconds`, and write those that arrived."""
         if self._children:
             for key, _ in self._selector.select(seconds):
                 self._read(key.data)
@@ -75,20 +75,20 @@ class Evaluator:
             time.sleep(seconds)
         now = time.monotonic()
         for name in [name for name, child in self._children.items() if now >= child.until]:
-            message = f"it took longer than {self._children[name].seconds:g} seconds (timeoutSeconds) and was ended"
+            message = f"it took longer than {self._children[name].seconds:g} seconds (timeoutSeconds) and was stopped"
             self._end(name)
             self._answer(Answer(name, reason="TimedOut", message=message))
 
     def _start(self, name: str, request: Mapping[str, Any]) -> None:
         source, target = os.pipe()
-        for stream in (sys.stdout, sys.stderr):  # what stands in them would else be printed by each child
+        for stream in (sys.stdout, sys.stderr):  # otherwise each child would print the buffered output again
             with contextlib.suppress(AttributeError, OSError, ValueError):
                 stream.flush()
         pid = os.fork()
         if pid == 0:
             self._be_child(name, request, target)
         os.close(target)
-        with contextlib.suppress(OSError):  # done by the child too: whichever comes first
+        with contextlib.suppress(OSError):  # the child does it too, whichever is first
             os.setpgid(pid, pid)
         os.set_blocking(source, False)
         self._children[name] = _Child(request, pid, source)
@@ -136,7 +136,7 @@ class Evaluator:
         self._answer(self._since(answer, child.request) if child.request["kind"] == "keys" else answer)
 
     def _since(self, answer: Answer, request: Mapping[str, Any]) -> Answer:
-        """Return the answer with what is new since the one that the request goes on from, if that was the last."""
+        """Return the answer with only the changes since the answer `base` of the request, if that was the last one."""
         if answer.reason:
             return answer
         last, before = self._listed
@@ -159,9 +159,11 @@ class Evaluator:
 
 
 def serve(assignment: Assignment, module: ModuleType | None) -> NoReturn:
-    """Answer what the assignment's file asks for, until the pod is ended. Raises what the code's import raises."""
+    """Answer the requests in the assignment file until the pod is stopped. Raises any exception of the import."""
     if "://" in assignment.storage and not assignment.storage.startswith("file:"):
-        with contextlib.suppress(ImportError):  # it takes its time; each listing says it if it is not there
+        with contextlib.suppress(
+            ImportError
+        ):  # the import is slow, so do it now; each listing reports a missing package
             import fsspec
 
             fsspec.get_filesystem_class(assignment.storage.partition("://")[0])
@@ -179,6 +181,6 @@ def serve(assignment: Assignment, module: ModuleType | None) -> NoReturn:
 
 
 def _tell(lines: list[str]) -> None:
-    """Write lines, each in one piece: the children print to the same place."""
+    """Write lines, each atomically: the children print to the same file."""
     for line in lines:
         os.write(1, f"{line}\n".encode())

@@ -1,12 +1,12 @@
-"""A pod's direct link to the operator: what it says there is heard at once, and so is what it is told to do.
+"""A direct connection of a pod to the operator, without the delays of the kubelet.
 
-The kubelet looks at containers each second: only then can the log of a new one be followed, and an annotation reaches
-the pod's file with the kubelet's next look. The link passes by both. It carries nothing that is not also said on
-standard output or written in the pod's annotation, so that where none comes about (a network policy is in the way, the
-operator has another address by now) all goes on as it would, only later. Nothing waits long for it.
+The kubelet checks containers once per second: until then the log of a new container cannot be followed, and the file
+of an annotation is not updated. The link avoids both delays. Everything on it is also on standard output or in the
+annotation of the pod, so that without a link (a network policy blocks it, or the operator has a new address) the same
+happens, only later. Nothing waits long for the link.
 
-Each way has lines of UTF-8 inside TLS. The pod's first shows by the key of its Job who it is, then come the
-marked lines of standard output, at last :data:`GOODBYE`; the operator's lines are assignments.
+Both directions carry lines of UTF-8 over TLS. The first line of the pod authenticates it with the key of its Job; the
+marked lines of standard output follow, and finally :data:`GOODBYE`. The lines of the operator are assignments.
 """
 
 from __future__ import annotations
@@ -27,14 +27,14 @@ if TYPE_CHECKING:
 __all__ = ["Link"]
 
 
-_ALL_WAIT_SECONDS = 0.25  # for the connection: within a cluster it takes a thousandth of that
+_ALL_WAIT_SECONDS = 0.25  # for the connection; in a cluster it takes a thousandth of that
 _IO_SECONDS = 0.5
 
 
 class Link:
-    """The link to `where`: "HOST:PORT FINGERPRINT UID POD", the SHA-256 of the certificate in hex, and who this is.
+    """The link to `where`: "HOST:PORT FINGERPRINT UID POD": address, SHA-256 of the certificate in hex, Job and pod.
 
-    It begins to connect at once. :meth:`open` completes that; what is said before it does so too.
+    It starts to connect immediately. :meth:`open` completes the connection; so does the first :meth:`say`.
     """
 
     def __init__(self, where: str, key: bytes = b"") -> None:
@@ -51,24 +51,24 @@ class Link:
             self._again = host, int(port)
 
     def open(self) -> None:
-        """Complete the link, or do without it."""
+        """Complete the connection. If it fails, the pod works without a link."""
         plain, self._plain = self._plain, None
         if plain is None:
             return
         try:
             self._tls = _secured(plain, self._fingerprint)
             self._tls.sendall(f"{self._words}\n".encode())
-        except (OSError, ValueError, ImportError) as error:  # an image's Python may have no ssl
+        except (OSError, ValueError, ImportError) as error:  # the Python of an image may have no ssl module
             self._drop(plain)
             again, self._again = self._again, None
             if again is not None and isinstance(error, OSError) and not isinstance(error, TimeoutError):
-                # The operator does not wait long for what a pod says first, and to load the code may take longer.
+                # The operator waits only briefly for the first line, and loading the code may take longer.
                 with contextlib.suppress(OSError, ValueError):
                     self._plain = _begin(*again)
                 self.open()
 
     def say(self, line: str) -> None:
-        """Say a line, if there is a link."""
+        """Send a line, if there is a link."""
         self.open()
         if self._tls is None:
             return
@@ -78,7 +78,7 @@ class Link:
             self._drop(self._tls)
 
     def hear(self, seconds: float) -> str | None:
-        """Wait for so long at most and return a line that the operator said; None when it said nothing."""
+        """Wait for at most `seconds` and return a line of the operator; None if there is none."""
         self.open()
         if self._tls is None:
             time.sleep(seconds)
@@ -98,7 +98,7 @@ class Link:
         return line.decode(errors="replace")
 
     def close(self) -> None:
-        """Say goodbye."""
+        """Send :data:`GOODBYE` and close the connection."""
         if self._tls is not None:
             self.say(GOODBYE)
             self._drop(self._tls)
@@ -112,7 +112,7 @@ class Link:
 
 
 def _begin(host: str, port: int) -> socket.socket:
-    """Begin to connect. Raises OSError, ValueError."""
+    """Start to connect, without waiting. Raises OSError, ValueError."""
     plain = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_STREAM)
     try:
         plain.setblocking(False)
@@ -125,7 +125,7 @@ def _begin(host: str, port: int) -> socket.socket:
 
 
 def _secured(plain: socket.socket, fingerprint: str) -> Any:
-    """Return the socket behind TLS, its other end known by its certificate. Raises OSError, ValueError."""
+    """Return a TLS socket to the server with this certificate. Raises OSError, ValueError."""
     import ssl  # takes its time, and is not needed where there is no link
 
     if not select.select([], [plain], [], _ALL_WAIT_SECONDS)[1]:
@@ -133,10 +133,13 @@ def _secured(plain: socket.socket, fingerprint: str) -> Any:
     plain.settimeout(_IO_SECONDS)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.minimum_version = ssl.TLSVersion.TLSv1_3
-    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE  # this one certificate is known beforehand
+    context.check_hostname, context.verify_mode = (
+        False,
+        ssl.CERT_NONE,
+    )  # the fingerprint of the certificate is checked below
     tls = context.wrap_socket(plain)
     found = hashlib.sha256(tls.getpeercert(binary_form=True) or b"").hexdigest()
     if not hmac.compare_digest(found, fingerprint):
         tls.close()
-        raise ValueError("it is not the operator")
+        raise ValueError("the server is not the operator")
     return tls

@@ -1,7 +1,7 @@
-"""Keep what a step prints, for when its pod is gone.
+"""Stores the output of a step, so that it outlives the pod.
 
-The step runs in a child of the pod's first process, which passes all output on as it comes and, at the end, puts a
-copy into the storage. So the log of a step that crashes, or kills its own process, is kept as well.
+The step runs in a child of the first process of the pod. The first process forwards all output as it arrives and stores
+a copy at the end. This also stores the log of a step that crashes or kills its own process.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from podgraph.runtime.pod.storage import CHUNK, Storage, open_storage
 __all__ = ["LOG", "keep_below", "keep_log", "read_shown", "show_logs"]
 
 LOG = "log.txt"
-"""The last part of a log's key; no output can be named so."""
+"""The last part of the key of a log; no output can have this name."""
 _SHOWN = 8 << 20  # the kubelet cuts a pod's log at 10 MiB
 _LOOK_SECONDS = 0.2
 _REST_SECONDS = 1.0
@@ -35,49 +35,49 @@ _below: list[int] = []
 
 
 def keep_log(url: str, prefix: str) -> int | None:
-    """Go on in a child (there this returns None) and keep its output; return the exit status that the pod is to have.
+    """Fork. Returns None in the child; in the parent, store the output of the child and return the pod's exit status.
 
-    The output goes below the key `prefix`, "" for nowhere, or what the child has said to :func:`keep_below`.
-    To be called before there are any threads. A log that cannot be stored is told in the pod's own log, and does not
-    fail the step.
+    The output is stored below the key `prefix` ("" for nowhere), or the key that the child passed to
+    :func:`keep_below`. Call this before any thread starts. If the log cannot be stored, the pod logs the reason; the
+    step does not fail.
     """
-    (out, out_end), (told, told_end), (below, below_end) = os.pipe(), os.pipe(), os.pipe()
+    (out, out_end), (signed, signed_end), (below, below_end) = os.pipe(), os.pipe(), os.pipe()
     child = os.fork()
     if child == 0:
-        os.dup2(told_end, 1)
-        keep_for_pod()  # what it tells the operator is no part of the log
+        os.dup2(signed_end, 1)
+        keep_for_pod()  # the lines for the operator are not part of the log
         os.dup2(out_end, 1)
         os.dup2(out_end, 2)
-        for end in (out, out_end, told, told_end, below):
+        for end in (out, out_end, signed, signed_end, below):
             os.close(end)
         _below.append(below_end)
         return None
-    for end in (out_end, told_end, below_end):
+    for end in (out_end, signed_end, below_end):
         os.close(end)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda number, _: _pass_on(child, number))
     with tempfile.TemporaryFile() as copy:
-        status = _follow(child, out, told, copy)
+        status = _follow(child, out, signed, copy)
         copy.seek(0)
-        prefix = _said_to(below) or prefix
+        prefix = _read_prefix(below) or prefix
         if not prefix:
             return status
         try:
             with open_storage(url).writing(f"{prefix}/{LOG}") as file:
                 shutil.copyfileobj(copy, file, CHUNK)
         except StepError as error:
-            sys.stderr.write(f"podgraph: the step's log is not kept: {error.message}\n")
+            sys.stderr.write(f"podgraph: the step's log is not stored: {error.message}\n")
     return status
 
 
 def keep_below(prefix: str) -> None:
-    """Say, in the child, where the output goes: a pod that was started ahead may learn whose it is by its link."""
+    """Set, in the child, the key prefix of the output: a prestarted pod may receive its step on the link."""
     for end in _below:
         os.write(end, prefix.encode())
 
 
-def _said_to(below: int) -> str:
-    os.set_blocking(below, False)  # what the step has started may hold the other end still
+def _read_prefix(below: int) -> str:
+    os.set_blocking(below, False)  # a process that the step has started may still hold the other end
     try:
         return os.read(below, _PIECE).decode()
     except BlockingIOError:
@@ -85,9 +85,9 @@ def _said_to(below: int) -> str:
 
 
 def show_logs(storage: Storage, prefix: str, attempts: Mapping[str, int], nonce: str) -> None:
-    """Print the kept logs of these attempts, by op, in the form that :func:`read_shown` reads.
+    """Print the stored logs of these attempts, by op, in the form that :func:`read_shown` reads.
 
-    Of logs that are too long together only the ends are printed. Raises StepError (`StorageFailed`).
+    If the logs are too long together, it prints only their ends. Raises StepError (`StorageFailed`).
     """
     most = _SHOWN // max(1, len(attempts))
     out = sys.stdout.buffer
@@ -104,7 +104,7 @@ def show_logs(storage: Storage, prefix: str, attempts: Mapping[str, int], nonce:
 
 
 def read_shown(lines: Iterable[str], nonce: str) -> dict[str, list[str]]:
-    """Return the lines of each op's log out of what :func:`show_logs` printed; an op without a log is left out.
+    """Return the lines of the log of each op from the output of :func:`show_logs`; ops without a log are omitted.
 
     >>> read_shown(["n one", "hello", "n two", "n three", "x"], "n")
     {'one': ['hello'], 'two': [], 'three': ['x']}
@@ -119,15 +119,15 @@ def read_shown(lines: Iterable[str], nonce: str) -> dict[str, list[str]]:
     return found
 
 
-def _follow(child: int, out: int, told: int, copy: IO[bytes]) -> int:
-    """Pass on what comes until the child has ended and nothing is left; return its exit status as a shell would.
+def _follow(child: int, out: int, signed: int, copy: IO[bytes]) -> int:
+    """Forward the output until the child has exited and nothing is left. Returns its exit status as in a shell.
 
-    What the child tells the operator comes after all that it had printed by then: a step is over for whoever follows
-    the pod's log when its record is read.
+    A line for the operator follows all earlier output of the child: a reader of the log treats the step as finished
+    once it reads the record.
     """
     status: int | None = None
     until = 0.0
-    ends = {out, told}
+    ends = {out, signed}
     while ends:
         ready, _, _ = select.select(list(ends), [], [], _LOOK_SECONDS if status is None else 0.0)
         for end in ready if out not in ready else [out]:
@@ -142,7 +142,7 @@ def _follow(child: int, out: int, told: int, copy: IO[bytes]) -> int:
             status = _ended(child, os.WNOHANG)
             until = time.monotonic() + _REST_SECONDS
         elif not ready or time.monotonic() > until:
-            break  # something the step has started holds the pipe; the step itself has ended
+            break  # a process that the step started holds the pipe; the step itself has exited
     return _ended(child, 0) or 0 if status is None else status
 
 

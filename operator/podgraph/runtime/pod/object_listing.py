@@ -1,4 +1,4 @@
-"""Which objects there are below a URL, and which version of each: what object store sensors look at."""
+"""Lists the objects below a URL and their versions, for object store sensors."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from podgraph.runtime.pod.storage import file_system, telling
 __all__ = ["MOST_KEYS", "Settling", "list_keys"]
 
 MOST_KEYS = 50_000
-"""Most objects below a sensor's URL."""
+"""Maximum number of objects below the URL of a sensor."""
 
-# What the libraries of the stores tell of an object's content, or else of its time.
+# Fields of the store libraries that identify the content of an object, or else its time.
 _VERSION = ("ETag", "etag", "md5Hash", "content_md5", "LastModified", "last_modified", "mtime", "updated")
 _LISTED = "cannot be listed"
 
 
 def list_keys(url: str, pattern: str = "") -> dict[str, str]:
-    """Return the versions of the objects below a URL by their keys, relative to it; those that match the pattern.
+    """Return the versions of the objects below a URL that match the pattern, by key relative to the URL.
 
     Raises StepError (`StorageFailed`, `TooManyObjects`).
     """
@@ -34,20 +34,20 @@ def list_keys(url: str, pattern: str = "") -> dict[str, str]:
     if len(keys) > MOST_KEYS:
         raise StepError(
             "TooManyObjects",
-            f"{len(keys):,} objects are below {url}; a sensor can look at {MOST_KEYS:,}: name a longer prefix, or a "
-            "pattern, or delete what is dealt with",
+            f"{len(keys):,} objects are below {url}; a sensor can watch at most {MOST_KEYS:,}: set a longer prefix or "
+            "a pattern, or delete processed objects",
         )
     return keys
 
 
 class Settling:
-    """Leaves out files that are perhaps still being written: those that were not the same the last time."""
+    """Skips files that may still be written: those that changed since the last listing."""
 
     def __init__(self) -> None:
         self._before: dict[str, str] = {}
 
     def settled(self, keys: dict[str, str]) -> dict[str, str]:
-        """Return those of the keys that have had their version before.
+        """Return the keys whose version is the same as in the last listing.
 
         >>> settling = Settling()
         >>> settling.settled({"a": "1"}), settling.settled({"a": "1", "b": "1"})
@@ -65,7 +65,7 @@ def _in_folder(root: Path) -> dict[str, str]:
             path = os.path.join(folder, name)
             try:
                 status = os.stat(path)
-            except FileNotFoundError:  # it went meanwhile
+            except FileNotFoundError:  # deleted in the meantime
                 continue
             found[os.path.relpath(path, root).replace(os.sep, "/")] = _digest(status.st_size, status.st_mtime_ns)
     return found

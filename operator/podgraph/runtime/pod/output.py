@@ -1,4 +1,4 @@
-"""What a pod's process says to the operator on standard output, whatever the user's code does to that."""
+"""The lines of a pod for the operator, on the original standard output even if the user's code replaces it."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ _of_the_pod: list[int] = []
 
 
 def keep_for_pod() -> None:
-    """Let lines go to what is standard output now, also when the step's own words go elsewhere from here on."""
+    """Keep the current standard output for lines to the operator; the output of the step may be redirected later."""
     _of_the_pod.append(os.dup(1))
 
 
 class PodOutput:
-    """Writes lines to what is the pod's standard output, whatever ops do to it and to `sys.stdout` later.
+    """Writes lines to the original standard output of the pod, even if ops replace it or `sys.stdout` later.
 
-    They are also said on the `link`, if there is one.
+    The lines also go to the `link`, if there is one.
     """
 
     def __init__(self, link: Link | None = None) -> None:
@@ -29,7 +29,7 @@ class PodOutput:
         self._link = link
 
     def __call__(self, line: str) -> None:
-        """Write one line. Where nobody takes it the operator learns the same from the pod's status."""
+        """Write one line. If the write fails, the operator gets the same information from the status of the pod."""
         data = f"{line}\n".encode(errors="replace")
         with contextlib.suppress(OSError):
             while data:

@@ -1,7 +1,7 @@
-"""Run the steps that share a pod, one after the other in this process, and report each of them as it goes.
+"""Runs the steps of a pod group, one after the other in this process, and reports each change of a step.
 
-What they give each other stays in memory, whatever it is. What steps in other pods need of them leaves as it does from
-a step in a pod of its own, and is told with the step's success; of the rest is told what is small.
+Values between these steps stay in memory. Outputs that steps in other pods need leave the pod as they do for a step in
+its own pod, with the report of success; of the other outputs the report holds the small ones.
 """
 
 from __future__ import annotations
@@ -32,21 +32,21 @@ from podgraph.runtime.resources import open_resources
 
 __all__ = ["run_shared"]
 
-_LONGEST_SLEEP = 3_600.0  # the system refuses much longer ones
+_LONGEST_SLEEP = 3_600.0  # the system refuses much longer sleeps
 
 
 def run_shared(job: JobDefinition, assignment: Assignment, say: Say) -> Record:
-    """Run the steps of `assignment.shared`; each change of one is a line that `say` takes.
+    """Run the steps of `assignment.shared`; `say` is called with a line for each change of a step.
 
-    It holds `ops`, the steps to run: each with its `inputs` and `config` as an assignment of its own has them, the
-    `attempt` it had last, and the names of the outputs that are to be `told` for other pods; `done`, the steps that
-    those wait for: `skipped`, or with the `outputs` they need, as values or references; and `members`, the order in
-    which the record tells how the steps ended. Raises DefinitionError and StepError before any step.
+    `ops` are the steps to run, each with its `inputs` and `config` as in an assignment, its last `attempt`, and
+    `told`, the names of the outputs that other pods need. `done` are the steps that they wait for: `skipped`, or with
+    the `outputs` that they need, as values or references. `members` is the order of the final states in the record.
+    Raises DefinitionError and StepError before any step runs.
     """
     ops: Mapping[str, Any] = assignment.shared["ops"]
     for name in (*ops, *assignment.shared["done"]):
         if name not in job.ops:
-            raise DefinitionError("UnknownOp", f"the code has no op {name!r} any more")
+            raise DefinitionError("UnknownOp", f"the code no longer has op {name!r}")
     storage = open_storage(assignment.storage) if assignment.storage else None
     steps = _SharedSteps(job, assignment, storage, say)
     started, reason, message = time.time(), "", ""
@@ -63,7 +63,7 @@ def run_shared(job: JobDefinition, assignment: Assignment, say: Say) -> Record:
         if failed := sum(steps.records[name].state == "Failed" for name in ops):
             reason, message = STEPS_FAILED, f"{failed} of {len(ops)} steps failed"
     except KeyboardInterrupt:
-        reason, message = INTERRUPTED, "the pod was told to end before its steps were done"
+        reason, message = INTERRUPTED, "the pod was stopped before its steps finished"
     states = pack_states(steps.records[name].state if name in ops else "" for name in assignment.shared["members"])
     times = utc(started), utc(time.time())
     outcome = "Failed" if reason else "Succeeded"
@@ -71,14 +71,14 @@ def run_shared(job: JobDefinition, assignment: Assignment, say: Say) -> Record:
 
 
 class _Outside:
-    """An output of a step in another pod: its value or a reference, read anew by each step that takes it."""
+    """An output of a step in another pod: its value or a reference. Each step that uses it reads it again."""
 
     def __init__(self, item: Mapping[str, Any]) -> None:
         self.item = item
 
 
 class _SharedSteps(ReportingSteps):
-    """The steps of a shared pod, and those outside that they wait for."""
+    """The steps of a pod group, and the steps in other pods that they wait for."""
 
     def __init__(self, job: JobDefinition, assignment: Assignment, storage: Storage | None, say: Say) -> None:
         self._job, self._assignment, self._storage = job, assignment, storage
@@ -95,11 +95,11 @@ class _SharedSteps(ReportingSteps):
         super().__init__(job.graph, list(records), assignment.nonce, say, records)
 
     def tell(self, kind: str, data: dict[str, Any]) -> None:
-        """Take an event of the pod as a whole."""
+        """Emit an event of the whole pod."""
         self.emit(kind, "", data)
 
     def run(self, resources: Mapping[str, Any]) -> None:
-        """Run all steps that can run, one after the other."""
+        """Run all ready steps, one after the other, until none is left."""
         while True:
             wait = self.seconds_to_retry()
             if self.ready:
@@ -110,7 +110,7 @@ class _SharedSteps(ReportingSteps):
                 time.sleep(min(wait, _LONGEST_SLEEP))
 
     def told_outputs(self, name: str) -> tuple[dict[str, str], dict[str, Any]]:
-        """Return what other pods need of a step's outputs, and what of the others is small."""
+        """Return the outputs of a step that other pods need, and of its other outputs the small ones."""
         passed = self._passed.pop(name)
         texts = {key: to_json(value) for key, value in passed.values.items()}
         size = sum(len(text.encode()) for text in (*texts.values(), *map(to_json, passed.stored.values())))
@@ -119,7 +119,7 @@ class _SharedSteps(ReportingSteps):
         more = {**texts, **fitting(json_texts(rest), MAX_OUTPUTS - size)}
         try:
             check_outputs(name, {**more, **dict.fromkeys(passed.stored, "")})
-        except StepError:  # their names are too long
+        except StepError:  # the names are too long
             more = texts
         return more, passed.stored
 
@@ -134,12 +134,12 @@ class _SharedSteps(ReportingSteps):
             self.fail(name, attempt.error, attempt.exception)
 
     def _attempt(self, name: str, number: int, resources: Mapping[str, Any]) -> Attempt:
-        told, whole = self._ops[name], self._assignment
+        step, whole = self._ops[name], self._assignment
         own = Assignment(
             name, whole.nonce, whole.run_id,
-            inputs=told.get("inputs") or {}, configured=told.get("configured") or [], config=told.get("config"),
+            inputs=step.get("inputs") or {}, configured=step.get("configured") or [], config=step.get("config"),
         )  # fmt: skip
-        lost = told.get("lost", 0)
+        lost = step.get("lost", 0)
         op, begun = self._job.ops[name], time.time()
         try:
             config = config_of(op, own)
@@ -151,7 +151,7 @@ class _SharedSteps(ReportingSteps):
         chosen = {output: out.serializer or "" for output, out in op.outs.items()}
 
         def finish(outputs: dict[str, Any]) -> None:
-            needed = {key: outputs[key] for key in told.get("told") or () if key in outputs}
+            needed = {key: outputs[key] for key in step.get("told") or () if key in outputs}
             prefix = stored_below(whole.prefix, name, number)
             self._passed[name] = pass_on(name, needed, chosen, self._storage, prefix)
 
@@ -161,7 +161,7 @@ class _SharedSteps(ReportingSteps):
         )  # fmt: skip
 
     def _inputs(self, name: str) -> dict[str, Any]:
-        """Return the inputs that other steps give; a fan-in is the list of those values that were produced."""
+        """Return the inputs from other steps; a fan-in is the list of the produced values."""
         inputs: dict[str, Any] = {}
         for item in self.graph.ops[name].inputs:
             if item.ordering or not is_connected(item, self.records):
@@ -186,11 +186,11 @@ class _SharedSteps(ReportingSteps):
         return copy.deepcopy(item["value"]) if "value" in item else read(what, item, self._storage)
 
     def _ignore(self, kind: str, data: Mapping[str, Any]) -> None:
-        """Take an event that nobody in the cluster asks for."""
+        """Ignore an event: nothing in the cluster uses it."""
 
 
-def _done(told: Mapping[str, Any]) -> LocalStep:
+def _done(finished: Mapping[str, Any]) -> LocalStep:
     step = LocalStep()
-    step.state = "Skipped" if told.get("skipped") else "Succeeded"
-    step.outputs = {name: _Outside(item) for name, item in (told.get("outputs") or {}).items()}
+    step.state = "Skipped" if finished.get("skipped") else "Succeeded"
+    step.outputs = {name: _Outside(item) for name, item in (finished.get("outputs") or {}).items()}
     return step

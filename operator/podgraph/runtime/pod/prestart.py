@@ -1,4 +1,4 @@
-"""Wait, in a pod that was started before its inputs exist, for the assignment that has them."""
+"""Waits for the final assignment in a prestarted pod."""
 
 from __future__ import annotations
 
@@ -12,16 +12,15 @@ from podgraph.runtime.pod.link import Link
 __all__ = ["file_identity", "read_assignment", "whole_assignment"]
 
 _SHORT_PAUSE, _LONG_PAUSE = 0.005, 0.025
-_PATIENCE = 200  # how many times as long as a pause it must have waited before that pause is the right one
+_PATIENCE = 200  # the pause is 1/200 of the time waited so far, within the bounds
 
 
 def whole_assignment(ahead: Assignment, link: Link) -> Assignment | None:
-    """Return the assignment that takes the place of `ahead`; None when it does not come in time.
+    """Return the final assignment that replaces `ahead`; None if it does not arrive in time.
 
-    For a pod that has told the graph that is the assignment of any step, or its own without the wait: it may end then.
-    The operator says it on the link, and the kubelet puts another file in the place of the old one when the pod's
-    annotation changes. To look for that costs well under a thousandth of a core, as the pauses grow with the time that
-    was waited.
+    A pod that has reported the graph may receive the assignment of any step, or its own without the wait: then it may
+    exit. The operator sends the assignment on the link, and the kubelet replaces the file when the annotation of the
+    pod changes. Polling costs less than a thousandth of a core, as the pauses grow with the time waited.
     """
     file, seen = Path(protocol.ASSIGNMENT_FILE), (0, 0)
     begun = time.monotonic()
@@ -31,15 +30,15 @@ def whole_assignment(ahead: Assignment, link: Link) -> Assignment | None:
             seen = now
             found = read_assignment()
         else:
-            said = link.hear(min(_LONG_PAUSE, max(_SHORT_PAUSE, waited / _PATIENCE)))
-            found = _assignment_in(said) if said is not None else None
+            line = link.hear(min(_LONG_PAUSE, max(_SHORT_PAUSE, waited / _PATIENCE)))
+            found = _assignment_in(line) if line is not None else None
         if found is not None and not found.ahead and _is_for(found, ahead):
             return found
     return None
 
 
 def file_identity(file: Path) -> tuple[int, int]:
-    """Return what tells one state of a file from another that takes its place."""
+    """Return an identity of a file that changes when another file replaces it."""
     try:
         status = file.stat()
     except OSError:
@@ -54,7 +53,7 @@ def _is_for(found: Assignment, ahead: Assignment) -> bool:
 
 
 def read_assignment() -> Assignment | None:
-    """Return the assignment that the pod has now; None when there is none that is whole."""
+    """Return the current assignment of the pod; None if there is no complete one."""
     try:
         return _assignment_in(Path(protocol.ASSIGNMENT_FILE).read_text(encoding="utf-8"))
     except OSError:

@@ -1,4 +1,4 @@
-"""Tell the graph of a user's code without running any op."""
+"""Reports the graph of the user's code without running an op."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ _LINE = 8_000
 
 
 def resolve(job: JobDefinition, assignment: Assignment, key: bytes = b"") -> tuple[Record, list[str]]:
-    """Return the record that tells the job's graph, and lines for the pod's log where the record cannot hold it.
+    """Return the record with the graph of the job, and lines for the log of the pod if the graph does not fit into it.
 
-    A termination message has at most 4,096 bytes; a longer graph goes to standard output in lines that are
-    signed with the key, and the record holds their digest.
+    A termination message has at most 4,096 bytes. A longer graph goes to standard output in lines that are signed with
+    the key, and the record holds its digest.
     """
     packed = pack(job.graph)
     if len(packed) <= _MAX_IN_RECORD:

@@ -1,4 +1,4 @@
-"""How a pod ends that is told to: Kubernetes sends SIGTERM to its first process, which would ignore it by default."""
+"""SIGTERM handling. Kubernetes sends SIGTERM to the first process of a pod, which ignores it by default."""
 
 from __future__ import annotations
 
@@ -12,26 +12,26 @@ from typing import Any, Callable
 __all__ = ["EXIT_CODE", "PodTerminated", "ended_at_once", "ended_by_sigterm"]
 
 EXIT_CODE = 128 + signal.SIGTERM
-"""The exit code of a pod that ended so, as a shell would tell it."""
+"""The exit code of a pod that SIGTERM stopped, as in a shell."""
 
 
 class PodTerminated(KeyboardInterrupt):
-    """SIGTERM came."""
+    """The process received SIGTERM."""
 
 
 def ended_by_sigterm() -> contextlib.AbstractContextManager[None]:
-    """Let SIGTERM raise Ended for a while, so that what ops and resources have opened is put away."""
+    """Let SIGTERM raise PodTerminated in the block, so that ops and resources can clean up."""
     return _handled(_raise)
 
 
 def ended_at_once() -> contextlib.AbstractContextManager[None]:
-    """Let SIGTERM end the process for a while: nothing is open yet."""
+    """Let SIGTERM exit the process immediately in the block: there is nothing to clean up yet."""
     return _handled(_leave)
 
 
 @contextlib.contextmanager
 def _handled(handler: Callable[[int, Any], None]) -> Iterator[None]:
-    if threading.current_thread() is not threading.main_thread():  # of a pod's it always is
+    if threading.current_thread() is not threading.main_thread():  # in a pod it always is
         yield
         return
     before = signal.signal(signal.SIGTERM, handler)

@@ -1,4 +1,4 @@
-"""Run one op of a job with the inputs it was assigned, in a pod of its own."""
+"""Runs one op of a job with its assigned inputs, in its own pod."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ __all__ = ["config_of", "inputs_of", "run_step"]
 
 
 def run_step(job: JobDefinition, assignment: Assignment) -> Record:
-    """Run the assigned op and return its record; never raises for what the user's code does.
+    """Run the assigned op and return its record; an exception of the user's code becomes a failed record.
 
-    The record's times enclose the op's own function alone. Raises Ended when the pod is told to end: there is no record
-    then, and the pod's status says why.
+    The times of the record are those around the function of the op. Raises PodTerminated on SIGTERM: there is no record
+    then, and the status of the pod has the reason.
     """
     name = assignment.op
     if name not in job.ops:
-        raise DefinitionError("UnknownOp", f"the code has no op {name!r} any more")
+        raise DefinitionError("UnknownOp", f"the code no longer has op {name!r}")
     begun, passed = time.time(), Passed()
     try:
         with ended_by_sigterm():
@@ -73,21 +73,21 @@ def _attempt(
 
 
 def config_of(op: OpDefinition, assignment: Assignment) -> Any:
-    """Return the op's config as its type makes it. Raises StepError (`InvalidRunConfig`)."""
+    """Return the config of the op as a value of its type. Raises StepError (`InvalidRunConfig`)."""
     if op.config_schema is None:
         return None
     return _read(op.config_schema, assignment.config, f"config of op {assignment.op!r}")
 
 
 def inputs_of(op: OpDefinition, assignment: Assignment, storage: Storage | None) -> dict[str, Any]:
-    """Return the assigned inputs, those of run config as their types make them. Raises StepError."""
+    """Return the assigned inputs; those from run config as values of their types. Raises StepError."""
     inputs = {**assignment.inputs, **load(assignment.op, assignment.stored, storage)}
     for name in assignment.configured:
         hint = op.input_hints.get(name, Any)
         try:
             inputs[name] = _read(hint, inputs.get(name), f"input {name!r} of op {assignment.op!r}")
         except DefinitionError:
-            continue  # of a type that no config can make: the op's own check speaks
+            continue  # config cannot represent this type: the type check of the op reports it
     return inputs
 
 
@@ -100,4 +100,4 @@ def _read(hint: Any, value: Any, what: str) -> Any:
 
 
 def _ignore(kind: str, data: Mapping[str, Any]) -> None:
-    """Take an event that nobody in the cluster asks for."""
+    """Ignore an event: nothing in the cluster uses it."""

@@ -1,8 +1,8 @@
-"""Where values lie that are too large to pass by themselves: a folder on a claim, or an object store.
+"""The storage of values that are too large for a record: a folder on a claim, or an object store.
 
-A folder (`file://`) needs the standard library alone; everything else goes through fsspec, which the step's image must
-have together with the package of its scheme (s3fs for `s3://`, gcsfs for `gs://`, adlfs for `az://`). What is imported
-where it is used is slow to import, and every step's pod would pay for it.
+A folder (`file://`) needs only the standard library. Everything else uses fsspec, which the image of the step must
+contain, with the package of the scheme (s3fs for `s3://`, gcsfs for `gs://`, adlfs for `az://`). Slow imports are
+inside functions, so that only the pods that need them pay for them.
 """
 
 from __future__ import annotations
@@ -18,27 +18,27 @@ from podgraph.protocol.step import StepError
 __all__ = ["Storage", "file_system", "open_storage", "probe", "telling"]
 
 CHUNK = 8 << 20
-"""Large values cross in pieces of this size, so that no library below keeps a second copy of one."""
+"""The chunk size for large values, so that no library below keeps a second copy of a value."""
 _READ, _WRITTEN, _DELETED = "cannot be read from", "cannot be written to", "cannot be deleted from"
-_BLOCK = 32 << 20  # one part of an upload; S3 takes 10,000 of them
+_BLOCK = 32 << 20  # one part of an upload; S3 allows 10,000 parts
 _PACKAGES = {"s3": "s3fs", "gs": "gcsfs", "gcs": "gcsfs", "az": "adlfs", "abfs": "adlfs"}
 
 
 class Storage(Protocol):
-    """Objects by key; a key is a relative path. All methods raise StepError (`StorageFailed`)."""
+    """Objects by key; a key is a relative path. All methods may raise StepError (`StorageFailed`)."""
 
     def writing(self, key: str) -> contextlib.AbstractContextManager[IO[bytes]]:
-        """Open a new object; it is there whole when the block ends well, and not at all when it does not."""
+        """Open a new object. It exists completely once the block succeeds, and not at all if the block fails."""
 
     def reading(self, key: str) -> contextlib.AbstractContextManager[IO[bytes]]:
-        """Open an object as a local file that can be read twice. Raises FileNotFoundError."""
+        """Open an object as a seekable local file. Raises FileNotFoundError."""
 
     def delete(self, prefix: str) -> None:
-        """Delete all objects below a key; that there are none is success."""
+        """Delete all objects below a key. Having none is a success."""
 
 
 def open_storage(url: str) -> Storage:
-    """Return the storage at `url`. Raises StepError (`StorageFailed`) when this image cannot reach its kind."""
+    """Return the storage at `url`. Raises StepError (`StorageFailed`) if this image does not support its scheme."""
     scheme, _, path = url.partition("://")
     if scheme == "file":
         from urllib.parse import unquote
@@ -49,12 +49,12 @@ def open_storage(url: str) -> Storage:
 
 
 def file_system(url: str) -> tuple[Any, str]:
-    """Return fsspec's file system for a URL, and the path in it. Raises StepError (`StorageFailed`)."""
+    """Return the fsspec file system of a URL, and the path in it. Raises StepError (`StorageFailed`)."""
     scheme = url.partition("://")[0]
     try:
         import fsspec  # only images that need it have it
 
-        # The settings keep fsspec from answering out of memory: other pods write there too.
+        # No caches: other pods write to the same place.
         system, root = fsspec.core.url_to_fs(url, use_listings_cache=False, skip_instance_cache=True)
     except ImportError as error:
         needed = " and ".join(dict.fromkeys(("fsspec", _PACKAGES.get(scheme, "fsspec"))))
@@ -69,7 +69,7 @@ def file_system(url: str) -> tuple[Any, str]:
 
 
 def probe(storage: Storage, prefix: str) -> None:
-    """Write, read and delete a small object. Raises StepError (`StorageFailed`) with what does not work."""
+    """Write, read and delete a small object. Raises StepError (`StorageFailed`) if one of these fails."""
     key, text = f"{prefix}/probe", b"podgraph"
     with storage.writing(key) as file:
         file.write(text)
@@ -79,12 +79,12 @@ def probe(storage: Storage, prefix: str) -> None:
     except FileNotFoundError:
         found = b""
     if found != text:
-        raise StepError("StorageFailed", "the storage does not give back what was written a moment before")
+        raise StepError("StorageFailed", "the storage does not return the data that was just written")
     storage.delete(key)
 
 
 class _Folder:
-    """A folder that all pods of a Job see, on a claim."""
+    """A folder on a claim that all pods of a Job mount."""
 
     def __init__(self, url: str, root: Path) -> None:
         self.url, self.root = url, root
@@ -128,13 +128,13 @@ class _Folder:
                     path.unlink()
             except FileNotFoundError:
                 return
-        with contextlib.suppress(OSError):  # another Job may be about to write there
+        with contextlib.suppress(OSError):  # another Job may write there
             for parent in list(path.parents)[: len(Path(prefix).parts) - 1]:
                 parent.rmdir()
 
 
 class _Objects:
-    """A bucket, or whatever else fsspec reaches."""
+    """A bucket, or any other file system of fsspec."""
 
     def __init__(self, url: str, system: Any, root: str) -> None:
         self.url, self.system, self.root = url, system, root
@@ -146,7 +146,7 @@ class _Objects:
         try:
             yield _Told(file, self.url)  # type: ignore[misc]
         except BaseException:
-            # Closing it would finish the upload: give up what was sent, and let nothing close it later.
+            # Closing the file would complete the upload: discard it, and prevent a later close.
             with contextlib.suppress(Exception):
                 file.discard()
             with contextlib.suppress(Exception):
@@ -180,7 +180,7 @@ class _Objects:
 
 
 class _Told:
-    """A file to write to whose failures name the storage, apart from those of what is being written."""
+    """A file whose write errors name the storage, which separates them from errors of the serializer."""
 
     def __init__(self, file: Any, url: str) -> None:
         self._file, self._url = file, url
@@ -195,7 +195,7 @@ class _Told:
 
 @contextlib.contextmanager
 def telling(url: str, what: str) -> Iterator[None]:
-    """Turn the many errors of storage into one, but for an object to be read that is not there."""
+    """Convert all errors of storage to StepError, except for reading an object that does not exist."""
     try:
         yield
     except StepError:
@@ -211,4 +211,4 @@ def _failed(url: str, what: str, error: Exception) -> StepError:
 
 
 def _first_line(error: Exception) -> str:
-    return (str(error).strip().splitlines() or ["no reason is given"])[0]
+    return (str(error).strip().splitlines() or ["no message"])[0]

@@ -1,11 +1,11 @@
-"""How values leave a step and enter the next: in its record, or in the storage when they are large.
+"""Passes values between steps: in the record of a step, or in the storage if they are large.
 
-A value is JSON where JSON holds it unchanged, else pickle. Small ones stay in the record (pickles as base64); larger
-ones go to the storage, and the record holds a **reference**: size, SHA-256 and format. What is stored is streamed, and
-it is held against its reference before anything is read out of it. Only a step unpickles, never the operator.
+A value is JSON if JSON represents it exactly, otherwise a pickle. Small values are in the record (pickles as base64).
+Larger ones go to the storage, and the record holds a **reference**: size, SHA-256 and format. Stored values are
+streamed, and checked against their reference before they are parsed. Only steps unpickle, never the operator.
 
-A Job's status and its storage can be written by others than its steps, and a pickle can run code. So each reference is
-authenticated with the Job's key (see protocol.signing), and one that is not is never read.
+Others than the steps may be able to write to the status and the storage of a Job, and a pickle can run code. Therefore
+each reference is authenticated with the key of the Job (see protocol.signing); other references are never read.
 """
 
 from __future__ import annotations
@@ -27,14 +27,14 @@ from podgraph.runtime.pod.storage import Storage
 
 __all__ = ["Passed", "load", "pass_on", "read"]
 
-PROTOCOL = 5  # Python 3.8 and newer read it, and large bytes and arrays are written from where they lie
+PROTOCOL = 5  # Python 3.8 and newer read it, and it writes large bytes and arrays without a copy
 _CHUNK = 1 << 20
-_REFERENCE = 180  # about what a reference takes in a record
+_REFERENCE = 180  # approximate size of a reference in a record
 
 
 @dataclass
 class Passed:
-    """The outputs of a step as its record holds them: JSON values, and references by name."""
+    """The outputs of a step for its record: JSON values, and references, by name."""
 
     values: dict[str, Any] = field(default_factory=dict)
     stored: dict[str, dict[str, Any]] = field(default_factory=dict)
@@ -43,9 +43,9 @@ class Passed:
 def pass_on(
     op: str, outputs: Mapping[str, Any], serializers: Mapping[str, str], storage: Storage | None, prefix: str
 ) -> Passed:
-    """Make what follows be able to read `outputs`, the largest through the storage (below `prefix`).
+    """Serialize `outputs` for the next steps; the largest go to the storage below `prefix`.
 
-    `serializers` holds "json" or "pickle" for outputs that chose one. Raises StepError (`OutputNotJson`,
+    `serializers` holds "json" or "pickle" for outputs with a serializer. Raises StepError (`OutputNotJson`,
     `OutputNotPicklable`, `OutputTooLarge`, `StorageFailed`).
     """
     passed, small = Passed(), dict[str, "_Sink"]()
@@ -81,9 +81,10 @@ def pass_on(
 
 
 def load(op: str, stored: Mapping[str, Any], storage: Storage | None) -> dict[str, Any]:
-    """Return the values of the inputs that came as references; in a list each item is a reference or {"value": ...}.
+    """Return the values of inputs that are references; each item of a list is a reference or {"value": ...}.
 
-    Raises StepError (`InputNotAuthentic`, `InputNotReadable`, `InputCorrupt`, `StorageFailed`) that names the input.
+    Raises StepError (`InputNotAuthentic`, `InputNotReadable`, `InputCorrupt`, `StorageFailed`) with the name of the
+    input.
     """
     inputs: dict[str, Any] = {}
     for name, item in stored.items():
@@ -113,19 +114,19 @@ def read(what: str, reference: Mapping[str, Any], storage: Storage | None) -> An
             file.seek(0)
             return _parse(what, form, file)
     except FileNotFoundError:
-        raise StepError("InputNotReadable", f"{what}: there is nothing at {key} in the storage any more") from None
+        raise StepError("InputNotReadable", f"{what}: {key} no longer exists in the storage") from None
 
 
 def _authenticate(what: str, found: str, right: str) -> None:
     if not equal(found, right):
         raise StepError(
             "InputNotAuthentic",
-            f"{what} is not read, as no step of this job wrote it: its keyed digest (mac) is not of the job's key",
+            f"{what} is refused, as no step of this job wrote it: its keyed digest (mac) does not match the job's key",
         )
 
 
 def _verify(what: str, reference: Mapping[str, Any], file: IO[bytes]) -> None:
-    """Hold the whole object against its reference before a byte of it is believed: a pickle can run code."""
+    """Check the whole object against its reference before it is parsed: a pickle can run code."""
     digest, size, buffer = hashlib.sha256(), 0, memoryview(bytearray(_CHUNK))
     while count := file.readinto(buffer):  # type: ignore[attr-defined]
         digest.update(buffer[:count])
@@ -133,7 +134,7 @@ def _verify(what: str, reference: Mapping[str, Any], file: IO[bytes]) -> None:
     if size != reference["size"]:
         raise StepError("InputCorrupt", f"{what} has {size:,} bytes, but {reference['size']:,} bytes were written")
     if digest.hexdigest() != reference["sha256"]:
-        raise StepError("InputCorrupt", f"{what} is not what was written: its SHA-256 is another")
+        raise StepError("InputCorrupt", f"{what} is not what was written: its SHA-256 differs")
 
 
 def _parse(what: str, form: str, file: IO[bytes]) -> Any:
@@ -144,7 +145,7 @@ def _parse(what: str, form: str, file: IO[bytes]) -> Any:
     except ModuleNotFoundError as error:
         raise StepError(
             "InputNotReadable",
-            f"{what} cannot be unpickled: the op's image has no module {error.name!r}, which its class comes from",
+            f"{what} cannot be unpickled: the op's image has no module {error.name!r}, which defines its class",
         ) from None
     except Exception as error:  # noqa: BLE001  unpickling runs the value's own code
         raise StepError("InputNotReadable", f"{what} cannot be read: {type(error).__name__}: {error}") from None
@@ -159,7 +160,7 @@ def _write(op: str, name: str, value: Any, serializer: str, sink: _Sink) -> None
                 sink.write(part)
             return
         except NotJsonError as error:
-            trouble = f"output {name!r} of op {op!r} holds what JSON cannot: {error}"
+            trouble = f"output {name!r} of op {op!r} contains a value that JSON cannot represent: {error}"
             if serializer == "json":
                 raise StepError("OutputNotJson", trouble) from None
     sink.format = "pickle"
@@ -176,7 +177,7 @@ def _write(op: str, name: str, value: Any, serializer: str, sink: _Sink) -> None
 
 
 def _json_parts(value: Any) -> Iterator[bytes]:
-    """Yield a JSON value's text in pieces: the items of a large list or dict one by one."""
+    """Yield the JSON text of a value in pieces: the items of a list or dict one by one."""
     if type(value) is list and len(value) > 1:
         yield b"["
         for at, item in enumerate(value):
@@ -196,9 +197,9 @@ def _json(value: Any) -> bytes:
 
 
 class _Sink:
-    """A file that a value is written to: kept while it is small, streamed to the storage when it is not.
+    """A file for one value: in memory while it is small, streamed to the storage once it is not.
 
-    Without a storage what does not fit is only counted, so that the error can tell its size.
+    Without a storage it only counts the bytes that do not fit, so that the error can include the size.
     """
 
     def __init__(self, storage: Storage | None, key: str) -> None:
@@ -217,7 +218,7 @@ class _Sink:
         self._opened.__exit__(*error)
 
     def write(self, data: Any) -> int:
-        """Take the next bytes (pickle gives large ones as they lie in memory)."""
+        """Write the next bytes (pickle passes large buffers without a copy)."""
         view = memoryview(data).cast("B")
         self.size += len(view)
         if self.data is not None and self.inline_size > MAX_OUTPUTS:
@@ -233,7 +234,7 @@ class _Sink:
         return len(view)
 
     def spill(self) -> None:
-        """Go on in the storage, with what there is so far."""
+        """Move the bytes so far to the storage, and continue there."""
         assert self._storage is not None
         assert self.data is not None
         self._to = self._opened.enter_context(self._storage.writing(self._key)).write
@@ -243,18 +244,18 @@ class _Sink:
 
     @property
     def inline_size(self) -> int:
-        """How many bytes of a record the value takes."""
+        """The size of the value in a record, in bytes."""
         return self.size if self.format == "json" else (self.size + 2) // 3 * 4 + 80
 
     @property
     def inline_text(self) -> str:
-        """The value as it would stand in a record; of one that was only counted, so many characters."""
+        """The text of the value in a record; blanks of that length if it was only counted."""
         if self.data is None:
             return " " * self.inline_size
         return self.data.decode() if self.format == "json" else to_json(self.reference())
 
     def reference(self) -> dict[str, Any]:
-        """Return what a record holds in place of the value."""
+        """Return the reference for the record."""
         if self.data is not None:
             data = base64.b64encode(self.data).decode()
             return {"format": self.format, "data": data, "mac": data_mac(pod_key(), self.format, bytes(self.data))}

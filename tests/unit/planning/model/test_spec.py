@@ -132,8 +132,8 @@ def test_a_list_of_one() -> None:
         (
             {"inputs": [{"name": "x", "default": ["\ud800"]}]},
             "InvalidInput",
-            "the default of input 'x' of op 'a' must be a JSON value, not text with half a surrogate pair, no valid "
-            "Unicode at [0]",
+            "the default of input 'x' of op 'a' must be a JSON value, not a string with half a surrogate pair, "
+            "which is not valid Unicode at [0]",
         ),
         (
             {"script": "x", "command": ["y"]},
@@ -145,8 +145,8 @@ def test_a_list_of_one() -> None:
             "InvalidName",
             "inputs 'rows' and 'Rows' of op 'a' would both be INPUT_ROWS",
         ),
-        ({"after": ["b"]}, "UnknownOp", "op 'a' is to run after op 'b', which does not exist; there are: a"),
-        ({"after": ["a"]}, "Cycle", "the ops wait for each other in a circle: a -> a"),
+        ({"after": ["b"]}, "UnknownOp", "op 'a' runs after op 'b', which does not exist; there are: a"),
+        ({"after": ["a"]}, "Cycle", "the ops wait for each other in a cycle: a -> a"),
         ({"name": "2"}, "InvalidName", None),
         ({"inputs": [{"name": "x-y"}]}, "InvalidName", None),
         ({"outputs": [{"name": "x"}, {"name": "x"}]}, "InvalidName", None),

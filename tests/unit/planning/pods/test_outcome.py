@@ -180,7 +180,7 @@ TAKES = "to $PODGRAPH_OUTPUT; it takes name=value lines or JSON"
         ('{"a": 1} x', "what op 'f' wrote to $PODGRAPH_OUTPUT is no valid JSON: Extra data: "),
         ('{"a": NaN}', "what op 'f' wrote to $PODGRAPH_OUTPUT is no valid JSON: NaN is no JSON number"),
         ('{"a": 1e999}', "what op 'f' wrote to $PODGRAPH_OUTPUT holds what JSON cannot: the number inf"),
-        ('{"a": ["\\ud800"]}', "what op 'f' wrote to $PODGRAPH_OUTPUT holds what JSON cannot: text with half"),
+        ('{"a": ["\\ud800"]}', "what op 'f' wrote to $PODGRAPH_OUTPUT holds what JSON cannot: a string with half"),
         ('{"a": ' + "[" * 1_500 + "]" * 1_500 + "}", "what op 'f' wrote to $PODGRAPH_OUTPUT "),
     ],
 )

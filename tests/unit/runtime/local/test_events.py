@@ -15,11 +15,11 @@ DATA: dict[str, Any] = {"name": "n", "error": "e", "reason": "r", "seconds": 1.5
     ("kind", "message"),
     [
         ("RUN_START", "the run starts"),
-        ("STEP_INPUT", "op g.f got its input n"),
+        ("STEP_INPUT", "op g.f received its input n"),
         ("STEP_FAILURE", "op g.f failed: e"),
         ("STEP_SKIPPED", "op g.f was skipped: r"),
-        ("STEP_UP_FOR_RETRY", "op g.f failed and is tried again in 1.5 s: e"),
-        ("RESOURCE_TEARDOWN_FAILURE", "resource n could not be put away: e"),
+        ("STEP_UP_FOR_RETRY", "op g.f failed and will be retried in 1.5 s: e"),
+        ("RESOURCE_TEARDOWN_FAILURE", "resource n could not be cleaned up: e"),
         ("HOOK_ERRORED", "hook n failed for op g.f: e"),
     ],
 )

@@ -254,7 +254,7 @@ def test_the_context() -> None:
     assert (context.config, context.op_config, context.resources.db, context.retry_number) == (3, 3, 7, 0)
     assert (context.tags, context.op_tags) == ({"team": "data", "run": "1"}, {"kind": "x"})
     assert result.tags == {"team": "data", "run": "1"}
-    with pytest.raises(AttributeError, match="op 'here' asked for no resource 'other'"):
+    with pytest.raises(AttributeError, match="op 'here' does not require resource 'other'"):
         _ = context.resources.other
 
 
@@ -397,7 +397,7 @@ def test_retries(made_op: Any, how: dict[str, Any]) -> None:
     ("made_op", "attempts", "message"),
     [
         (flaky(9).with_retry_policy(RetryPolicy(1)), 2, "ValueError: not yet"),
-        (flaky(9, lambda: RetryRequested(3)), 4, "the op asks to be tried again"),
+        (flaky(9, lambda: RetryRequested(3)), 4, "the op requested a retry"),
         (flaky(9, lambda: Failure("gone", allow_retries=False)).with_retry_policy(RetryPolicy(5)), 1, "gone"),
     ],
 )

@@ -285,7 +285,7 @@ def my_job():
     assert ran.states == {
         "one": "Succeeded", "dies": "Failed", "after": "UpstreamFailed", "last": "UpstreamFailed", "add": "Succeeded",
     }  # fmt: skip
-    assert ran.failure("dies") == ("WorkerDied", f"its process {said} before the op was done")
+    assert ran.failure("dies") == ("WorkerDied", f"its process {said} before the op finished")
     assert ran.lines("dies") == ["before"]
     assert ran.steps.events[-1].type == "RUN_FAILURE"
 
@@ -370,7 +370,7 @@ def test_retries(run: Runner) -> None:
 def test_retries_switched_off(run: Runner) -> None:
     ran = run(RETRIES, retries={"disabled": {}})
     assert set(ran.states.values()) == {"Failed"}
-    assert ran.failure("dies") == ("WorkerDied", "its process ended with exit code 7 before the op was done")
+    assert ran.failure("dies") == ("WorkerDied", "its process ended with exit code 7 before the op finished")
 
 
 def test_steps_that_are_skipped(run: Runner) -> None:
@@ -509,7 +509,7 @@ def my_job():
     assert ran.states == {"use": "Failed", "one": "Succeeded"}
     reason, message = ran.failure("use")
     assert reason == "ResourceFailed"
-    assert message.startswith("resource 'db' cannot be made: OSError: no such host (my_job.py line ")
+    assert message.startswith("resource 'db' cannot be created: OSError: no such host (my_job.py line ")
 
 
 LIMITED = """
@@ -635,7 +635,7 @@ def my_job():
     add(one())
 """)
     assert ran.states == {"one": "Failed", "add": "UpstreamFailed"}
-    assert ran.failure("one") == ("WorkerDied", "its process ended with exit code 1 before the op was done")
+    assert ran.failure("one") == ("WorkerDied", "its process ended with exit code 1 before the op finished")
 
 
 @pytest.mark.parametrize("run", ["forkserver"], indirect=True)

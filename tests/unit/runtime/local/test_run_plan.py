@@ -163,7 +163,7 @@ def test_selections_that_are_refused() -> None:
 def test_tags_that_are_refused() -> None:
     assert refusal(lambda: plan_run(made(lambda: one()), {}, tags={"x": {1}})) == (  # type: ignore[dict-item]
         "InvalidTags",
-        "the run has the tag 'x', whose value holds a set",
+        "the run has the tag 'x', whose value contains a set",
     )
 
 

@@ -152,7 +152,7 @@ def test_a_resource_that_cannot_be_made_fails_what_could_not_begin(tmp_path: Pat
     record, reports = run(tmp_path, RESOURCE, executor)
     last = {report.step: report for report in reports}
     assert (last["a"].state, last["a"].reason) == ("Failed", "ResourceFailed")
-    assert "resource 'db' cannot be made: OSError: no route" in last["a"].message
+    assert "resource 'db' cannot be created: OSError: no route" in last["a"].message
     assert last["b"].state == "UpstreamFailed"
     assert last["c"].state == ("Failed" if executor is IN_PROCESS else "Succeeded")
     assert record.reason == "StepsFailed"

@@ -74,9 +74,13 @@ def test_a_schedule(module: ModuleType) -> None:
         ({"cursor": "bad"}, "FunctionFailed", "sensor orders raised KeyError: 'missing' (my_job.py line 7 in orders)"),
         ({"cursor": "exit"}, "FunctionFailed", "raised SystemExit: 3"),
         ({"cursor": "large"}, "TooLarge", "bytes of JSON; at most 1,048,576"),
-        ({"cursor": "wrong"}, "InvalidAnswer", "answers with 5"),
+        ({"cursor": "wrong"}, "InvalidAnswer", "returned 5"),
         ({"name": "order"}, "UnknownFunction", "the code has no @sensor named 'order'; did you mean 'orders'?"),
-        ({"kind": "schedule", "name": ""}, "UnknownFunction", "the code has 2 of @schedule (nightly, other); name one"),
+        (
+            {"kind": "schedule", "name": ""},
+            "UnknownFunction",
+            "the code has 2 @schedule functions (nightly, other); select one by name",
+        ),
     ],
 )
 def test_failures(module: ModuleType, request_: dict[str, Any], reason: str, part: str) -> None:

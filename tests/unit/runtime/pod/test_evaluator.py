@@ -68,7 +68,7 @@ def test_what_hangs_is_ended_and_what_crashes_is_told(pod: Pod) -> None:
     pod.ask(a=hang, b={"kind": "sensor", "cursor": "crash"}, c={"kind": "sensor", "cursor": "1"})
     found = pod.answers(3)
     assert (found["a"].reason, found["b"].reason, found["c"].skip) == ("TimedOut", "Crashed", "1 1")
-    assert found["a"].message == "it took longer than 0.2 seconds (timeoutSeconds) and was ended"
+    assert found["a"].message == "it took longer than 0.2 seconds (timeoutSeconds) and was stopped"
     assert found["b"].message == "its process was killed by SIGKILL, perhaps because memory ran out"
 
 

@@ -49,5 +49,5 @@ def test_what_cannot_be_listed_is_one_sentence(tmp_path: Path, monkeypatch: pyte
         list_keys("gs://bucket")
     monkeypatch.setattr(object_listing, "MOST_KEYS", 1)
     (tmp_path / "b").write_text("")
-    with pytest.raises(StepError, match=r"2 objects are below .*; a sensor can look at 1: name a longer prefix"):
+    with pytest.raises(StepError, match=r"2 objects are below .*; a sensor can watch at most 1: set a longer prefix"):
         list_keys(f"file://{tmp_path}")

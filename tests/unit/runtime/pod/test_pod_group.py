@@ -187,7 +187,7 @@ def j():
 
 
 def test_an_op_that_the_code_has_not_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(DefinitionError, match="no op 'gone'"):
+    with pytest.raises(DefinitionError, match="no longer has op 'gone'"):
         run(tmp_path, {"gone": {}})
 
 
@@ -227,7 +227,7 @@ def test_a_resource_that_cannot_be_made_fails_what_could_not_begin(tmp_path: Pat
     assert {step: reports[-1].state for step, reports in told.items()} == {
         "load": "Failed", "part": "UpstreamFailed", "skipped": "Failed"
     }  # fmt: skip
-    assert "resource 'db' cannot be made: OSError: no route" in told["load"][-1].message
+    assert "resource 'db' cannot be created: OSError: no route" in told["load"][-1].message
     assert record.reason == "StepsFailed"
 
 

@@ -105,11 +105,11 @@ def test_a_broken_log() -> None:
     record, lines = resolve(chain(3_000), ASSIGNMENT)
     assert len(lines) > 1
     for broken in ([], lines[:-1], lines[1:], [lines[0][:-1], *lines[1:]], [lines[0].replace("0", "1"), *lines[1:]]):
-        with pytest.raises(DefinitionError, match="is not whole") as caught:
+        with pytest.raises(DefinitionError, match="is not complete") as caught:
             from_log(record, broken)
         assert caught.value.reason == "InvalidGraph"
     _, signed = resolve(chain(3_000), ASSIGNMENT, b"another key")
-    with pytest.raises(DefinitionError, match="is not whole"):
+    with pytest.raises(DefinitionError, match="is not complete"):
         from_log(record, signed)
 
 
@@ -128,7 +128,7 @@ def test_what_unpacks_to_something_else() -> None:
     assert refused(packed_bytes(b"\xff")).startswith("the graph cannot be unpacked: ")
     assert refused(packed_bytes(b"[]")).startswith("the graph cannot be read: ")
     whole = pack(chain(50).graph)
-    assert refused(whole[: len(whole) // 8 * 4]) == "the graph cannot be unpacked: it is not whole"
+    assert refused(whole[: len(whole) // 8 * 4]) == "the graph cannot be unpacked: it is not complete"
 
 
 def test_a_text_that_unpacks_to_far_too_much() -> None:

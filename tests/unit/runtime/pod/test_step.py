@@ -127,12 +127,12 @@ def test_wrong_outputs(fn: Callable[[], Any], out: Any, message: str | None) -> 
         ({"a": [{1}]}, "a set at ['a'][0]"),
         (float("nan"), "the number nan"),
         ([Output(1)], "an Output at [0]"),
-        ("\ud800", "text with half a surrogate pair, no valid Unicode"),
+        ("\ud800", "a string with half a surrogate pair, which is not valid Unicode"),
     ],
 )
 def test_outputs_that_are_no_json(value: Any, what: str) -> None:
     out = Out(serializer="json")
-    text = f"output 'result' of op 'f' holds what JSON cannot: {what}"
+    text = f"output 'result' of op 'f' contains a value that JSON cannot represent: {what}"
     assert failure(lambda: value, out=out) == ("OutputNotJson", text)
     passed = run(lambda: value)
     assert (passed.outcome, passed.outputs, passed.stored.keys()) == ("Succeeded", {}, {"result"})
@@ -143,12 +143,12 @@ def test_outputs_that_are_too_large() -> None:
     assert failure(lambda: "x" * 3_071) == (
         "OutputTooLarge",
         "output 'result' of op 'f' is 3,073 bytes of JSON; the outputs of one step may have at most 3,072 bytes "
-        "together; with spec.storage larger values pass",
+        "together; set spec.storage to pass larger values",
     )
     assert failure(lambda: ("x" * 1_000, "ü" * 2_000), out=TWO) == (
         "OutputTooLarge",
         "output 'b' of op 'f' is 4,002 bytes of JSON (all outputs of the step: 5,004 bytes); the outputs of one step "
-        "may have at most 3,072 bytes together; with spec.storage larger values pass",
+        "may have at most 3,072 bytes together; set spec.storage to pass larger values",
     )
 
 
@@ -160,7 +160,7 @@ def test_inputs_and_defaults() -> None:
 
     assert outputs(fn, {"a": {"x": [1]}}) == {"result": [{"x": [1]}, 2, True]}
     assert outputs(fn, {"a": None, "b": 5, "c": 6, "gone": 7}) == {"result": [None, 5, False]}
-    assert failure(fn, {"b": 5}) == ("MissingInput", "input 'a' of op 'f' was given no value")
+    assert failure(fn, {"b": 5}) == ("MissingInput", "input 'a' of op 'f' has no value")
 
 
 def test_inputs_that_only_wait() -> None:
@@ -290,7 +290,7 @@ def test_the_times_enclose_the_op_alone(monkeypatch: pytest.MonkeyPatch, fails: 
 
 def test_an_op_that_is_not_there() -> None:
     made = job(name="j")(lambda: op(name="f")(lambda: 1)())
-    with pytest.raises(DefinitionError, match="the code has no op 'g' any more") as caught:
+    with pytest.raises(DefinitionError, match="the code no longer has op 'g'") as caught:
         run_step(made, Assignment("g", "n", "r"))
     assert caught.value.reason == "UnknownOp"
 

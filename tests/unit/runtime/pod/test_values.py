@@ -137,7 +137,7 @@ def test_a_value_that_does_not_fit_without_a_storage() -> None:
     assert refused(None, "x" * 5_000) == (
         "OutputTooLarge",
         "output 'out' of op 'f' is 5,002 bytes of JSON; the outputs of one step may have at most 3,072 bytes together; "
-        "with spec.storage larger values pass",
+        "set spec.storage to pass larger values",
     )
     reason, message = refused(None, bytes(1 << 20))
     assert reason == "OutputTooLarge"
@@ -147,7 +147,9 @@ def test_a_value_that_does_not_fit_without_a_storage() -> None:
 
 def test_serializers() -> None:
     assert refused(None, (1,), out="json") == (
-        "OutputNotJson", "output 'out' of op 'f' holds what JSON cannot: a tuple, which JSON would turn into a list"
+        "OutputNotJson",
+        "output 'out' of op 'f' contains a value that JSON cannot represent: "
+        "a tuple, which JSON would turn into a list",
     )  # fmt: skip
     assert passed(None, {"out": 1}, out="pickle").stored["out"]["format"] == "pickle"
     assert passed(None, {"out": 1}, out="json").values == {"out": 1}
@@ -181,12 +183,12 @@ def test_a_changed_object_is_not_read(storage: Storage, tmp_path: Path) -> None:
     evil = pickle.dumps(_Evil(str(ran)))
     file.write_bytes(evil + bytes(len(whole) - len(evil)))
     assert unreadable(storage, reference) == (
-        "InputCorrupt", "input 'x' of op 'g': what is stored at p/out is not what was written: its SHA-256 is another"
+        "InputCorrupt", "input 'x' of op 'g': what is stored at p/out is not what was written: its SHA-256 differs"
     )  # fmt: skip
     assert not ran.exists()  # it is not unpickled before it is believed
     file.unlink()
     assert unreadable(storage, reference) == (
-        "InputNotReadable", "input 'x' of op 'g': there is nothing at p/out in the storage any more"
+        "InputNotReadable", "input 'x' of op 'g': p/out no longer exists in the storage"
     )  # fmt: skip
     assert unreadable(None, reference)[0] == "InputNotReadable"
 
@@ -209,8 +211,8 @@ def test_a_class_of_a_module_the_consumer_lacks_is_named(tmp_path: Path, monkeyp
     monkeypatch.delitem(sys.modules, "producers_own")
     assert unreadable(None, reference) == (
         "InputNotReadable",
-        "input 'x' of op 'g' cannot be unpickled: the op's image has no module 'producers_own', which its class comes "
-        "from",
+        "input 'x' of op 'g' cannot be unpickled: the op's image has no module 'producers_own', which defines its "
+        "class",
     )
 
 
@@ -237,7 +239,8 @@ def keyed(monkeypatch: pytest.MonkeyPatch, key: bytes) -> None:
 
 NOT_AUTHENTIC = (
     "InputNotAuthentic",
-    "input 'x' of op 'g' is not read, as no step of this job wrote it: its keyed digest (mac) is not of the job's key",
+    "input 'x' of op 'g' is refused, as no step of this job wrote it: "
+    "its keyed digest (mac) does not match the job's key",
 )
 
 
@@ -268,7 +271,7 @@ def test_a_pickle_that_no_step_of_the_job_wrote_is_never_read(
     file.write_bytes(evil)
     for reference in made_up:
         assert unreadable(storage, reference) == NOT_AUTHENTIC
-        with pytest.raises(StepError, match=r"^item 1 of input 'x' of op 'g' is not read"):
+        with pytest.raises(StepError, match=r"^item 1 of input 'x' of op 'g' is refused"):
             load("g", {"x": [{"value": 1}, reference]}, storage)
     assert unreadable(storage, large)[0] == "InputCorrupt", "what it names is not what is there"
     assert not ran.exists()
