@@ -30,7 +30,7 @@ OTHERS = {
 async def test_the_page_runs_no_runtime_that_another_made(what: str) -> None:
     async with FakeCluster() as fake, aiohttp.ClientSession(base_url=fake.url) as session:
         fake.create(OTHERS[what])
-        with pytest.raises(ApiError, match="not what this operator makes"):
+        with pytest.raises(ApiError, match="this operator did not create it"):
             await UiClient(session).put_config_map(RUNTIME)
 
 

@@ -233,7 +233,7 @@ async def test_what_vanished_while_the_watch_was_broken_is_forgotten() -> None:
 
 @pytest.mark.parametrize("text", ["a,*", "kube_system", "../x", "A", "a" * 64])
 def test_a_wrong_namespace_is_refused_by_name(text: str) -> None:
-    with pytest.raises(DefinitionError, match="correct the chart's watchNamespaces"):
+    with pytest.raises(DefinitionError, match="correct the chart value watchNamespaces"):
         read_namespaces(text)
 
 

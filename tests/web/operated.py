@@ -83,7 +83,7 @@ class Operated:
     def schedule(self, name: str, spec: Obj) -> tuple[Obj, Automation]:
         """Make a JobSchedule that is ready, or suspended; return it with what the operator keeps of it."""
         found = self._create("JobSchedule", name, spec)
-        read, maker = read_schedule(found), Automation(found)
+        read, maker = read_schedule(found), Automation(found, "JobSchedule")
         upcoming = read.timing.next_after(self.now)
         maker.set(schedule=read.timing.text, sinceTime=found["metadata"]["creationTimestamp"])
         if not read.suspend:
@@ -94,7 +94,7 @@ class Operated:
     def sensor(self, name: str, source: Obj, template: Obj) -> Automation:
         """Make a JobSensor that is ready; return what the operator keeps of it."""
         found = self._create("JobSensor", name, {"source": source, "jobTemplate": {"spec": template}})
-        read, maker = read_sensor(found), Automation(found)
+        read, maker = read_sensor(found), Automation(found, "JobSensor")
         maker.set(source=read.source.text)
         self._ready(maker, read.suspend, f"it looks at {read.source.text}")
         return maker
@@ -241,7 +241,7 @@ class Play:
         reason, message = part.error or ("", "")
         outputs = {} if part.error else {"result": part.value}
         outcome = "Failed" if part.error else "Succeeded"
-        text = Record(nonce, outcome, utc(begun), utc(now), outputs, reason, message).to_text()
+        text = Record(nonce, outcome, utc(begun), utc(now), outputs, reason, message).to_line()
         if self._has_pods:
             with at(self._operated.served, now):
                 self._fake.finish_pod("default", name, 1 if part.error else 0, text)

@@ -291,7 +291,7 @@ async def test_a_run_is_launched_from_code_that_nobody_imports(served: Served, h
             http, "/api/runs",
             {"namespace": "default", "source": {"source": code}, "selection": selection, "config": config},
         )  # fmt: skip
-        assert (status, why in message or "is no name" in message) == (422, True)
+        assert (status, why in message or "is not a valid" in message) == (422, True), message
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ HOSTILE = {
     "many values": (f"a: [{'1,' * (MOST_TEXT // 2 - 10)}]", "more than 30,000 keys and values"),
     "many keys": ("".join(f"k{n}:\n" for n in range(30_000)), "more than 30,000 keys and values"),
     "a long number": ("a: 1" + ":1" * (MOST_TEXT // 2 - 5), "a number has more than 1,000 characters"),
-    "a bomb of aliases": ("a: &a [x]\nb: [*a, *a]", "an alias"),
+    "a bomb of aliases": ("a: &a [x]\nb: [*a, *a]", "aliases"),
 }
 
 

@@ -89,7 +89,7 @@ class PythonGroupPod(GroupPod):
             text = f"it ran longer than its timeout of {timeout:g} seconds"
             self.steps.set_state(step, "Stopping", "Timeout", text)
             pass_.actions.flush_status = True  # a restart must not forget why
-        if record.state == "Stopping" and not pod.metadata.deletion_timestamp:
+        if self.steps.records[step].state == "Stopping" and not pod.metadata.deletion_timestamp:
             pass_.actions.deletes.append(self.pod_name)
 
     def _conclude(self, pod: Pod, seen: PodState, pass_: Pass) -> None:
