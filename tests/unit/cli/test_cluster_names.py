@@ -23,7 +23,7 @@ CALLS: list[Callable[[Cluster, str], Any]] = [
     Cluster.get,
     Cluster.delete,
     Cluster.pod,
-    Cluster.delete_pod,
+    lambda cluster, name: cluster.delete_pod(name, "uid"),
     lambda cluster, name: cluster.change(name, {}),
     lambda cluster, name: cluster.annotate(name, {}),
     lambda cluster, name: cluster.replace({"metadata": {"name": name}}),

@@ -26,7 +26,7 @@ _TAIL_LINES = 3
 class Outcome:
     """The end of an attempt. `outputs` holds JSON texts and references; `reason` is empty when it succeeded.
 
-    Of a failure `fault` tells whose it is, and `error_text` what the op itself said about another attempt (see Record).
+    Of a failure `fault` tells whose it is, and `said` what the op itself said about another attempt (see Record).
     """
 
     outputs: dict[str, str] = field(default_factory=dict)

@@ -666,13 +666,13 @@ import sys
 from podgraph.runtime.local import multiprocess
 from podgraph.runtime.attempt import RunInfo
 from podgraph.runtime.load import CodeRef
-from podgraph.runtime.local.run_plan import prepare
+from podgraph.runtime.local.run_plan import plan_run
 from podgraph.runtime.local.steps import LocalSteps
 
 multiprocess._GRACE_SECONDS = float(sys.argv[2])
 code = CodeRef("my_job.py")
 config = {"execution": {"config": {"multiprocess": {"start_method": {sys.argv[1]: {}}, "max_concurrent": 4}}}}
-prepared = prepare(code.load(), config)
+prepared = plan_run(code.load(), config)
 steps = LocalSteps(prepared.graph, prepared.selected)
 try:
     multiprocess.run_multiprocess(prepared, steps, RunInfo("r"), code, lambda step, line: print(step, "|", line))

@@ -8,6 +8,7 @@ import time
 
 import pytest
 
+from podgraph.protocol.link import greeting
 from podgraph.runtime.pod.link import Link
 
 
@@ -21,8 +22,8 @@ def rest_of_a_line_is_quiet(link: Link) -> None:
 
 @pytest.mark.parametrize(
     "where",
-    ["", "nonsense", "127.0.0.1:x f00d u p t",
-     "127.0.0.1:1 f00d u p t", "::1:1 f00d u p t"],
+    ["", "nonsense", "127.0.0.1:x f00d u p",
+     "127.0.0.1:1 f00d u p", "::1:1 f00d u p"],
 )  # fmt: skip
 def test_there_is_nobody(where: str) -> None:
     rest_of_a_line_is_quiet(Link(where))
@@ -34,7 +35,7 @@ def test_one_that_does_not_answer_is_waited_for_a_moment() -> None:
         silent.listen(0)
         address = silent.getsockname()
         with socket.create_connection(address):  # no more fit
-            link = Link(f"127.0.0.1:{address[1]} f00d u p t")
+            link = Link(f"127.0.0.1:{address[1]} f00d u p")
             rest_of_a_line_is_quiet(link)
 
 
@@ -53,9 +54,13 @@ def test_one_that_is_not_the_operator_is_told_nothing(answer: bytes) -> None:
 
         thread = threading.Thread(target=serve)
         thread.start()
-        rest_of_a_line_is_quiet(Link(f"127.0.0.1:{other.getsockname()[1]} f00d u p secret-token"))
-        thread.join()
-    assert b"secret-token" not in b"".join(got)
+        key = b"secret"
+        rest_of_a_line_is_quiet(Link(f"127.0.0.1:{other.getsockname()[1]} f00d u p", key))
+        thread.join(timeout=30)
+    [said] = got
+    assert said, "the pod has begun a handshake"
+    for secret in (key, *greeting(key, "f00d", "u", "p").encode().split()[2:]):
+        assert secret not in said
 
 
 def test_to_wait_on_no_link_takes_its_time() -> None:
