@@ -28,7 +28,9 @@ def granted(kube: Kube, folder: Path, *values: str) -> Iterator[str]:
         documents = [document for document in rendered if document["kind"] in _KINDS]
         assert "ServiceAccount" in {document["kind"] for document in documents}
         try:
-            home.apply(documents)
+            for document in documents:
+                where = document["metadata"].get("namespace", home.namespace)
+                Kube(kube.kubectl, kube.kubeconfig, where).apply([document])
             yield str(_kubeconfig(home, folder / "operator-kubeconfig"))
         finally:
             for document in documents:  # the account goes with its namespace

@@ -13,7 +13,15 @@ from fuzz.bounds import bounded, corpus, fuzzed, json_values, long_texts, texts
 from podgraph.planning.manifests.shell_runner import ended_in
 from podgraph.planning.steps.log_lines import KeptReports, graph_lines, script_lines
 from podgraph.protocol.reports import pack_states, reports_in, unpack_states
+from podgraph.protocol.signing import Signer
 from podgraph.protocol.step import Assignment, ProtocolError, Record, record_text_in
+
+SIGNER = Signer("n", b"key")
+signed = st.builds(
+    lambda mark, data: SIGNER.line(mark, json.dumps(data, default=str)),
+    st.sampled_from(["::podgraph-record ", "::podgraph-step ", "::podgraph-graph "]),
+    json_values,
+)
 
 fields = st.sampled_from(
     [
@@ -45,6 +53,7 @@ lines = st.lists(
               st.sampled_from(["n", "m", ""]), texts | records.map(lambda data: json.dumps(data, default=str))),
     max_size=10,
 )  # fmt: skip
+lines = st.builds(lambda one, other: one + other, lines, st.lists(signed, max_size=3))
 
 
 @fuzzed
@@ -61,12 +70,12 @@ def test_any_record(data: dict[str, Any], text: str) -> None:
 @given(lines)
 def test_any_lines(found: list[str]) -> None:
     with bounded():
-        record_text_in(found, "n")
+        record_text_in(found, SIGNER)
         ended_in(found, "n")
-        KeptReports(["a"]).take(reports_in(found, "n"))
-        for kept in (script_lines("n"), graph_lines("n")):
+        KeptReports(["a"]).take(reports_in(found, SIGNER))
+        for kept in (script_lines("n"), graph_lines(SIGNER)):
             kept.take(found)
-            assert all("n::" in line for line in kept.lines)
+            assert all("::podgraph-" in line for line in kept.lines)
 
 
 @fuzzed
@@ -81,8 +90,8 @@ def test_long_lines(text: str) -> None:
             f"::podgraph-step n::{text}",
         ):
             kept.take([line])
-            record_text_in([line], "n")
-            list(reports_in([line], "n"))
+            record_text_in([line], SIGNER)
+            list(reports_in([line], SIGNER))
         assert sum(map(len, kept.lines)) <= 4_096 + 100 * len(kept.lines)
 
 

@@ -74,7 +74,7 @@ def test_the_layers_are_those_that_the_linter_enforces(package: str) -> None:
     (layers,) = (
         contract["layers"]
         for contract in contracts
-        if contract["type"] == "layers" and contract["layers"][-1].rpartition(".")[0] == package
+        if contract["type"] == "layers" and contract["layers"][0].partition(" ")[0].rpartition(".")[0] == package
     )
     assert text.splitlines() == [layer.replace(f"{package}.", "") for layer in layers]
 
