@@ -191,7 +191,8 @@ async def test_a_resolve_pod_that_the_cluster_ends_is_made_again() -> None:
         drive.fake.evict_pod("default", first, "Evicted", "low on memory")
         await drive.fake.until(lambda: "ResolveRetried" in events(drive), what="an event")
         assert (
-            "again, as the resolve pod told no graph; low on memory" in condition(drive.status(), "Accepted")["message"]
+            "again, as the resolve pod reported no graph; low on memory"
+            in condition(drive.status(), "Accepted")["message"]
         )
         clock.now += 10
         await wake(drive)

@@ -258,7 +258,7 @@ async def test_a_resolve_pod_that_the_cluster_ends_is_made_again() -> None:
         await drive.fake.until(lambda: drive.fake.objects("events"), what="an event")
         message = condition(status_of(drive), "Ready")["message"]
         assert message == (
-            "its code is being read for its graph (again, as the resolve pod told no graph; low on memory)"
+            "its code is being read for its graph (again, as the resolve pod reported no graph; low on memory)"
         )
         clock.now += 10
         assert drive.controller is not None

@@ -165,7 +165,7 @@ async def test_many_objects_are_remembered_in_config_maps(drive: MakerDriver, mo
     drive.fake.delete("configmaps", "default", drive.status()["cursor"]["blocks"][0])
     await drive.start()
     drive.move(30)
-    assert "was deleted; delete the sensor and make it anew" in (await drive.ready("MemoryLost"))["message"]
+    assert "was deleted; delete the sensor and create it again" in (await drive.ready("MemoryLost"))["message"]
     assert len(drive.created()) == 6
 
 
@@ -437,7 +437,7 @@ async def test_a_try_of_an_object_store(drive: MakerDriver) -> None:
     pods.keys = {"a.csv": "1"}
     drive.apply(source=STORE, template=SEEN, suspend=True)
     await drive.ready("Suspended")
-    assert await tried(drive, "1") == ([], "it has not looked before: what is there already makes no Job")
+    assert await tried(drive, "1") == ([], "this is its first look: existing objects create no Job")
     drive.change(suspend=False)
     await begun(drive)
     drive.change(suspend=True)

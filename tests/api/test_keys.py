@@ -299,7 +299,9 @@ async def test_a_secret_without_a_key_is_told(client: tuple[FakeCluster, Client]
     metadata = {"name": MASTER_SECRET}
     for data in ({}, {"key": base64.b64encode(b"short").decode()}):
         fake.create({"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "data": data})
-        with pytest.raises(DefinitionError, match="has no key of 32 bytes; delete it, and the operator makes another"):
+        with pytest.raises(
+            DefinitionError, match="has no key of 32 bytes; delete it, and the operator creates another"
+        ):
             await master_keys(api, "default")
         fake.delete("secrets", "default", MASTER_SECRET)
 

@@ -249,7 +249,7 @@ async def test_the_one_pod_waits_at_a_gate_and_the_job_says_so(drive: Driver) ->
         drive.apply(
             code={"source": SOURCE}, execution={"mode": "Multiprocess"}, podTemplate=wish(schedulingGates=gates)
         )
-        wanted = "its pod is waited for (SchedulingGated: Scheduling is blocked due to non-empty scheduling gates)"
+        wanted = "its pod has not started (SchedulingGated: Scheduling is blocked due to non-empty scheduling gates)"
         await drive.fake.until(
             lambda: condition(drive.status(), "Succeeded").get("message") == wanted, what="the words"
         )

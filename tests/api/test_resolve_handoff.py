@@ -292,4 +292,4 @@ async def test_one_that_ended_before_it_heard_of_its_step_costs_no_try_of_the_op
     drive.fake.finish_pod(
         "default", before["metadata"]["name"], 0, graph_of(drive, before)[0].to_line(key_of(drive.fake, before))
     )
-    assert "NotAssigned: its pod ended before it was told what to do" in await lost(drive)
+    assert "NotAssigned: its pod ended before it received its assignment" in await lost(drive)

@@ -227,7 +227,7 @@ async def test_a_claim_that_is_not_there_is_told_before_any_pod(drive: Driver) -
         ({"url": "bucket"}, "'bucket'; it must be a URL"),
         ({"url": "s3://"}, "'s3://'; it must be a URL"),
         ({"url": "file:///data"}, "without claimRef: each pod would have a folder of its own"),
-        ({"url": "s3://b", "claimRef": {"name": "c"}}, "has a claimRef, but its url 's3://b' is no file:// URL"),
+        ({"url": "s3://b", "claimRef": {"name": "c"}}, "has a claimRef, but its url 's3://b' is not a file:// URL"),
         ({"url": "file://data", "claimRef": {"name": "c"}}, "must be file:// and an absolute path"),
         ({"url": "file:///a/../b", "claimRef": {"name": "c"}}, "without '.' or '..' between its slashes"),
         ({"url": "file:///podgraph/x", "claimRef": {"name": "c"}}, "a folder that the image or podgraph needs"),

@@ -111,7 +111,7 @@ def test_the_commands(operator: Any, shared: Kube) -> None:
     assert (status, out.startswith("yearly-manual-")) == (0, True), err
     shared.wait_for("the end of a Job that is not kept", lambda: not shared.find("pgj", f"{SCHEDULE}=yearly"))
     status, out, err = command("get", "yearly")
-    assert (status, "next:" in out, "ready:     Ready: it makes Jobs: 0 0 1 1 *" in out) == (0, True, True), err
+    assert (status, "next:" in out, "ready:     Ready: it creates Jobs: 0 0 1 1 *" in out) == (0, True, True), err
     assert command("get", "nobody")[2] == (
         "error: cannot get the JobSchedule 'nobody': jobschedules.podgraph.dev \"nobody\" not found\n"
     )

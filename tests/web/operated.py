@@ -88,7 +88,7 @@ class Operated:
         maker.set(schedule=read.timing.text, sinceTime=found["metadata"]["creationTimestamp"])
         if not read.suspend:
             maker.set(nextTickTime=None if upcoming is None else second(upcoming))
-        self._ready(maker, read.suspend, f"it makes Jobs: {read.timing.text}")
+        self._ready(maker, read.suspend, f"it creates Jobs: {read.timing.text}")
         return found, maker
 
     def sensor(self, name: str, source: Obj, template: Obj) -> Automation:

@@ -43,7 +43,7 @@ class Metrics:
         )
         self.passes = Histogram(
             "podgraph_reconcile_seconds",
-            "How long one pass over a Job takes, the requests that it makes included",
+            "The time of one reconcile pass over a Job, with its requests to the API server",
             buckets=(0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1, 3, 10),
             registry=self.registry,
         )

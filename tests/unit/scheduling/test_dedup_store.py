@@ -76,5 +76,5 @@ def test_what_is_no_block() -> None:
 @pytest.mark.parametrize("key", ["x" * 16, "0" * 15, "0" * 16 + "@2026-11-24T00:00:00Z", ""])
 def test_keys_that_are_no_digests_are_told(key: str) -> None:
     """They ended each pass of their sensor with an error that nobody saw."""
-    with pytest.raises(DefinitionError, match="delete the sensor and make it anew"):
+    with pytest.raises(DefinitionError, match="delete the sensor and create it again"):
         DedupStore([*digests(0, 1), key], {})

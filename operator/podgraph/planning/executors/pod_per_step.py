@@ -219,7 +219,7 @@ class PodPerStep:
         """Return the state of a step's pod; in a prestarted pod the step began with its assignment."""
         seen = observe(pod)
         if seen.phase is Phase.ENDED and self._waiting.has_missed(pod, seen):
-            said = "its pod ended before it was told what to do"
+            said = "its pod ended before it received its assignment"
             return replace(seen, reason=NOT_ASSIGNED, message=said, fault=Fault.INFRASTRUCTURE, text="")
         if is_waiting(pod) and seen.phase is not Phase.ENDED:
             return replace(seen, started_at=_second(now) if seen.phase is Phase.RUNNING else None)

@@ -199,7 +199,7 @@ class SinglePod:
                 for step, state in zip(self.steps.records, states, strict=True):
                     if state and self.steps.records[step].state not in TERMINAL:
                         self.steps.fill(step, state, self._life.uid, ended)
-            text = "its pod came to its end, but what it said of this step is lost"
+            text = "its pod ended, but its report of this step is lost"
             self._end(Outcome({}, "ReportLost", text, completion_time=ended), pass_)
 
     # --- the steps

@@ -58,7 +58,7 @@ class PythonGroupPod(GroupPod):
         size = len(assignment.to_text().encode())
         if size > MAX_ASSIGNMENT:
             text = (
-                f"pod {self.name!r} would be told {size:,} bytes, the inputs of its steps with them; a pod can be told "
+                f"pod {self.name!r} would receive {size:,} bytes, the inputs of its steps with them; a pod can be told "
                 f"at most {MAX_ASSIGNMENT:,}"
             )
             raise Refused(Outcome({}, "InputTooLarge", text, fault=Fault.PERMANENT))
@@ -110,7 +110,7 @@ class PythonGroupPod(GroupPod):
         else:
             for step, state in zip(self.members, unpack_states(record.summary), strict=False):
                 self._said.fill(step, state, self.record.uid, ended)
-            outcome = lost("ReportLost", "its pod came to its end, but what it said of this step is lost")
+            outcome = lost("ReportLost", "its pod ended, but its report of this step is lost")
         self._over(outcome, pass_)
 
     def _over(self, outcome: Outcome | None, pass_: Pass) -> None:

@@ -45,7 +45,9 @@ class GroupReports:
             times = (report.start_time or None, report.completion_time or None)
             end_step(self.steps, step, Outcome({}, report.reason, report.message, *times), actions)
         elif report.state == "UpstreamFailed" and not self._has_failed_upstream(step):
-            text = f"what it needs was lost with an earlier pod and could not be made again ({report.message})"
+            text = (
+                f"a value that it needs was lost with an earlier pod and could not be computed again ({report.message})"
+            )
             end_step(self.steps, step, Outcome({}, "InputLost", text), actions)
         else:
             self.steps.report(report, uid)
@@ -66,7 +68,7 @@ class GroupReports:
             return
         if report.state == "Failed" and report.step in steps_to_repeat(self.steps, self.name):
             text = (
-                f"what op {report.step!r} gave was lost with their pod, and it failed when it was run again: "
+                f"what op {report.step!r} returned was lost with the pod, and it failed when it ran again: "
                 f"{report.reason}: {report.message}"
             )
             for down in self.steps.graph.downstream[report.step]:

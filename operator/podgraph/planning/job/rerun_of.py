@@ -120,7 +120,7 @@ def check_parent(rerun: RerunSpec, parent: Object | None, own_uid: str = "") -> 
     if not steps:
         raise _refused(
             "ParentHasNoSteps",
-            f"Job {name!r} came to its end before it had any step, so there is nothing to rerun: "
+            f"Job {name!r} ended before it had any step, so there is nothing to rerun: "
             f"{ended['Finished']['message'][:1_000]}",
         )
     if rerun.from_failure and all(step["state"] in _DONE for step in steps.values()):
@@ -190,7 +190,7 @@ def _check_stored(
         if uid in gone and not (theirs is not None and theirs.keep):
             raise _refused(
                 "ValueDeleted",
-                f"{what} was stored by Job {origin!r} and deleted with it; select {ref.op!r} too to make it anew",
+                f"{what} was stored by Job {origin!r} and deleted with it; select {ref.op!r} too to compute it again",
             )
 
 

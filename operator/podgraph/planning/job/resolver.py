@@ -211,4 +211,4 @@ class Resolver:
 
 def _no_record(seen: PodState) -> str:
     tail = f": {seen.text.strip()[-600:]}" if seen.text.strip() else ""
-    return f"the resolve pod told no graph; {seen.message or 'it exited with code 0'}{tail}"
+    return f"the resolve pod reported no graph; {seen.message or 'it exited with code 0'}{tail}"

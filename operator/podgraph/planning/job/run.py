@@ -273,7 +273,7 @@ class Run:
         if executor.stopped is not None:
             told = ("Stopping", f"{executor.stopped.message}; its pods are coming to their end")
         else:
-            running = f"its pod is waited for ({executor.waiting})" if executor.waiting else "its steps are running"
+            running = f"its pod has not started ({executor.waiting})" if executor.waiting else "its steps are running"
             told = _SUSPENDED if self.control.suspend else ("Running", running)
         self.conditions.on_the_way(*told, pass_)
         pass_.actions.requeue_at(executor.timers.next())

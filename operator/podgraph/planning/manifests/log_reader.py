@@ -56,7 +56,7 @@ def reading(job: Object, steps: Iterable[str], archive: str, digest: str) -> Rea
     ref = JobRef(meta["name"], meta["namespace"], meta["uid"])
     image = told.get("image") or (job["spec"].get("code") or {}).get("image")
     if not image:
-        raise DefinitionError("NoImage", f"Job {ref.name!r} does not tell with which image its storage can be read")
+        raise DefinitionError("NoImage", f"Job {ref.name!r} does not name an image that can read its storage")
     attempts = {step: status["steps"][step].get("attempt", 1) for step in steps}
     config_map, nonce = names.runtime_config_map(digest), secrets.token_hex(8)
     return Reading(

@@ -281,7 +281,7 @@ class PodFactory:
             attempts = dict.fromkeys(members, 1)
             made = self.joined_pod(pod, 1, attempts, {op: at for at, op in enumerate(members)})
             if any(self._templates.kind_of(op) for op in members):
-                checks.append(PodCheck(f"pod {pod!r} with what is said of its ops", made))
+                checks.append(PodCheck(f"pod {pod!r} with the settings of its ops", made))
         return checks
 
     def turn(self, op: str, inputs: Mapping[str, str], limit: float | None) -> str:

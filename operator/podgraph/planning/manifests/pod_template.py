@@ -28,8 +28,8 @@ _QUEUE_PREFIX = "kueue.x-k8s.io/"
 
 _OURS = "podgraph needs it as it is"
 _RESERVED_SPEC = {
-    "restartPolicy": "an attempt is one pod that is not started again; a retry policy makes others",
-    "activeDeadlineSeconds": "how long an attempt may run says timeoutSeconds of the op",
+    "restartPolicy": "an attempt is one pod that never restarts; a retry policy starts others",
+    "activeDeadlineSeconds": "timeoutSeconds of the op limits an attempt",
 }
 _RESERVED_STEP = ("terminationMessagePath", "terminationMessagePolicy", "restartPolicy", "restartPolicyRules")
 
@@ -188,7 +188,7 @@ def _reserved_of_step(
     if MOUNT in mounts:  # a Python or a script op: what runs is podgraph's own
         for key in ("command", "args") if is_python else ("command",):
             if key in container:
-                yield f"{path}.{key}", "podgraph says what runs in the container of a Python or script op"
+                yield f"{path}.{key}", "podgraph sets what the container of a Python or script op runs"
     for key in ("volumeMounts", "env"):
         if key in container and container[key] is None:
             yield f"{path}.{key}", _OURS

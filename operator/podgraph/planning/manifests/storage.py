@@ -115,7 +115,9 @@ def read_storage(spec: Mapping[str, Any], where: str = "spec.storage") -> Storag
                 f"{where}.url is {url[:100]!r}, a folder that the image or podgraph needs; name another",
             )
     elif claim:
-        raise DefinitionError("InvalidStorage", f"{where} has a claimRef, but its url {url[:100]!r} is no file:// URL")
+        raise DefinitionError(
+            "InvalidStorage", f"{where} has a claimRef, but its url {url[:100]!r} is not a file:// URL"
+        )
     return Storage(f"{scheme}://{path}", secret, claim, spec.get("retain") == "Keep", spec.get("logs") is True)
 
 
@@ -141,7 +143,7 @@ def default_storage(text: str) -> Storage | None:
     try:
         data = json.loads(text)
     except ValueError as error:
-        raise DefinitionError("InvalidStorage", f"PODGRAPH_STORAGE is no JSON: {error}") from None
+        raise DefinitionError("InvalidStorage", f"PODGRAPH_STORAGE is not valid JSON: {error}") from None
     return replace(
         read_storage(data, "PODGRAPH_STORAGE"),
         size=data.get("size", ""),

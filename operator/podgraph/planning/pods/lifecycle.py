@@ -88,7 +88,9 @@ class PodLifecycle:
         if pod is None or seen is None:
             return self._missing(stopping, pass_.actions)
         if self.uid and self.uid != pod.metadata.uid:
-            return self._lost("PodDeleted", f"{self._noun} was deleted and another was made under its name", seen)
+            return self._lost(
+                "PodDeleted", f"{self._noun} was deleted and another pod was created under its name", seen
+            )
         self.uid = pod.metadata.uid
         if seen.phase is Phase.GONE:
             return self._lost(seen.reason, f"{self._noun} was deleted before it ended", seen)
@@ -111,7 +113,7 @@ class PodLifecycle:
         if until is None:  # the request was lost with the operator that was to send it
             pass_.actions.deletes.append(self.name)
         elif pass_.now >= until:
-            return self._lost("NodeLost", f"{self._noun} was deleted, and its node does not tell that it ended", seen)
+            return self._lost("NodeLost", f"{self._noun} was deleted, and its node does not report that it ended", seen)
         return Look(Stage.STOPPING, seen, due=until)
 
     def _on_its_way(self, pod: Pod, seen: PodState, timeout: float | None, pass_: Pass) -> Look:

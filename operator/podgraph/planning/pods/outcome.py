@@ -78,7 +78,7 @@ def reported_outcome(op: Op, report: StepReport, needed: Collection[str], prefix
         references = read_stored(op.name, report.stored, prefix)
         texts = {name: to_json(json.loads(text)) for name, text in report.outputs.items()}
     except (StepError, ValueError, RecursionError) as error:
-        return Outcome({}, "WrongOutputs", f"what op {op.name!r} told of its outputs cannot be read: {error}", *times)
+        return Outcome({}, "WrongOutputs", f"what op {op.name!r} reported as outputs cannot be read: {error}", *times)
     stored = {name: to_json(item) for name, item in report.stored.items()}
     outcome = _checked(op, {**stored, **texts}, times, needed)
     return outcome if outcome.reason else replace(outcome, outputs={**texts, **references})
@@ -152,7 +152,7 @@ def _written(op: str, text: str) -> dict[str, str]:
             data = json.loads(text, parse_constant=_no_constant)
             return {name: to_json(value) for name, value in data.items()}
         except (ValueError, RecursionError) as error:
-            kind = "holds what JSON cannot" if isinstance(error, NotJsonError) else "is no valid JSON"
+            kind = "contains a value that JSON cannot hold" if isinstance(error, NotJsonError) else "is not valid JSON"
             raise StepError("WrongOutputs", f"what op {op!r} wrote to $PODGRAPH_OUTPUT {kind}: {error}") from None
     texts: dict[str, str] = {}
     for line in text.split("\n"):  # not splitlines: a value may hold what Unicode also calls the end of a line
@@ -170,7 +170,7 @@ def _written(op: str, text: str) -> dict[str, str]:
 
 
 def _no_constant(name: str) -> None:
-    raise ValueError(f"{name} is no JSON number")
+    raise ValueError(f"{name} is not a JSON number")
 
 
 def _tail(text: str) -> str:

@@ -54,7 +54,7 @@ def deadline_of_pod(
         found.append(Deadline(seconds_of(seen.started_at) + timeout, Outcome({}, "Timeout", text), wait=True))
     until = lost_at(pod)
     if until is not None:
-        text = f"{noun} was deleted, and its node does not tell that it ended"
+        text = f"{noun} was deleted, and its node does not report that it ended"
         found.append(Deadline(until, Outcome({}, "NodeLost", text, fault=Fault.INFRASTRUCTURE), delete=False))
     return min(found, key=lambda deadline: deadline.time, default=None)
 

@@ -16,7 +16,7 @@ from podgraph.run_config.binding import Values
 
 __all__ = ["ReportedSteps", "Steps"]
 
-STATE_ONLY = "what its pod said of this step is lost but for its state"
+STATE_ONLY = "the report of this step is lost, except for its state"
 
 
 class Steps(Flow[StepRecord]):

@@ -23,7 +23,7 @@ __all__ = ["MAX_TRIED", "jobs_of_answer", "jobs_of_seen", "tell_tried"]
 MAX_TRIED = 200_000
 """Most characters of Jobs that a status is told of."""
 _MOST_JOBS = 20
-_NOT_BEGUN = "it has not looked before: what is there already makes no Job"
+_NOT_BEGUN = "this is its first look: existing objects create no Job"
 
 
 def jobs_of_seen(maker: Automation, source: Source, seen: list[Observation], now: float) -> tuple[list[Object], str]:

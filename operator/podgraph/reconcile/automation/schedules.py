@@ -127,7 +127,7 @@ class Schedules:
         assert spec.function is not None
         trouble = self._functions.prepare(maker, spec.function, upcoming)
         if trouble is None:
-            set_ready(maker, True, "Ready", f"it makes Jobs: {spec.timing.text}", self._clock())
+            set_ready(maker, True, "Ready", f"it creates Jobs: {spec.timing.text}", self._clock())
         else:
             set_ready(maker, False, *trouble, self._clock())
 
@@ -139,7 +139,7 @@ class Schedules:
         def read() -> tuple[ScheduleSpec, bool, str, dict[str, Any]]:
             spec = read_schedule(seen)
             job = job_of_tick(seen, spec.zone, spec.timing.next_after(now) or now)
-            return spec, spec.suspend, f"it makes Jobs: {spec.timing.text}", job
+            return spec, spec.suspend, f"it creates Jobs: {spec.timing.text}", job
 
         spec = await read_automation(self._launching, self.queue, maker, read, now)
         if maker.object is not seen:

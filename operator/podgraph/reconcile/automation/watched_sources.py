@@ -178,7 +178,7 @@ class WatchedUrl:
             return self._seen, (error.reason, error.message)
         except Exception:  # noqa: BLE001  it is asked again, and the log says what is wrong with us
             _LOG.exception("sensor on %s: unexpected", self._source.text)
-            return self._seen, ("Unexpected", "the operator could not ask; its log says why")
+            return self._seen, ("Unexpected", "the operator could not send the request; its log has the reason")
 
     async def _ask(self) -> list[Observation]:
         answer = await self._fetcher.fetch(self._source.url, await self._headers(), self._etag, self._namespace)

@@ -124,7 +124,7 @@ def test_a_pod_that_was_deleted_is_not_waited_for_when_its_node_is_silent(life: 
     assert not life.ended(life.see(2, life.pod().running(NOW).deleted(NOW + 32)))
     assert not life.ended(life.see(61, life.pod().running(NOW).deleted(NOW + 32)))
     actions = life.see(63, life.pod().running(NOW).deleted(NOW + 32))
-    assert any("its node does not tell that it ended" in event.message for event in actions.events)
+    assert any("its node does not report that it ended" in event.message for event in actions.events)
 
 
 def test_a_pod_that_is_gone_was_deleted(life: Life) -> None:
@@ -144,4 +144,4 @@ def test_a_pod_that_is_not_seen_any_more_is_looked_for_before_it_counts_as_delet
 def test_another_pod_under_its_name_ends_the_attempt(life: Life) -> None:
     life.see(1, life.pod().running(NOW))
     actions = life.see(2, life.pod().running(NOW).uid("another"))
-    assert any("another was made under its name" in event.message for event in actions.events)
+    assert any("another pod was created under its name" in event.message for event in actions.events)

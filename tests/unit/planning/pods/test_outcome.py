@@ -176,11 +176,17 @@ TAKES = "to $PODGRAPH_OUTPUT; it takes name=value lines or JSON"
         ("=1", "op 'f' wrote output '', but its outputs are: a, b"),
         ('{"c": 1}', "op 'f' wrote output 'c', but its outputs are: a, b"),
         ("{}", "op 'f' did not write its output 'a'"),
-        ('{"a": ', "what op 'f' wrote to $PODGRAPH_OUTPUT is no valid JSON: "),
-        ('{"a": 1} x', "what op 'f' wrote to $PODGRAPH_OUTPUT is no valid JSON: Extra data: "),
-        ('{"a": NaN}', "what op 'f' wrote to $PODGRAPH_OUTPUT is no valid JSON: NaN is no JSON number"),
-        ('{"a": 1e999}', "what op 'f' wrote to $PODGRAPH_OUTPUT holds what JSON cannot: the number inf"),
-        ('{"a": ["\\ud800"]}', "what op 'f' wrote to $PODGRAPH_OUTPUT holds what JSON cannot: a string with half"),
+        ('{"a": ', "what op 'f' wrote to $PODGRAPH_OUTPUT is not valid JSON: "),
+        ('{"a": 1} x', "what op 'f' wrote to $PODGRAPH_OUTPUT is not valid JSON: Extra data: "),
+        ('{"a": NaN}', "what op 'f' wrote to $PODGRAPH_OUTPUT is not valid JSON: NaN is not a JSON number"),
+        (
+            '{"a": 1e999}',
+            "what op 'f' wrote to $PODGRAPH_OUTPUT contains a value that JSON cannot hold: the number inf",
+        ),
+        (
+            '{"a": ["\\ud800"]}',
+            "what op 'f' wrote to $PODGRAPH_OUTPUT contains a value that JSON cannot hold: a string with half",
+        ),
         ('{"a": ' + "[" * 1_500 + "]" * 1_500 + "}", "what op 'f' wrote to $PODGRAPH_OUTPUT "),
     ],
 )
