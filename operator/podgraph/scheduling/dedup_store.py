@@ -30,14 +30,14 @@ class DedupStore:
     """The digests of one sensor: `latest` are not in a block yet, `blocks` holds digests by name of the block."""
 
     def __init__(self, latest: Iterable[str], blocks: Mapping[str, list[str]]) -> None:
-        """Raise DefinitionError (`MemoryLost`) when the latest are no digests: a status can be written by others."""
+        """Raise DefinitionError (`MemoryLost`) when the latest are not digests: others can write a status."""
         self.latest = list(latest)
         wrong = next((key for key in self.latest if not _DIGEST.fullmatch(key)), None)
         if wrong is not None:
             raise DefinitionError(
                 "MemoryLost",
-                f"status.cursor.keys holds {wrong[:40]!r}, which the operator has not put there; delete the sensor and "
-                "make it anew",
+                f"status.cursor.keys holds {wrong[:40]!r}, which the operator did not write; delete the sensor and "
+                "create it again",
             )
         self.blocks = dict(blocks)
         self._known = {*self.latest, *(digest for block in self.blocks.values() for digest in block)}

@@ -39,7 +39,7 @@ def test_a_pod_reads_the_last_attempts() -> None:
 
 
 def test_a_job_that_tells_no_image() -> None:
-    with pytest.raises(DefinitionError, match="does not tell with which image"):
+    with pytest.raises(DefinitionError, match="does not name an image"):
         reading(job(image=""), ["one"], "", "d")
 
 
