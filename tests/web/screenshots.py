@@ -30,7 +30,7 @@ SCREENS: dict[str, tuple[str, Callable[[Page], object]]] = {
     "jobs": ("/jobs", lambda page: page.get_by_role("link", name="daily-sales").first.wait_for()),
     "job": ("/jobs/default/daily-sales", lambda page: page.locator("[data-op=publish]").wait_for()),
     "schedules": ("/schedules", lambda page: page.get_by_role("link", name="hourly-sales", exact=True).wait_for()),
-    "schedule": ("/schedules/default/hourly-sales", lambda page: page.get_by_text("InvalidTemplate").wait_for()),
+    "schedule": ("/schedules/default/hourly-sales", lambda page: page.get_by_text("UnknownName").wait_for()),
     "sensors": ("/sensors", lambda page: page.get_by_role("link", name="after-sales").wait_for()),
     "launchpad": ("/launchpad?definition=default/daily-sales", lambda page: _select(page, "*train_model, load_prices")),
     "launchpad-code": ("/launchpad", lambda page: page.get_by_text("Python file", exact=True).first.click()),

@@ -61,7 +61,7 @@ def test_the_chosen_are_canceled_rerun_and_deleted(visit: Visit, server: Beside)
 
     page.get_by_label("Choose all runs that are listed").check()
     page.get_by_role("button", name="Re-execute (3)").click()
-    page.get_by_role("menuitem", name="From failure, of 1 run").click()
+    page.get_by_role("menuitem", name="From failure in 1 run").click()
     page.get_by_role("button", name="Re-execute 1 run").click()
     expect(page.get_by_text("Launched a rerun of 1 run.")).to_be_visible()
     (rerun,) = (job for job in server.do(lambda served: served.fake.objects("jobs")) if "rerunOf" in job["spec"])
