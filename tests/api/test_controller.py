@@ -543,8 +543,8 @@ async def test_inputs_that_are_too_large_fail_the_step(drive: Driver) -> None:
     assert "140,002 bytes" in status["steps"]["b"]["message"]
 
 
-async def test_a_pod_refused_by_a_quota_fails_its_step(drive: Driver) -> None:
-    text = 'pods "j-b" is forbidden: exceeded quota: q, requested: pods=1, used: pods=1, limited: pods=1'
+async def test_a_pod_refused_for_good_fails_its_step(drive: Driver) -> None:
+    text = 'pods "j-b" is forbidden: maximum cpu usage per Container is 1, but limit is 2'
     drive.fake.fault("POST", "/pods$", status=403, message=text, skip=1)
     async with AutoKubelet(drive.fake, adding):
         drive.apply(ops=CHAIN)
