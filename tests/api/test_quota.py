@@ -245,3 +245,35 @@ async def test_a_busy_server_counts_no_attempt(drive: Driver, status: int, reaso
         await drive.fake.until(lambda: drive.steps().get("a", {}).get("reason") == reason)
         record = (await drive.finished(timeout=60))["steps"]["a"]
     assert (record["state"], record["attempt"]) == ("Succeeded", 1)
+
+
+async def test_the_resolve_pod_of_a_definition_waits(drive: Driver) -> None:
+    quota(drive, {"pods": "1"})
+    drive.apply("first", ops=[op("a")])
+    await drive.fake.until(lambda: drive.pod("a"))
+    meta = {"apiVersion": "podgraph.dev/v1alpha1", "kind": "JobDefinition", "metadata": {"name": "d"}}
+    drive.fake.create({**meta, "spec": {"code": {"source": SOURCE}}})
+
+    def ready() -> Obj:
+        return condition(drive.fake.get("jobdefinitions", "default", "d").get("status") or {}, "Ready")
+
+    await drive.fake.until(lambda: "exceeded quota" in ready().get("message", ""))
+    assert (ready()["status"], ready()["reason"]) == ("Unknown", "Resolving")
+    python = PythonPods(drive.fake, SOURCE)
+    async with AutoKubelet(drive.fake, lambda pod: adding(pod) if op_of(pod) == "a" else python(pod)):
+        await drive.fake.until(lambda: ready().get("status") == "True")
+
+
+async def test_a_job_that_needs_more_room_does_not_keep_others_waiting(drive: Driver) -> None:
+    quota(drive, {"pods": "2"})
+    drive.apply("first", ops=[op("a"), op("b")])
+    await drive.fake.until(lambda: len(drive.creates()) == 2)
+    for name in ("second", "third"):
+        drive.apply(name, ops=[op("s"), op("t"), op("u", "s")])
+        await drive.fake.until(lambda name=name: "QuotaExceeded" in reasons(drive, name))
+    async with AutoKubelet(drive.fake, adding, run_delay=0.1) as kubelet:
+        for name in ("first", "second", "third"):
+            await drive.finished(name, timeout=15)
+    assert kubelet.most_running <= 2
+    ran = [name.partition("-")[0] for name in kubelet.started[2:]]
+    assert "third" in ran[:3]  # both get their share
