@@ -81,7 +81,7 @@ class PodBuilder:
         """Have the scheduler find no node for it."""
         return self._unscheduled("Unschedulable", "0/1 nodes are available: 1 Insufficient cpu.")
 
-    def stuck(self, reason: str = "ErrImagePull", message: str = "dial tcp: i/o timeout") -> PodBuilder:
+    def stuck(self, reason: str = "ErrImagePull", message: str = "unauthorized: log in first") -> PodBuilder:
         """Have its containers wait for a reason."""
         self._state = ContainerState(waiting=Waiting(reason, message))
         return self

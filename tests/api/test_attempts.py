@@ -144,8 +144,9 @@ async def test_what_no_retry_can_mend_is_not_retried(drive: Driver, case: tuple[
     assert (record["state"], record["reason"], record["attempt"]) == ("Failed", case[0], 1)
 
 
-async def test_a_pod_that_a_quota_refuses_fails_at_once(drive: Driver) -> None:
-    drive.fake.fault("POST", "/pods$", status=403, message="exceeded quota: pods=0")
+async def test_a_pod_that_a_quota_can_never_have_fails_at_once(drive: Driver) -> None:
+    text = "exceeded quota: q, requested: pods=1, used: pods=0, limited: pods=0"
+    drive.fake.fault("POST", "/pods$", status=403, message=text)
     drive.apply(ops=[op("a", retryPolicy=again(5))])
     record = (await drive.finished())["steps"]["a"]
     assert record["reason"] == "Forbidden"

@@ -437,7 +437,9 @@ async def test_an_image_that_does_not_exist_fails_its_step_at_once(drive: Driver
 async def test_a_registry_that_does_not_answer_is_waited_for() -> None:
     clock = Clock()
     async with driving(clock) as drive:
-        job = drive.apply(ops=[op("a"), op("b")])
+        limits = {"pendingTimeoutSeconds": 100, "infrastructureRetries": 0}
+        job = drive.apply(ops=[op("a"), op("b")], execution=limits)
+        await drive.pod_of("b")
         uid, name = job["metadata"]["uid"], (await drive.pod_of("a"))["metadata"]["name"]
         drive.finish("b", "result=1")
         drive.fake.wait_pod("default", name, "ErrImagePull", "dial tcp: i/o timeout")
@@ -450,11 +452,15 @@ async def test_a_registry_that_does_not_answer_is_waited_for() -> None:
         record = await drive.step("a", "Starting")
         await drive.fake.until(lambda: drive.steps()["a"].get("reason") == "ErrImagePull", what="the kubelet's reason")
         assert record["podUID"]
+        clock.now += 60
+        drive.controller.jobs.queue.add(uid)
+        await drive.quiet()
+        assert drive.steps()["a"]["state"] == "Starting"
         clock.now += 31
         drive.controller.jobs.queue.add(uid)  # as the queue does by itself after so long
         status = await drive.finished()
-        assert status["steps"]["a"]["state"] == "Failed"
-        assert status["steps"]["a"]["message"] == "dial tcp: i/o timeout"
+        assert (status["steps"]["a"]["state"], status["steps"]["a"]["reason"]) == ("Failed", "PendingTimeout")
+        assert status["steps"]["a"]["message"].endswith("within 100 seconds: ErrImagePull: dial tcp: i/o timeout")
         await drive.fake.until(lambda: drive.pod("a") is None, what="the pod's deletion")
         assert condition(status, "Succeeded")["reason"] == "Failed"
 
@@ -543,8 +549,8 @@ async def test_inputs_that_are_too_large_fail_the_step(drive: Driver) -> None:
     assert "140,002 bytes" in status["steps"]["b"]["message"]
 
 
-async def test_a_pod_refused_by_a_quota_fails_its_step(drive: Driver) -> None:
-    text = 'pods "j-b" is forbidden: exceeded quota: q, requested: pods=1, used: pods=1, limited: pods=1'
+async def test_a_pod_refused_for_good_fails_its_step(drive: Driver) -> None:
+    text = 'pods "j-b" is forbidden: maximum cpu usage per Container is 1, but limit is 2'
     drive.fake.fault("POST", "/pods$", status=403, message=text, skip=1)
     async with AutoKubelet(drive.fake, adding):
         drive.apply(ops=CHAIN)

@@ -123,6 +123,24 @@ async def test_each_new_object_and_each_new_version(drive: MakerDriver) -> None:
     assert ready["message"] == "it looks at s3://bucket/in *.csv"
 
 
+async def test_a_pod_that_finds_no_room_in_a_quota_is_made_when_there_is_some(drive: MakerDriver) -> None:
+    pods = EvaluatingPods(drive.fake)
+    quota = {"apiVersion": "v1", "kind": "ResourceQuota", "metadata": {"name": "q"}, "spec": {"hard": {"pods": "1"}}}
+    other = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "other", "labels": {"app": "other"}}}
+    drive.fake.create(quota)
+    drive.fake.create({**other, "spec": {"containers": [{"name": "c", "image": "i"}]}})
+    drive.apply(source=STORE, template=SEEN)
+    assert "exceeded quota: q, requested: pods=1" in (await drive.ready("QuotaExceeded"))["message"]
+    for _ in range(8):  # each as long as the longest pause
+        count = len(drive.fake.calls("POST", "/pods$"))
+        drive.move(15)
+        await drive.until(lambda count=count: len(drive.fake.calls("POST", "/pods$")) > count, "another try")
+    drive.fake.delete("pods", "default", "other")
+    drive.move(15)
+    await begun(drive)
+    assert len(pods.pods()) == 1
+
+
 async def test_what_was_dealt_with_is_known_after_a_restart(drive: MakerDriver) -> None:
     pods = EvaluatingPods(drive.fake)
     drive.apply(source=STORE, template=SEEN, successfulJobsHistoryLimit=0)

@@ -99,7 +99,7 @@ async def test_pods_are_made_while_a_large_status_is_written(drive: Driver) -> N
 
 async def test_a_refusal_while_the_status_is_written_is_not_forgotten(drive: Driver) -> None:
     held = drive.fake.fault("PATCH", "/status$", hold=True)
-    drive.fake.fault("POST", "/pods$", status=403, message="exceeded quota", skip=200)
+    drive.fake.fault("POST", "/pods$", status=403, message="denied by a webhook", skip=200)
     async with AutoKubelet(drive.fake, lambda _: (0, "")):
         drive.apply(ops=fan(250), execution={"infrastructureRetries": 0})
         await drive.fake.until(lambda: held.waiting and len(drive.creates()) == 249, what="all others made")

@@ -143,7 +143,7 @@ def test_a_pod_that_is_deleted_is_made_good(namespace: Kube) -> None:
     namespace.wait_finished("deleted", SECONDS)
 
 
-def test_a_pod_that_a_quota_refuses_fails_at_once(namespace: Kube) -> None:
+def test_a_pod_that_a_quota_can_never_have_fails_at_once(namespace: Kube) -> None:
     quota = {"hard": {"pods": "0"}}
     namespace.create({"apiVersion": "v1", "kind": "ResourceQuota", "metadata": {"name": "none"}, "spec": quota})
     namespace.wait_for("the quota", lambda: namespace.get("resourcequota", "none").get("status"), 30)
@@ -151,6 +151,39 @@ def test_a_pod_that_a_quota_refuses_fails_at_once(namespace: Kube) -> None:
     record = namespace.wait_finished("refused", SECONDS)["status"]["steps"]["a"]
     assert record["reason"] == "Forbidden"
     assert "exceeded quota" in record["message"]
+
+
+@pytest.mark.parametrize("prestart", [0, 1])
+def test_a_chain_runs_where_there_is_room_for_one_pod(namespace: Kube, prestart: int) -> None:
+    quota = {"hard": {"pods": "1"}}
+    namespace.create({"apiVersion": "v1", "kind": "ResourceQuota", "metadata": {"name": "one"}, "spec": quota})
+    namespace.wait_for("the quota", lambda: namespace.get("resourcequota", "one").get("status"), 30)
+    source = (
+        "from podgraph import job, op\n"
+        "@op\ndef a(): return 1\n"
+        "@op\ndef b(x): return x + 1\n"
+        "@op\ndef c(x): return x + 1\n"
+        "@job\ndef j(): c(b(a()))\n"
+    )
+    namespace.create(job_manifest("chain", code={"source": source}, execution={"prestart": prestart}))
+    steps = namespace.wait_finished("chain", SECONDS)["status"]["steps"]
+    assert {name: (s["state"], s["attempt"]) for name, s in steps.items()} == dict.fromkeys("abc", ("Succeeded", 1))
+
+
+def test_a_step_waits_for_room_in_the_quota_and_tells_why(namespace: Kube) -> None:
+    quota = {"hard": {"pods": "1"}}
+    namespace.create({"apiVersion": "v1", "kind": "ResourceQuota", "metadata": {"name": "one"}, "spec": quota})
+    namespace.wait_for("the quota", lambda: namespace.get("resourcequota", "one").get("status"), 30)
+    namespace.create(job_manifest("first", ops=[waits("a")]))
+    wait_for_state(namespace, "first", "a", "Running")
+    namespace.create(job_manifest("second", ops=[script("a")]))
+    namespace.wait_for("a reason", lambda: step(namespace, "second", "a").get("reason") == "QuotaExceeded", 30)
+    record = step(namespace, "second", "a")
+    assert (record["state"], record.get("attempt")) == ("Pending", None)
+    assert "exceeded quota: one, requested: pods=1, used: pods=1, limited: pods=1" in record["message"]
+    steer(namespace, "first", cancel=True)
+    record = namespace.wait_finished("second", SECONDS)["status"]["steps"]["a"]
+    assert (record["state"], record["attempt"]) == ("Succeeded", 1)
 
 
 def test_an_op_and_a_job_that_take_too_long_are_ended(applied: Kube) -> None:

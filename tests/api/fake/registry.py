@@ -11,6 +11,7 @@ from typing import Any
 from . import patching, validation
 from .errors import ApiError, already_exists, bad_request, conflict, details_of, invalid, not_found
 from .pod_spec import with_defaults
+from .quotas import check_quotas
 from .resources import Resource
 from .store import Entry, Key, Obj, Store
 
@@ -66,6 +67,11 @@ class Registry:
         validation.check(resource, obj, None)
         if self.store.get(resource, (namespace, meta["name"])):
             raise already_exists(resource, meta["name"])
+        if resource.plural == "pods" and (quotas := self._by_kind.get(("v1", "ResourceQuota"))) is not None:
+            limits = [e.obj for e in self.store.entries(quotas) if e.obj["metadata"]["namespace"] == namespace]
+            if limits:
+                there = [e.obj for e in self.store.entries(resource) if e.obj["metadata"]["namespace"] == namespace]
+                check_quotas(resource, obj, limits, there)
         return Entry(obj, self.store.revision) if dry_run else self.store.put(resource, obj)
 
     def _metadata(self, resource: Resource, namespace: str, body: Any) -> Obj:

@@ -81,6 +81,7 @@ RESOURCES: tuple[Resource, ...] = (
              fields=(*POD_FIELDS, "status.phase", "status.podIP")),
     Resource("", "v1", "configmaps", "ConfigMap", short_names=("cm",)),
     Resource("", "v1", "secrets", "Secret"),
+    Resource("", "v1", "resourcequotas", "ResourceQuota", status=True, short_names=("quota",)),
     Resource("", "v1", "persistentvolumeclaims", "PersistentVolumeClaim", status=True, short_names=("pvc",)),
     Resource("", "v1", "events", "Event", short_names=("ev",), create_on_update=True, fields=EVENT_FIELDS),
     Resource("coordination.k8s.io", "v1", "leases", "Lease", create_on_update=True),

@@ -7,6 +7,7 @@ from typing import Any, Protocol
 
 from podgraph.planning.actions import Actions
 from podgraph.planning.pods.passes import Pass
+from podgraph.planning.pods.room import Room
 from podgraph.planning.steps.records import Steps
 from podgraph.planning.steps.stop import Stop
 from podgraph.planning.steps.timers import Timers
@@ -27,6 +28,8 @@ class StepExecutor(Protocol):
     """Why it ends its steps; None while it does not."""
     waiting: str
     """Why the one pod that runs all steps does not run, for the Job's condition; empty for other executors."""
+    room: Room
+    """Whether there is room for its pods."""
     exits: dict[str, float]
     """Pods that reported a result and have not exited, and the time until which they may."""
 
@@ -79,6 +82,9 @@ class StepExecutor(Protocol):
 
     def not_created(self, pod_name: str, reason: str, message: str, now: float) -> Actions:
         """Take in that the API server refuses a pod for good."""
+
+    def put_back(self, pod_name: str, reason: str, message: str, now: float) -> bool:
+        """Take in that there is no room for a pod yet; return whether its step could run, not only wait in it."""
 
     def uid_of(self, pod_name: str) -> str:
         """Return the uid of the pod of this name, empty while it is not known."""

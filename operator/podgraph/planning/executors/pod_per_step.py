@@ -21,12 +21,14 @@ from podgraph.planning.pods.fault import Fault
 from podgraph.planning.pods.lifecycle import Look, PodLifecycle, Stage
 from podgraph.planning.pods.outcome import Outcome, container_outcome, if_room, micro, python_outcome, read_record
 from podgraph.planning.pods.passes import Pass
+from podgraph.planning.pods.room import Room
 from podgraph.planning.pods.scheduling_gates import GATED
 from podgraph.planning.pods.state import Phase, PodState, is_alive, lingers, observe
 from podgraph.planning.pods.types import Pod, Pods
 from podgraph.planning.prestart.waiting_pods import WaitingPods, is_waiting, was_ahead
 from podgraph.planning.steps.admission import Admission
 from podgraph.planning.steps.records import Steps
+from podgraph.planning.steps.retry_policy import jitter_of
 from podgraph.planning.steps.stop import Stop
 from podgraph.planning.steps.timers import Timers
 from podgraph.protocol.step import NOT_ASSIGNED, Record
@@ -53,6 +55,7 @@ class PodPerStep:
         self.timers = Timers()
         self.stopped: Stop | None = None
         self.waiting = ""
+        self.room = Room()
         self._maker = maker
         self._spec = spec
         self._output_budget = output_budget
@@ -111,9 +114,15 @@ class PodPerStep:
 
     def start(self, pass_: Pass) -> None:
         """Begin an attempt at each step that is ready, as far as the Job's limits have room."""
-        while (step := self._admission.take()) is not None:
+        most = self.room.most(pass_.now)
+        while most is None or len(pass_.actions.creates) < most:
+            step = self._admission.take()
+            if step is None:
+                self.room.clear()
+                break
             self._begin(step, pass_)
             self._look_at_due(pass_)
+        pass_.actions.requeue_at(self.room.next(pass_.now))
         for step, attempt in self._waiting.plan(pass_):
             self._name(step, attempt)
 
@@ -166,7 +175,7 @@ class PodPerStep:
             self.steps.set_pod_uid(step, uid)
 
     def not_created(self, pod_name: str, reason: str, message: str, now: float) -> Actions:
-        """Fail the step of a pod that the API server refuses for good (a quota, an admission policy)."""
+        """Fail the step of a pod that the API server refuses for good (an admission policy)."""
         actions = Actions()
         pass_ = Pass(now, {}, actions)
         step = self._step_of[pod_name]
@@ -176,6 +185,22 @@ class PodPerStep:
             text = f"the API server refuses its pod: {message}"
             self._fail(step, Outcome({}, reason, text, fault=Fault.PERMANENT), pass_)
         return actions
+
+    def put_back(self, pod_name: str, reason: str, message: str, now: float) -> bool:
+        """Let a step wait until there is room for its pod; return whether it was the pod of a step that had begun."""
+        step = self._step_of[pod_name]
+        if self._waiting.refused(step, now):
+            return False
+        if self._pod_of[step] == pod_name and self.steps.records[step].state == "Starting":
+            self._waiting.pause(now)
+            self._admission.give(step)
+            self.steps.put_back(step, reason, message)
+            self._admission.add(step)
+            self._has_no_room(reason, message, now)
+        return True
+
+    def _has_no_room(self, reason: str, message: str, now: float) -> None:
+        self.room.refused(reason, message, now, jitter_of(self._maker.ref.uid, now))
 
     def uid_of(self, pod_name: str) -> str:
         """Return the uid of the pod of this name, "" while it is not known."""

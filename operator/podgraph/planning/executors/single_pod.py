@@ -20,10 +20,12 @@ from podgraph.planning.model.execution import ExecutionSpec
 from podgraph.planning.pods.lifecycle import PodLifecycle, Stage
 from podgraph.planning.pods.outcome import Outcome, micro, read_record
 from podgraph.planning.pods.passes import Pass
+from podgraph.planning.pods.room import Room
 from podgraph.planning.pods.state import PodState, is_alive, observe
 from podgraph.planning.pods.types import Pod
 from podgraph.planning.steps.log_lines import KeptReports
 from podgraph.planning.steps.records import ReportedSteps
+from podgraph.planning.steps.retry_policy import jitter_of
 from podgraph.planning.steps.stop import Stop
 from podgraph.planning.steps.timers import Timers
 from podgraph.protocol.reports import INTERRUPTED, LAST_RANK, RANKS, STEPS_FAILED, StepReport, reports_in, unpack_states
@@ -67,6 +69,7 @@ class SinglePod:
         self._log_read = self._over = False
         self._reports = KeptReports(steps.records)
         self.waiting = ""
+        self.room = Room()
         self.exits: dict[str, float] = {}
 
     @property
@@ -118,6 +121,9 @@ class SinglePod:
     def start(self, pass_: Pass) -> None:
         """Create the pod, unless it was created before."""
         if not (self._asked or self._life.uid or self._over or self._life.name in pass_.pods):
+            if self.room.most(pass_.now) == 0:
+                pass_.actions.requeue_at(self.room.next(pass_.now))
+                return
             self._asked = True
             pass_.actions.creates.append(self._maker.run_pod(self._assignment))
 
@@ -143,14 +149,25 @@ class SinglePod:
         if pod_name == self._life.name and not self.steps.records[first].pod_uid:
             self._life.uid = uid
             self.steps.set_pod_uid(first, uid)
+            self.room.clear()
+            if self.steps.records[first].state == "Pending":
+                self.steps.set_state(first, "Pending")
 
     def not_created(self, pod_name: str, reason: str, message: str, now: float) -> Actions:
-        """Fail the steps, as the API server refuses the pod for good (a quota, an admission policy)."""
+        """Fail the steps, as the API server refuses the pod for good (an admission policy)."""
         actions = Actions()
         pass_ = Pass(now, {}, actions)
         if pod_name == self._life.name and not (self._life.uid or self._over):
             self._end(Outcome({}, reason, f"the API server refuses its pod: {message}"), pass_)
         return actions
+
+    def put_back(self, pod_name: str, reason: str, message: str, now: float) -> bool:
+        """Wait until there is room for the pod."""
+        if pod_name == self._life.name and not (self._life.uid or self._over):
+            self._asked = False
+            self.steps.set_state(self.steps.first, "Pending", reason, message)
+            self.room.refused(reason, message, now, jitter_of(self._maker.ref.uid, now))
+        return True
 
     def uid_of(self, pod_name: str) -> str:
         """Return the pod's uid, "" while it is not known."""

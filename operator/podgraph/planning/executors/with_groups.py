@@ -122,6 +122,16 @@ class WithGroups(PodPerStep):
             return super().not_created(pod_name, reason, message, now)
         return pod.not_created(reason, message, now) if pod.pod_name == pod_name else Actions()
 
+    def put_back(self, pod_name: str, reason: str, message: str, now: float) -> bool:
+        """Let a step or a shared pod wait until there is room; return whether it had begun."""
+        pod = self._pod_called.get(pod_name)
+        if pod is None:
+            return super().put_back(pod_name, reason, message, now)
+        if pod.pod_name == pod_name and pod.put_back(reason, message):
+            self._waiting.pause(now)
+            self._has_no_room(reason, message, now)
+        return True
+
     def uid_of(self, pod_name: str) -> str:
         """Return the uid of the pod of this name, "" while it is not known."""
         pod = self._pod_called.get(pod_name)
@@ -148,7 +158,7 @@ class WithGroups(PodPerStep):
             return {}
         for pod in self._pods.values():
             pod.changed = False
-        return {"pods": {name: pod.record.to_patch() for name, pod in self._pods.items() if pod.record.attempt}}
+        return {"pods": {name: pod.record.to_patch() for name, pod in self._pods.items() if pod.is_known}}
 
     def _turns(self) -> dict[str, Sequence[str]]:
         """Return the steps that may begin now in their shared pods."""

@@ -73,6 +73,11 @@ class GroupPod(ABC):
         return self.record.state in _UNDER_WAY
 
     @property
+    def is_known(self) -> bool:
+        """Whether there is anything to tell of it."""
+        return bool(self.record.attempt or self.record.reason)
+
+    @property
     def pod_name(self) -> str:
         """The name of the pod that is under way, else of the next one."""
         return self._maker.shared_name(self.name, self.record.attempt + (not self.under_way))
@@ -135,6 +140,8 @@ class GroupPod(ABC):
         except Refused as refused:
             self._over(refused.outcome, pass_)
             return
+        if self.record.state == "Pending" and self.record.reason:
+            self._explain()
         self._set("Starting")
         self.record.attempt, self.record.uid, self.record.retry_time = attempt, "", None
         self._life = self._new_life()
@@ -156,6 +163,23 @@ class GroupPod(ABC):
             text = f"the API server refuses its pod: {message}"
             self._over(Outcome({}, reason, text, fault=Fault.PERMANENT), pass_)
         return actions
+
+    def put_back(self, reason: str, message: str) -> bool:
+        """Wait until there is room for the pod; the attempt does not count. Return whether the pod was requested."""
+        if self.record.state != "Starting":
+            return False
+        self.record.attempt -= 1
+        self._set("Pending", reason, message)
+        self._explain(reason, message)
+        self._admission.give(self.unit)
+        self._admission.add(self.unit)
+        return True
+
+    def _explain(self, reason: str = "", message: str = "") -> None:
+        """Record why the steps wait that have not begun."""
+        for step in self.todo:
+            if self.steps.records[step].state == "Pending":
+                self.steps.set_state(step, "Pending", reason, message)
 
     def confirm_gone(self) -> None:
         """Take in that the pod does not exist."""

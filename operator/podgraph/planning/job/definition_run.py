@@ -131,6 +131,15 @@ class DefinitionRun:
         """Raise DefinitionError, as the API server refuses the resolve pod for good."""
         raise DefinitionError(reason, f"the API server refuses the resolve pod: {message}")
 
+    def put_back(self, pod_name: str, reason: str, message: str, now: float) -> bool:
+        """Take in that there is no room for the resolve pod yet."""
+        return self._resolver is not None and self._resolver.put_back(reason, message, now)
+
+    def room_made(self, now: float) -> None:
+        """Take in that another pod made room: the resolve pod is tried again at once."""
+        if self._resolver is not None:
+            self._resolver.room.made(now)
+
     def refuse(self, error: DefinitionError, now: float) -> Actions:
         """Return what it takes that it cannot be run, for an error found outside (a missing ConfigMap)."""
         actions = Actions()

@@ -16,6 +16,7 @@ from podgraph.planning.pods.fault import Fault
 from podgraph.planning.pods.lifecycle import PodLifecycle, Stage
 from podgraph.planning.pods.outcome import read_record
 from podgraph.planning.pods.passes import Pass
+from podgraph.planning.pods.room import Room
 from podgraph.planning.pods.state import Phase, PodState, lingers, observe
 from podgraph.planning.pods.types import Pod
 from podgraph.planning.prestart.resolve_handoff import STAY_SECONDS, end_resolve_pod, is_staying
@@ -59,6 +60,7 @@ class Resolver:
         self._spec = spec
         self._attempt = 0
         self._due = 0.0
+        self.room = Room()
         self._life = self._new_life()
 
     @property
@@ -79,6 +81,7 @@ class Resolver:
         if pod is None:
             self._make(suspended, pass_)
             return ""
+        self.room.clear()
         seen = observe(pod)
         if seen.phase is not Phase.ENDED and not self._is_told(seen):
             self._wait(pod, seen, pass_)
@@ -96,6 +99,11 @@ class Resolver:
         if not self._stay or seen.phase is Phase.ENDED:
             self._leave(pass_.actions)
         return record.graph
+
+    def put_back(self, reason: str, message: str, now: float) -> bool:
+        """Wait until there is room for the pod."""
+        self.room.refused(reason, message, now, jitter_of(self._maker.ref.uid, now))
+        return True
 
     def record(self, pods: Mapping[str, Pod]) -> Record | None:
         """Return the resolve pod's record, for reading its log."""
@@ -152,13 +160,15 @@ class Resolver:
     def _make(self, suspended: bool, pass_: Pass) -> None:
         if suspended:
             return
-        if pass_.now < self._due:
-            pass_.actions.requeue_at(self._due)
+        if self.room.trouble:
+            self._conditions.resolving(self.room.trouble, pass_)
+        if pass_.now < (due := max(self._due, self.room.due)):
+            pass_.actions.requeue_at(due)
         elif self._maker.code_map and not self.copied:
             pass_.actions.copy_code = True
         else:
             pass_.actions.creates.append(self._maker.resolve_pod(self._attempt, self._stay))
-            self._conditions.resolving("", pass_)
+            self._conditions.resolving(self.room.trouble, pass_)
 
     def _lost(self, reason: str, message: str, fault: Fault, pass_: Pass) -> None:
         """Schedule another attempt after an infrastructure fault, else refuse the Job."""

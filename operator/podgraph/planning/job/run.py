@@ -210,6 +210,7 @@ class Run:
     def created(self, pod_name: str, uid: str) -> None:
         """Take in that a pod exists."""
         if self._executor is not None:
+            self._executor.room.created()
             self._executor.created(pod_name, uid)
 
     def not_created(self, pod_name: str, reason: str, message: str, now: float) -> Actions:
@@ -220,6 +221,16 @@ class Run:
         if self._executor is None or pod_name == self._resolver.pod_name:
             raise DefinitionError(reason, f"the API server refuses the resolve pod: {message}")
         return self._executor.not_created(pod_name, reason, message, now)
+
+    def put_back(self, pod_name: str, reason: str, message: str, now: float) -> bool:
+        """Take in that there is no room for a pod yet; return whether it was requested to run, not only to wait."""
+        if self._executor is None or pod_name == self._resolver.pod_name:
+            return self._resolver.put_back(reason, message, now)
+        return self._executor.put_back(pod_name, reason, message, now)
+
+    def room_made(self, now: float) -> None:
+        """Take in that another pod made room: pods that wait for it are tried again at once."""
+        (self._resolver.room if self._executor is None else self._executor.room).made(now)
 
     def uid_of(self, pod_name: str) -> str:
         """Return the uid of the pod of this name, "" while it is not known."""
@@ -274,6 +285,8 @@ class Run:
             told = ("Stopping", f"{executor.stopped.message}; its pods are coming to their end")
         else:
             running = f"its pod has not started ({executor.waiting})" if executor.waiting else "its steps are running"
+            if executor.room.trouble:
+                running = f"steps wait until there is room for their pods ({executor.room.trouble})"
             told = _SUSPENDED if self.control.suspend else ("Running", running)
         self.conditions.on_the_way(*told, pass_)
         pass_.actions.requeue_at(executor.timers.next())

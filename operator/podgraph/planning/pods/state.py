@@ -29,8 +29,8 @@ CONFIG_GRACE_SECONDS = 10
 """How long a Secret or ConfigMap that a container names may be missing: it may have been applied together with the
 Job, just behind it."""
 PULL_GRACE_SECONDS = 30
-"""How long a container that cannot start for a reason that may pass (a registry that does not answer) is waited for:
-the kubelet tries about three times in it. Reasons that cannot pass count at once."""
+"""How long a container that cannot start for a reason that may pass is waited for: the kubelet tries about three times
+in it. Reasons that cannot pass count at once, and a registry that does not answer is waited for as for any pod."""
 
 _NEVER = ("InvalidImageName", "ErrImageNeverPull")
 _IMAGE = (
@@ -50,6 +50,12 @@ _UNSTARTED = (
 _USUAL = ("", "PodInitializing", "ContainerCreating")
 _NO_SUCH_IMAGE = re.compile(
     r"not found|manifest unknown|does not exist|pull access denied|invalid reference", re.IGNORECASE
+)
+_PULLING = ("ErrImagePull", "ImagePullBackOff", "RegistryUnavailable")
+_REFUSED = re.compile(
+    r"denied|unauthorized|authentication required|forbidden|invalid|x509|no basic auth|no match for platform"
+    r"|dial tcp (127\.0\.0\.1|\[::1\]):",  # localhost/x is what podman calls an image that was never pushed
+    re.IGNORECASE,
 )
 _NO_SUCH_CONFIG = re.compile(r"not found|couldn't find key|non-existent", re.IGNORECASE)
 
@@ -143,10 +149,12 @@ def is_alive(pod: Pod) -> bool:
     return not pod.metadata.deletion_timestamp and observe(pod).phase not in (Phase.ENDED, Phase.GONE)
 
 
-def grace_of(seen: PodState) -> float:
-    """Return how many seconds a container that cannot start is waited for."""
+def grace_of(seen: PodState) -> float | None:
+    """Return how many seconds a container that cannot start is waited for, None for as long as for any pod."""
     if seen.hopeless:
         return 0
+    if seen.reason in _PULLING and not _REFUSED.search(seen.message):
+        return None
     missing = seen.fault is Fault.PERMANENT and seen.reason not in _IMAGE
     return CONFIG_GRACE_SECONDS if missing else PULL_GRACE_SECONDS
 

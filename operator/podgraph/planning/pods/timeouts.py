@@ -41,9 +41,9 @@ def deadline_of_pod(
     run, None without a limit.
     """
     found: list[Deadline] = []
-    if seen.phase is Phase.STUCK:
+    if seen.phase is Phase.STUCK and (grace := grace_of(seen)) is not None:
         given_up = Outcome({}, seen.reason, seen.message, fault=seen.fault)
-        found.append(Deadline(stuck_since + grace_of(seen), given_up))
+        found.append(Deadline(stuck_since + grace, given_up))
     until = unstarted_at(pod, seen, pending_seconds, ungated_at)
     if until is not None:
         why = f": {seen.reason}: {seen.message}" if seen.reason else ""

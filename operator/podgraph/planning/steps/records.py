@@ -78,6 +78,12 @@ class Steps(Flow[StepRecord]):
         self.transition(name, "Starting")
         return attempt
 
+    def put_back(self, name: str, reason: str, message: str) -> None:
+        """Take back the begin of an attempt, as there is no room for its pod yet; the attempt does not count."""
+        attempt = self.records[name].attempt - 1
+        self._update(name, attempt=attempt, pod_uid="", reason=reason, message=message)
+        self.transition(name, "Pending")
+
     def resume(self, name: str) -> int:
         """Continue the attempt that the status shows as under way, and return its number."""
         self._update(name, attempt=max(self.records[name].attempt, 1))

@@ -25,6 +25,8 @@ from podgraph.planning.manifests.keys import Keys, key_secret
 from podgraph.planning.model import names
 from podgraph.planning.model.owner import Owner
 from podgraph.planning.pods.outcome import read_record
+from podgraph.planning.pods.refusals import reason_to_wait
+from podgraph.planning.pods.room import ROOM_BACKOFF
 from podgraph.planning.pods.state import Phase, PodState, is_alive, observe
 from podgraph.planning.pods.types import Pod
 from podgraph.protocol.signing import Signer
@@ -215,9 +217,11 @@ class EvaluatorPool:
             reason, message = _end(observe(found), pod.signer)
         self._failed(pod, now, reason, message)
 
-    def _failed(self, pod: EvaluatorPod, now: float, reason: str, message: str) -> None:
+    def _failed(
+        self, pod: EvaluatorPod, now: float, reason: str, message: str, backoff: ExponentialBackoff = _BACKOFF
+    ) -> None:
         self._logs.leave(pod.key, pod.name)
-        pod.due = now + _BACKOFF.seconds(pod.failures)
+        pod.due = now + backoff.seconds(pod.failures)
         pod.failures += 1
         pod.name = ""
         pod.tell((reason, f"the pod that evaluates it: {message}"))
@@ -246,7 +250,8 @@ class EvaluatorPool:
                 pod.attempt -= 1  # it may be there, and the next try is to find it under its name
                 raise
             self.pods.not_made(pod.key, name)
-            self._failed(pod, now, error.reason, error.message)
+            wait = isinstance(error, ApiError) and reason_to_wait(error.status, error.reason, error.message)
+            self._failed(pod, now, wait or error.reason, error.message, ROOM_BACKOFF if wait else _BACKOFF)
             self.queue.add_after(pod.key, pod.due - now)
             return
         pod.adopt(name, set(requests))

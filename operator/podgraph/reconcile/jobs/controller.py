@@ -14,10 +14,12 @@ from podgraph.planning.manifests.settings import Settings
 from podgraph.planning.manifests.storage import Storage
 from podgraph.planning.model import names
 from podgraph.planning.model.owner import Owner
+from podgraph.planning.pods.types import Pod
 from podgraph.reconcile.jobs.definition_controller import DefinitionController
 from podgraph.reconcile.jobs.environment import Environment
 from podgraph.reconcile.jobs.job_controller import JobController
 from podgraph.reconcile.jobs.link_server import LinkServer
+from podgraph.reconcile.jobs.room_queue import RoomQueue
 from podgraph.reconcile.jobs.standstill import Standstill
 from podgraph.reconcile.jobs.storage_finalizer import StorageFinalizer
 from podgraph.reconcile.master_key import random_keys
@@ -48,10 +50,13 @@ class Controller:
         settings = Settings(default_image, runtime, storage, links.invitation, keys)
         self._storage = StorageFinalizer(client, settings, bundle.archive, clock)
         self.standstill = Standstill()
-        environment = Environment(client, self.pods, settings, self._storage, bundle.archive, keys, self.metrics, clock)
+        self._room = RoomQueue(lambda namespace: self.jobs.make_room(namespace))
+        environment = Environment(
+            client, self.pods, settings, self._storage, bundle.archive, keys, self.metrics, clock, self._room
+        )
         self.jobs = JobController(environment, links, self.standstill, burst_in_progress)
         self.definitions = DefinitionController(environment, self.jobs.definition_cache, self.jobs.pod_io)
-        self.pods.on_unclaimed = self.jobs.unclaimed_pod
+        self.pods.on_unclaimed = self._unclaimed_pod
         links.connect(keys, self._has_pod, self.jobs.take_lines, self._namespace_of)
 
     async def run(self) -> None:
@@ -71,6 +76,12 @@ class Controller:
         """Report a pod to both controllers; the one that does not know the uid ignores it."""
         self.jobs.pod_changed(uid, pod_name)
         self.definitions.pod_changed(uid, pod_name)
+        if (pod := self.pods.of(uid).get(pod_name)) is not None:
+            self._room.pod_changed(pod)
+
+    def _unclaimed_pod(self, uid: str, pod: Pod) -> None:
+        self.jobs.unclaimed_pod(uid, pod)
+        self._room.pod_changed(pod)
 
     def _owner_of(self, uid: str) -> Owner | None:
         return self.jobs.owner_of(uid) or self.definitions.owner_of(uid)

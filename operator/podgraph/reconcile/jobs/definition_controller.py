@@ -39,7 +39,7 @@ class DefinitionController:
     def __init__(self, environment: Environment, cache: DefinitionCache, pod_io: PodIO) -> None:
         self._client, self._pods, self._clock = environment.client, environment.pods, environment.clock
         self._settings, self._metrics = environment.settings, environment.metrics
-        self._cache, self._pod_io = cache, pod_io
+        self._cache, self._pod_io, self._room = cache, pod_io, environment.room
         self.states: dict[str, DefinitionState] = {}
         self.queue = KeyedQueue(namespace_of=self._namespace_of, most=_WORKERS * 3 // 4)
         self._code = CodeReader(environment, self.queue)
@@ -148,6 +148,7 @@ class DefinitionController:
         """Forget all that is kept of a definition."""
         self.states.pop(uid, None)
         self._pod_io.forget(uid)
+        self._room.leave(uid)
 
 
 def _observed_generation(definition: Object) -> int:

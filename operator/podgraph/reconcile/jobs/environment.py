@@ -9,6 +9,7 @@ from podgraph.cluster.client import Client
 from podgraph.cluster.pod_reflector import PodReflector
 from podgraph.planning.manifests.keys import Keys
 from podgraph.planning.manifests.settings import Settings
+from podgraph.reconcile.jobs.room_queue import RoomQueue
 from podgraph.reconcile.jobs.storage_finalizer import StorageFinalizer
 from podgraph.reconcile.metrics import Metrics
 
@@ -27,3 +28,4 @@ class Environment:
     keys: Keys
     metrics: Metrics
     clock: Callable[[], float]
+    room: RoomQueue

@@ -48,7 +48,7 @@ class JobController:
     ) -> None:  # fmt: skip
         self._client, self._pods, self._clock = environment.client, environment.pods, environment.clock
         self._settings, self._storage, self._metrics = environment.settings, environment.storage, environment.metrics
-        self._standstill, self._burst_in_progress = standstill, burst_in_progress
+        self._standstill, self._burst_in_progress, self._room = standstill, burst_in_progress, environment.room
         self.states: dict[str, JobState] = {}
         self.queue = KeyedQueue(namespace_of=self._namespace_of, most=_WORKERS * 3 // 4)
         self.definition_cache = DefinitionCache(environment.client, environment.storage, self._clock, self.queue.add)
@@ -248,13 +248,16 @@ class JobController:
     async def _look_after_pods(self, job: JobState, run: Run, actions: Actions) -> None:
         self._metrics.take(actions.prestart_outcomes)
         if actions.unschedulable:
-            self._make_room()
+            self.make_room()
         await self.pod_io.look_after(job, run, actions)
 
-    def _make_room(self) -> None:
-        """Let no pod of any Job wait for its inputs while a pod that could run finds no node."""
+    def make_room(self, namespace: str = "") -> None:
+        """Let no pod of any Job wait for its inputs while a pod that could run finds no node, or no room in its quota.
+
+        A quota concerns its `namespace` only.
+        """
         for uid, job in self.states.items():
-            if job.run is not None and job.run.pause_ahead(self._clock()):
+            if job.run is not None and namespace in ("", job.namespace) and job.run.pause_ahead(self._clock()):
                 self.queue.add(uid)
 
     def _drop(self, uid: str) -> None:
@@ -263,6 +266,7 @@ class JobController:
         if job is not None and job.run is not None:
             self.definition_cache.forget(job.run)
         self.pod_io.forget(uid)
+        self._room.leave(uid)
 
 
 def _has_started(job: Object) -> bool:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import itertools
 from collections.abc import Awaitable, Callable, Coroutine
+from functools import partial
 from typing import Any
 
 from podgraph.cluster.client import ApiError
 from podgraph.definition.errors import DefinitionError
 from podgraph.planning.manifests import objects as manifests
+from podgraph.planning.pods.refusals import QUOTA_EXCEEDED, reason_to_wait
 from podgraph.planning.pods.types import Pod
 from podgraph.reconcile.jobs.environment import Environment
 from podgraph.reconcile.jobs.state import AnyRun, ObjectState
@@ -32,12 +34,13 @@ class PodCreator:
     ) -> None:
         self._client, self._pods, self._storage = environment.client, environment.pods, environment.storage
         self._settings, self._archive, self._clock = environment.settings, environment.archive, environment.clock
-        self._queue, self._on_created = queue, on_created
+        self._queue, self._on_created, self._room = queue, on_created, environment.room
 
     async def create(self, state: ObjectState, run: AnyRun, resolving: bool) -> None:
         """Create one batch of pods; `resolving` says that the resolve pod is not yet done.
 
-        A pod that is refused for good counts as such. Raises ApiError for any other failure; the next call tries again.
+        A pod that is refused for good counts as such. One for which there is no room yet is requested again later, and
+        so are those that were not requested. Raises ApiError for any other failure; the next call tries again.
         """
         if not state.to_create or not await self._prepare(state, run, resolving):
             return
@@ -47,18 +50,24 @@ class PodCreator:
             self._pods.making(uid, name)
         results = await asyncio.gather(*map(self._client.create_pod, batch.values()), return_exceptions=True)
         failure: BaseException | None = None
+        full: ApiError | None = None
         for name, result in zip(batch, results, strict=True):
             if isinstance(result, Pod):
                 self._on_created(uid, result)
                 self._pods.put(uid, result)  # so that the pod is missed even if it goes before the watch shows it
-            elif isinstance(result, ApiError) and result.permanent and result.reason != "Conflict":
-                # "Conflict" means that a quota's count changed during the request, which passes.
+                self._room.leave(uid)
+            elif isinstance(result, ApiError) and _passes(result):
+                self._pods.not_made(uid, name)
+                self._put_back(state, run, [name], full := result)
+            elif isinstance(result, ApiError) and result.permanent:
                 self._pods.not_made(uid, name)
                 self._refuse_pod(state, run, name, result)
             else:
                 failure = result
                 continue
             state.to_create.pop(name, None)
+        if full is not None:
+            self._put_back(state, run, [name for name in state.to_create if name not in batch], full)
         if failure is not None:
             raise failure
         if state.to_create:
@@ -109,6 +118,23 @@ class PodCreator:
         except DefinitionError as refusal:
             state.remember(run.refuse(refusal, self._clock()))
 
+    def _put_back(self, state: ObjectState, run: AnyRun, names: list[str], error: ApiError) -> None:
+        """Let these pods wait until there is room for them."""
+        uid, namespace = run.ref.uid, run.ref.namespace
+        reason = reason_to_wait(error.status, error.reason, error.message)
+        runs = False
+        for name in names:
+            runs = run.put_back(name, reason, error.message, self._clock()) or runs
+            state.to_create.pop(name, None)
+        if runs and reason == QUOTA_EXCEEDED:
+            self._room.full(namespace)
+        self._room.wait(namespace, uid, partial(self._try_again, run))
+        self._queue.add(uid)
+
+    def _try_again(self, run: AnyRun) -> None:
+        run.room_made(self._clock())
+        self._queue.add(run.ref.uid)
+
     async def _ensure_runtime(self, state: ObjectState, run: AnyRun) -> None:
         """Create the runtime's ConfigMap and the Secret with the key of the object's pods, once for each object.
 
@@ -136,3 +162,7 @@ class PodCreator:
                 raise
             text = f"the API server refuses the Secret with the key of the {run.ref.noun}'s pods: {error.message}"
             raise DefinitionError(error.reason, text) from None
+
+
+def _passes(error: ApiError) -> bool:
+    return bool(reason_to_wait(error.status, error.reason, error.message))

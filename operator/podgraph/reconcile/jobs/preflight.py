@@ -8,11 +8,12 @@ from collections.abc import Iterable
 from podgraph.cluster.client import ApiError, Client
 from podgraph.definition.errors import DefinitionError
 from podgraph.planning.manifests.pod_template import PodCheck
+from podgraph.planning.pods.refusals import reason_to_wait
 
 __all__ = ["refusal_of"]
 
-_NO_FAULT = ("exceeded quota", "does not support dry run")
-"""Refusals that do not depend on the pod: a quota may have room later, and a webhook may not support dry runs."""
+_NO_DRY_RUN = "does not support dry run"
+"""A webhook says so of itself, whatever the pod."""
 
 
 async def refusal_of(client: Client, checks: Iterable[PodCheck]) -> DefinitionError | None:
@@ -34,6 +35,7 @@ async def _refusal(client: Client, check: PodCheck) -> str:
     except ApiError as error:
         if not error.permanent:
             raise
-        known = error.status == 409 or any(text in error.message for text in _NO_FAULT)
+        passes = reason_to_wait(error.status, error.reason, error.message)  # as a quota that may have room later
+        known = passes or error.status == 409 or _NO_DRY_RUN in error.message
         return "" if known else error.message
     return ""

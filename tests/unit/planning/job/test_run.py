@@ -17,7 +17,7 @@ def pod_name(step: str) -> str:
     return names.step_pod("j", "u1", step, 1)
 
 
-def waiting(name: str, reason: str = "ErrImagePull", message: str = "i/o timeout") -> Pod:
+def waiting(name: str, reason: str = "ErrImagePull", message: str = "unauthorized") -> Pod:
     return pod_with(name, ContainerState(waiting=Waiting(reason, message)))
 
 

@@ -108,6 +108,13 @@ def test_a_container_that_cannot_start_for_now_has_its_grace(life: Life) -> None
     assert life.name in life.see(32, life.pod().stuck()).deletes
 
 
+def test_a_registry_that_does_not_answer_is_waited_for_as_any_pod(life: Life) -> None:
+    silent = "dial tcp: lookup registry-1.docker.io: i/o timeout"
+    for at in (1, 32, 590):
+        assert not life.ended(life.see(at, life.pod().stuck(message=silent)))
+    assert life.name in life.see(602, life.pod().stuck("ImagePullBackOff", f"Back-off: {silent}")).deletes
+
+
 def test_a_container_that_can_never_start_is_given_up_at_once(life: Life) -> None:
     assert life.name in life.see(1, life.pod().stuck("ErrImageNeverPull", "not present")).deletes
 

@@ -92,11 +92,20 @@ def test_before_the_end(look: Pod, seen: PodState) -> None:
         ("ErrImagePull", 'rpc error: "docker.io/x/y:1": not found', 0),
         ("ErrImagePull", "manifest unknown", 0),
         ("ErrImagePull", "pull access denied, repository does not exist", 0),
-        ("ErrImagePull", "dial tcp: lookup registry on 10.0.0.1: no such host", 30),
-        ("ErrImagePull", "i/o timeout", 30),
-        ("ImagePullBackOff", 'Back-off pulling image "x"', 30),
+        ("ErrImagePull", "dial tcp: lookup registry on 10.0.0.1: no such host", None),
+        ("ErrImagePull", "i/o timeout", None),
+        ("ErrImagePull", "unexpected status from HEAD request to https://r/v2/x: 503 Service Unavailable", None),
+        ("ErrImagePull", "toomanyrequests: You have reached your pull rate limit", None),
+        ("ErrImagePull", "failed to authorize: failed to fetch anonymous token: dial tcp: i/o timeout", None),
+        ("ErrImagePull", "unauthorized: authentication required", 30),
+        ("ErrImagePull", "failed to fetch anonymous token: unexpected status: 403 Forbidden", 30),
+        ("ErrImagePull", "tls: failed to verify certificate: x509: certificate signed by unknown authority", 30),
+        ("ErrImagePull", "dial tcp 127.0.0.1:443: connect: connection refused", 30),
+        ("ErrImagePull", "dial tcp [::1]:443: connect: connection refused", 30),
+        ("ErrImagePull", "dial tcp 10.0.0.7:443: connect: connection refused", None),
+        ("ImagePullBackOff", 'Back-off pulling image "x"', None),
         ("ImagePullBackOff", 'Back-off pulling image "x": ErrImagePull: x: Not Found', 0),
-        ("RegistryUnavailable", "", 30),
+        ("RegistryUnavailable", "", None),
         ("CreateContainerConfigError", 'secret "x" not found', 10),
         ("CreateContainerConfigError", "couldn't find key a in ConfigMap n/x", 10),
         ("CreateContainerConfigError", "failed to sync configmap cache", 30),
@@ -105,7 +114,7 @@ def test_before_the_end(look: Pod, seen: PodState) -> None:
         ("ImageInspectError", "x", 30),
     ],
 )
-def test_containers_that_cannot_start(reason: str, message: str, grace: int) -> None:
+def test_containers_that_cannot_start(reason: str, message: str, grace: int | None) -> None:
     seen = observe(pod(waiting(reason, message), phase="Pending"))
     mends = reason in ("CreateContainerError", "RunContainerError") or "sync" in message
     fault = Fault.INFRASTRUCTURE if mends else Fault.PERMANENT
