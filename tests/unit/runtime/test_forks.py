@@ -242,7 +242,10 @@ def test_a_pool_of_processes_works_as_before(tmp_path: Path) -> None:
 @op
 def first():
     with multiprocessing.get_context("fork").Pool(2) as pool:
-        return pool.map(abs, [-1, -2])
+        found = pool.map(abs, [-1, -2])
+        pool.close()
+        pool.join()
+        return found
 
 @job
 def main():
