@@ -99,6 +99,12 @@ def container_outcome(op: Op, seen: PodState) -> Outcome:
                 f"{named} of op {op.name!r}: {size:,} bytes or more were written to $PODGRAPH_OUTPUT; the outputs of "
                 f"one step may have at most {MAX_OUTPUTS:,} bytes together",
             )
+        for mark, bad in (("\0", "NUL bytes"), ("\ufffd", "bytes that are not UTF-8")):
+            if mark in seen.text:  # the kubelet and the log replace such bytes, so the value would not be the same
+                raise StepError(
+                    "WrongOutputs",
+                    f"what op {op.name!r} wrote to $PODGRAPH_OUTPUT has {bad}; encode it, as with base64",
+                )
         return _checked(op, _written(op.name, seen.text), times)
     except StepError as error:
         return Outcome({}, error.reason, error.message, *times)

@@ -75,3 +75,10 @@ def test_a_failed_init_container_without_a_message_says_how_to_read_its_log() ->
         "InitContainerFailed",
         "its init container 'prep' ended with exit code 4; read its log with: kubectl logs -n ns p -c prep",
     )
+
+
+@pytest.mark.parametrize("text", ["x=a\0b", "x=caf\ufffd", '{"x": "\ufffd"}'])
+def test_bytes_that_cannot_be_kept_are_refused(text: str) -> None:
+    outcome = container_outcome(Op("f", outputs=(Output("x"),)), PodState(Phase.ENDED, text=text))
+    assert outcome.reason == "WrongOutputs"
+    assert "encode it, as with base64" in outcome.message
