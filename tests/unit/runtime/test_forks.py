@@ -263,3 +263,11 @@ def test_a_local_run_goes_on_in_its_own_process_only(tmp_path: Path) -> None:
     done = subprocess.run([sys.executable, "my.py"], cwd=tmp_path, env=env, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout) == (0, "second ran\nend parent second\n"), done.stderr
     assert (tmp_path / "ran").read_text() == "second "
+
+
+def test_a_multiprocess_run_without_a_temporary_folder_says_so(tmp_path: Path) -> None:
+    source = OP.format(what="pass", opens=False) + "\nimport tempfile\ntempfile._candidate_tempdir_list = lambda: []\n"
+    ended = run(tmp_path, source, "group", **GROUPS["multiprocess"])
+    assert (ended.record.outcome, ended.record.reason) == ("Failed", "NoTemporaryFolder")
+    assert "mount an emptyDir at /tmp" in ended.record.message
+    assert not any("Traceback" in line for line in ended.lines)

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from podgraph.definition.errors import DefinitionError
 from podgraph.definition.graph import Graph
 from podgraph.flow import is_connected
 from podgraph.protocol.errors import ErrorInfo, seconds_to_retry
@@ -35,8 +36,16 @@ def run_multiprocess(prepared: RunPlan, steps: LocalSteps, run: RunInfo, code: C
     """Run all steps and return whether none failed. `show` is called with the name of a step and each line it prints.
 
     The outputs of steps stay `Stored` values; the files of large outputs are deleted at the end of the run. Raises
-    KeyboardInterrupt after a Ctrl-C, and leaves no process behind.
+    KeyboardInterrupt after a Ctrl-C, and leaves no process behind. Raises DefinitionError (`NoTemporaryFolder`).
     """
+    try:
+        tempfile.gettempdir()
+    except OSError:
+        raise DefinitionError(
+            "NoTemporaryFolder",
+            "the multiprocess executor needs a writable temporary folder for the values between steps; mount an "
+            "emptyDir at /tmp, or set $TMPDIR",
+        ) from None
     steps.emit("RUN_START", "", {})
     with tempfile.TemporaryDirectory(prefix="podgraph-") as folder:
         makes = ForkServer(code) if prepared.execution.start_method == "forkserver" else Spawner(code)
