@@ -76,7 +76,7 @@ async def test_each_container_is_told_its_turn_and_values_go_from_op_to_op(drive
     drive.finish("apart", "result=x")
     ends(drive, "a", text="result=it's")
     ends(drive, "b", text="result=2")
-    assert await told(drive, 2) == "# the inputs\nexport INPUT_B=2\n_limit=5\n"
+    assert await told(drive, 2) == "# the inputs\nexport INPUT_B=2\n_podgraph_limit=5\n"
     ends(drive, "c_1")
     status = await drive.finished()
     assert states(drive) == dict.fromkeys(("a", "b", "c_1", "apart"), "Succeeded")

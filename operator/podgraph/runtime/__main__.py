@@ -20,6 +20,7 @@ from podgraph.protocol import step as protocol
 from podgraph.protocol.signing import pod_key, take_key
 from podgraph.protocol.step import Assignment, Record, StepError
 from podgraph.runtime.load import CodeRef, find_job, import_file, import_module
+from podgraph.runtime.own_process import only_own_process
 from podgraph.runtime.pod.link import Link
 from podgraph.runtime.pod.output import PodOutput
 from podgraph.runtime.pod.sigterm import EXIT_CODE, PodTerminated, ended_at_once
@@ -31,7 +32,8 @@ def main(assignment: Assignment) -> int:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     link = Link(assignment.link, pod_key())
     out = PodOutput(link)
-    record = work(assignment, out, link)
+    with only_own_process():
+        record = work(assignment, out, link)
     _flush()
     # Written last, in one write: a readable record means that all earlier work is done.
     line = record.to_line(pod_key())

@@ -13,6 +13,7 @@ from podgraph.protocol.errors import ErrorInfo, seconds_to_retry
 from podgraph.runtime.call import Emit, call_op
 from podgraph.runtime.context import HookContext, OpContext, Resources
 from podgraph.runtime.errors import error_info, error_text
+from podgraph.runtime.own_process import only_own_process
 
 __all__ = ["Attempt", "RunInfo", "run_attempt"]
 
@@ -61,12 +62,13 @@ def run_attempt(
 
     attempt = Attempt(start=time.time())
     try:
-        try:
-            attempt.outputs = call_op(op, name, inputs, context, config, emit)
-        finally:
-            attempt.end = time.time()
-        if finish is not None:
-            finish(attempt.outputs)
+        with only_own_process():  # type checks and the conversion of outputs are the user's code too
+            try:
+                attempt.outputs = call_op(op, name, inputs, context, config, emit)
+            finally:
+                attempt.end = time.time()
+            if finish is not None:
+                finish(attempt.outputs)
     except KeyboardInterrupt:
         raise
     except BaseException as error:  # noqa: BLE001  the user's own failure, be it SystemExit or CancelledError
@@ -88,7 +90,8 @@ def _call_hooks(
             continue
         own = Resources(resources, f"hook {hook.name!r}", hook.required_resource_keys)
         try:
-            hook.fn(HookContext(context, own, attempt.outputs, attempt.exception))
+            with only_own_process():
+                hook.fn(HookContext(context, own, attempt.outputs, attempt.exception))
         except KeyboardInterrupt:
             raise
         except BaseException as error:  # the user's hook may raise anything; the result of the step stays

@@ -10,6 +10,7 @@ from podgraph.definition.ops import OpDefinition
 from podgraph.definition.values import NO_DEFAULT, Output
 from podgraph.protocol.step import StepError
 from podgraph.runtime.context import OpContext
+from podgraph.runtime.own_process import only_own_process
 
 __all__ = ["call_op"]
 
@@ -27,13 +28,14 @@ def call_op(
     given = _inputs(op, path, inputs, emit)
     if op.takes_config:
         given["config"] = config
-    result = op.fn(context(), **given) if op.takes_context else op.fn(**given)
-    if inspect.isgenerator(result):
-        produced = [_yielded(path, item) for item in result]
-    elif isinstance(result, (Coroutine, AsyncGenerator)):
-        produced = _async(op, path, result)
-    else:
-        produced = _returned(op, path, result)
+    with only_own_process():
+        result = op.fn(context(), **given) if op.takes_context else op.fn(**given)
+        if inspect.isgenerator(result):
+            produced = [_yielded(path, item) for item in result]
+        elif isinstance(result, (Coroutine, AsyncGenerator)):
+            produced = _async(op, path, result)
+        else:
+            produced = _returned(op, path, result)
     return _outputs(op, path, produced, emit)
 
 

@@ -16,6 +16,7 @@ from types import ModuleType, TracebackType
 
 from podgraph.definition.errors import DefinitionError, nearest
 from podgraph.definition.jobs import JobDefinition
+from podgraph.runtime.own_process import only_own_process
 
 __all__ = [
     "CodeRef", "code_error", "find_job", "find_jobs", "import_file", "import_module", "own_frames", "package_root",
@@ -72,7 +73,8 @@ def import_file(path: str) -> ModuleType:
             raise DefinitionError("CodeError", f"{path!r} is not a Python file; its name must end in .py")
         module = importlib.util.module_from_spec(spec)
         sys.modules[name] = module  # as `import` does, so that pickle and dataclasses find it
-        spec.loader.exec_module(module)
+        with only_own_process():
+            spec.loader.exec_module(module)
     except FileNotFoundError as error:
         _forget(name)
         if str(error.filename) != path:
@@ -90,7 +92,8 @@ def import_file(path: str) -> ModuleType:
 def import_module(name: str) -> ModuleType:
     """Import the module `name`. Raises DefinitionError (`CodeError`) as :func:`import_file` does."""
     try:
-        return importlib.import_module(name)
+        with only_own_process():
+            return importlib.import_module(name)
     except DefinitionError as error:
         raise _located(error) from error
     except (Exception, SystemExit) as error:

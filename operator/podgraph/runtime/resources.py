@@ -14,6 +14,7 @@ from podgraph.protocol.step import StepError
 from podgraph.runtime.context import InitResourceContext, Resources
 from podgraph.runtime.errors import error_text
 from podgraph.runtime.load import where
+from podgraph.runtime.own_process import only_own_process
 
 __all__ = ["open_resources"]
 
@@ -38,7 +39,8 @@ def open_resources(
             if name not in wanted:
                 continue
             try:
-                values[name] = _make(name, definition, configs.get(name), values, run_id, made)
+                with only_own_process():
+                    values[name] = _make(name, definition, configs.get(name), values, run_id, made)
             except KeyboardInterrupt:
                 raise
             except BaseException as error:  # the user's code may raise anything, SystemExit too
@@ -77,7 +79,8 @@ def _make(
 
 def _put_away(name: str, generator: Any, emit: Emit) -> None:
     try:
-        next(generator)
+        with only_own_process():
+            next(generator)
         error: BaseException = RuntimeError("its function yields more than once")
     except StopIteration:
         return

@@ -17,6 +17,7 @@ from podgraph.flow import FAILED, TERMINAL
 from podgraph.planning.actions import Actions, Event
 from podgraph.planning.manifests.pod_factory import PodFactory
 from podgraph.planning.model.execution import ExecutionSpec
+from podgraph.planning.pods.last_lines import last_lines
 from podgraph.planning.pods.lifecycle import PodLifecycle, Stage
 from podgraph.planning.pods.outcome import Outcome, micro, read_record
 from podgraph.planning.pods.passes import Pass
@@ -36,7 +37,6 @@ __all__ = ["SinglePod"]
 MAX_ASSIGNMENT = 200_000
 """Most bytes of the assignment; all annotations of a pod may have 256 KiB together."""
 
-_MAX_MESSAGE = 1_500
 _POD = "pod"  # the one name in the timers
 
 
@@ -204,7 +204,7 @@ class SinglePod:
         record = read_record(seen, self._maker.run_signer)
         ended = micro(seen.finished_at)
         if record is None or record.reason == INTERRUPTED:
-            tail = f": {seen.text.strip()[-_MAX_MESSAGE:]}" if record is None and seen.text.strip() else ""
+            tail = last_lines(seen.text) if record is None else ""
             reason, message = seen.reason or "NoResult", seen.message or "its process ended and left no result"
             self._end(Outcome({}, reason, message + tail, completion_time=ended), pass_)
         elif record.outcome == "Failed" and record.reason != STEPS_FAILED:

@@ -15,6 +15,7 @@ from podgraph.planning.groups.steps import SharingSteps
 from podgraph.planning.manifests.objects import Manifest
 from podgraph.planning.model.status import seconds_of
 from podgraph.planning.pods.fault import Fault
+from podgraph.planning.pods.last_lines import last_lines
 from podgraph.planning.pods.outcome import Outcome, micro, read_record
 from podgraph.planning.pods.passes import Pass
 from podgraph.planning.pods.state import Phase, PodState, observe
@@ -27,8 +28,6 @@ __all__ = ["MAX_ASSIGNMENT", "PythonGroupPod"]
 
 MAX_ASSIGNMENT = 200_000
 """Most bytes of what the pod is told; all annotations of a pod may have 256 KiB together."""
-
-_MAX_TAIL = 1_500
 
 
 class PythonGroupPod(GroupPod):
@@ -101,7 +100,7 @@ class PythonGroupPod(GroupPod):
         record = read_record(seen, self._signer)
         ended = micro(seen.finished_at)
         if record is None or record.reason == INTERRUPTED:
-            tail = f": {seen.text.strip()[-_MAX_TAIL:]}" if record is None and seen.text.strip() else ""
+            tail = last_lines(seen.text) if record is None else ""
             reason, message = seen.reason or "NoResult", seen.message or "its process ended and left no result"
             outcome = Outcome({}, reason, message + tail, completion_time=ended, fault=seen.fault)
         elif record.outcome == "Failed" and record.reason != STEPS_FAILED:

@@ -13,6 +13,7 @@ from podgraph.planning.manifests.pod_factory import PodFactory
 from podgraph.planning.model.execution import ExecutionSpec
 from podgraph.planning.model.names import OP_LABEL
 from podgraph.planning.pods.fault import Fault
+from podgraph.planning.pods.last_lines import last_lines
 from podgraph.planning.pods.lifecycle import PodLifecycle, Stage
 from podgraph.planning.pods.outcome import read_record
 from podgraph.planning.pods.passes import Pass
@@ -220,5 +221,4 @@ class Resolver:
 
 
 def _no_record(seen: PodState) -> str:
-    tail = f": {seen.text.strip()[-600:]}" if seen.text.strip() else ""
-    return f"the resolve pod reported no graph; {seen.message or 'it exited with code 0'}{tail}"
+    return f"the resolve pod reported no graph; {seen.message or 'it exited with code 0'}{last_lines(seen.text)}"

@@ -57,58 +57,71 @@ def runner(seconds: int) -> str:
     """
     wait = f"""
 trap 'exit 143' TERM
-_end=$(($(date +%s) + {seconds})) _nap=0.03 _looks=0
+_podgraph_end=$(($(date +%s) + {seconds})) _podgraph_nap=0.03 _podgraph_looks=0
 until [ -s {INPUTS_FILE} ]; do
-  [ "$(date +%s)" -lt "$_end" ] || exit 75
-  sleep "$_nap" 2>/dev/null || sleep 1
-  _looks=$((_looks + 1))
-  [ "$_looks" -lt 400 ] || _nap=0.2 # long enough for a poll of 30 times a second to be felt
+  [ "$(date +%s)" -lt "$_podgraph_end" ] || exit 75
+  sleep "$_podgraph_nap" 2>/dev/null || sleep 1
+  _podgraph_looks=$((_podgraph_looks + 1))
+  [ "$_podgraph_looks" -lt 400 ] || _podgraph_nap=0.2 # long enough for a poll of 30 times a second to be felt
 done
 . {INPUTS_FILE}
 """
     return f"""#!/bin/sh
-unset _token # it may be in the environment, and would be exported
-_token=${TOKEN_VARIABLE}
+unset _podgraph_token # it may be in the environment, and would be exported
+_podgraph_token=${TOKEN_VARIABLE}
 unset {TOKEN_VARIABLE}
-_limit=
+_podgraph_limit=
 {wait if seconds else ""}
-late= told= early= pid=
-trap 'told=yes; if [ -n "$pid" ]; then kill -TERM "$pid" 2>/dev/null; else early=yes; fi' TERM
-trap 'told=yes late=yes; kill -TERM "$pid" 2>/dev/null' USR1
-{SCRIPT_FILE} "$@" &
-pid=$!
-if [ -n "$early" ]; then # the signal came before the number; the new process needs a moment to be the script
+_podgraph_late= _podgraph_told= _podgraph_early= _podgraph_pid=
+trap '
+  _podgraph_told=yes
+  if [ -n "$_podgraph_pid" ]; then kill -TERM "$_podgraph_pid" 2>/dev/null; else _podgraph_early=yes; fi
+' TERM
+trap '_podgraph_told=yes _podgraph_late=yes; kill -TERM "$_podgraph_pid" 2>/dev/null' USR1
+# A shell starts background commands with SIGINT and SIGQUIT ignored: bash can reset them, other shells need env.
+_podgraph_env=
+env --default-signal=INT,QUIT true >/dev/null 2>&1 && _podgraph_env=yes
+(
+  trap - INT QUIT
+  [ -z "$_podgraph_env" ] || exec env --default-signal=INT,QUIT {SCRIPT_FILE} "$@"
+  exec {SCRIPT_FILE} "$@"
+) &
+_podgraph_pid=$!
+if [ -n "$_podgraph_early" ]; then # the signal came before the number; the new process needs a moment to be the script
   sleep 0.1 2>/dev/null || sleep 1
-  kill -TERM "$pid" 2>/dev/null
+  kill -TERM "$_podgraph_pid" 2>/dev/null
 fi
-if [ -n "$_limit" ]; then
-  {{ sleep "$_limit"; kill -USR1 $$; sleep {KILL_SECONDS}; kill -KILL "$pid"; }} >/dev/null 2>&1 &
+if [ -n "$_podgraph_limit" ]; then
+  {{ sleep "$_podgraph_limit"; kill -USR1 $$; sleep {KILL_SECONDS}; kill -KILL "$_podgraph_pid"; }} >/dev/null 2>&1 &
 fi
-wait "$pid"
-code=$?
-while [ -n "$told" ]; do # the signal ended the wait, not yet the script
-  told=
-  wait "$pid"
-  again=$?
-  [ "$again" = 127 ] || code=$again
+wait "$_podgraph_pid"
+_podgraph_code=$?
+while [ -n "$_podgraph_told" ]; do # the signal ended the wait, not yet the script
+  _podgraph_told=
+  wait "$_podgraph_pid"
+  _podgraph_again=$?
+  [ "$_podgraph_again" = 127 ] || _podgraph_code=$_podgraph_again
 done
-[ -z "$late" ] || exit {LATE}
-if [ -n "$_token" ] && [ "$code" = 0 ] && [ "$(wc -c < {TERMINATION_FILE})" -lt {MAX_TOLD} ]; then
-  count=0
-  while IFS= read -r line || [ -n "$line" ]; do
-    printf '{OUTPUT_MARK}%s::%s\\n' "$_token" "$line"
-    count=$((count + 1))
+[ -z "$_podgraph_late" ] || exit {LATE}
+if [ -n "$_podgraph_token" ] && [ "$_podgraph_code" = 0 ] && [ "$(wc -c < {TERMINATION_FILE})" -lt {MAX_TOLD} ] &&
+  [ "$(wc -c < {TERMINATION_FILE})" = "$(tr -d '\\000' < {TERMINATION_FILE} | wc -c)" ]; then # read drops NUL bytes
+  _podgraph_count=0
+  while IFS= read -r _podgraph_line || [ -n "$_podgraph_line" ]; do
+    printf '{OUTPUT_MARK}%s::%s\\n' "$_podgraph_token" "$_podgraph_line"
+    _podgraph_count=$((_podgraph_count + 1))
   done < {TERMINATION_FILE}
-  printf '{END_MARK}%s::%s\\n' "$_token" "$count"
+  printf '{END_MARK}%s::%s\\n' "$_podgraph_token" "$_podgraph_count"
 fi
-exit "$code"
+# The kubelet shows the end of the log only if nothing was written.
+[ "$_podgraph_code" = 0 ] || {{ true > {TERMINATION_FILE}; }} 2>/dev/null
+exit "$_podgraph_code"
 """
 
 
 def exports(inputs: Mapping[str, str], limit: float | None = None) -> str:
     """Return what the waiting shell reads: the inputs as environment variables, by name, and its time in seconds."""
     lines = [f"export {name}={shlex.quote(value)}" for name, value in inputs.items()]
-    lines += [f"_limit={limit:g}"] if limit is not None else []
+    lines += [f"_podgraph_limit={limit:g}"] if limit is not None else []
     return "\n".join(["# the inputs", *lines, ""])
 
 

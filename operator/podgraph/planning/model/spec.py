@@ -177,6 +177,13 @@ def _json(item: Object, key: str, where: str) -> str | None:
 def _container(item: Object) -> ContainerSpec:
     if item.get("script") and item.get("command"):
         raise DefinitionError("InvalidOp", f"op {item['name']!r} sets script and command; only one of them is allowed")
+    first, end, _ = item.get("script", "").partition("\n")
+    if end and first.startswith("#!") and first.endswith("\r"):
+        raise DefinitionError(
+            "InvalidOp",
+            f"the script of op {item['name']!r} has CR LF line ends, so no image has its interpreter {first[2:]!r}; "
+            "save it with LF line ends",
+        )
     seen: dict[str, str] = {}
     for name in (i["name"] for i in item.get("inputs", ())):
         if name.upper() in seen:

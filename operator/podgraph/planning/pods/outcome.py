@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -11,6 +11,7 @@ from podgraph.definition.graph import Op
 from podgraph.definition.values import NotJsonError, to_json
 from podgraph.planning.model.value_refs import read_stored
 from podgraph.planning.pods.fault import Fault
+from podgraph.planning.pods.last_lines import last_lines, without_outputs
 from podgraph.planning.pods.state import PodState
 from podgraph.protocol.reports import StepReport
 from podgraph.protocol.signing import Signer
@@ -19,7 +20,6 @@ from podgraph.protocol.step import MAX_OUTPUTS, NOT_ASSIGNED, Record, StepError,
 __all__ = ["Outcome", "container_outcome", "if_room", "micro", "python_outcome", "read_record", "reported_outcome"]
 
 _TRUNCATED = 4_096  # the kubelet keeps this many bytes of a termination message, the last ones
-_TAIL_LINES = 3
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ def python_outcome(op: Op, seen: PodState, record: Record | None, prefix: str = 
     times = (micro(seen.started_at), micro(seen.finished_at))
     if record is None:
         if seen.reason:
-            return Outcome({}, seen.reason, seen.message + _tail(seen.text), *times, seen.fault)
+            return Outcome({}, seen.reason, seen.message + last_lines(seen.text), *times, seen.fault)
         return Outcome({}, "NoResult", "its process ended with exit code 0 but left no result", *times)
     times = (record.start_time or times[0], record.completion_time or times[1])
     if record.outcome == "Failed":
@@ -88,7 +88,8 @@ def container_outcome(op: Op, seen: PodState) -> Outcome:
     """Read the end of a container or script op: success is exit code 0 and every required output written."""
     times = (micro(seen.started_at), micro(seen.finished_at))
     if seen.reason:
-        return Outcome({}, seen.reason, seen.message + _tail(seen.text), *times, seen.fault)
+        said = without_outputs(seen.text, [output.name for output in op.outputs])
+        return Outcome({}, seen.reason, seen.message + last_lines(said), *times, seen.fault)
     try:
         size = len(seen.text.encode())
         if size >= _TRUNCATED:
@@ -98,6 +99,12 @@ def container_outcome(op: Op, seen: PodState) -> Outcome:
                 f"{named} of op {op.name!r}: {size:,} bytes or more were written to $PODGRAPH_OUTPUT; the outputs of "
                 f"one step may have at most {MAX_OUTPUTS:,} bytes together",
             )
+        for mark, bad in (("\0", "NUL bytes"), ("\ufffd", "bytes that are not UTF-8")):
+            if mark in seen.text:  # the kubelet and the log replace such bytes, so the value would not be the same
+                raise StepError(
+                    "WrongOutputs",
+                    f"what op {op.name!r} wrote to $PODGRAPH_OUTPUT has {bad}; encode it, as with base64",
+                )
         return _checked(op, _written(op.name, seen.text), times)
     except StepError as error:
         return Outcome({}, error.reason, error.message, *times)
@@ -171,9 +178,3 @@ def _written(op: str, text: str) -> dict[str, str]:
 
 def _no_constant(name: str) -> None:
     raise ValueError(f"{name} is not a JSON number")
-
-
-def _tail(text: str) -> str:
-    lines: Iterable[str] = [line for line in text.strip().splitlines() if line.strip()][-_TAIL_LINES:]
-    tail = " | ".join(lines)
-    return f": {tail[-600:]}" if tail else ""

@@ -32,6 +32,7 @@ PULL_GRACE_SECONDS = 30
 """How long a container that cannot start for a reason that may pass is waited for: the kubelet tries about three times
 in it. Reasons that cannot pass count at once, and a registry that does not answer is waited for as for any pod."""
 
+_NEVER_STARTED = "1970-01-01"  # what the kubelet writes for a container that could not start
 _NEVER = ("InvalidImageName", "ErrImageNeverPull")
 _IMAGE = (
     *_NEVER,
@@ -195,6 +196,10 @@ def _failed_init(pod: Pod) -> PodState | None:
         state = init.state.terminated
         if state is not None and state.exit_code != 0:
             text = f"its init container {init.name!r} ended with {describe_exit(state)}"
+            if not state.message:
+                text += (
+                    f"; read its log with: kubectl logs -n {pod.metadata.namespace} {pod.metadata.name} -c {init.name}"
+                )
             return PodState(Phase.ENDED, "InitContainerFailed", text, exit_code=state.exit_code, text=state.message)
     return None
 
@@ -219,7 +224,7 @@ def _ended(pod: Pod, container: str, state: Terminated) -> PodState:
         message,
         fault=fault,
         exit_code=state.exit_code,
-        started_at=state.started_at,
+        started_at=None if (state.started_at or "").startswith(_NEVER_STARTED) else state.started_at,
         finished_at=state.finished_at,
         text=state.message,
     )

@@ -24,6 +24,7 @@ from podgraph.planning.manifests import objects as manifests
 from podgraph.planning.manifests.keys import Keys, key_secret
 from podgraph.planning.model import names
 from podgraph.planning.model.owner import Owner
+from podgraph.planning.pods.last_lines import last_lines
 from podgraph.planning.pods.outcome import read_record
 from podgraph.planning.pods.refusals import reason_to_wait
 from podgraph.planning.pods.room import ROOM_BACKOFF
@@ -303,5 +304,4 @@ def _end(seen: PodState, signer: Signer) -> tuple[str, str]:
     record = read_record(seen, signer)
     if record is not None and record.reason:
         return record.reason, record.message
-    tail = f": {seen.text.strip()[-300:]}" if seen.text.strip() else ""
-    return seen.reason or "PodEnded", f"{seen.message or 'it ended with exit code 0'}{tail}"
+    return seen.reason or "PodEnded", f"{seen.message or 'it ended with exit code 0'}{last_lines(seen.text)}"

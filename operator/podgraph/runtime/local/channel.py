@@ -14,12 +14,14 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from podgraph.protocol.step import StepError
+from podgraph.runtime.descriptors import identity
 
-__all__ = ["Inbox", "Stored", "load", "receive", "send", "store"]
+__all__ = ["Inbox", "Outbox", "Stored", "left_messages", "load", "receive", "send", "store"]
 
 _HEAD = struct.Struct("!Q")
 _INLINE = 256 * 1024
 _CHUNK = 1 << 20
+_LEFT = "left-"
 
 
 class Stored(NamedTuple):
@@ -80,6 +82,43 @@ def _exactly(source: socket.socket, size: int) -> bytes:
             raise EOFError
         data += part
     return bytes(data)
+
+
+class Outbox:
+    """Sends messages of a worker. After the user's code has closed the descriptor, they are left in a file of `folder`.
+
+    :func:`left_messages` reads them once the worker has exited.
+    """
+
+    def __init__(self, to: socket.socket) -> None:
+        self.folder = ""
+        self._to, self._identity = to, identity(to.fileno())
+        self._left: list[Any] = []
+
+    def send(self, message: Any) -> None:
+        """Send or keep one message."""
+        if not self._left and identity(self._to.fileno()) == self._identity:
+            send(self._to, message)
+        else:
+            self._left.append(message)
+
+    def close(self) -> None:
+        """Write the kept messages."""
+        if self._left:
+            with open(f"{self.folder}/{_LEFT}{os.getpid()}", "wb") as file:
+                pickle.dump(self._left, file, protocol=pickle.HIGHEST_PROTOCOL)
+
+
+def left_messages(folder: str, pid: int) -> list[Any]:
+    """Return the messages that the worker `pid` could not send, and delete them."""
+    path = f"{folder}/{_LEFT}{pid}"
+    try:
+        with open(path, "rb") as file:
+            found: list[Any] = pickle.load(file)
+    except (OSError, EOFError, pickle.UnpicklingError):
+        return []
+    os.unlink(path)
+    return found
 
 
 class Inbox:

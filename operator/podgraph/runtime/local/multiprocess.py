@@ -7,16 +7,17 @@ import selectors
 import signal
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
+from podgraph.definition.errors import DefinitionError
 from podgraph.definition.graph import Graph
 from podgraph.flow import is_connected
 from podgraph.protocol.errors import ErrorInfo, seconds_to_retry
 from podgraph.run_config.limits import Limits
 from podgraph.runtime.attempt import RunInfo
 from podgraph.runtime.load import CodeRef
-from podgraph.runtime.local.channel import Inbox, Stored, send
+from podgraph.runtime.local.channel import Inbox, Stored, left_messages, send
 from podgraph.runtime.local.processes import ForkServer, Spawner, Worker, how_it_ended
 from podgraph.runtime.local.run_plan import RunPlan
 from podgraph.runtime.local.steps import LocalSteps
@@ -35,8 +36,16 @@ def run_multiprocess(prepared: RunPlan, steps: LocalSteps, run: RunInfo, code: C
     """Run all steps and return whether none failed. `show` is called with the name of a step and each line it prints.
 
     The outputs of steps stay `Stored` values; the files of large outputs are deleted at the end of the run. Raises
-    KeyboardInterrupt after a Ctrl-C, and leaves no process behind.
+    KeyboardInterrupt after a Ctrl-C, and leaves no process behind. Raises DefinitionError (`NoTemporaryFolder`).
     """
+    try:
+        tempfile.gettempdir()
+    except OSError:
+        raise DefinitionError(
+            "NoTemporaryFolder",
+            "the multiprocess executor needs a writable temporary folder for the values between steps; mount an "
+            "emptyDir at /tmp, or set $TMPDIR",
+        ) from None
     steps.emit("RUN_START", "", {})
     with tempfile.TemporaryDirectory(prefix="podgraph-") as folder:
         makes = ForkServer(code) if prepared.execution.start_method == "forkserver" else Spawner(code)
@@ -145,6 +154,8 @@ class _Run:
         for worker in list(self._workers.values()):
             gone = worker.status is not None  # checked first, so that all its messages can be read afterwards
             self._hear(worker)
+            if gone and worker.step not in self._ended:
+                self._take_messages(worker, left_messages(self._folder, worker.pid))
             done = self._ended.pop(worker.step, None)
             if done is not None or gone:
                 self._let_go(worker)
@@ -155,17 +166,20 @@ class _Run:
 
     def _hear(self, worker: Worker) -> None:
         """Process the messages and the output of a worker. A closed end is unregistered: it is always readable."""
-        for message in worker.messages():
-            if isinstance(message, Done):
-                self._ended[worker.step] = message
-            else:
-                self._steps.emit(message[0], worker.step, message[1])
+        self._take_messages(worker, worker.messages())
         for line in worker.lines():
             self._show(worker.step, line)
         if worker.inbox is not None and worker.inbox.ended:
             self._ignore(worker.connection)
         if worker.is_mute:
             self._ignore(worker.output)
+
+    def _take_messages(self, worker: Worker, messages: Iterable[Any]) -> None:
+        for message in messages:
+            if isinstance(message, Done):
+                self._ended[worker.step] = message
+            else:
+                self._steps.emit(message[0], worker.step, message[1])
 
     def _watch_server(self) -> None:
         """Also wait for messages of the fork server, while it exists."""

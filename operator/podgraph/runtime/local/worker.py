@@ -16,11 +16,13 @@ from podgraph.definition.config_read import read_config
 from podgraph.definition.jobs import JobDefinition
 from podgraph.protocol.step import StepError
 from podgraph.runtime.attempt import run_attempt
+from podgraph.runtime.descriptors import moved_up
 from podgraph.runtime.errors import error_info, portable
 from podgraph.runtime.load import CodeRef
-from podgraph.runtime.local.channel import Stored, load, receive, send, store
+from podgraph.runtime.local.channel import Outbox, Stored, load, receive, store
 from podgraph.runtime.local.in_process import show_logs
 from podgraph.runtime.local.tasks import Done, Task
+from podgraph.runtime.own_process import only_own_process, signal_handler
 from podgraph.runtime.resources import open_resources
 
 __all__ = ["serve"]
@@ -31,15 +33,21 @@ def serve(job: JobDefinition, connection: socket.socket) -> None:
 
     The exit does not wait for threads and exit handlers of the user's code: the step has finished.
     """
+    connection = socket.socket(fileno=moved_up(connection.detach()))
+    outbox = Outbox(connection)
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that resources are cleaned up
+    # SIGTERM interrupts, so that resources are cleaned up.
+    signal.signal(signal.SIGTERM, signal_handler(signal.default_int_handler))
     status = 1
     try:
         task: Task = receive(connection)
+        outbox.folder = task.folder
         threading.Thread(target=_end_with_the_run, args=(connection,), daemon=True).start()
-        done = _work(job, task, connection)
+        with only_own_process():
+            done = _work(job, task, outbox)
         _flush()
-        send(connection, done)
+        outbox.send(done)
+        outbox.close()
         status = 0
     except (KeyboardInterrupt, EOFError, ConnectionError):
         pass  # the run is over
@@ -50,11 +58,11 @@ def serve(job: JobDefinition, connection: socket.socket) -> None:
         os._exit(status)
 
 
-def _work(job: JobDefinition, task: Task, connection: socket.socket) -> Done:
+def _work(job: JobDefinition, task: Task, outbox: Outbox) -> Done:
     outputs: dict[str, Stored] = {}
 
     def emit(kind: str, data: dict[str, Any]) -> None:
-        send(connection, (kind, data))
+        outbox.send((kind, data))
 
     def finish(values: dict[str, Any]) -> None:
         for name, value in values.items():
@@ -81,8 +89,12 @@ def _work(job: JobDefinition, task: Task, connection: socket.socket) -> Done:
 
 def _end_with_the_run(connection: socket.socket) -> None:
     """Wait until the run is gone, then kill this process and the processes that it started."""
-    with contextlib.suppress(OSError):
+    try:
         connection.recv(1)
+    except ConnectionError:
+        pass
+    except OSError:  # the user's code has closed the descriptor
+        return
     os.killpg(0, signal.SIGKILL)
 
 

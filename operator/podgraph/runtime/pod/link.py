@@ -14,12 +14,14 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import hmac
+import os
 import select
 import socket
 import time
 from typing import TYPE_CHECKING, Any
 
 from podgraph.protocol.link import GOODBYE, MAX_LINE, greeting
+from podgraph.runtime.descriptors import identity, moved_up
 
 if TYPE_CHECKING:
     import ssl
@@ -34,7 +36,8 @@ _IO_SECONDS = 0.5
 class Link:
     """The link to `where`: "HOST:PORT FINGERPRINT UID POD": address, SHA-256 of the certificate in hex, Job and pod.
 
-    It starts to connect immediately. :meth:`open` completes the connection; so does the first :meth:`say`.
+    It starts to connect immediately. :meth:`open` completes the connection; so does the first :meth:`say`. The link is
+    closed for forked children, and once the user's code has closed the descriptor.
     """
 
     def __init__(self, where: str, key: bytes = b"") -> None:
@@ -43,15 +46,17 @@ class Link:
         self._again: tuple[str, int] | None = None
         self._tls: ssl.SSLSocket | None = None
         self._heard = b""
+        self._pid, self._identity = os.getpid(), (0, 0)
         with contextlib.suppress(OSError, ValueError):
             address, self._fingerprint, uid, pod = where.split(" ")
             self._words = greeting(key, self._fingerprint, uid, pod)
             host, _, port = address.rpartition(":")
-            self._plain = _begin(host, int(port))
             self._again = host, int(port)
+            self._begin(*self._again)
 
     def open(self) -> None:
         """Complete the connection. If it fails, the pod works without a link."""
+        self._forget_lost()
         plain, self._plain = self._plain, None
         if plain is None:
             return
@@ -64,7 +69,7 @@ class Link:
             if again is not None and isinstance(error, OSError) and not isinstance(error, TimeoutError):
                 # The operator waits only briefly for the first line, and loading the code may take longer.
                 with contextlib.suppress(OSError, ValueError):
-                    self._plain = _begin(*again)
+                    self._begin(*again)
                 self.open()
 
     def say(self, line: str) -> None:
@@ -84,7 +89,7 @@ class Link:
             time.sleep(seconds)
             return None
         try:
-            if b"\n" not in self._heard and (self._tls.pending() or select.select([self._tls], [], [], seconds)[0]):
+            if b"\n" not in self._heard and (self._tls.pending() or _is_ready(self._tls, select.POLLIN, seconds)):
                 data = self._tls.recv(MAX_LINE)
                 self._heard += data
                 if not data:
@@ -99,11 +104,23 @@ class Link:
 
     def close(self) -> None:
         """Send :data:`GOODBYE` and close the connection."""
+        self._forget_lost()
         if self._tls is not None:
             self.say(GOODBYE)
             self._drop(self._tls)
         elif self._plain is not None:
             self._drop(self._plain)
+
+    def _begin(self, host: str, port: int) -> None:
+        self._plain = _begin(host, port)
+        self._identity = identity(self._plain.fileno()) or (0, 0)
+
+    def _forget_lost(self) -> None:
+        """Forget the connection, without closing it, in a forked child and if its number stands for another file."""
+        there = self._tls or self._plain
+        if there is not None and (os.getpid() != self._pid or identity(there.fileno()) != self._identity):
+            there.detach()
+            self._plain = self._tls = None
 
     def _drop(self, plain: socket.socket) -> None:
         self._plain = self._tls = None
@@ -111,9 +128,17 @@ class Link:
             plain.close()
 
 
+def _is_ready(plain: socket.socket, events: int, seconds: float) -> bool:
+    """Wait for an event of a socket; select(2) takes no high descriptors."""
+    poll = select.poll()
+    poll.register(plain, events)
+    return bool(poll.poll(seconds * 1000))
+
+
 def _begin(host: str, port: int) -> socket.socket:
     """Start to connect, without waiting. Raises OSError, ValueError."""
     plain = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_STREAM)
+    plain = socket.socket(plain.family, plain.type, plain.proto, moved_up(plain.detach()))
     try:
         plain.setblocking(False)
         plain.connect_ex((host, port))
@@ -128,7 +153,7 @@ def _secured(plain: socket.socket, fingerprint: str) -> Any:
     """Return a TLS socket to the server with this certificate. Raises OSError, ValueError."""
     import ssl  # takes its time, and is not needed where there is no link
 
-    if not select.select([], [plain], [], _ALL_WAIT_SECONDS)[1]:
+    if not _is_ready(plain, select.POLLOUT, _ALL_WAIT_SECONDS):
         raise TimeoutError
     plain.settimeout(_IO_SECONDS)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)

@@ -18,6 +18,7 @@ from collections.abc import Iterable, Mapping
 from typing import IO, Any
 
 from podgraph.protocol.step import StepError
+from podgraph.runtime.descriptors import moved_up
 from podgraph.runtime.pod.output import keep_for_pod
 from podgraph.runtime.pod.storage import CHUNK, Storage, open_storage
 
@@ -45,12 +46,12 @@ def keep_log(url: str, prefix: str) -> int | None:
     child = os.fork()
     if child == 0:
         os.dup2(signed_end, 1)
-        keep_for_pod()  # the lines for the operator are not part of the log
+        keep_for_pod(f"/proc/{os.getppid()}/fd/{signed}")  # the lines for the operator are not part of the log
         os.dup2(out_end, 1)
         os.dup2(out_end, 2)
         for end in (out, out_end, signed, signed_end, below):
             os.close(end)
-        _below.append(below_end)
+        _below.append(moved_up(below_end))
         return None
     for end in (out_end, signed_end, below_end):
         os.close(end)
@@ -73,7 +74,8 @@ def keep_log(url: str, prefix: str) -> int | None:
 def keep_below(prefix: str) -> None:
     """Set, in the child, the key prefix of the output: a prestarted pod may receive its step on the link."""
     for end in _below:
-        os.write(end, prefix.encode())
+        with contextlib.suppress(OSError):  # the user's code has closed it
+            os.write(end, prefix.encode())
 
 
 def _read_prefix(below: int) -> str:
@@ -128,6 +130,7 @@ def _follow(child: int, out: int, signed: int, copy: IO[bytes]) -> int:
     status: int | None = None
     until = 0.0
     ends = {out, signed}
+    os.set_blocking(signed, False)
     while ends:
         ready, _, _ = select.select(list(ends), [], [], _LOOK_SECONDS if status is None else 0.0)
         for end in ready if out not in ready else [out]:
@@ -138,12 +141,23 @@ def _follow(child: int, out: int, signed: int, copy: IO[bytes]) -> int:
                 copy.write(data)
             with contextlib.suppress(OSError):
                 _write(1, data)
+        if signed not in ends and out not in ready:
+            _pass_late(signed)
         if status is None:
             status = _ended(child, os.WNOHANG)
             until = time.monotonic() + _REST_SECONDS
         elif not ready or time.monotonic() > until:
             break  # a process that the step started holds the pipe; the step itself has exited
-    return _ended(child, 0) or 0 if status is None else status
+    status = _ended(child, 0) or 0 if status is None else status
+    _pass_late(signed)
+    return status
+
+
+def _pass_late(signed: int) -> None:
+    """Forward the lines of a child whose code has closed the pipe: it has opened the pipe again."""
+    with contextlib.suppress(OSError):
+        while data := os.read(signed, _PIECE):
+            _write(1, data)
 
 
 def _ended(child: int, how: int) -> int | None:

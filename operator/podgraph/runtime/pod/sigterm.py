@@ -9,6 +9,8 @@ import threading
 from collections.abc import Iterator
 from typing import Any, Callable
 
+from podgraph.runtime.own_process import signal_handler
+
 __all__ = ["EXIT_CODE", "PodTerminated", "ended_at_once", "ended_by_sigterm"]
 
 EXIT_CODE = 128 + signal.SIGTERM
@@ -34,7 +36,7 @@ def _handled(handler: Callable[[int, Any], None]) -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():  # in a pod it always is
         yield
         return
-    before = signal.signal(signal.SIGTERM, handler)
+    before = signal.signal(signal.SIGTERM, signal_handler(handler))
     try:
         yield
     finally:

@@ -43,12 +43,12 @@ class Box:
     def start(self, script: str, wait: int = 0, *args: str) -> subprocess.Popen[str]:
         text = runner(wait).replace(shell_runner.SCRIPT_FILE, str(self.folder / "script"))
         text = text.replace(shell_runner.INPUTS_FILE, str(self.inputs)).replace(TERMINATION_FILE, str(self.out))
-        assert text.count("\npid=$!") == 1
-        text = text.replace("\npid=$!", f"\n{self.before_pid}\npid=$!")
+        assert text.count("\n_podgraph_pid=$!") == 1
+        text = text.replace("\n_podgraph_pid=$!", f"\n{self.before_pid}\n_podgraph_pid=$!")
         for name, content in (("script", script), ("start", text)):
             (self.folder / name).write_text(content)
             (self.folder / name).chmod(0o755)
-        env = {**os.environ, "PODGRAPH_OUTPUT": str(self.out), "_token": "x", **self.env}
+        env = {**os.environ, "PODGRAPH_OUTPUT": str(self.out), "_podgraph_token": "x", **self.env}
         command = [self.shell, str(self.folder / "start"), *args]
         return subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=env)
 
@@ -186,3 +186,41 @@ def test_a_line_that_is_missing_is_missed() -> None:
 )
 def test_what_is_a_shell_script(script: str, shell: bool) -> None:
     assert is_shell(ContainerSpec("busybox:1", script=script)) is shell
+
+
+ENDED_BY_SIGINT = """#!/bin/sh
+sh -c 'kill -INT $$; sleep 5; exit 3'
+echo "x=$?" > "$PODGRAPH_OUTPUT"
+trap 'echo trapped' INT
+kill -INT $$
+"""
+
+
+def test_a_script_has_the_default_signal_dispositions(box: Box) -> None:
+    begun = time.monotonic()
+    code, lines = box.run(ENDED_BY_SIGINT)
+    assert (code, lines[0], ended_in(lines, "n1")) == (0, "trapped", "x=130")
+    assert time.monotonic() - begun < 5
+    ignored = box.run("#!/bin/sh\ngrep SigIgn: /proc/self/status\n")[1][0].split()[1]
+    assert int(ignored, 16) & (1 << signal.SIGINT - 1 | 1 << signal.SIGQUIT - 1) == 0
+
+
+NAMES = ["late", "told", "early", "pid", "code", "again", "count", "line", "_limit", "_token", "_end", "_nap", "_looks"]
+
+
+def test_no_variable_of_the_user_s_is_changed(box: Box) -> None:
+    box.env.update(dict.fromkeys(NAMES, "mine"))
+    box.give()
+    code, lines = box.run("#!/bin/sh\nenv\n", 20)
+    assert code == 0
+    assert {f"{name}=mine" for name in NAMES} <= set(lines)
+
+
+def test_the_outputs_of_a_script_that_fails_leave_room_for_its_log(box: Box) -> None:
+    assert box.run("#!/bin/sh\necho a=1 > $PODGRAPH_OUTPUT\nexit 3\n")[0] == 3
+    assert box.out.read_text() == ""
+
+
+def test_nul_bytes_are_left_to_the_pod_s_status(box: Box) -> None:
+    code, lines = box.run("#!/bin/sh\nprintf 'x=a\\000b\\n' > $PODGRAPH_OUTPUT\n")
+    assert (code, ended_in(lines, "n1"), box.out.read_bytes()) == (0, None, b"x=a\0b\n")

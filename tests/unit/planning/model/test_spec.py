@@ -141,6 +141,12 @@ def test_a_list_of_one() -> None:
             "op 'a' sets script and command; only one of them is allowed",
         ),
         (
+            {"script": "#!/bin/sh\r\necho hi\r\n"},
+            "InvalidOp",
+            "the script of op 'a' has CR LF line ends, so no image has its interpreter '/bin/sh\\r'; save it with LF "
+            "line ends",
+        ),
+        (
             {"inputs": [{"name": "rows"}, {"name": "Rows"}]},
             "InvalidName",
             "inputs 'rows' and 'Rows' of op 'a' would both be INPUT_ROWS",

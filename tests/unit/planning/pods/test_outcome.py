@@ -227,7 +227,7 @@ def test_too_large_but_not_cut() -> None:
     [
         (bad(), "it ended badly"),
         (bad(" \n"), "it ended badly"),
-        (bad("a=1"), "it ended badly: a=1"),
+        (bad("c=1"), "it ended badly: c=1"),
         (bad("1\n2\n3\n4"), "it ended badly: 2 | 3 | 4"),
         (bad("x" * 5_000), "it ended badly: " + "x" * 600),
     ],
