@@ -65,7 +65,7 @@ def test_launch_wait_apart_logs_and_delete(command: Any, tmp_path: Path) -> None
     assert (status, name.startswith("talking-")) == (0, True)
     status, out, err = command("logs", name, "--follow")
     assert (status, [line for line in out.splitlines() if " | said " in line]) == (
-        0,
+        1,  # as the Job ended
         ["one | said by one ü", "two | said by two"],
     )
     assert "two | ValueError: no luck" in out
