@@ -301,7 +301,7 @@ def test_the_server_in_the_cluster_needs_only_the_charts_rights(
 ) -> None:
     helm = shutil.which("helm", path=str(CHECKOUT / ".cluster" / "bin")) or shutil.which("helm")
     assert helm, "there is no helm: run make up, which builds it"
-    values = f'ui={{"enabled":true,"namespace":"{shared.namespace}"}}'
+    values = f'ui={{"enabled":true,"readOnly":false,"namespace":"{shared.namespace}"}}'
     rendered = subprocess.run(
         [helm, "template", "podgraph", str(CHECKOUT / "charts/podgraph"), "--namespace", shared.namespace,
          "--show-only", "templates/ui.yaml", "--kube-version", "1.35.0", "--set-json", values],

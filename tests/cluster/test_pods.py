@@ -167,7 +167,7 @@ OP = {"name": "a", "image": "IMAGE", "script": "true"}
         ({"spec": {"runtimeClassName": "nobody"}}, '"nobody" not found'),
         (
             {"metadata": {"name": "x"}},
-            "spec.podTemplate: metadata holds 'name'; only labels and annotations are allowed",
+            "spec.podTemplate: metadata contains 'name'; only labels and annotations are allowed",
         ),
         ({"spec": {"restartPolicy": "Always"}}, "spec.podTemplate: spec.restartPolicy cannot be set"),
         (step(volumeMounts=[{"name": "x", "mountPath": "/x"}]), 'name: Not found: "x"'),
