@@ -490,7 +490,7 @@ async def test_an_optional_output_left_out_skips_what_needs_it(drive: Driver) ->
         ("", "WrongOutputs", "did not write its output 'result'"),
         ("hello", "WrongOutputs", "name=value"),
         ('{"result": NaN}', "WrongOutputs", "NaN"),
-        ('{"result": 1', "WrongOutputs", "no valid JSON"),
+        ('{"result": 1', "WrongOutputs", "is not valid JSON"),
     ],
 )
 async def test_outputs_that_cannot_be_taken_fail_the_step(drive: Driver, message: str, reason: str, part: str) -> None:

@@ -168,7 +168,7 @@ async def test_a_parent_of_another_uid_and_one_that_was_refused(drive: Driver) -
     drive.apply("wrong", ops=CHAIN, opSelection=["nothing"])
     await drive.finished("wrong")
     said = await refused(drive, {"name": "wrong", "steps": "All"}, name="r2")
-    assert said.startswith("ParentHasNoSteps: Job 'wrong' came to its end before it had any step")
+    assert said.startswith("ParentHasNoSteps: Job 'wrong' ended before it had any step")
     assert "names no op" in said
 
 
