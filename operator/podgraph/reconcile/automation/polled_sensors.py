@@ -216,8 +216,8 @@ class PolledSensors:
             if block is None:
                 raise DefinitionError(
                     "MemoryLost",
-                    f"the ConfigMap {name!r}, which tells what it has made Jobs for, was deleted; delete the sensor "
-                    "and make it anew",
+                    f"the ConfigMap {name!r}, which records what it has created Jobs for, was deleted; delete the "
+                    "sensor and create it again",
                 )
             blocks[name] = read_block(block)
         return DedupStore(cursor.keys, blocks)
