@@ -111,13 +111,13 @@ UNKNOWN = 'Pod in version "v1" cannot be handled as a Pod: strict decoding error
         ),
         (
             {"ops": [op("a")], "podTemplate": wish(restartPolicy="Always")},
-            "spec.podTemplate: spec.restartPolicy cannot be set: an attempt is one pod that is not started again; a "
-            "retry policy makes others",
+            "spec.podTemplate: spec.restartPolicy cannot be set: an attempt is one pod that never restarts; a "
+            "retry policy starts others",
         ),
         (
             {"code": {"source": SOURCE}, "podTemplate": step(command=["x"])},
-            "spec.podTemplate: spec.containers[0].command cannot be set: podgraph says what runs in the container of a "
-            "Python or script op",
+            "spec.podTemplate: spec.containers[0].command cannot be set: podgraph sets what the container of a "
+            "Python or script op runs",
         ),
         (
             {"ops": [op("a", podTemplate={"metadata": {"name": "x"}})]},

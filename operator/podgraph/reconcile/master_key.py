@@ -72,6 +72,6 @@ async def master_keys(client: Client, namespace: str) -> Keys:
         raise DefinitionError(
             "BadKey",
             f"the Secret {MASTER_SECRET} in namespace {namespace} has no {_ENTRY} of {MASTER_BYTES} bytes; delete it, "
-            "and the operator makes another",
+            "and the operator creates another",
         )
     return Keys(master)
