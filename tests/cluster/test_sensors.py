@@ -199,7 +199,7 @@ def test_a_file_with_a_sensor_and_a_schedule(operator: Any, namespace: Kube, ste
 
     again = podgraph("job", "launch", "-f", EXAMPLES / "numbers.py", "--image", step_image,
                      "--config-json", '{"ops": {"square": {"config": {"number": 5}}}}', *where)  # fmt: skip
-    assert again[2].splitlines() == [
+    assert again[2].splitlines()[:4] == [
         "definition squares unchanged", "sensor each-number unchanged", "schedule each-minute unchanged",
         "schedule nightly unchanged, suspended: podgraph schedule resume nightly",
     ]  # fmt: skip
@@ -218,7 +218,7 @@ def test_a_file_with_a_sensor_and_a_schedule(operator: Any, namespace: Kube, ste
     ("source", "part"),
     [
         ({}, "exactly one of job, kubernetes, http, objectStore and python"),
-        ({"objectStore": {"url": "s3://b", "claimRef": {"name": "c"}}}, "a file:// url needs claimRef"),
+        ({"objectStore": {"url": "s3://b", "claimRef": {"name": "c"}}}, "a file:// url requires claimRef"),
         ({"objectStore": {"url": "ftp://b"}}, "spec.source.objectStore.url"),
         ({"python": {"function": "f"}}, "definitionRef"),
         ({"job": {}}, "exactly one of name and selector"),
