@@ -20,7 +20,6 @@ import gc
 import logging
 import os
 import platform
-import re
 import sys
 from collections.abc import AsyncIterator, Coroutine, Sequence
 from typing import Any, cast
@@ -38,6 +37,7 @@ from podgraph.definition.errors import DefinitionError
 from podgraph.health import serving
 from podgraph.planning.manifests.keys import Keys
 from podgraph.planning.manifests.storage import Storage, default_storage
+from podgraph.planning.model.kube_names import LABEL
 from podgraph.planning.model.names import GROUP
 from podgraph.reconcile.automation.schedules import Schedules
 from podgraph.reconcile.automation.sensors import Sensors
@@ -51,7 +51,6 @@ __all__ = ["main", "operate", "read_namespaces", "telling"]
 
 _LOG = logging.getLogger(__name__)
 DEFAULT_STEP_IMAGE = "python:3.13-slim"
-_NAMESPACE = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 _LEVELS = 30_000
 """Recursion limit. The API server accepts objects of up to 10,000 levels, and kopf must be able to read them."""
 
@@ -267,7 +266,7 @@ def read_namespaces(text: str) -> list[str]:
     """
     found = sorted({part.strip() for part in text.split(",")} - {""})
     for name in found:
-        if not _NAMESPACE.fullmatch(name):
+        if not LABEL.matches(name):
             raise DefinitionError(
                 "InvalidNamespace",
                 f"PODGRAPH_WATCH_NAMESPACES: {name!r} is not a valid name; correct the chart value watchNamespaces",
