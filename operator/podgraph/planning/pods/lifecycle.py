@@ -16,7 +16,7 @@ from podgraph.planning.pods.outcome import Outcome
 from podgraph.planning.pods.passes import Pass
 from podgraph.planning.pods.scheduling_gates import Gates
 from podgraph.planning.pods.state import Phase, PodState
-from podgraph.planning.pods.timeouts import deadline_of_pod, lost_at
+from podgraph.planning.pods.timeouts import deadline_of_pod, lost_at, node_lost
 from podgraph.planning.pods.types import Pod
 
 __all__ = ["Look", "PodLifecycle", "Stage"]
@@ -113,7 +113,7 @@ class PodLifecycle:
         if until is None:  # the request was lost with the operator that was to send it
             pass_.actions.deletes.append(self.name)
         elif pass_.now >= until:
-            return self._lost("NodeLost", f"{self._noun} was deleted, and its node does not report that it ended", seen)
+            return Look(Stage.LOST, seen, node_lost(self._noun))
         return Look(Stage.STOPPING, seen, due=until)
 
     def _on_its_way(self, pod: Pod, seen: PodState, timeout: float | None, pass_: Pass) -> Look:

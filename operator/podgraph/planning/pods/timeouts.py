@@ -11,7 +11,7 @@ from podgraph.planning.pods.scheduling_gates import is_gated
 from podgraph.planning.pods.state import Phase, PodState, grace_of
 from podgraph.planning.pods.types import Pod
 
-__all__ = ["LOST_SECONDS", "Deadline", "deadline_of_pod", "lost_at", "unstarted_at"]
+__all__ = ["LOST_SECONDS", "Deadline", "deadline_of_pod", "lost_at", "node_lost", "unstarted_at"]
 
 LOST_SECONDS = 30
 """How long after the end of its grace period a deleted pod is waited for: its node may be gone and never tell."""
@@ -54,8 +54,7 @@ def deadline_of_pod(
         found.append(Deadline(seconds_of(seen.started_at) + timeout, Outcome({}, "Timeout", text), wait=True))
     until = lost_at(pod)
     if until is not None:
-        text = f"{noun} was deleted, and its node does not report that it ended"
-        found.append(Deadline(until, Outcome({}, "NodeLost", text, fault=Fault.INFRASTRUCTURE), delete=False))
+        found.append(Deadline(until, node_lost(noun), delete=False))
     return min(found, key=lambda deadline: deadline.time, default=None)
 
 
@@ -67,6 +66,12 @@ def unstarted_at(pod: Pod, seen: PodState, pending_seconds: float, ungated_at: f
     if seen.phase is Phase.RUNNING or pod.metadata.creation_timestamp is None or is_gated(seen):
         return None
     return max(seconds_of(pod.metadata.creation_timestamp), ungated_at) + pending_seconds
+
+
+def node_lost(noun: str) -> Outcome:
+    """Return how an attempt ends whose deleted pod was waited for in vain (see :func:`lost_at`)."""
+    text = f"{noun} was deleted, and its node does not report that it ended"
+    return Outcome({}, "NodeLost", text, fault=Fault.INFRASTRUCTURE)
 
 
 def lost_at(pod: Pod) -> float | None:
